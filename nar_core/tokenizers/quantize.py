@@ -1,10 +1,11 @@
-"""Quantisers: vectors to integer codes and back. Shapes follow `b ... d` for pictures and videos alike."""
+"""Quantisers: vectors to integer codes and back; shapes follow `b ... d` throughout."""
 
 from __future__ import annotations
 
 import math
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 
@@ -48,3 +49,24 @@ class FSQ(nn.Module):
         """Codes [...] to values in [-1, 1], float [..., d]."""
         digits = codes[..., None] // self.radix % (self.steps + 1)
         return 2 * digits.float() / self.steps - 1
+
+
+class UnitCodebook(nn.Module):
+    """A learnt codebook whose rows count only by their direction (ViT-VQGAN, Yu et al., 2021).
+
+    The stored rows are not of unit length: they are normalised both for look-up and for decoding.
+    """
+
+    def __init__(self, vocab_size: int, dim: int):
+        super().__init__()
+        self.vocab_size, self.dim = vocab_size, dim
+        self.embedding = nn.Embedding(vocab_size, dim)
+
+    def encode(self, z: Tensor) -> Tensor:
+        """`z` [..., d] to the codes of largest cosine, int64 [...]."""
+        rows = F.normalize(self.embedding.weight.float(), dim=-1)
+        return (F.normalize(z.float(), dim=-1) @ rows.T).argmax(-1)
+
+    def decode(self, codes: Tensor) -> Tensor:
+        """Codes [...] to unit vectors, float [..., d]."""
+        return F.normalize(self.embedding(codes), dim=-1)
