@@ -1,0 +1,8 @@
+"""Next-neighbour visual generation (arXiv 2503.10696) from any seed position, step by step."""
+
+from .engine import Engine, Frame
+from .request import Request
+from .weights.info import ModelInfo
+from .weights.registry import list_models
+
+__all__ = ["Engine", "Frame", "ModelInfo", "Request", "list_models"]

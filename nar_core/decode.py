@@ -1,0 +1,213 @@
+"""The one decode loop: feed what is known, predict a front, sample it, feed it, and so on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .models.cache import KVCache
+from .models.condition import Condition
+from .models.transformer import NARTransformer, proximity_mask
+from .plan import DIRECTIONS, DecodePlan, select_senders
+from .sampling import guide, sample_front
+
+
+@dataclass(frozen=True)
+class SamplingSettings:
+    """How fronts are predicted and drawn; the names are those of `Request`."""
+
+    guidance_scale: float = 1.0
+    guidance_interval: int = -1
+    axes: frozenset[str] = frozenset("wht")
+    fusion: str = "logits"
+    temperature: float = 1.0
+    top_k: int = 0
+    top_p: float = 1.0
+
+
+def _without_padding(condition: Condition) -> Condition:
+    """Drop leading condition slots that are padding in every row; no mask where all rows agree."""
+    if condition.valid is None:
+        return condition
+    first = int(condition.valid.any(0).int().argmax())
+    valid = condition.valid[:, first:]
+    return Condition(
+        condition.slots[:, first:], None if bool(valid.all()) else valid, condition.broadcast
+    )
+
+
+class Growth:
+    """The state of one request while it is decoded; nothing of it lives on the model.
+
+    Args:
+        model: the transformer.
+        plan: the decoding order; all rows share it.
+        values, null: condition input of B rows, and its null form.
+        tokens: int64 [B, N] on the model's device; every cell decoded before `first_step` and
+            every known cell filled in, the rest is written here step by step.
+        numbers: uniform numbers [B, N].
+        first_step: steps before this one are replayed in one masked pass, with their own levels,
+            so that going on is exactly what it would have been.
+    """
+
+    @torch.inference_mode()
+    def __init__(
+        self,
+        model: NARTransformer,
+        plan: DecodePlan,
+        values,
+        null,
+        tokens: Tensor,
+        numbers: Tensor,
+        settings: SamplingSettings,
+        first_step: int = 0,
+    ):
+        self.model, self.plan, self.settings = model, plan, settings
+        self.tokens, self.numbers = tokens, numbers.to(tokens.device)
+        self.next_step, self.passes = first_step, 0
+        self.rows = len(tokens)
+        self.generated = sum(len(s.positions) for s in plan.steps[:first_step])
+        device = tokens.device
+
+        seed = int(np.ravel_multi_index(plan.seed_position, plan.grid))
+        seeds = torch.full((self.rows,), seed, device=device)
+        condition = model.embed_condition(values, seeds)
+        self.guided = settings.guidance_scale > 1 and not (first_step and self._interval_over())
+        if self.guided:
+            other = model.embed_condition(null, seeds)
+            condition = Condition(
+                *(None if a is None else torch.cat([a, b])
+                  for a, b in zip(vars(condition).values(), vars(other).values(), strict=True))
+            )  # fmt: skip
+        self.condition = condition = _without_padding(condition)
+        self.length = condition.slots.shape[1]
+
+        # Everything is fed by ascending level, so the place of a cell in the cache is known now.
+        self.order = np.lexsort((np.arange(plan.grid.cells), plan.levels))
+        self.sorted_levels = plan.levels[self.order]
+        rank = np.empty_like(self.order)
+        rank[self.order] = np.arange(len(rank))
+        self.slot_of = rank + self.length
+        self.fed = 0
+
+        config = model.config
+        rows = len(condition.slots)
+        extent = (rows, self.length + plan.grid.cells)
+        dtype = condition.slots.dtype
+        self.cache = KVCache(
+            config.depth,
+            rows,
+            config.attention_heads,
+            extent[1],
+            config.width // config.attention_heads,
+            device,
+            dtype,
+        )
+        self.hidden = {
+            depth: torch.empty(*extent, config.width, device=device, dtype=dtype)
+            for depth in set(config.taps.values())
+        }
+        table = model.table(self.length - (model.seed_query is not None))
+        if table is not None:
+            at = self.length - (model.seed_query is not None)
+            parts = [table[:at]] + ([table[at + seed][None]] if at < self.length else [])
+            self.condition_table, self.cell_table = torch.cat(parts), table[at:]
+        else:
+            self.condition_table = self.cell_table = None
+
+    def _interval_over(self) -> bool:
+        """Guidance is counted in generated tokens, the seed token included, known ones not."""
+        interval = self.settings.guidance_interval
+        return -1 < interval < self.generated
+
+    def _feed(self, end: int) -> None:
+        """Run the cells `order[fed:end]`, at first behind the condition, and keep their states."""
+        cells = torch.from_numpy(self.order[self.fed : end]).to(self.tokens.device)
+        levels = torch.from_numpy(self.sorted_levels[self.fed : end])
+        tokens = self.tokens[:, cells]
+        tokens = torch.cat([tokens, tokens]) if self.guided else tokens
+        first = self.cache.length == 0
+        x = self.model.embed_tokens(tokens, cells, self.condition)
+        table = None if self.cell_table is None else self.cell_table[cells]
+        if first:
+            x = torch.cat([self.condition.slots, x], 1)
+            levels = torch.cat([self.model.condition_levels(self.length), levels])
+            if table is not None:
+                table = torch.cat([self.condition_table, table])
+        start = self.cache.length
+        mask = self._mask(levels, first, x.device)
+        for depth, states in self.model.run(x, table, mask, self.cache).items():
+            self.hidden[depth][:, start : self.cache.length] = states
+        self.fed = end
+        self.passes += 1
+
+    def _mask(self, levels: Tensor, first: bool, device: torch.device) -> Tensor | None:
+        """None when everything fed so far and now is visible to all that is fed now."""
+        valid = self.condition.valid
+        if valid is None and bool((levels == levels[0]).all()):
+            return None
+        n, before = len(levels), self.cache.length
+        if first:
+            if valid is not None:
+                valid = torch.nn.functional.pad(valid, (0, n - self.length), value=True)
+                valid = valid.cpu()
+            return proximity_mask(levels, valid).to(device)
+        mask = torch.nn.functional.pad(proximity_mask(levels), (before, 0), value=True).to(device)
+        if valid is not None:
+            mask = mask.expand(len(valid), -1, -1).clone()
+            mask[:, :, : self.length] &= valid[:, None]
+        return mask
+
+    @torch.inference_mode()
+    def logits(self) -> Tensor:
+        """Fused logits of the next front, [B, n, V], or [2B, n, V] with guidance (null last)."""
+        if self.guided and self.next_step and self._interval_over():
+            self._end_guidance()
+        step = self.plan.steps[self.next_step]
+        level = self.plan.levels[step.positions[0]]
+        end = int(np.searchsorted(self.sorted_levels, level))
+        if self.fed < end or self.cache.length == 0:
+            self._feed(end)
+        fan_in = step.fan_in
+        slots = np.where(fan_in >= 0, self.slot_of[fan_in], -1)
+        # A cell nobody sends to is predicted by the last condition token, with every head.
+        alone = (fan_in < 0).all(-1, keepdims=True)
+        has = np.array([d in self.model.config.taps for d in DIRECTIONS])
+        slots = np.where(alone & has, self.length - 1, slots)
+        levels = np.concatenate([np.full(self.length, -1), self.sorted_levels])
+        settings = self.settings
+        slots = select_senders(slots, levels, settings.axes, settings.fusion == "freshest")
+        rule = "logits" if settings.fusion == "freshest" else settings.fusion
+        return self.model.heads(self.hidden, torch.from_numpy(slots), rule)
+
+    @torch.inference_mode()
+    def step(self) -> tuple[Tensor, Tensor]:
+        """Decode the next front; tokens int64 [B, n] and their confidence float32 [B, n]."""
+        logits = self.logits()
+        settings = self.settings
+        if self.guided:
+            logits = guide(*logits.chunk(2), settings.guidance_scale)
+        cells = torch.from_numpy(self.plan.steps[self.next_step].positions).to(self.tokens.device)
+        tokens, confidence = sample_front(
+            logits,
+            self.numbers[:, cells],
+            settings.temperature,
+            settings.top_k,
+            settings.top_p,
+        )
+        self.tokens[:, cells] = tokens
+        self.generated += len(cells)
+        self.next_step += 1
+        return tokens, confidence
+
+    def _end_guidance(self) -> None:
+        """The null half is not needed again."""
+        self.guided = False
+        self.cache.keep_rows(self.rows)
+        self.hidden = {depth: x[: self.rows] for depth, x in self.hidden.items()}
+        self.condition = Condition(
+            *(None if x is None else x[: self.rows] for x in vars(self.condition).values())
+        )

@@ -1,0 +1,164 @@
+"""Conditions: class names, caption features, or plain words, each with a null form for guidance."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+FILLERS = {"a", "an", "the", "of", "emoji"}
+
+
+@dataclass(frozen=True)
+class ConditionConfig:
+    """What the model is told.
+
+    Args:
+        kind: "class", "caption" (features of a text encoder) or "words" (hashed words).
+        slots: condition tokens, the seed query not counted.
+        classes: number of classes; the row after the last is the null class.
+        caption_width: width of caption features.
+        buckets: rows of the word table.
+        causal: condition tokens see only earlier ones (official models), or each other.
+        seed_query: end the condition with a token that carries the seed position.
+        broadcast: also add the pooled condition to every token.
+    """
+
+    kind: str
+    slots: int = 1
+    classes: int = 0
+    caption_width: int = 0
+    buckets: int = 8192
+    causal: bool = True
+    seed_query: bool = False
+    broadcast: bool = False
+
+    @property
+    def length(self) -> int:
+        """Condition tokens in all."""
+        return self.slots + self.seed_query
+
+
+@dataclass
+class Condition:
+    """An embedded condition.
+
+    Attributes:
+        slots: [B, C, D].
+        valid: bool [B, C], False at padding, or None where nothing is padded.
+        broadcast: [B, D] added to every token, or None.
+    """
+
+    slots: Tensor
+    valid: Tensor | None = None
+    broadcast: Tensor | None = None
+
+
+class ClassCondition(nn.Module):
+    """One embedding per class, the last row for "no class"."""
+
+    def __init__(self, config: ConditionConfig, width: int):
+        super().__init__()
+        self.null = config.classes
+        self.table = nn.Embedding(config.classes + 1, width)
+
+    def forward(self, labels: Tensor) -> Condition:
+        """Labels int64 [B]; negative means none."""
+        labels = torch.where(labels < 0, self.null, labels)
+        return Condition(self.table(labels)[:, None])
+
+    def null_like(self, labels: Tensor) -> Tensor:
+        return torch.full_like(labels, self.null)
+
+
+@dataclass
+class Caption:
+    """Caption features [B, C, caption_width], left padded with zeros, and their mask, bool [B, C]."""
+
+    features: Tensor
+    valid: Tensor
+
+
+class CaptionCondition(nn.Module):
+    """Projected features of a frozen text encoder (paper, section 4.1; left padded)."""
+
+    def __init__(self, config: ConditionConfig, width: int):
+        super().__init__()
+        # Never optimised by the authors, so it exists only in the file.
+        self.register_buffer("null", torch.zeros(config.slots, config.caption_width))
+        self.fc1 = nn.Linear(config.caption_width, width, bias=False)
+        self.fc2 = nn.Linear(width, width, bias=False)
+
+    def forward(self, caption: Caption) -> Condition:
+        x = self.fc2(F.gelu(self.fc1(caption.features.to(self.fc1.weight.dtype)), approximate="tanh"))
+        return Condition(x, caption.valid)
+
+    def null_like(self, caption: Caption) -> Caption:
+        # The null caption shares the caption's padding mask: the weights were trained that way.
+        return Caption(self.null.expand_as(caption.features), caption.valid)
+
+
+def split_words(prompt: str) -> list[str]:
+    """Lower-case words of a prompt without fillers; their order is kept."""
+    words = re.findall(r"\w+", prompt.lower().replace("_", " "))
+    return [w for w in words if w not in FILLERS]
+
+
+def word_ids(prompts: list[str], slots: int, buckets: int, pieces: int = 16) -> Tensor:
+    """Hash words and their letter triples, int64 [B, slots, 1 + pieces]; -1 where there is nothing.
+
+    An unknown word still shares its triples with the words it resembles. An empty prompt gives
+    only -1, the null condition. Raises ValueError for a prompt with more than `slots` words.
+    """
+    out = torch.full((len(prompts), slots, 1 + pieces), -1)
+    for row, prompt in zip(out, prompts, strict=True):
+        words = split_words(prompt)
+        if len(words) > slots:
+            raise ValueError(
+                f"prompt: got {len(words)} words besides fillers, expected at most {slots}; "
+                f"shorten {prompt!r}"
+            )
+        for slot, word in zip(row, words, strict=False):
+            framed = f"<{word}>"
+            grams = [framed] + [framed[i : i + 3] for i in range(len(framed) - 2)][:pieces]
+            ids = [zlib.crc32(g.encode()) % buckets for g in grams]
+            slot[: len(ids)] = torch.tensor(ids)
+    return out
+
+
+class WordCondition(nn.Module):
+    """Words as bags of letter triples, trained jointly with the generator."""
+
+    def __init__(self, config: ConditionConfig, width: int):
+        super().__init__()
+        self.table = nn.Embedding(config.buckets, width)
+        self.places = nn.Parameter(torch.randn(config.slots, width) * 0.02)
+        self.blank = nn.Parameter(torch.randn(width) * 0.02)
+        self.null = nn.Parameter(torch.randn(config.slots, width) * 0.02)
+        self.norm = nn.LayerNorm(width)
+        self.pool = nn.Linear(width, width, bias=False) if config.broadcast else None
+
+    def forward(self, ids: Tensor) -> Condition:
+        """Ids int64 [B, slots, pieces] from `word_ids`."""
+        there = (ids >= 0).unsqueeze(-1)
+        vectors = self.table(ids.clamp(min=0)) * there
+        pieces = vectors[:, :, 1:].sum(2) / there[:, :, 1:].sum(2).clamp(min=1)
+        is_word = there[:, :, 0]
+        words = torch.where(is_word, self.norm(vectors[:, :, 0] + pieces), self.blank)
+        is_null = ~is_word.any(1, keepdim=True)
+        words = torch.where(is_null, self.null, words)
+        pooled = None
+        if self.pool is not None:
+            weight = (is_word | is_null).to(words.dtype)
+            pooled = self.pool((words * weight).sum(1) / weight.sum(1))
+        return Condition(words + self.places, None, pooled)
+
+    def null_like(self, ids: Tensor) -> Tensor:
+        return torch.full_like(ids, -1)
+
+
+CONDITIONS = {"class": ClassCondition, "caption": CaptionCondition, "words": WordCondition}

@@ -1,0 +1,72 @@
+"""Where a token is: rotary angles over (t, h, w) and learned tables. Sequences are condition, grid."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from ..plan import GridShape, coordinates
+
+
+def rotary_table(
+    grid: GridShape, pairs: tuple[int, int, int], base: float, slots: int, condition: str
+) -> Tensor:
+    """Cosine and sine of every position, condition slots first, float32 [slots + N, 2, sum(pairs)].
+
+    Args:
+        pairs: how many component pairs turn by t, h and w; together half the head width.
+        condition: "identity" leaves condition slots unturned. "zero" is how the official picture
+            models were trained: their table holds zeros there, which blanks queries and keys, so
+            condition tokens are attended uniformly and text enters through the values alone.
+    """
+    at = torch.from_numpy(coordinates(grid).copy()).float()
+    angles = [
+        at[:, axis, None] * base ** (-torch.arange(n).float() / n)
+        for axis, n in enumerate(pairs)
+        if n
+    ]
+    angles = torch.cat(angles, -1)
+    table = torch.stack([angles.cos(), angles.sin()], 1)
+    front = torch.zeros(slots, *table.shape[1:])
+    if condition == "identity":
+        front[:, 0] = 1
+    return torch.cat([front, table])
+
+
+def rotate(x: Tensor, table: Tensor) -> Tensor:
+    """Turn interleaved pairs of `x` [B, H, S, D] by `table` [S, 2, D/2] or [B, S, 2, D/2]."""
+    if table.ndim == 4:
+        table = table.unsqueeze(1)
+    cos, sin = table.to(x.dtype).unbind(-2)
+    even, odd = x.unflatten(-1, (-1, 2)).unbind(-1)
+    return torch.stack([even * cos - odd * sin, odd * cos + even * sin], -1).flatten(-2)
+
+
+class LearnedPositions(nn.Module):
+    """Learned absolute positions, added to token embeddings.
+
+    Args:
+        kind: "full" is one table over condition slots and cells; "factored" is the sum of a table
+            per axis (condition slots then carry embeddings of their own).
+    """
+
+    def __init__(self, kind: str, grid: GridShape, slots: int, width: int):
+        super().__init__()
+        self.kind, self.slots = kind, slots
+        if kind == "full":
+            self.table = nn.Parameter(torch.randn(slots + grid.cells, width) * 0.02)
+        else:
+            self.axes = nn.ParameterList(torch.randn(n, width) * 0.02 for n in grid)
+            at = torch.from_numpy(coordinates(grid).copy())
+            self.register_buffer("at", at, persistent=False)
+
+    def condition(self) -> Tensor | float:
+        """What is added to the condition slots, [slots, D]."""
+        return self.table[: self.slots] if self.kind == "full" else 0.0
+
+    def cells(self, index: Tensor) -> Tensor:
+        """What is added to cells of flat index [...], giving [..., D]."""
+        if self.kind == "full":
+            return self.table[self.slots + index]
+        t, h, w = self.at[index].unbind(-1)
+        return self.axes[0][t] + self.axes[1][h] + self.axes[2][w]

@@ -1,0 +1,283 @@
+"""The one transformer: official picture and video models and the embedded ones are settings of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..plan import DIRECTIONS, GridShape
+from .cache import KVCache
+from .condition import CONDITIONS, Condition, ConditionConfig
+from .heads import Heads
+from .position import LearnedPositions, rotary_table, rotate
+
+
+@dataclass(frozen=True)
+class TransformerConfig:
+    """Everything that tells one checkpoint from another.
+
+    Args:
+        grid: shape of the token grid.
+        vocab_size, width, depth, attention_heads, ffn_width: the usual; depth counts all blocks.
+        taps: direction to the number of blocks after which its head reads the state. The official
+            models run extra blocks for the vertical head, and more for the temporal one.
+        condition: see `ConditionConfig`.
+        norm: "rms" or "layer" (cheaper on a CPU).
+        rotary: component pairs that turn by t, h, w, or all zero for none.
+        rotary_condition: "zero" or "identity", see `rotary_table`.
+        learned: "none", "full" or "factored", see `LearnedPositions`.
+        shared_output: one vocabulary matrix for all directions.
+        fuse_float32: official picture models fuse logits in float32, the video models in the
+            model's dtype.
+        known_level: whether the checkpoint learnt to see known cells early ("zero") or only when
+            their turn comes ("distance").
+    """
+
+    grid: GridShape
+    vocab_size: int
+    width: int
+    depth: int
+    attention_heads: int
+    ffn_width: int
+    taps: dict[str, int]
+    condition: ConditionConfig
+    norm: str = "rms"
+    norm_eps: float = 1e-5
+    rotary: tuple[int, int, int] = (0, 0, 0)
+    rotary_base: float = 10000.0
+    rotary_condition: str = "zero"
+    learned: str = "none"
+    shared_output: bool = False
+    fuse_float32: bool = True
+    known_level: str = "distance"
+
+    def __post_init__(self):
+        head_width, rest = divmod(self.width, self.attention_heads)
+        if rest or (any(self.rotary) and 2 * sum(self.rotary) != head_width):
+            raise ValueError(
+                f"transformer: got width {self.width}, {self.attention_heads} attention heads, "
+                f"rotary {self.rotary}; expected heads that divide the width, and rotary pairs "
+                "that add up to half a head"
+            )
+        unknown = set(self.taps) - set(DIRECTIONS)
+        if unknown or not self.taps or max(self.taps.values()) > self.depth:
+            raise ValueError(f"taps: got {self.taps}, expected {DIRECTIONS} at 1 to {self.depth}")
+
+    @classmethod
+    def from_dict(cls, values: dict) -> TransformerConfig:
+        """From plain YAML or JSON values. Unknown names raise TypeError."""
+        values = dict(values)
+        values["grid"] = GridShape(*values["grid"])
+        values["condition"] = ConditionConfig(**values["condition"])
+        values["rotary"] = tuple(values.get("rotary", (0, 0, 0)))
+        return cls(**values)
+
+    @property
+    def directions(self) -> tuple[str, ...]:
+        """Directions that have a head, in the order of `DIRECTIONS`."""
+        return tuple(d for d in DIRECTIONS if d in self.taps)
+
+
+class RMSNorm(nn.Module):
+    """Root mean square norm, computed in float32 and cast back before the gain."""
+
+    def __init__(self, width: int, eps: float):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(width))
+        self.eps = eps
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = x.float()
+        y = y * torch.rsqrt(y.square().mean(-1, keepdim=True) + self.eps)
+        return y.to(x.dtype) * self.weight
+
+
+class Block(nn.Module):
+    """Pre-norm attention and SwiGLU."""
+
+    def __init__(self, config: TransformerConfig, make_norm):
+        super().__init__()
+        width = config.width
+        self.attention_heads = config.attention_heads
+        self.attention_norm = make_norm()
+        self.qkv = nn.Linear(width, 3 * width, bias=False)
+        self.proj = nn.Linear(width, width, bias=False)
+        self.ffn_norm = make_norm()
+        self.gate = nn.Linear(width, config.ffn_width, bias=False)
+        self.up = nn.Linear(width, config.ffn_width, bias=False)
+        self.down = nn.Linear(config.ffn_width, width, bias=False)
+
+    def forward(
+        self, x: Tensor, table: Tensor | None, mask: Tensor | None, cache: KVCache | None, layer: int
+    ) -> Tensor:
+        q, k, v = (
+            self.qkv(self.attention_norm(x))
+            .unflatten(-1, (3, self.attention_heads, -1))
+            .permute(2, 0, 3, 1, 4)
+        )
+        if table is not None:
+            q, k = rotate(q, table), rotate(k, table)
+        if cache is not None:
+            k, v = cache.append(layer, k, v)
+        y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+        x = x + self.proj(y.transpose(1, 2).flatten(2))
+        y = self.ffn_norm(x)
+        return x + self.down(F.silu(self.gate(y)) * self.up(y))
+
+
+def proximity_mask(levels: Tensor, valid: Tensor | None = None) -> Tensor:
+    """Who sees whom, bool [..., S, S]: every token of its own or a lower level.
+
+    Args:
+        levels: int [S] or [B, S]; condition slots have negative levels, equal where they see each
+            other, rising where they are causal.
+        valid: bool [B, S], False at padding, which only sees itself.
+    """
+    mask = levels[..., None, :] <= levels[..., :, None]
+    if valid is not None:
+        eye = torch.eye(levels.shape[-1], dtype=torch.bool, device=levels.device)
+        mask = (mask & valid[:, None, :]) | eye
+    return mask
+
+
+class NARTransformer(nn.Module):
+    """Next-neighbour transformer over condition slots followed by a token grid."""
+
+    def __init__(self, config: TransformerConfig):
+        super().__init__()
+        self.config = config
+        condition = config.condition
+
+        def make_norm() -> nn.Module:
+            kind = {"rms": RMSNorm, "layer": nn.LayerNorm}[config.norm]
+            return kind(config.width, config.norm_eps)
+
+        self.condition = CONDITIONS[condition.kind](condition, config.width)
+        self.seed_query = (
+            nn.Parameter(torch.randn(config.width) * 0.02) if condition.seed_query else None
+        )
+        self.tokens = nn.Embedding(config.vocab_size, config.width)
+        self.positions = (
+            LearnedPositions(config.learned, config.grid, condition.slots, config.width)
+            if config.learned != "none"
+            else None
+        )
+        self.blocks = nn.ModuleList(Block(config, make_norm) for _ in range(config.depth))
+        self.heads = Heads(
+            config.taps,
+            make_norm,
+            config.width,
+            config.vocab_size,
+            config.shared_output,
+            config.fuse_float32,
+        )
+        self._table: Tensor | None = None
+
+    def table(self, slots: int) -> Tensor | None:
+        """Rotary table of `slots` condition slots (seed query excluded) and the grid, or None."""
+        config = self.config
+        if not any(config.rotary):
+            return None
+        device = self.tokens.weight.device
+        if self._table is None or self._table.device != device:
+            whole = rotary_table(
+                config.grid,
+                config.rotary,
+                config.rotary_base,
+                config.condition.slots,
+                config.rotary_condition,
+            )
+            self._table = whole.to(device)
+        return self._table[config.condition.slots - slots :]
+
+    def embed_condition(self, values, seed: Tensor | None) -> Condition:
+        """Condition slots [B, C, D] with positions and, last, the seed query.
+
+        Args:
+            values: what the condition module takes (class ids, a caption, word ids).
+            seed: flat index of the seed position, int64 [B], where there is a seed query.
+        """
+        out = self.condition(values)
+        if self.positions is not None:
+            out.slots = out.slots + self.positions.condition()
+        if self.seed_query is not None:
+            query = self.seed_query.expand(len(out.slots), -1)
+            if self.positions is not None:
+                query = query + self.positions.cells(seed)
+            out.slots = torch.cat([out.slots, query[:, None]], 1)
+        return out
+
+    def embed_tokens(self, tokens: Tensor, index: Tensor, condition: Condition) -> Tensor:
+        """Tokens int64 [B, n] in the cells of flat index [n] to [B, n, D]."""
+        x = self.tokens(tokens)
+        if self.positions is not None:
+            x = x + self.positions.cells(index)
+        if condition.broadcast is not None:
+            x = x + condition.broadcast[:, None]
+        return x
+
+    def condition_levels(self, length: int) -> Tensor:
+        """Levels of the condition slots, int64 [length]."""
+        if self.config.condition.causal:
+            return torch.arange(-length, 0)
+        return torch.full((length,), -1)
+
+    def run(
+        self, x: Tensor, table: Tensor | None, mask: Tensor | None, cache: KVCache | None = None
+    ) -> dict[int, Tensor]:
+        """All blocks over embeddings [B, S, D]; returns the states that heads tap, by depth."""
+        depths = set(self.config.taps.values())
+        hidden = {}
+        if mask is not None:
+            # Added to the scores; made once here, else every layer would convert it again.
+            mask = torch.zeros(mask.shape, dtype=x.dtype, device=x.device).masked_fill_(
+                ~mask, float("-inf")
+            )
+            mask = mask.unsqueeze(1) if mask.ndim == 3 else mask
+        for layer, block in enumerate(self.blocks):
+            x = block(x, table, mask, cache, layer)
+            if layer + 1 in depths:
+                hidden[layer + 1] = x
+        if cache is not None:
+            cache.advance(x.shape[1])
+        return hidden
+
+    def forward(
+        self, values, tokens: Tensor, levels: Tensor, fan_in: Tensor, seed: Tensor | None = None
+    ) -> Tensor:
+        """Logits of every cell of a full grid under the proximity mask, for training and scoring.
+
+        Args:
+            values: condition input of B rows.
+            tokens: int64 [B, N] in raster order.
+            levels: int64 [N], or [B, N] for a plan per row.
+            fan_in: int64 [N, 6] or [B, N, 6], as `DecodePlan.fan_in`.
+            seed: flat seed position, int64 [B]; its cell is predicted by the condition where
+                nobody sends to it. Without it, cells without senders are so predicted.
+
+        Returns:
+            [B, N, V]; rows of known cells are meaningless.
+        """
+        index = torch.arange(tokens.shape[1], device=tokens.device)
+        condition = self.embed_condition(values, seed)
+        length = condition.slots.shape[1]
+        x = torch.cat([condition.slots, self.embed_tokens(tokens, index, condition)], 1)
+        ahead = self.condition_levels(length).to(levels.device).expand(*levels.shape[:-1], -1)
+        valid = condition.valid
+        if valid is not None:
+            valid = F.pad(valid, (0, x.shape[1] - valid.shape[1]), value=True)
+        mask = proximity_mask(torch.cat([ahead, levels], -1), valid).to(x.device)
+        table = self.table(self.config.condition.slots)
+        if table is not None and self.seed_query is not None:
+            slots = self.config.condition.slots
+            at = torch.arange(slots, device=x.device).expand(len(x), -1)
+            cells = slots + index.expand(len(x), -1)
+            table = table[torch.cat([at, slots + seed[:, None], cells], 1)]
+        hidden = self.run(x, table, mask)
+        slots = torch.where(fan_in >= 0, fan_in + length, -1)
+        alone = (fan_in < 0).all(-1, keepdim=True)
+        slots = torch.where(alone, length - 1, slots)
+        return self.heads(hidden, slots)

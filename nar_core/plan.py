@@ -1,0 +1,227 @@
+"""The decoding plan: which cell is decoded when, and who predicts it. Pure numpy.
+
+Everything here follows next-neighbour prediction (arXiv 2503.10696, sections 3.1 and 3.2),
+generalised from the upper-left token to any seed position and any known set.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+DIRECTIONS = ("+w", "-w", "+h", "-h", "+t", "-t")
+"""Sender to cell: a `+w` head predicts the cell to the right. The column order of every fan-in."""
+
+OFFSETS = np.array([(0, 0, 1), (0, 0, -1), (0, 1, 0), (0, -1, 0), (1, 0, 0), (-1, 0, 0)])
+"""The step (t, h, w) from sender to cell, one row per direction."""
+
+KnownLevel = Literal["zero", "distance"]
+
+
+class GridShape(NamedTuple):
+    """Shape of a token grid; a picture has t = 1."""
+
+    t: int
+    h: int
+    w: int
+
+    @property
+    def cells(self) -> int:
+        return self.t * self.h * self.w
+
+
+@dataclass(frozen=True, eq=False)
+class DecodeStep:
+    """One front.
+
+    Attributes:
+        positions: flat indices decoded in this step, int64 [n], ascending.
+        fan_in: flat index of each cell's sender per direction, or -1, int64 [n, 6].
+    """
+
+    positions: np.ndarray
+    fan_in: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class DecodePlan:
+    """A whole decoding order; N is the number of cells, in raster order (t, h, w).
+
+    Attributes:
+        known: bool [N], cells whose tokens are given.
+        distances: Manhattan distance to the seed position, int64 [N].
+        levels: a cell sees the condition and every cell of its own or a lower level, int64 [N].
+        fan_in: senders of every unknown cell, int64 [N, 6], -1 where there is none.
+        steps: the fronts that hold unknown cells, in decoding order.
+    """
+
+    grid: GridShape
+    seed_position: tuple[int, int, int]
+    known: np.ndarray
+    distances: np.ndarray
+    levels: np.ndarray
+    fan_in: np.ndarray
+    steps: tuple[DecodeStep, ...]
+
+    @property
+    def total(self) -> int:
+        """Number of decoding steps."""
+        return len(self.steps)
+
+
+@lru_cache(maxsize=64)
+def coordinates(grid: GridShape) -> np.ndarray:
+    """(t, h, w) of every cell in raster order, int64 [N, 3], read-only."""
+    out = np.stack(np.unravel_index(np.arange(grid.cells), grid), 1)
+    out.flags.writeable = False
+    return out
+
+
+@lru_cache(maxsize=64)
+def neighbours(grid: GridShape) -> np.ndarray:
+    """Flat index of the cell one step against each direction, or -1, int64 [N, 6], read-only."""
+    at = coordinates(grid)[:, None] - OFFSETS
+    inside = ((at >= 0) & (at < np.array(grid))).all(-1)
+    at = np.where(inside[..., None], at, 0)
+    out = np.where(inside, np.ravel_multi_index(tuple(np.moveaxis(at, -1, 0)), grid), -1)
+    out.flags.writeable = False
+    return out
+
+
+def distances_from(grid: GridShape, seed_position: tuple[int, int, int]) -> np.ndarray:
+    """Manhattan distance of every cell to the seed position, int64 [N]."""
+    return np.abs(coordinates(grid) - np.array(seed_position)).sum(-1)
+
+
+def levels_of(distances: np.ndarray, known: np.ndarray, known_level: KnownLevel) -> np.ndarray:
+    """Levels, int64 [N].
+
+    "zero" puts the known set in front of everything, and the fronts that are left count from 1.
+    "distance" leaves every cell, known or not, at its own distance plus one: right for checkpoints
+    that never saw known cells early.
+    """
+    if known_level == "distance":
+        return distances + 1
+    fronts = np.unique(distances[~known])
+    return np.where(known, 0, np.searchsorted(fronts, distances) + 1)
+
+
+def fan_in_of(
+    grid: GridShape, levels: np.ndarray, known: np.ndarray, directions: tuple[str, ...] = DIRECTIONS
+) -> np.ndarray:
+    """Senders of every unknown cell: its neighbours of lower level, int64 [N, 6], -1 for none."""
+    senders = neighbours(grid)
+    usable = (senders >= 0) & (levels[senders] < levels[:, None]) & ~known[:, None]
+    usable &= np.array([d in directions for d in DIRECTIONS])
+    return np.where(usable, senders, -1)
+
+
+def _as_known(grid: GridShape, known: np.ndarray | None) -> np.ndarray:
+    if known is None:
+        return np.zeros(grid.cells, bool)
+    known = np.asarray(known, bool)
+    if known.size != grid.cells:
+        raise ValueError(f"known set: got shape {known.shape}, expected {tuple(grid)}")
+    return known.reshape(-1)
+
+
+def _stranded(fan_in: np.ndarray, known: np.ndarray, seed: int) -> np.ndarray:
+    """Unknown cells that nobody predicts, bool [N]; a lone seed is predicted by the condition."""
+    out = (fan_in < 0).all(-1) & ~known
+    out[seed] = False
+    return out
+
+
+def make_plan(
+    grid: GridShape,
+    seed_position: tuple[int, int, int],
+    known: np.ndarray | None = None,
+    directions: tuple[str, ...] = DIRECTIONS,
+    known_level: KnownLevel = "zero",
+) -> DecodePlan:
+    """Plan the growth of everything unknown, outward from the seed position.
+
+    Args:
+        grid: shape of the token grid.
+        seed_position: (t, h, w) where growth starts; it may lie in the known set.
+        known: bool [T, H, W] or [N], cells whose tokens are given.
+        directions: the directions the checkpoint has heads for.
+        known_level: see `levels_of`.
+
+    Raises:
+        ValueError: the seed position lies outside the grid, nothing is left to decode, or a cell
+            cannot be reached with these directions (the message names legal seed positions).
+    """
+    grid = GridShape(*grid)
+    seed_position = tuple(int(x) for x in seed_position)
+    if len(seed_position) != 3 or not all(0 <= p < n for p, n in zip(seed_position, grid)):
+        raise ValueError(
+            f"seed position: got {seed_position}, expected (t, h, w) inside the grid {tuple(grid)}"
+        )
+    known = _as_known(grid, known)
+    if known.all():
+        raise ValueError("known set: every cell is known, expected at least one cell to grow")
+    distances = distances_from(grid, seed_position)
+    levels = levels_of(distances, known, known_level)
+    fan_in = fan_in_of(grid, levels, known, directions)
+    stranded = _stranded(fan_in, known, int(np.ravel_multi_index(seed_position, grid)))
+    if stranded.any():
+        raise ValueError(
+            f"seed position: got {seed_position}, from which {int(stranded.sum())} cells cannot be "
+            f"reached with the directions {' '.join(directions)}; "
+            f"legal: {_listing(legal_seed_positions(grid, directions, known, known_level))}"
+        )
+    steps = []
+    for level in np.unique(levels[~known]):
+        positions = np.flatnonzero((levels == level) & ~known)
+        steps.append(DecodeStep(positions, fan_in[positions]))
+    return DecodePlan(grid, seed_position, known, distances, levels, fan_in, tuple(steps))
+
+
+def legal_seed_positions(
+    grid: GridShape,
+    directions: tuple[str, ...] = DIRECTIONS,
+    known: np.ndarray | None = None,
+    known_level: KnownLevel = "zero",
+) -> np.ndarray:
+    """Where growth may start so that every unknown cell has a sender, bool [T, H, W]."""
+    grid = GridShape(*grid)
+    known = _as_known(grid, known)
+    if set(directions) >= {d for d, n in zip(DIRECTIONS, np.repeat(grid[::-1], 2)) if n > 1}:
+        return np.ones(grid, bool)  # with every head, some neighbour is always nearer to the seed
+    legal = np.zeros(grid.cells, bool)
+    for seed, position in enumerate(coordinates(grid)):
+        levels = levels_of(distances_from(grid, tuple(position)), known, known_level)
+        legal[seed] = not _stranded(fan_in_of(grid, levels, known, directions), known, seed).any()
+    return legal.reshape(grid)
+
+
+def _listing(legal: np.ndarray) -> str:
+    """A short description of legal seed positions for an error message."""
+    found = [tuple(int(x) for x in row) for row in np.argwhere(legal)]
+    if not found:
+        return "none for this known set"
+    return ", ".join(map(str, found[:4])) + (f" and {len(found) - 4} more" if len(found) > 4 else "")
+
+
+def select_senders(
+    fan_in: np.ndarray, levels: np.ndarray, axes: frozenset[str], freshest: bool = False
+) -> np.ndarray:
+    """Leave out senders where several predictions meet (paper, Table 5), int64 [n, 6].
+
+    Args:
+        fan_in: flat indices of senders, -1 for none, int64 [n, 6].
+        levels: level of every cell, int64 [N].
+        axes: the axes ("w", "h", "t") whose heads are heard; a cell that only others reach still
+            hears those.
+        freshest: hear only the senders of the highest level among them.
+    """
+    heard = np.array([d[1] in axes for d in DIRECTIONS]) & (fan_in >= 0)
+    heard = np.where(heard.any(-1, keepdims=True), heard, fan_in >= 0)
+    if freshest:
+        age = np.where(heard, levels[fan_in], -1)
+        heard &= age == age.max(-1, keepdims=True)
+    return np.where(heard, fan_in, -1)

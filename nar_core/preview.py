@@ -1,0 +1,52 @@
+"""A cheap picture of a partial token grid: one patch of pixels per code."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+UNKNOWN = 242  # the grey of cells that are still unknown
+
+
+class Preview:
+    """Looks every code up in a patch table; a full decode would cost as much as the tokens.
+
+    Args:
+        tokenizer: its grid, size and frames set the layout.
+        patches: uint8 [V, p, p, 3], the mean patch of every code as measured in training. Without
+            it the table is made once, on first use, from what each code decodes to among its kind.
+    """
+
+    def __init__(self, tokenizer, patches: Tensor | None = None):
+        self.tokenizer = tokenizer
+        self.patches = None if patches is None else patches.cpu().numpy()
+
+    def __call__(self, tokens: np.ndarray) -> np.ndarray:
+        """Tokens int [B, T, H, W], -1 where unknown, to uint8 [B, F, height, width, 3]."""
+        if self.patches is None:
+            self.patches = self._measure()
+        tokens = np.asarray(tokens)
+        picked = self.patches[np.maximum(tokens, 0)]
+        picked[tokens < 0] = UNKNOWN
+        b, t, h, w, p, q, _ = picked.shape
+        slices = picked.transpose(0, 1, 2, 4, 3, 5, 6).reshape(b, t, h * p, w * q, 3)
+        frames = self.tokenizer.frames
+        if frames == t:
+            return slices
+        # The first slice codes the first frame, every later one an equal share of the rest.
+        index = np.r_[0, 1 + np.arange(frames - 1) // ((frames - 1) // (t - 1))]
+        return slices[:, index]
+
+    @torch.inference_mode()
+    def _measure(self, side: int = 3, batch: int = 256) -> np.ndarray:
+        """Decode every code among its own kind and keep the middle patch."""
+        device = next(self.tokenizer.parameters()).device
+        patch = self.tokenizer.size[0] // self.tokenizer.grid.h
+        middle = slice(patch * (side // 2), patch * (side // 2 + 1))
+        out = []
+        for codes in torch.arange(self.tokenizer.vocab_size, device=device).split(batch):
+            alone = codes[:, None, None, None].expand(-1, 1, side, side)
+            pixels = self.tokenizer.decode(alone)[:, 0, :, middle, middle].float().clamp(0, 1)
+            out.append((pixels * 255).round().to(torch.uint8).permute(0, 2, 3, 1).cpu())
+        return torch.cat(out).numpy()

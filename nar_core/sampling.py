@@ -1,0 +1,76 @@
+"""From logits to tokens: guidance, filters, and draws by common random numbers. Pure torch."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def uniforms(rng_seed: int, samples: int, cells: int) -> Tensor:
+    """One number in [0, 1) per sample and cell, float32 [samples, cells].
+
+    Drawn up front and tied to the cell, so that two head configurations, guidance scales or orders
+    meet the same numbers. Sample i of `rng_seed` is sample 0 of `rng_seed + i`: a batch of n equals
+    n single runs.
+    """
+    rows = [
+        torch.rand(cells, generator=torch.Generator().manual_seed(rng_seed + i))
+        for i in range(samples)
+    ]
+    return torch.stack(rows)
+
+
+def guide(conditional: Tensor, null: Tensor, scale: float) -> Tensor:
+    """Classifier-free guidance on fused logits."""
+    return null + scale * (conditional - null)
+
+
+def filtered_probabilities(
+    logits: Tensor, temperature: float = 1.0, top_k: int = 0, top_p: float = 1.0
+) -> Tensor:
+    """Temperature, then top-k (ties with the k-th stay), then top-p, then softmax; [..., V].
+
+    top-p keeps the token that crosses p, so at least one is left.
+    """
+    logits = logits.float() / max(temperature, 1e-5)
+    if 0 < top_k < logits.shape[-1]:
+        kth = logits.topk(top_k).values[..., -1:]
+        logits = logits.masked_fill(logits < kth, float("-inf"))
+    if top_p < 1:
+        values, order = logits.sort(descending=True)
+        chances = values.softmax(-1)
+        behind = chances.cumsum(-1) - chances > top_p
+        logits = logits.masked_fill(behind.scatter(-1, order, behind), float("-inf"))
+    return logits.softmax(-1)
+
+
+def draw(probabilities: Tensor, numbers: Tensor) -> Tensor:
+    """Invert the cumulative distribution [..., V] at numbers [...] in [0, 1); tokens int64 [...]."""
+    cumulative = probabilities.cumsum(-1)
+    target = numbers[..., None] * cumulative[..., -1:]
+    # `right` skips tokens of probability zero; rounding must not lead past the last one.
+    found = torch.searchsorted(cumulative, target, right=True).squeeze(-1)
+    last = probabilities.shape[-1] - 1 - (probabilities.flip(-1) > 0).int().argmax(-1)
+    return torch.minimum(found, last)
+
+
+def sample_front(
+    logits: Tensor, numbers: Tensor, temperature: float, top_k: int, top_p: float
+) -> tuple[Tensor, Tensor]:
+    """Draw a whole front at once.
+
+    Args:
+        logits: after fusion and guidance, [B, n, V].
+        numbers: [B, n] in [0, 1). Temperature 0 is greedy and does not read them.
+
+    Returns:
+        Tokens int64 [B, n], and their probability before temperature and filters, float32 [B, n].
+    """
+    plain = logits.float().softmax(-1)
+    if temperature == 0:
+        tokens = logits.argmax(-1)
+    elif temperature == 1 and top_k == 0 and top_p >= 1:
+        tokens = draw(plain, numbers)
+    else:
+        tokens = draw(filtered_probabilities(logits, temperature, top_k, top_p), numbers)
+    return tokens, plain.gather(-1, tokens[..., None]).squeeze(-1)

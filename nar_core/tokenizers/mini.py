@@ -1,0 +1,185 @@
+"""The tokenizer of the embedded models: small, fast on a CPU, for pictures and videos.
+
+The encoder sees little around a cell on purpose: equal patches then get equal codes wherever they
+stand, so plain background costs the generator nothing, and cells far from an edit keep their codes.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from torch import Tensor, nn
+
+from ..plan import GridShape
+from .quantize import FSQ
+
+PATCH = 8
+FINE = 4  # the finer scale, at which the first and the last blocks work
+
+
+@dataclass(frozen=True)
+class MiniConfig:
+    """Shape of a mini tokenizer.
+
+    Args:
+        size: height and width of a frame, pixels, multiples of 8.
+        frames: frames of a clip, 1 for pictures.
+        frames_per_slice: frames that each slice after the first codes; the first slice codes the
+            first frame alone, so `frames` = 1 + slices * frames_per_slice. 0 for pictures.
+        levels: quantiser levels; their product is the vocabulary.
+        encoder_width, decoder_width: channels at the token grid; half of it at the finer scale.
+        encoder_depth, decoder_depth: residual blocks at the token grid.
+        fine_depth: residual blocks of the decoder at the finer scale.
+    """
+
+    size: tuple[int, int] = (128, 128)
+    frames: int = 1
+    frames_per_slice: int = 0
+    levels: list[int] = field(default_factory=lambda: [8, 8, 8, 8])
+    encoder_width: int = 256
+    decoder_width: int = 320
+    encoder_depth: int = 2
+    decoder_depth: int = 4
+    fine_depth: int = 2
+
+    def __post_init__(self):
+        if any(side % PATCH for side in self.size):
+            raise ValueError(f"size: got {tuple(self.size)}, expected multiples of {PATCH}")
+        rest = self.frames - 1
+        if rest and (not self.frames_per_slice or rest % self.frames_per_slice):
+            raise ValueError(
+                f"frames: got {self.frames}, expected 1 plus a multiple of "
+                f"frames_per_slice ({self.frames_per_slice})"
+            )
+
+    @property
+    def grid(self) -> GridShape:
+        slices = 1 + ((self.frames - 1) // self.frames_per_slice if self.frames > 1 else 0)
+        return GridShape(slices, self.size[0] // PATCH, self.size[1] // PATCH)
+
+
+class Conv(nn.Module):
+    """A convolution whose weight is kept as a matrix, so that Muon can orthogonalise its updates."""
+
+    def __init__(self, width_in: int, width_out: int, kernel: int = 1, zero: bool = False):
+        super().__init__()
+        fan = width_in * kernel**2
+        self.shape = (width_out, width_in, kernel, kernel)
+        scale = 0.0 if zero else 1 / math.sqrt(fan)
+        self.weight = nn.Parameter(torch.randn(width_out, fan) * scale)
+        self.bias = nn.Parameter(torch.zeros(width_out))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.conv2d(x, self.weight.view(self.shape), self.bias, padding=self.shape[-1] // 2)
+
+
+class Residual(nn.Module):
+    """Norm, 3x3 (or 1x1) mixing, GELU, 1x1; with `causal`, also a look at the slice before.
+
+    Works on [B * T, C, h, w]. The norm is over channels only, which keeps the block local.
+    """
+
+    def __init__(self, width: int, hidden: int, kernel: int = 3, causal: bool = False):
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.mix = Conv(width, hidden, kernel)
+        self.out = Conv(hidden, width, zero=True)
+        self.past = Conv(width, hidden) if causal else None
+
+    def forward(self, x: Tensor, slices: int) -> Tensor:
+        y = self.norm(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+        mixed = self.mix(y)
+        if self.past is not None and slices > 1:
+            before = rearrange(y, "(b t) c h w -> b t c h w", t=slices)
+            before = F.pad(before[:, :-1], (0, 0, 0, 0, 0, 0, 1, 0))
+            mixed = mixed + self.past(before.flatten(0, 1))
+        return x + self.out(F.gelu(mixed))
+
+
+class MiniTokenizer(nn.Module):
+    """Frames to a token grid and back, 8x smaller per side, causal in time."""
+
+    def __init__(self, config: MiniConfig):
+        super().__init__()
+        self.config = config
+        self.grid, self.size, self.frames = config.grid, tuple(config.size), config.frames
+        self.quantize = FSQ(list(config.levels))
+        self.vocab_size = self.quantize.vocab_size
+        patch = 3 * FINE**2
+        rest = patch * config.frames_per_slice
+        causal = config.frames > 1
+        wide, fine = config.encoder_width, config.encoder_width // 2
+        self.embed_first = Conv(patch, fine)
+        self.embed_rest = Conv(rest, fine) if rest else None
+        self.encoder_fine = Residual(fine, fine)
+        self.down = Conv(fine * (PATCH // FINE) ** 2, wide)
+        self.encoder = nn.ModuleList(
+            Residual(wide, 2 * wide, kernel=3 if i == 0 else 1, causal=causal)
+            for i in range(config.encoder_depth)
+        )
+        self.to_code = Conv(wide, self.quantize.dim)
+        wide, fine = config.decoder_width, config.decoder_width // 2
+        self.from_code = Conv(self.quantize.dim, wide)
+        self.decoder = nn.ModuleList(
+            Residual(wide, wide, causal=causal) for _ in range(config.decoder_depth)
+        )
+        self.up = Conv(wide, fine * (PATCH // FINE) ** 2)
+        self.decoder_fine = nn.ModuleList(Residual(fine, fine) for _ in range(config.fine_depth))
+        self.out_first = Conv(fine, patch)
+        self.out_rest = Conv(fine, rest) if rest else None
+
+    def features(self, video: Tensor) -> Tensor:
+        """Frames [B, F, 3, H, W] in [0, 1] to unquantised codes [B, T, h, w, d]."""
+        batch, frames = video.shape[:2]
+        x = F.pixel_unshuffle(video * 2 - 1, FINE)
+        first = self.embed_first(x[:, 0]).unsqueeze(1)
+        if frames > 1:
+            x = rearrange(
+                x[:, 1:], "b (t r) c h w -> (b t) (r c) h w", r=self.config.frames_per_slice
+            )
+            rest = rearrange(self.embed_rest(x), "(b t) c h w -> b t c h w", b=batch)
+            first = torch.cat([first, rest], 1)
+        slices = first.shape[1]
+        x = first.flatten(0, 1).contiguous(memory_format=torch.channels_last)
+        x = self.down(F.pixel_unshuffle(self.encoder_fine(x, slices), PATCH // FINE))
+        for block in self.encoder:
+            x = block(x, slices)
+        return rearrange(self.to_code(x), "(b t) d h w -> b t h w d", b=batch)
+
+    def render(self, values: Tensor) -> Tensor:
+        """Quantised values [B, T, h, w, d] to frames [B, F, 3, H, W], about [0, 1], not clamped."""
+        batch, slices = values.shape[:2]
+        x = rearrange(values, "b t h w d -> (b t) d h w")
+        x = self.from_code(x.contiguous(memory_format=torch.channels_last))
+        for block in self.decoder:
+            x = block(x, slices)
+        x = F.pixel_shuffle(self.up(x), PATCH // FINE)
+        for block in self.decoder_fine:
+            x = block(x, slices)
+        x = rearrange(x, "(b t) c h w -> b t c h w", b=batch)
+        frames = self.out_first(x[:, 0]).unsqueeze(1)
+        if slices > 1:
+            rest = self.out_rest(x[:, 1:].flatten(0, 1))
+            rest = rearrange(
+                rest, "(b t) (r c) h w -> b (t r) c h w", b=batch, r=self.config.frames_per_slice
+            )
+            frames = torch.cat([frames, rest], 1)
+        return (F.pixel_shuffle(frames.float(), FINE) + 1) / 2
+
+    def forward(self, video: Tensor) -> Tensor:
+        """Reconstruction with straight-through gradients, for training."""
+        return self.render(self.quantize(self.features(video)))
+
+    @torch.no_grad()
+    def encode(self, video: Tensor) -> Tensor:
+        """Frames [B, F, 3, H, W] in [0, 1] to codes, int64 [B, T, h, w]."""
+        return self.quantize.encode(self.features(video))
+
+    @torch.no_grad()
+    def decode(self, codes: Tensor) -> Tensor:
+        """Codes [B, T, h, w] to frames [B, F, 3, H, W], about [0, 1], not clamped."""
+        return self.render(self.quantize.decode(codes).to(self.from_code.weight.dtype))

@@ -1,0 +1,220 @@
+"""The training loop that tokenizers and generators share: resume, EMA, mixed precision, DDP."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import logging
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+from omegaconf import DictConfig, OmegaConf
+from PIL import Image, ImageDraw
+from torch import Tensor, nn
+from tqdm import tqdm
+
+log = logging.getLogger(__name__)
+
+
+def rank_and_world() -> tuple[int, int]:
+    """This process's rank and the number of processes, as torchrun sets them."""
+    return int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+
+
+def learning_rate_share(step: int, steps: int, warmup: int, anneal: float) -> float:
+    """Share of the peak learning rate: warm up, stay, then fall linearly over the last `anneal`."""
+    falling = (steps - step) / max(1.0, anneal * steps)
+    return max(0.0, min(1.0, (step + 1) / warmup, falling))
+
+
+def make_optimizers(model: nn.Module, config: DictConfig) -> list[torch.optim.Optimizer]:
+    """Muon for the matrices inside the network, AdamW for embeddings, outputs, gains and biases."""
+    params = {n: p for n, p in model.named_parameters() if p.requires_grad}
+    inner = {
+        n
+        for n, p in params.items()
+        if p.ndim == 2 and min(p.shape) >= 32 and not any(key in n for key in config.adamw_names)
+    }
+    decay = config.weight_decay
+    betas = tuple(config.betas)
+    out: list[torch.optim.Optimizer] = [
+        torch.optim.AdamW(
+            [p for n, p in params.items() if n not in inner],
+            lr=config.adamw_lr,
+            betas=betas,
+            weight_decay=decay,
+        )
+    ]
+    if inner and config.muon_lr:
+        out.append(
+            torch.optim.Muon(
+                [params[n] for n in inner], lr=config.muon_lr, weight_decay=config.muon_weight_decay
+            )
+        )
+    elif inner:
+        out[0].add_param_group({"params": [params[n] for n in inner]})
+    return out
+
+
+class Run:
+    """One training run in a folder: `last.pt` to resume from, `log.csv` and `curve.png` to look at.
+
+    Args:
+        model: what is trained; its parameters are averaged into `ema`.
+        config: the `train` node: steps, warmup, anneal, ema, clip, save_minutes, eval_every and
+            what `make_optimizers` reads.
+        folder: run folder, made if missing; an existing `last.pt` is resumed.
+        device: where the model lives.
+    """
+
+    def __init__(self, model: nn.Module, config: DictConfig, folder: Path, device: torch.device):
+        self.model, self.config, self.folder, self.device = model, config, folder, device
+        self.rank, self.world = rank_and_world()
+        if self.world > 1 and not dist.is_initialized():
+            dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+        self.step, self.seconds, self.rows = 0, 0.0, []
+        self.optimizers = make_optimizers(model, config)
+        self.peaks = [[g["lr"] for g in o.param_groups] for o in self.optimizers]
+        self.ema = {k: v.detach().clone() for k, v in model.state_dict().items()}
+        folder.mkdir(parents=True, exist_ok=True)
+        if (folder / "last.pt").is_file():
+            self._resume(torch.load(folder / "last.pt", map_location=device, weights_only=True))
+
+    def _resume(self, state: dict) -> None:
+        self.model.load_state_dict(state["model"])
+        self.ema = state["ema"]
+        for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(saved)
+        self.step, self.seconds, self.rows = state["step"], state["seconds"], state["rows"]
+        log.info("resumed %s at step %d", self.folder, self.step)
+
+    def save(self) -> None:
+        """Write `last.pt` (whole or not at all), the log and the curve."""
+        if self.rank:
+            return
+        state = {
+            "model": self.model.state_dict(),
+            "ema": self.ema,
+            "optimizers": [o.state_dict() for o in self.optimizers],
+            "step": self.step,
+            "seconds": self.seconds,
+            "rows": self.rows,
+        }
+        torch.save(state, self.folder / "last.tmp")
+        os.replace(self.folder / "last.tmp", self.folder / "last.pt")
+        if self.rows:
+            with open(self.folder / "log.csv", "w", newline="") as f:
+                names = sorted({k for row in self.rows for k in row}, key=lambda k: (k != "step", k))
+                writer = csv.DictWriter(f, names)
+                writer.writeheader()
+                writer.writerows(self.rows)
+            draw_curve(self.rows, self.folder / "curve.png")
+
+    @contextlib.contextmanager
+    def averaged(self):
+        """The model with its averaged weights, for evaluation."""
+        kept = {k: v.clone() for k, v in self.model.state_dict().items()}
+        self.model.load_state_dict(self.ema)
+        try:
+            yield self.model
+        finally:
+            self.model.load_state_dict(kept)
+
+    def fit(
+        self,
+        loss_of: Callable[[int], Tensor],
+        evaluate: Callable[[], dict[str, float]] | None = None,
+    ) -> None:
+        """Train until `config.steps`.
+
+        Args:
+            loss_of: the loss of step i on this process's share of the batch.
+            evaluate: figures to log, computed on the averaged weights.
+        """
+        config = self.config
+        params = [p for p in self.model.parameters() if p.requires_grad]
+        bar = tqdm(total=config.steps, initial=self.step, disable=bool(self.rank), mininterval=10)
+        started = saved = time.monotonic()
+        before, recent = self.seconds, []
+        while self.step < config.steps:
+            share = learning_rate_share(self.step, config.steps, config.warmup, config.anneal)
+            for optimizer, peaks in zip(self.optimizers, self.peaks, strict=True):
+                for group, peak in zip(optimizer.param_groups, peaks, strict=True):
+                    group["lr"] = peak * share
+                optimizer.zero_grad(set_to_none=True)
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=config.bf16):
+                loss = loss_of(self.step * self.world + self.rank)
+            loss.backward()
+            if self.world > 1:
+                for p in params:
+                    if p.grad is not None:
+                        dist.all_reduce(p.grad, dist.ReduceOp.SUM)
+                        p.grad /= self.world
+            torch.nn.utils.clip_grad_norm_(params, config.clip)
+            for optimizer in self.optimizers:
+                optimizer.step()
+            self.step += 1
+            decay = min(config.ema, self.step / (self.step + 10))
+            with torch.no_grad():
+                for k, v in self.model.state_dict().items():
+                    if v.is_floating_point():
+                        self.ema[k].lerp_(v, 1 - decay)
+            recent.append(loss.item())
+            bar.update()
+            now = time.monotonic()
+            self.seconds = before + now - started
+            if self.step % config.eval_every == 0 or self.step == config.steps:
+                row = {
+                    "step": self.step,
+                    "minutes": round(self.seconds / 60, 2),
+                    "loss": round(sum(recent) / len(recent), 5),
+                }
+                recent = []
+                if evaluate:
+                    with self.averaged():
+                        row |= evaluate()
+                self.rows.append(row)
+                bar.set_postfix({k: v for k, v in row.items() if k != "step"})
+                log.info("%s", row)
+            if now - saved > 60 * config.save_minutes:
+                self.save()
+                saved = time.monotonic()
+        bar.close()
+        self.save()
+
+
+def draw_curve(rows: list[dict], path: Path, size: tuple[int, int] = (720, 400)) -> None:
+    """Plot the loss and every evaluation figure named `loss_*` over steps."""
+    names = [k for k in rows[-1] if k.startswith("loss")]
+    points = {n: [(r["step"], r[n]) for r in rows if n in r] for n in names}
+    values = [v for line in points.values() for _, v in line]
+    low, high = min(values), max(values)
+    width, height = size
+    image = Image.new("RGB", size, "white")
+    draw = ImageDraw.Draw(image)
+    left, top, right, bottom = 60, 20, width - 20, height - 40
+
+    def at(step: float, value: float) -> tuple[float, float]:
+        x = left + (right - left) * step / rows[-1]["step"]
+        return x, bottom - (bottom - top) * (value - low) / max(high - low, 1e-9)
+
+    for i in range(5):
+        value = low + (high - low) * i / 4
+        y = at(0, value)[1]
+        draw.line([(left, y), (right, y)], "#e6e6e3")
+        draw.text((8, y - 6), f"{value:.3g}", "#54575e")
+    draw.text((left, bottom + 12), f"step 0 to {rows[-1]['step']}", "#54575e")
+    for i, (name, line) in enumerate(points.items()):
+        colour = ("#191a1d", "#0a7862", "#b4541a", "#3a5fb0")[i % 4]
+        draw.line([at(*p) for p in line], colour, 2)
+        draw.text((left + 140 + 130 * i, bottom + 12), name, colour)
+    image.save(path)
+
+
+def load_config(path: str | Path, overrides: list[str]) -> DictConfig:
+    """A YAML configuration with `key=value` overrides from the command line."""
+    return OmegaConf.merge(OmegaConf.load(path), OmegaConf.from_dotlist(overrides))
