@@ -1,0 +1,135 @@
+"""Self-describing model folders, the form in which embedded and newly trained models come.
+
+`config.yaml` (title, task, model, tokenizer, labels, defaults), `generator.safetensors`,
+`record.yaml` (how it was trained) and `LICENSE.md`; the tokenizer is a folder beside it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from ..models.transformer import NARTransformer, TransformerConfig
+from ..tokenizers.mini import MiniConfig, MiniTokenizer
+from .info import ModelInfo
+
+
+@dataclass
+class Loaded:
+    """Everything an engine needs.
+
+    Attributes:
+        patches: preview table uint8 [V, p, p, 3], or None to make one.
+        text_encoder: prompts to `Caption`, or None.
+    """
+
+    info: ModelInfo
+    model: NARTransformer
+    tokenizer: Any
+    digest: str
+    patches: Tensor | None = None
+    text_encoder: Any = None
+
+
+def is_model_folder(folder: Path) -> bool:
+    """Whether the folder holds a model of this form."""
+    return (folder / "config.yaml").is_file() and (folder / "generator.safetensors").is_file()
+
+
+def _config(folder: Path) -> dict:
+    return OmegaConf.to_container(OmegaConf.load(folder / "config.yaml"))
+
+
+def tokenizer_folder(folder: Path) -> Path:
+    """Where the tokenizer of a model folder lies."""
+    return (folder / _config(folder)["tokenizer"]).resolve()
+
+
+def read_info(folder: Path, embedded: bool = False) -> ModelInfo:
+    """What the folder says of its model, without reading weights."""
+    config = _config(folder)
+    model = TransformerConfig.from_dict(config["model"])
+    tokens = MiniConfig(**_config(tokenizer_folder(folder))["model"])
+    files = [folder / "generator.safetensors", tokenizer_folder(folder) / "tokenizer.safetensors"]
+    names = {f.name for f in fields(ModelInfo)}
+    told = {k: v for k, v in config["info"].items() if k in names}
+    for name in ("labels", "prompts", "default_seed_position"):
+        if name in told:
+            told[name] = tuple(told[name])
+    return ModelInfo(
+        name=folder.name,
+        grid=model.grid,
+        size=tuple(tokens.size),
+        frames=tokens.frames,
+        media="video" if tokens.frames > 1 else "image",
+        directions=model.directions,
+        known_level=model.known_level,
+        prompt_words=model.condition.slots if model.condition.kind == "words" else 0,
+        bytes=sum(f.stat().st_size for f in files),
+        embedded=embedded,
+        available=True,
+        **told,
+    )
+
+
+def assign(module: nn.Module, state: dict[str, Tensor], what: str) -> None:
+    """Put weights into a module built on "meta", strictly; every mismatch is named.
+
+    Raises:
+        ValueError: missing or unexpected names, or shapes that differ.
+    """
+    own = module.state_dict()
+    wrong = [f"missing {k}" for k in own.keys() - state.keys()]
+    wrong += [f"unexpected {k}" for k in state.keys() - own.keys()]
+    wrong += [
+        f"{k} has shape {tuple(state[k].shape)}, expected {tuple(own[k].shape)}"
+        for k in own.keys() & state.keys()
+        if own[k].shape != state[k].shape
+    ]
+    if wrong:
+        more = f" and {len(wrong) - 8} more" if len(wrong) > 8 else ""
+        raise ValueError(f"{what}: the weights do not fit: {'; '.join(sorted(wrong)[:8])}{more}")
+    module.load_state_dict(state, assign=True)
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(path)
+    except Exception as error:
+        raise ValueError(f"{path.name}: not a readable safetensors file ({error})") from error
+
+
+def load_tokenizer_folder(folder: Path) -> tuple[MiniTokenizer, Tensor | None]:
+    """A tokenizer in float32, and its preview table."""
+    state = _read(folder / "tokenizer.safetensors")
+    patches = state.pop("patches", None)
+    tokenizer = MiniTokenizer(MiniConfig(**_config(folder)["model"]))
+    assign(tokenizer, {k: v.float() for k, v in state.items()}, folder.name)
+    return tokenizer.eval().requires_grad_(False), patches
+
+
+def load_folder(folder: Path, embedded: bool = False) -> Loaded:
+    """Load a model folder; weights are kept in half precision on disk and float32 in memory."""
+    state = _read(folder / "generator.safetensors")
+    model = NARTransformer(TransformerConfig.from_dict(_config(folder)["model"]))
+    assign(model, {k: v.float() for k, v in state.items()}, folder.name)
+    tokenizer, patches = load_tokenizer_folder(tokenizer_folder(folder))
+    digest = hashlib.sha256()
+    for path in (
+        folder / "generator.safetensors",
+        tokenizer_folder(folder) / "tokenizer.safetensors",
+    ):
+        digest.update(path.read_bytes())
+    return Loaded(
+        read_info(folder, embedded),
+        model.eval().requires_grad_(False),
+        tokenizer,
+        digest.hexdigest()[:16],
+        patches,
+    )
