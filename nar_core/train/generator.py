@@ -1,0 +1,344 @@
+"""Train a generator: `python -m nar_core train generator CONFIG`.
+
+Every sample has a plan of its own (a corner, any seed cell, known rectangles, holes), so that every
+seed position, outpainting and inpainting are what the model has seen.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import shutil
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from omegaconf import DictConfig, OmegaConf
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+from tqdm import tqdm
+
+from ..models.condition import word_ids
+from ..models.transformer import NARTransformer, TransformerConfig
+from ..plan import GridShape, distances_from, fan_in_of, levels_of
+from ..weights.embedded import load_tokenizer_folder
+from .data import DataFolder, augment, held_out, on_background
+from .loop import Run
+from .tokenizer import as_float
+
+log = logging.getLogger(__name__)
+
+
+class DigitTable(nn.Module):
+    """A vocabulary matrix as a free table plus one shared vector per quantiser digit.
+
+    Codes that differ in one digit look alike; sharing lets rare codes learn from common ones. It
+    is folded into a plain matrix on export.
+    """
+
+    def __init__(self, levels: list[int], width: int):
+        super().__init__()
+        self.tables = nn.ParameterList(torch.randn(n, width) * 0.02 for n in levels)
+        codes = torch.arange(math.prod(levels))
+        for i, n in enumerate(levels):
+            self.register_buffer(f"digit{i}", codes // math.prod(levels[:i]) % n, persistent=False)
+
+    def forward(self, weight: Tensor) -> Tensor:
+        for i, table in enumerate(self.tables):
+            weight = weight + table[getattr(self, f"digit{i}")]
+        return weight
+
+
+def build(config: TransformerConfig, levels: list[int] | None) -> NARTransformer:
+    """A fresh model with weights scaled for its width and depth; `levels` shares digits."""
+    model = NARTransformer(config)
+    for block in model.blocks:
+        for linear in (block.proj, block.down):
+            nn.init.normal_(linear.weight, std=0.02 / math.sqrt(2 * config.depth))
+    nn.init.normal_(model.tokens.weight, std=0.02)
+    if levels:
+        parametrize.register_parametrization(
+            model.tokens, "weight", DigitTable(levels, config.width), unsafe=True
+        )
+        nn.init.zeros_(model.heads.output.weight)
+        parametrize.register_parametrization(
+            model.heads.output, "weight", DigitTable(levels, config.width), unsafe=True
+        )
+    return model
+
+
+def random_plan(grid: GridShape, rng: np.random.Generator, known_share: float = 0.3):
+    """Levels int64 [N], known bool [N] and seed position of a random plan.
+
+    Seeds: a corner, the centre, or any cell. With chance `known_share` a box of cells is known, or
+    everything but a box.
+    """
+    size = np.array(grid)
+    kind = rng.random()
+    if kind < 0.15:
+        seed = np.zeros(3, int) if rng.random() < 0.5 else (size - 1) * rng.integers(0, 2, 3)
+    elif kind < 0.3:
+        seed = size // 2
+    else:
+        seed = rng.integers(0, size)
+    known = np.zeros(grid, bool)
+    if rng.random() < known_share:
+        extent = np.maximum(1, (size * rng.uniform(0.25, 0.85, 3)).round().astype(int))
+        low = rng.integers(0, size - extent + 1)
+        box = tuple(slice(a, a + n) for a, n in zip(low, extent, strict=True))
+        known[box] = True
+        if rng.random() < 0.5:
+            known = ~known
+        if known.all() or not known.any():
+            known[:] = False
+        elif rng.random() < 0.7:
+            # Growth mostly starts inside the box: its centre when outpainting, the hole otherwise.
+            seed = low + extent // 2
+    known = known.reshape(-1)
+    levels = levels_of(distances_from(grid, tuple(seed)), known, "zero")
+    return levels, known, tuple(int(x) for x in seed)
+
+
+def collate_plans(grid: GridShape, plans, directions) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Plans to levels [B, N], fan-in [B, N, 6], known [B, N] and flat seeds [B]."""
+    levels = np.stack([p[0] for p in plans])
+    known = np.stack([p[1] for p in plans])
+    fan_in = np.stack([fan_in_of(grid, p[0], p[1], directions) for p in plans])
+    seeds = np.array([np.ravel_multi_index(p[2], grid) for p in plans])
+    return tuple(torch.from_numpy(x) for x in (levels, fan_in, known, seeds))
+
+
+@torch.no_grad()
+def plan_losses(
+    model: NARTransformer, values, tokens: Tensor, rng_seed: int = 0, batch: int = 16
+) -> dict[str, float]:
+    """Nats per token from the corner, the centre and any seed, nothing known.
+
+    Args:
+        values: condition input of N rows; tokens: int64 [N, cells].
+    """
+    grid, directions = model.config.grid, model.config.directions
+    none = np.zeros(grid.cells, bool)
+    rng = np.random.default_rng(rng_seed)
+    centre = tuple(n // 2 for n in grid)
+    seeds = {
+        "loss_corner": [(0, 0, 0)] * len(tokens),
+        "loss_centre": [centre] * len(tokens),
+        "loss_any": [tuple(rng.integers(0, grid)) for _ in range(len(tokens))],
+    }
+    out = {}
+    for name, places in seeds.items():
+        total = 0.0
+        for i in range(0, len(tokens), batch):
+            plans = [
+                (levels_of(distances_from(grid, p), none, model.config.known_level), none, p)
+                for p in places[i : i + batch]
+            ]
+            levels, fan_in, _, seed = (
+                x.to(tokens.device) for x in collate_plans(grid, plans, directions)
+            )
+            logits = model(values[i : i + batch], tokens[i : i + batch], levels, fan_in, seed)
+            total += F.cross_entropy(
+                logits.float().flatten(0, 1), tokens[i : i + batch].flatten(), reduction="sum"
+            ).item()
+        out[name] = total / tokens.numel()
+    return out
+
+
+STYLES = {"fluent3d": "3d", "noto": "flat"}
+
+
+def prompt_of(record: dict) -> str:
+    """The prompt that names a record: its `text`, or style and name."""
+    if "text" in record:
+        return record["text"]
+    style = STYLES.get(record.get("style"), "")
+    return f"{style} emoji of {record['name']}".strip()
+
+
+def keyword_prompt(record: dict, rng: np.random.Generator) -> str:
+    """Style and one or two keywords in place of the name, so that synonyms are learnt too."""
+    words = record.get("keywords") or [record.get("name", "")]
+    chosen = rng.choice(words, min(len(words), int(rng.integers(1, 3))), replace=False)
+    return f"{STYLES.get(record.get('style'), '')} emoji of {' '.join(chosen)}".strip()
+
+
+def select_records(data: DataFolder, config: DictConfig) -> DataFolder:
+    """The records that `config.only` ({field: values}) keeps and `config.drop` does not remove."""
+    only = OmegaConf.to_container(config.get("only") or OmegaConf.create({}))
+    drop = OmegaConf.to_container(config.get("drop") or OmegaConf.create({}))
+    return data.select(
+        lambda r: all(r.get(k) in v for k, v in only.items())
+        and not any(r.get(k) in v for k, v in drop.items())
+    )
+
+
+class TokenSource:
+    """The pictures of a folder as tokens, each in several augmented variants, the first plain."""
+
+    def __init__(self, config: DictConfig, tokenizer, device: torch.device, cache: Path):
+        data = select_records(DataFolder.open(config.folder), config)
+        keep_out = [held_out(str(r.get(config.key, r["file"])), config.hold_out) for r in data.records]
+        self.records = data.records
+        self.validation = np.flatnonzero(keep_out)
+        self.training = np.flatnonzero(~np.array(keep_out))
+        self.plain_share = config.plain_share
+        if cache.is_file():
+            self.tokens = np.load(cache)
+            return
+        pictures = data.images(tokenizer.size[0])
+        generator = torch.Generator().manual_seed(0)
+        variants = []
+        for v in tqdm(range(config.variants), desc="encoding variants"):
+            parts = []
+            for i in range(0, len(pictures), 32):
+                rgba = as_float(pictures[i : i + 32])
+                rgb = on_background(rgba) if v == 0 else augment(
+                    rgba, generator, config.shift, tuple(config.scale), config.flip, config.tinted
+                )  # fmt: skip
+                parts.append(tokenizer.encode(rgb[:, None].to(device)).flatten(1).cpu())
+            variants.append(torch.cat(parts))
+        self.tokens = torch.stack(variants, 1).to(torch.int16).numpy()
+        np.save(cache, self.tokens)
+
+    def sample(self, n: int, rng: np.random.Generator) -> tuple[list[dict], Tensor]:
+        """Random records and their tokens, int64 [n, cells]."""
+        rows = rng.choice(self.training, n)
+        variant = rng.integers(0, self.tokens.shape[1], n)
+        variant = np.where(rng.random(n) < self.plain_share, 0, variant)
+        tokens = self.tokens[rows, variant].astype(np.int64)
+        return [self.records[i] for i in rows], torch.from_numpy(tokens)
+
+
+def train(config: DictConfig, folder: Path, device: torch.device) -> None:
+    """Train by `config` (info, model, tokenizer, source, train) in a run folder; export at the end."""
+    torch.manual_seed(config.train.seed)
+    tokenizer, _ = load_tokenizer_folder(Path(config.tokenizer))
+    tokenizer.to(device)
+    folder.mkdir(parents=True, exist_ok=True)
+    source = TokenSource(config.source, tokenizer, device, folder / "tokens.npy")
+    log.info("%d training and %d held-out pictures", len(source.training), len(source.validation))
+    architecture = TransformerConfig.from_dict(OmegaConf.to_container(config.model))
+    grid, directions = architecture.grid, architecture.directions
+    model = build(architecture, tokenizer.quantize.levels if config.train.share_digits else None)
+    if config.get("init_from"):
+        start_from(model, Path(config.init_from))
+    model.to(device)
+    model.table(0)
+    forward = torch.compile(model) if config.train.compile else model
+    run = Run(model, config.train, folder, device)
+    labels = list(config.info.get("labels", []))
+    words = architecture.condition
+
+    def condition(records: list[dict], rng: np.random.Generator | None) -> Tensor:
+        """Condition input; with `rng`, sometimes keywords or the null condition."""
+
+        def chance(share: float) -> bool:
+            return rng is not None and rng.random() < share
+
+        if words.kind == "class":
+            ids = [
+                -1 if chance(config.train.null_share) else labels.index(r[config.source.label])
+                for r in records
+            ]
+            return torch.tensor(ids, device=device)
+        prompts = [
+            ""
+            if chance(config.train.null_share)
+            else keyword_prompt(r, rng)
+            if chance(config.train.keyword_share)
+            else prompt_of(r)
+            for r in records
+        ]
+        # Names longer than the slots are cut in training; users are told instead.
+        prompts = [" ".join(p.split()[: words.slots]) for p in prompts]
+        return word_ids(prompts, words.slots, words.buckets).to(device)
+
+    def loss_of(index: int) -> Tensor:
+        rng = np.random.default_rng((config.train.seed, index))
+        records, tokens = source.sample(config.train.batch, rng)
+        plans = [random_plan(grid, rng) for _ in records]
+        levels, fan_in, known, seed = (
+            x.to(device) for x in collate_plans(grid, plans, directions)
+        )
+        tokens = tokens.to(device)
+        logits = forward(condition(records, rng), tokens, levels, fan_in, seed)
+        losses = F.cross_entropy(
+            logits.float().flatten(0, 1),
+            tokens.flatten(),
+            reduction="none",
+            label_smoothing=config.train.label_smoothing,
+        )
+        unknown = ~known.flatten()
+        return (losses * unknown).sum() / unknown.sum()
+
+    def evaluate() -> dict[str, float]:
+        out = {}
+        for name, rows in (("", source.training), ("held_out_", source.validation)):
+            rows = rows[:: max(1, len(rows) // 48)][:48]
+            if len(rows):
+                tokens = torch.from_numpy(source.tokens[rows, 0].astype(np.int64)).to(device)
+                values = condition([source.records[i] for i in rows], None)
+                figures = plan_losses(model, values, tokens)
+                out |= {k.replace("loss_", f"loss_{name}"): round(v, 4) for k, v in figures.items()}
+        return out
+
+    run.fit(loss_of, evaluate)
+    if run.rank == 0:
+        with run.averaged():
+            export(model, config, run, source, evaluate())
+
+
+def start_from(model: NARTransformer, folder: Path) -> None:
+    """Begin with the weights of an exported generator of the same shape."""
+    state = load_file(folder / "generator.safetensors")
+    for name in ("tokens", "heads.output"):
+        module = model.get_submodule(name)
+        if parametrize.is_parametrized(module):
+            for table in module.parametrizations.weight[0].tables:
+                nn.init.zeros_(table)
+            state[f"{name}.parametrizations.weight.original"] = state.pop(f"{name}.weight")
+    missing, unexpected = model.load_state_dict(
+        {k: v.float() for k, v in state.items()}, strict=False
+    )
+    wrong = [k for k in missing if ".tables." not in k] + unexpected
+    if wrong:
+        raise ValueError(f"init_from: got {folder}, whose weights do not fit: {wrong[:5]}")
+
+
+def folded_state(model: NARTransformer) -> dict[str, Tensor]:
+    """State dict with the digit tables folded into plain matrices, float16."""
+    state = {k: v for k, v in model.state_dict().items() if ".parametrizations." not in f".{k}"}
+    for name in ("tokens", "heads.output"):
+        module = model.get_submodule(name)
+        if parametrize.is_parametrized(module):
+            state[f"{name}.weight"] = module.weight.detach()
+    return {k: v.half().contiguous().cpu() for k, v in state.items()}
+
+
+def export(model: NARTransformer, config: DictConfig, run: Run, source, figures: dict) -> None:
+    """Write a self-describing model folder into the run."""
+    folder = run.folder / "export"
+    folder.mkdir(exist_ok=True)
+    state = folded_state(model)
+    save_file(state, folder / "generator.safetensors")
+    info = OmegaConf.merge(config.info, {"parameters": sum(v.numel() for v in state.values())})
+    OmegaConf.save(
+        {"info": info, "model": config.model, "tokenizer": f"../{Path(config.tokenizer).name}"},
+        folder / "config.yaml",
+    )
+    record = {
+        "pictures": len(source.training),
+        "steps": run.step,
+        "samples": run.step * config.train.batch * run.world,
+        "hours": round(run.seconds / 3600, 3),
+        "losses": figures,
+        "train": config.train,
+        "source": config.source,
+    }
+    OmegaConf.save(OmegaConf.create(record), folder / "record.yaml")
+    if (run.folder / "curve.png").is_file():
+        shutil.copy(run.folder / "curve.png", folder / "curve.png")
+    log.info("exported %s", folder)

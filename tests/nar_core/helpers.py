@@ -1,0 +1,65 @@
+"""Small random models for tests."""
+
+from __future__ import annotations
+
+import torch
+
+from nar_core.models.condition import ConditionConfig
+from nar_core.models.transformer import NARTransformer, TransformerConfig
+from nar_core.plan import DIRECTIONS, GridShape
+
+
+def embedded_config(grid: GridShape, kind: str = "words") -> TransformerConfig:
+    """The form of the embedded models: any seed, known cells early, one vocabulary matrix."""
+    return TransformerConfig(
+        grid=grid,
+        vocab_size=31,
+        width=32,
+        depth=2,
+        attention_heads=2,
+        ffn_width=64,
+        taps={d: 2 for d in DIRECTIONS if grid.t > 1 or d[1] != "t"},
+        condition=ConditionConfig(
+            kind,
+            slots=3 if kind == "words" else 1,
+            classes=5,
+            buckets=64,
+            causal=False,
+            seed_query=True,
+            broadcast=kind == "words",
+        ),
+        norm="layer",
+        rotary=(2, 3, 3) if grid.t > 1 else (0, 4, 4),
+        rotary_condition="identity",
+        learned="factored",
+        shared_output=True,
+        known_level="zero",
+    )
+
+
+def official_config(grid: GridShape) -> TransformerConfig:
+    """The form of the official picture and video models."""
+    video = grid.t > 1
+    return TransformerConfig(
+        grid=grid,
+        vocab_size=31,
+        width=32,
+        depth=4 if video else 3,
+        attention_heads=2,
+        ffn_width=64,
+        taps={"+w": 2, "+h": 3} | ({"+t": 4} if video else {}),
+        condition=ConditionConfig("class", classes=5),
+        rotary=(0, 0, 0) if video else (0, 4, 4),
+        learned="full" if video else "none",
+        fuse_float32=not video,
+    )
+
+
+def random_model(config: TransformerConfig, seed: int = 0) -> NARTransformer:
+    """A model with weights large enough that every input matters."""
+    torch.manual_seed(seed)
+    model = NARTransformer(config).eval()
+    for name, p in model.named_parameters():
+        if p.ndim > 1 and "norm" not in name:
+            torch.nn.init.normal_(p, std=0.3 if p.shape[-1] <= 32 else 0.2)
+    return model

@@ -1,0 +1,220 @@
+"""The decode loop against the full-grid forward: the same model, seen twice."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nar_core.decode import Growth, SamplingSettings
+from nar_core.models.condition import word_ids
+from nar_core.plan import GridShape, make_plan
+from nar_core.sampling import guide, uniforms
+
+from .helpers import embedded_config, official_config, random_model
+
+GRIDS = [GridShape(1, 4, 5), GridShape(3, 3, 2)]
+MODELS = {g: random_model(embedded_config(g)) for g in GRIDS}
+PROMPTS = ["red apple", "blue whale swims"]
+
+
+def condition(model, rows: int = 2):
+    values = word_ids(PROMPTS[:rows], 3, 64)
+    return values, model.condition.null_like(values)
+
+
+def grow(model, plan, tokens, rng_seed=3, first_step=0, values=None, **settings_):
+    values, null = values or condition(model, len(tokens))
+    growth = Growth(
+        model,
+        plan,
+        values,
+        null,
+        tokens,
+        uniforms(rng_seed, *tokens.shape),
+        SamplingSettings(**settings_),
+        first_step,
+    )
+    logits = {}
+    for i in range(first_step, plan.total):
+        front = growth.logits()
+        for j, cell in enumerate(plan.steps[i].positions):
+            logits[int(cell)] = front[:, j]
+        growth.step()
+    return tokens, logits, growth
+
+
+def start(plan, rows: int = 2):
+    tokens = torch.full((rows, plan.grid.cells), -1)
+    given_ = torch.randint(0, 31, (rows, plan.grid.cells), generator=torch.Generator().manual_seed(1))
+    return torch.where(torch.from_numpy(plan.known), given_, tokens)
+
+
+@st.composite
+def plans(draw):
+    grid = draw(st.sampled_from(GRIDS))
+    seed = tuple(draw(st.integers(0, n - 1)) for n in grid)
+    known = np.array(draw(st.lists(st.booleans(), min_size=grid.cells, max_size=grid.cells)))
+    known = known & draw(st.booleans())
+    if known.all():
+        known[0] = False
+    return make_plan(grid, seed, known, known_level=draw(st.sampled_from(["zero", "distance"])))
+
+
+def full_grid(model, plan, tokens, values):
+    seed = int(np.ravel_multi_index(plan.seed_position, plan.grid))
+    with torch.inference_mode():
+        return model(
+            values,
+            tokens,
+            torch.from_numpy(plan.levels),
+            torch.from_numpy(plan.fan_in),
+            torch.full((len(tokens),), seed),
+        )
+
+
+@settings(max_examples=40, deadline=None)
+@given(plans())
+def test_incremental_decode_equals_the_full_grid_forward(plan):
+    model = MODELS[plan.grid]
+    tokens, logits, _ = grow(model, plan, start(plan), guidance_scale=2.0)
+    values, null = condition(model)
+    full = torch.cat([full_grid(model, plan, tokens, v) for v in (values, null)])
+    for cell, got in logits.items():
+        torch.testing.assert_close(got, full[:, cell], atol=1e-4, rtol=0)
+
+
+@settings(max_examples=15, deadline=None)
+@given(plans())
+def test_a_plan_per_row_trains_what_is_decoded(plan):
+    """The batched training path gives the same logits as the shared-plan path."""
+    model = MODELS[plan.grid]
+    other = make_plan(plan.grid, (0, 0, 0))
+    tokens = torch.randint(0, 31, (2, plan.grid.cells), generator=torch.Generator().manual_seed(2))
+    values, _ = condition(model)
+    each = [full_grid(model, p, tokens, values)[i] for i, p in enumerate((plan, other))]
+    seed = int(np.ravel_multi_index(plan.seed_position, plan.grid))
+    with torch.inference_mode():
+        both = model(
+            values,
+            tokens,
+            torch.from_numpy(np.stack([plan.levels, other.levels])),
+            torch.from_numpy(np.stack([plan.fan_in, other.fan_in])),
+            torch.tensor([seed, 0]),
+        )
+    unknown = ~torch.from_numpy(plan.known)
+    torch.testing.assert_close(both[0][unknown], each[0][unknown], atol=1e-4, rtol=0)
+    torch.testing.assert_close(both[1], each[1], atol=1e-4, rtol=0)
+
+
+@settings(max_examples=20, deadline=None)
+@given(plans(), st.data())
+def test_resuming_equals_never_having_stopped(plan, data):
+    model = MODELS[plan.grid]
+    whole, _, _ = grow(model, plan, start(plan), guidance_scale=2.0, guidance_interval=4)
+    k = data.draw(st.integers(0, plan.total - 1))
+    tokens = whole.clone()
+    for step in plan.steps[k:]:
+        tokens[:, step.positions] = -1
+    again, _, growth = grow(
+        model, plan, tokens, first_step=k, guidance_scale=2.0, guidance_interval=4
+    )
+    assert torch.equal(again, whole)
+    assert growth.passes <= plan.total - k
+
+
+@settings(max_examples=10, deadline=None)
+@given(plans())
+def test_a_batch_of_n_equals_n_single_runs(plan):
+    model = MODELS[plan.grid]
+    batch, _, _ = grow(model, plan, start(plan), rng_seed=5, guidance_scale=2.0)
+    for i in range(2):
+        values = word_ids(PROMPTS[i : i + 1], 3, 64)
+        one, _, _ = grow(
+            model,
+            plan,
+            start(plan)[i : i + 1],
+            rng_seed=5 + i,
+            values=(values, model.condition.null_like(values)),
+            guidance_scale=2.0,
+        )
+        assert torch.equal(one[0], batch[i])
+
+
+@pytest.mark.parametrize("grid", GRIDS)
+def test_official_form_incremental_equals_full_grid(grid):
+    model = random_model(official_config(grid))
+    plan = make_plan(grid, (0, 0, 0), None, model.config.directions, "distance")
+    values = torch.tensor([1, 4])
+    tokens, logits, growth = grow(
+        model,
+        plan,
+        torch.full((2, grid.cells), -1),
+        values=(values, model.condition.null_like(values)),
+        temperature=0.0,
+    )
+    full = full_grid(model, plan, tokens, values)
+    for cell, got in logits.items():
+        torch.testing.assert_close(got, full[:, cell], atol=1e-4, rtol=0)
+    assert growth.passes == plan.total == sum(grid) - 2
+
+
+def test_known_tokens_are_kept_and_steer_what_grows():
+    grid = GRIDS[0]
+    model = MODELS[grid]
+    known = np.zeros(grid.cells, bool)
+    known[[6, 7]] = True
+    plan = make_plan(grid, (0, 1, 2), known)
+    first, _, _ = grow(model, plan, start(plan))
+    changed = start(plan)
+    changed[:, [6, 7]] = (changed[:, [6, 7]] + 1) % 31
+    second, _, _ = grow(model, plan, changed.clone())
+    assert torch.equal(second[:, [6, 7]], changed[:, [6, 7]])
+    assert not torch.equal(first[:, ~plan.known], second[:, ~plan.known])
+
+
+def test_the_guidance_interval_counts_generated_tokens():
+    grid = GRIDS[0]
+    model = MODELS[grid]
+    plan = make_plan(grid, (0, 0, 0))
+    growth = Growth(
+        model,
+        plan,
+        *condition(model),
+        torch.full((2, grid.cells), -1),
+        uniforms(0, 2, grid.cells),
+        SamplingSettings(guidance_scale=3.0, guidance_interval=3),
+    )
+    guided = []
+    for _ in range(plan.total):
+        guided.append(len(growth.logits()) == 4)
+        growth.step()
+    # 1, 3, 6 tokens before steps 2, 3, 4: the pass that starts with 6 is the first without.
+    assert guided == [True, True, True] + [False] * (plan.total - 3)
+
+
+@pytest.mark.parametrize("fusion", ["logits", "probabilities", "confident", "freshest"])
+def test_fusion_rules_differ_only_where_predictions_meet(fusion):
+    grid = GRIDS[0]
+    model = MODELS[grid]
+    known = np.zeros(grid.cells, bool)
+    known[0] = True  # the seed is given: without senders, all heads of the condition would meet
+    plan = make_plan(grid, (0, 0, 0), known)
+    _, mixed, _ = grow(model, plan, start(plan))
+    _, got, _ = grow(model, plan, start(plan), fusion=fusion)
+    alone, meeting = (int(c) for c in (plan.steps[0].positions[0], plan.steps[1].positions[1]))
+    assert (plan.fan_in[alone] >= 0).sum() == 1
+    assert (plan.fan_in[meeting] >= 0).sum() == 2
+    first, second = (x[alone].log_softmax(-1) for x in (mixed, got))
+    torch.testing.assert_close(first, second, atol=1e-4, rtol=0)
+    # Both senders of a front are equally fresh, so only the other two rules change anything.
+    differ = (mixed[meeting].softmax(-1) - got[meeting].softmax(-1)).abs().max() > 1e-3
+    assert bool(differ) == (fusion in ("probabilities", "confident"))
+
+
+def test_guidance_moves_away_from_the_null_condition():
+    conditional, null = torch.tensor([1.0, 2.0]), torch.tensor([0.0, 4.0])
+    assert torch.equal(guide(conditional, null, 1.0), conditional)
+    assert torch.equal(guide(conditional, null, 3.0), torch.tensor([3.0, -2.0]))
