@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
-from safetensors.torch import load_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..models.transformer import NARTransformer, TransformerConfig
 from ..tokenizers.mini import MiniConfig, MiniTokenizer
+from .files import build, expect, read
 from .info import ModelInfo
 
 
@@ -78,58 +78,26 @@ def read_info(folder: Path, embedded: bool = False) -> ModelInfo:
     )
 
 
-def assign(module: nn.Module, state: dict[str, Tensor], what: str) -> None:
-    """Put weights into a module built on "meta", strictly; every mismatch is named.
-
-    Raises:
-        ValueError: missing or unexpected names, or shapes that differ.
-    """
-    own = module.state_dict()
-    wrong = [f"missing {k}" for k in own.keys() - state.keys()]
-    wrong += [f"unexpected {k}" for k in state.keys() - own.keys()]
-    wrong += [
-        f"{k} has shape {tuple(state[k].shape)}, expected {tuple(own[k].shape)}"
-        for k in own.keys() & state.keys()
-        if own[k].shape != state[k].shape
-    ]
-    if wrong:
-        more = f" and {len(wrong) - 8} more" if len(wrong) > 8 else ""
-        raise ValueError(f"{what}: the weights do not fit: {'; '.join(sorted(wrong)[:8])}{more}")
-    module.load_state_dict(state, assign=True)
-
-
-def _read(path: Path) -> dict[str, Tensor]:
-    try:
-        return load_file(path)
-    except Exception as error:
-        raise ValueError(f"{path.name}: not a readable safetensors file ({error})") from error
-
-
 def load_tokenizer_folder(folder: Path) -> tuple[MiniTokenizer, Tensor | None]:
     """A tokenizer in float32, and its preview table."""
-    state = _read(folder / "tokenizer.safetensors")
-    patches = state.pop("patches", None)
-    tokenizer = MiniTokenizer(MiniConfig(**_config(folder)["model"]))
-    assign(tokenizer, {k: v.float() for k, v in state.items()}, folder.name)
-    return tokenizer.eval().requires_grad_(False), patches
+    path = folder / "tokenizer.safetensors"
+    file = read(path)
+    expect(file, ("mini",), "a tokenizer of this project")
+    patches = file.tensors.pop("patches", None)
+    config = MiniConfig(**_config(folder)["model"])
+    return build(lambda: MiniTokenizer(config), file.tensors, where=str(path)), patches
 
 
 def load_folder(folder: Path, embedded: bool = False) -> Loaded:
     """Load a model folder; weights are kept in half precision on disk and float32 in memory."""
-    state = _read(folder / "generator.safetensors")
-    model = NARTransformer(TransformerConfig.from_dict(_config(folder)["model"]))
-    assign(model, {k: v.float() for k, v in state.items()}, folder.name)
+    path = folder / "generator.safetensors"
+    file = read(path)
+    expect(file, ("nar",), "a generator of this project")
+    config = TransformerConfig.from_dict(_config(folder)["model"])
+    model = build(lambda: NARTransformer(config), file.tensors, where=str(path))
     tokenizer, patches = load_tokenizer_folder(tokenizer_folder(folder))
     digest = hashlib.sha256()
-    for path in (
-        folder / "generator.safetensors",
-        tokenizer_folder(folder) / "tokenizer.safetensors",
-    ):
-        digest.update(path.read_bytes())
-    return Loaded(
-        read_info(folder, embedded),
-        model.eval().requires_grad_(False),
-        tokenizer,
-        digest.hexdigest()[:16],
-        patches,
-    )
+    for weights in (path, tokenizer_folder(folder) / "tokenizer.safetensors"):
+        digest.update(weights.read_bytes())
+    info = read_info(folder, embedded)
+    return Loaded(info, model, tokenizer, digest.hexdigest()[:16], patches)

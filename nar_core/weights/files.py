@@ -1,0 +1,216 @@
+"""Read weight files and fill modules from them: strict, memory-mapped, all or nothing."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import pickle
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from . import adapters
+
+SUFFIXES = (".safetensors", ".pt", ".pth")
+WRAPPERS = ("model", "module", "state_dict", "sd")
+
+
+@dataclass(frozen=True)
+class WeightFile:
+    """A file that has been read but not yet believed.
+
+    Attributes:
+        path: the file.
+        tensors: its state dict under the published names, memory-mapped where the format allows.
+        settings: constructor arguments found in the file or beside it.
+        kind: what the keys say it is, see `adapters.TITLES`.
+    """
+
+    path: Path
+    tensors: dict[str, Tensor]
+    settings: dict[str, Any]
+    kind: str
+
+
+def single_weight_file(names: list[str], where: str) -> str:
+    """The one weight file among `names`. Raises ValueError naming them when there is not one."""
+    found = sorted(n for n in names if n.endswith(SUFFIXES))
+    if len(found) == 1:
+        return found[0]
+    listed = ", ".join(found) if found else "none among " + (", ".join(sorted(names)) or "no files")
+    raise ValueError(
+        f"{where}: got {len(found) or 'no'} weight files ({listed}), expected exactly one "
+        f"{' | '.join('*' + s for s in SUFFIXES)}; give the path of the file itself"
+    )
+
+
+def find_weight_file(path: str | Path) -> Path:
+    """The weight file at `path`, which is the file or a folder that holds just one."""
+    path = Path(path)
+    if path.is_file():
+        return path
+    if not path.is_dir():
+        raise ValueError(f"weights: got {path}, expected an existing file or folder")
+    return path / single_weight_file([p.name for p in path.iterdir() if p.is_file()], str(path))
+
+
+def read(path: str | Path, ema: bool = False) -> WeightFile:
+    """Read a weight file or a folder with one, and the settings beside it.
+
+    Known wrappers are opened: `model`, `module`, `state_dict`, a trainer's `sd` (with `ema` its
+    `ema_sd`), a bare state dict, and the key prefixes of compiled and data-parallel modules.
+
+    Raises:
+        ValueError: the file is damaged, holds code, or is no state dict.
+    """
+    path = find_weight_file(path)
+    payload = _payload(path)
+    settings = _settings_beside(path)
+    tensors, inner = _unwrap(payload, path, ema)
+    settings = {**inner, **settings}
+    if not tensors:
+        raise ValueError(f"{path}: got no tensors, expected a state dict")
+    return WeightFile(path, tensors, settings, adapters.kind_of(tensors))
+
+
+def _payload(path: Path) -> Any:
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        with torch.serialization.safe_globals([argparse.Namespace]):
+            try:
+                return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+            except RuntimeError as error:
+                if "mmap can only be used" not in str(error):
+                    raise
+                # Files of very old torch cannot be mapped.
+                return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        if "nsupported" in str(error):
+            reason = str(error).split("WeightsUnpickler error:")[-1].strip().split("\n")[0]
+            raise ValueError(
+                f"{path}: refused, because it holds pickled code beside tensors ({reason}); "
+                "expected tensors and plain values only, best as .safetensors"
+            ) from error
+        raise ValueError(_damaged(path)) from error
+    except (SafetensorError, Exception) as error:
+        raise ValueError(f"{_damaged(path)} ({error})") from error
+
+
+def _damaged(path: Path) -> str:
+    return (
+        f"{path}: damaged or not a weight file ({path.stat().st_size} bytes); "
+        "delete it and fetch it again"
+    )
+
+
+def _settings_beside(path: Path) -> dict[str, Any]:
+    """Constructor arguments from the file's own .json, or config.json."""
+    others = [p for p in path.parent.iterdir() if p.suffix in SUFFIXES and p != path]
+    candidates = [path.with_suffix(".json")]
+    if not others:
+        candidates += [path.parent / "config.json", *sorted(path.parent.glob("*.json"))]
+    for candidate in candidates:
+        if candidate.is_file():
+            try:
+                values = json.loads(candidate.read_text(encoding="utf-8"))
+            except ValueError as error:
+                raise ValueError(f"{candidate}: not valid JSON ({error})") from error
+            return values if isinstance(values, dict) else {}
+    return {}
+
+
+def _unwrap(payload: Any, path: Path, ema: bool) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Tensors of a nested payload under clean names, and the settings met on the way."""
+    settings: dict[str, Any] = {}
+    while isinstance(payload, Mapping) and not all(isinstance(v, Tensor) for v in payload.values()):
+        args = payload.get("args", {})
+        settings |= vars(args) if isinstance(args, argparse.Namespace) else dict(args or {})
+        if ema and isinstance(payload.get("ema_sd"), Mapping) and payload["ema_sd"]:
+            # Keyed by decay; the slowest average is the smoothest.
+            payload = payload["ema_sd"][max(payload["ema_sd"], key=float)]
+            continue
+        inner = next((payload[k] for k in WRAPPERS if isinstance(payload.get(k), Mapping)), None)
+        if inner is None:
+            raise ValueError(
+                f"{path}: got a dictionary of {', '.join(map(str, payload))}, "
+                f"expected tensors, alone or under {', '.join(WRAPPERS)}"
+            )
+        payload = inner
+    if not isinstance(payload, Mapping):
+        raise ValueError(f"{path}: got {type(payload).__name__}, expected a dictionary of tensors")
+    clean = {}
+    for key, tensor in payload.items():
+        clean[str(key).replace("_orig_mod.", "").removeprefix("module.")] = tensor
+    return clean, settings
+
+
+def expect(file: WeightFile, kinds: tuple[str, ...], wanted: str) -> None:
+    """Raise ValueError, naming what was found, unless the file is of one of `kinds`."""
+    if file.kind not in kinds:
+        raise ValueError(f"{file.path}: got {adapters.TITLES[file.kind]}, expected {wanted}")
+
+
+def build(
+    make: Callable[[], nn.Module],
+    tensors: dict[str, Tensor],
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype = torch.float32,
+    *,
+    where: str,
+) -> nn.Module:
+    """A module made of `tensors`, which is emptied, in eval mode without gradients.
+
+    The module is built without memory, checked against the tensors, and only then filled, tensor by
+    tensor: there is never a second copy, and nothing half loaded.
+
+    Raises:
+        ValueError: naming every missing and unexpected key and every wrong shape.
+    """
+    with torch.device("meta"):
+        module = make()
+    _check(module.state_dict(), tensors, where)
+    state = {}
+    for name in list(tensors):
+        tensor = tensors.pop(name)
+        state[name] = tensor.to(device, dtype if tensor.is_floating_point() else None)
+    module.load_state_dict(state, assign=True)
+    if any(buffer.is_meta for buffer in module.buffers()):
+        _fixed_tables(module, make(), device)
+    return module.requires_grad_(False).eval()
+
+
+def _check(expected: Mapping[str, Tensor], tensors: Mapping[str, Tensor], where: str) -> None:
+    missing = [name for name in expected if name not in tensors]
+    unexpected = [name for name in tensors if name not in expected]
+    shapes = [
+        f"{name} is {tuple(tensors[name].shape)}, expected {tuple(want.shape)}"
+        for name, want in expected.items()
+        if name in tensors and tensors[name].shape != want.shape
+    ]
+    kinds = [
+        f"{name} is {tensors[name].dtype}"
+        for name, want in expected.items()
+        if name in tensors and tensors[name].is_floating_point() != want.is_floating_point()
+    ]
+    problems = {
+        "missing": missing, "unexpected": unexpected, "wrong shape": shapes, "wrong dtype": kinds
+    }  # fmt: skip
+    if any(problems.values()):
+        told = "; ".join(f"{k} ({len(v)}): {', '.join(v)}" for k, v in problems.items() if v)
+        raise ValueError(f"{where}: the weights do not fit the model. {told}")
+
+
+def _fixed_tables(module: nn.Module, built: nn.Module, device) -> None:
+    """Take over tables that no file holds because they follow from the settings."""
+    owners = dict(module.named_modules())
+    for name, buffer in built.named_buffers():
+        owner, _, leaf = name.rpartition(".")
+        if getattr(owners[owner], leaf).is_meta:
+            setattr(owners[owner], leaf, buffer.to(device))
