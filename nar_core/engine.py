@@ -96,7 +96,11 @@ class Engine:
 
     @classmethod
     def load(
-        cls, name: str | Path, device: str = "auto", dtype: str = "auto", progress: Progress | None = None
+        cls,
+        name: str | Path,
+        device: str = "auto",
+        dtype: str = "auto",
+        progress: Progress | None = None,
     ) -> Engine:
         """Load a model by registry name or folder.
 
@@ -133,7 +137,9 @@ class Engine:
         if seed is None:
             seed = info.default_seed_position
         seed = (0, *seed) if len(seed) == 2 and grid.t == 1 else tuple(seed)
-        if len(seed) != 3 or any(int(p) != p or not 0 <= p < g for p, g in zip(seed, grid)):
+        if len(seed) != 3 or any(
+            int(p) != p or not 0 <= p < g for p, g in zip(seed, grid, strict=True)
+        ):
             form = "(h, w)" if grid.t == 1 else "(t, h, w)"
             raise ValueError(
                 f"seed_position: got {request.seed_position}, expected {form} inside the grid "

@@ -157,7 +157,9 @@ def make_plan(
     """
     grid = GridShape(*grid)
     seed_position = tuple(int(x) for x in seed_position)
-    if len(seed_position) != 3 or not all(0 <= p < n for p, n in zip(seed_position, grid)):
+    if len(seed_position) != 3 or not all(
+        0 <= p < n for p, n in zip(seed_position, grid, strict=True)
+    ):
         raise ValueError(
             f"seed position: got {seed_position}, expected (t, h, w) inside the grid {tuple(grid)}"
         )
@@ -190,7 +192,9 @@ def legal_seed_positions(
     """Where growth may start so that every unknown cell has a sender, bool [T, H, W]."""
     grid = GridShape(*grid)
     known = _as_known(grid, known)
-    if set(directions) >= {d for d, n in zip(DIRECTIONS, np.repeat(grid[::-1], 2)) if n > 1}:
+    if set(directions) >= {
+        d for d, n in zip(DIRECTIONS, np.repeat(grid[::-1], 2), strict=True) if n > 1
+    }:
         return np.ones(grid, bool)  # with every head, some neighbour is always nearer to the seed
     legal = np.zeros(grid.cells, bool)
     for seed, position in enumerate(coordinates(grid)):
@@ -204,7 +208,9 @@ def _listing(legal: np.ndarray) -> str:
     found = [tuple(int(x) for x in row) for row in np.argwhere(legal)]
     if not found:
         return "none for this known set"
-    return ", ".join(map(str, found[:4])) + (f" and {len(found) - 4} more" if len(found) > 4 else "")
+    return ", ".join(map(str, found[:4])) + (
+        f" and {len(found) - 4} more" if len(found) > 4 else ""
+    )
 
 
 def select_senders(

@@ -45,7 +45,7 @@ def filtered_probabilities(
 
 
 def draw(probabilities: Tensor, numbers: Tensor) -> Tensor:
-    """Invert the cumulative distribution [..., V] at numbers [...] in [0, 1); tokens int64 [...]."""
+    """Invert the cumulative distribution [..., V] at numbers [...] in [0, 1); int64 [...]."""
     cumulative = probabilities.cumsum(-1)
     target = numbers[..., None] * cumulative[..., -1:]
     # `right` skips tokens of probability zero; rounding must not lead past the last one.

@@ -77,7 +77,7 @@ class ClassCondition(nn.Module):
 
 @dataclass
 class Caption:
-    """Caption features [B, C, caption_width], left padded with zeros, and their mask, bool [B, C]."""
+    """Caption features [B, C, caption_width], left padded with zeros; their mask, bool [B, C]."""
 
     features: Tensor
     valid: Tensor
@@ -94,7 +94,9 @@ class CaptionCondition(nn.Module):
         self.fc2 = nn.Linear(width, width, bias=False)
 
     def forward(self, caption: Caption) -> Condition:
-        x = self.fc2(F.gelu(self.fc1(caption.features.to(self.fc1.weight.dtype)), approximate="tanh"))
+        x = self.fc2(
+            F.gelu(self.fc1(caption.features.to(self.fc1.weight.dtype)), approximate="tanh")
+        )
         return Condition(x, caption.valid)
 
     def null_like(self, caption: Caption) -> Caption:
@@ -124,7 +126,8 @@ def word_ids(prompts: list[str], slots: int, buckets: int, pieces: int = 16) -> 
             )
         for slot, word in zip(row, words, strict=False):
             framed = f"<{word}>"
-            grams = [framed] + [framed[i : i + 3] for i in range(len(framed) - 2)][:pieces]
+            triples = [framed[i : i + 3] for i in range(len(framed) - 2)]
+            grams = [framed, *triples[:pieces]]
             ids = [zlib.crc32(g.encode()) % buckets for g in grams]
             slot[: len(ids)] = torch.tensor(ids)
     return out

@@ -1,4 +1,4 @@
-"""Where a token is: rotary angles over (t, h, w) and learned tables. Sequences are condition, grid."""
+"""Where a token is: rotary angles over (t, h, w) and learned tables; the condition comes first."""
 
 from __future__ import annotations
 

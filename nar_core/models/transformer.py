@@ -1,4 +1,4 @@
-"""The one transformer: official picture and video models and the embedded ones are settings of it."""
+"""The one transformer: official picture and video models and embedded ones are its settings."""
 
 from __future__ import annotations
 
@@ -111,7 +111,12 @@ class Block(nn.Module):
         self.down = nn.Linear(config.ffn_width, width, bias=False)
 
     def forward(
-        self, x: Tensor, table: Tensor | None, mask: Tensor | None, cache: KVCache | None, layer: int
+        self,
+        x: Tensor,
+        table: Tensor | None,
+        mask: Tensor | None,
+        cache: KVCache | None,
+        layer: int,
     ) -> Tensor:
         q, k, v = (
             self.qkv(self.attention_norm(x))

@@ -63,7 +63,7 @@ class MiniConfig:
 
 
 class Conv(nn.Module):
-    """A convolution whose weight is kept as a matrix, so that Muon can orthogonalise its updates."""
+    """A convolution whose weight is kept as a matrix, so that Muon can orthogonalise updates."""
 
     def __init__(self, width_in: int, width_out: int, kernel: int = 1, zero: bool = False):
         super().__init__()

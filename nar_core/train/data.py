@@ -1,4 +1,4 @@
-"""Data folders: `images.zip` (or plain files) beside `index.jsonl`, or files beside `metadata.jsonl`."""
+"""Data folders: `images.zip` or plain files, beside `index.jsonl` or `metadata.jsonl`."""
 
 from __future__ import annotations
 
@@ -49,7 +49,9 @@ class DataFolder:
         archives = [zipfile.ZipFile(path) for path in sorted(self.root.glob("*.zip"))]
         members = {name: archive for archive in archives for name in archive.namelist()}
         out = np.empty((len(self.records), size, size, 4), np.uint8)
-        bar = tqdm(self.records, desc=f"reading {self.root.name}", disable=not progress, leave=False)
+        bar = tqdm(
+            self.records, desc=f"reading {self.root.name}", disable=not progress, leave=False
+        )
         for i, record in enumerate(bar):
             name = record["file"]
             raw = members[name].read(name) if name in members else (self.root / name).read_bytes()
@@ -64,7 +66,7 @@ class DataFolder:
 
 
 def held_out(key: str, share: float) -> bool:
-    """Whether the item called `key` belongs to the held-out `share` (0 to 1), decided by its hash."""
+    """Whether the item called `key` belongs to the held-out `share` (0 to 1), by its hash."""
     return int(hashlib.sha256(key.encode()).hexdigest()[:8], 16) / 2**32 < share
 
 

@@ -170,8 +170,10 @@ def select_records(data: DataFolder, config: DictConfig) -> DataFolder:
     only = OmegaConf.to_container(config.get("only") or OmegaConf.create({}))
     drop = OmegaConf.to_container(config.get("drop") or OmegaConf.create({}))
     return data.select(
-        lambda r: all(r.get(k) in v for k, v in only.items())
-        and not any(r.get(k) in v for k, v in drop.items())
+        lambda r: (
+            all(r.get(k) in v for k, v in only.items())
+            and not any(r.get(k) in v for k, v in drop.items())
+        )
     )
 
 
@@ -180,7 +182,9 @@ class TokenSource:
 
     def __init__(self, config: DictConfig, tokenizer, device: torch.device, cache: Path):
         data = select_records(DataFolder.open(config.folder), config)
-        keep_out = [held_out(str(r.get(config.key, r["file"])), config.hold_out) for r in data.records]
+        keep_out = [
+            held_out(str(r.get(config.key, r["file"])), config.hold_out) for r in data.records
+        ]
         self.records = data.records
         self.validation = np.flatnonzero(keep_out)
         self.training = np.flatnonzero(~np.array(keep_out))
@@ -213,7 +217,7 @@ class TokenSource:
 
 
 def train(config: DictConfig, folder: Path, device: torch.device) -> None:
-    """Train by `config` (info, model, tokenizer, source, train) in a run folder; export at the end."""
+    """Train by `config` (info, model, tokenizer, source, train) in a run folder, then export."""
     torch.manual_seed(config.train.seed)
     tokenizer, _ = load_tokenizer_folder(Path(config.tokenizer))
     tokenizer.to(device)
@@ -260,9 +264,7 @@ def train(config: DictConfig, folder: Path, device: torch.device) -> None:
         rng = np.random.default_rng((config.train.seed, index))
         records, tokens = source.sample(config.train.batch, rng)
         plans = [random_plan(grid, rng) for _ in records]
-        levels, fan_in, known, seed = (
-            x.to(device) for x in collate_plans(grid, plans, directions)
-        )
+        levels, fan_in, known, seed = (x.to(device) for x in collate_plans(grid, plans, directions))
         tokens = tokens.to(device)
         logits = forward(condition(records, rng), tokens, levels, fan_in, seed)
         losses = F.cross_entropy(

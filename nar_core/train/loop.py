@@ -34,11 +34,12 @@ def learning_rate_share(step: int, steps: int, warmup: int, anneal: float) -> fl
 def make_optimizers(model: nn.Module, config: DictConfig) -> list[torch.optim.Optimizer]:
     """Muon for the matrices inside the network, AdamW for embeddings, outputs, gains and biases."""
     params = {n: p for n, p in model.named_parameters() if p.requires_grad}
-    inner = {
+    # A list, not a set: saved optimizer states are told apart by the order of parameters.
+    inner = [
         n
         for n, p in params.items()
         if p.ndim == 2 and min(p.shape) >= 32 and not any(key in n for key in config.adamw_names)
-    }
+    ]
     decay = config.weight_decay
     betas = tuple(config.betas)
     out: list[torch.optim.Optimizer] = [
@@ -108,7 +109,9 @@ class Run:
         os.replace(self.folder / "last.tmp", self.folder / "last.pt")
         if self.rows:
             with open(self.folder / "log.csv", "w", newline="") as f:
-                names = sorted({k for row in self.rows for k in row}, key=lambda k: (k != "step", k))
+                names = sorted(
+                    {k for row in self.rows for k in row}, key=lambda k: (k != "step", k)
+                )
                 writer = csv.DictWriter(f, names)
                 writer.writeheader()
                 writer.writerows(self.rows)

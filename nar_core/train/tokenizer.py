@@ -149,7 +149,7 @@ def train(config: DictConfig, folder: Path, device: torch.device) -> None:
 
 
 def export(tokenizer, config: DictConfig, run: Run, sources, figures: dict) -> None:
-    """Write a self-describing tokenizer folder (float16 safetensors, config, record) into the run."""
+    """Write a self-describing tokenizer folder (float16 weights, config, record) into the run."""
     folder = run.folder / "export"
     folder.mkdir(exist_ok=True)
     pictures = np.concatenate([s.training[:: max(1, len(s.training) // 1500)] for s in sources])

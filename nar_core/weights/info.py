@@ -1,4 +1,4 @@
-"""What is known of a model before it is loaded: the one record that lists, pages and checks read."""
+"""What is known of a model before it is loaded: the one record that everyone reads."""
 
 from __future__ import annotations
 

@@ -48,7 +48,9 @@ def grow(model, plan, tokens, rng_seed=3, first_step=0, values=None, **settings_
 
 def start(plan, rows: int = 2):
     tokens = torch.full((rows, plan.grid.cells), -1)
-    given_ = torch.randint(0, 31, (rows, plan.grid.cells), generator=torch.Generator().manual_seed(1))
+    given_ = torch.randint(
+        0, 31, (rows, plan.grid.cells), generator=torch.Generator().manual_seed(1)
+    )
     return torch.where(torch.from_numpy(plan.known), given_, tokens)
 
 

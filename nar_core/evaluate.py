@@ -1,0 +1,177 @@
+"""`python -m nar_core evaluate`: reconstruction, likelihood, and contact sheets to look at."""
+
+from __future__ import annotations
+
+import argparse
+import textwrap
+from pathlib import Path
+
+import numpy as np
+import torch
+from omegaconf import OmegaConf
+from PIL import Image, ImageDraw, ImageFont
+from tqdm import tqdm
+
+from .engine import Engine
+from .models.condition import word_ids
+from .request import Request
+from .train.data import DataFolder, held_out, on_background
+from .train.generator import plan_losses, prompt_of, select_records
+from .train.tokenizer import as_float, code_statistics, reconstruction_psnr
+from .weights.registry import CHECKPOINTS
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of the verb."""
+    parser.add_argument("--model", default="emoji", help="registry name or model folder")
+    parser.add_argument("--data", help="data folder to measure on (images.zip and index.jsonl)")
+    parser.add_argument("--limit", type=int, default=0, help="pictures at most, 0 for all")
+    parser.add_argument("--sheet", help="write a contact sheet to this PNG")
+    parser.add_argument(
+        "--prompts", nargs="*", help="prompts of the sheet; without, drawn from the training names"
+    )
+    parser.add_argument("--count", type=int, default=16, help="prompts drawn for the sheet")
+    parser.add_argument("--rng-seed", type=int, default=0)
+    parser.add_argument("--guidance", type=float, help="guidance scale of the sheet")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--dtype", default="auto")
+
+
+def run(args: argparse.Namespace) -> dict:
+    """Measure what was asked for; keys `psnr` (dB), `loss_*` (nats per token), `sheet`."""
+    engine = Engine.load(args.model, device=args.device, dtype=args.dtype)
+    out: dict = {"model": engine.info.name, "digest": engine.digest}
+    if args.data:
+        data = DataFolder.open(args.data)
+        if args.limit:
+            stride = max(1, len(data.records) // args.limit)
+            data = DataFolder(data.root, data.records[::stride][: args.limit])
+        out |= measure(engine, data)
+    if args.sheet:
+        out |= contact_sheet(engine, args)
+    if not args.data and not args.sheet:
+        raise ValueError("evaluate: got neither --data nor --sheet, expected at least one of them")
+    return out
+
+
+def condition_of(engine: Engine, records: list[dict], label: str) -> torch.Tensor:
+    """Condition input of records: their prompts, or the class in the field `label`."""
+    config = engine.model.config.condition
+    if config.kind == "words":
+        prompts = [" ".join(prompt_of(r).split()[: config.slots]) for r in records]
+        return word_ids(prompts, config.slots, config.buckets).to(engine.device)
+    names = list(engine.info.labels)
+    ids = [names.index(r[label]) if r.get(label) in names else -1 for r in records]
+    return torch.tensor(ids, device=engine.device)
+
+
+def measure(engine: Engine, data: DataFolder) -> dict:
+    """Reconstruction and likelihood on pictures the model may never have seen, on white."""
+    if engine.info.frames > 1:
+        raise ValueError(
+            f"evaluate: got the video model {engine.info.name}, expected a picture model"
+        )
+    tokenizer = engine.tokenizer
+    pictures = data.images(tokenizer.size[0])
+    out = {"pictures": len(pictures), "psnr": round(reconstruction_psnr(tokenizer, pictures), 3)}
+    statistics = code_statistics(tokenizer, pictures)
+    out |= {k: round(statistics[k], 4) for k in ("used", "perplexity", "white_codes")}
+    tokens = []
+    for i in range(0, len(pictures), 16):
+        x = on_background(as_float(pictures[i : i + 16])).to(engine.device)
+        tokens.append(tokenizer.encode(x[:, None]).flatten(1))
+    with torch.inference_mode():
+        losses = plan_losses(
+            engine.model, condition_of(engine, data.records, "label"), torch.cat(tokens)
+        )
+    return out | {k: round(v, 4) for k, v in losses.items()}
+
+
+def training_records(engine: Engine, data: DataFolder) -> DataFolder:
+    """The records the model was trained on, as its training record says."""
+    source = OmegaConf.load(CHECKPOINTS / engine.info.name / "record.yaml").source
+    return select_records(data, source).select(
+        lambda r: not held_out(str(r.get(source.key, r["file"])), source.hold_out)
+    )
+
+
+def _small(pictures: np.ndarray) -> np.ndarray:
+    """RGB float [N, 32 * 32 * 3] of RGB uint8 [N, h, w, 3], to compare by."""
+    x = torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 255
+    return torch.nn.functional.adaptive_avg_pool2d(x, 32).flatten(1).numpy()
+
+
+def contact_sheet(engine: Engine, args: argparse.Namespace) -> dict:
+    """Prompts drawn at random; per prompt the nearest training picture, and growth from two seeds.
+
+    With `--data` (the training folder) the nearest picture is found among what the model was
+    trained on, by mean squared distance at 32 px to the picture grown from the centre.
+    """
+    info, side = engine.info, engine.info.size[0]
+    rng = np.random.default_rng(args.rng_seed)
+    train = None
+    if args.data:
+        train = training_records(engine, DataFolder.open(args.data))
+        rgba = train.images(side)
+        white = on_background(as_float(rgba))
+        pixels = (white * 255).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
+        keys = _small(pixels)
+    if args.prompts:
+        prompts = args.prompts
+    elif info.task == "class":
+        prompts = [
+            str(x) for x in rng.choice(info.labels, min(args.count, len(info.labels)), False)
+        ]
+    else:
+        if train is None:
+            raise ValueError(
+                "evaluate: a sheet of training names needs --data, the training folder"
+            )
+        names = sorted({prompt_of(r) for r in train.records})
+        prompts = [str(x) for x in rng.choice(names, args.count, False)]
+    centre = tuple(n // 2 for n in info.grid)
+    rows, distances = [], []
+    for i, prompt in enumerate(tqdm(prompts, desc="sheet")):
+        told = {"label": prompt} if info.task == "class" else {"prompt": prompt}
+        grown = []
+        for seed in ((0, 0, 0), centre):
+            request = Request(
+                **told,
+                seed_position=seed,
+                rng_seed=args.rng_seed + i,
+                guidance_scale=args.guidance,
+            )
+            grown.append(engine.decode(engine.generate_all(request).tokens)[0, 0])
+        near = []
+        if train is not None:
+            gaps = ((keys - _small(grown[1][None])) ** 2).mean(-1)
+            distances.append(float(gaps.min()))
+            near = [pixels[gaps.argmin()]]
+        rows.append((prompt, near + grown))
+    heads = (["nearest training picture"] if train is not None else []) + ["corner", "centre"]
+    _draw_sheet(rows, heads, side).save(args.sheet)
+    out = {"sheet": str(Path(args.sheet)), "prompts": prompts}
+    if distances:
+        out["nearest_rmse"] = [round(d**0.5, 4) for d in distances]
+    return out
+
+
+def _draw_sheet(rows: list, heads: list[str], side: int, columns: int = 2) -> Image.Image:
+    """Groups of pictures under their prompt, `columns` groups beside each other."""
+    gap, text = 8, 34
+    wide = len(heads) * (side + gap) + 2 * gap
+    tall = side + text + gap
+    lines = -(-len(rows) // columns)
+    font = ImageFont.load_default(12)
+    sheet = Image.new("RGB", (columns * wide, 24 + lines * tall), "white")
+    draw = ImageDraw.Draw(sheet)
+    for column in range(columns):
+        for j, head in enumerate(heads):
+            draw.text((column * wide + gap + j * (side + gap), 6), head, "#54575e", font)
+    for i, (prompt, pictures) in enumerate(rows):
+        x, y = i % columns * wide + gap, 24 + i // columns * tall
+        for j, picture in enumerate(pictures):
+            sheet.paste(Image.fromarray(picture), (x + j * (side + gap), y))
+        line = textwrap.shorten(prompt, 60, placeholder=" ...")
+        draw.text((x, y + side + 4), line, "#191a1d", font)
+    return sheet
