@@ -355,6 +355,6 @@ class Engine:
         x = torch.from_numpy(video).to(self.device).permute(0, 1, 4, 2, 3)
         return self.tokenizer.encode(x.float() / 255).cpu().numpy()
 
-    def preview(self, tokens: np.ndarray) -> np.ndarray:
-        """A cheap picture of a partial grid, uint8 [B, F, height, width, 3]; see `Preview`."""
-        return self._preview(tokens)
+    def preview(self, tokens: np.ndarray, full: bool = False) -> np.ndarray:
+        """A picture of a partial grid, uint8 [B, F, height, width, 3]; cheap unless `full`."""
+        return self._preview.full(tokens) if full else self._preview(tokens)

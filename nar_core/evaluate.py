@@ -33,6 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--count", type=int, default=16, help="prompts drawn for the sheet")
     parser.add_argument("--rng-seed", type=int, default=0)
     parser.add_argument("--guidance", type=float, help="guidance scale of the sheet")
+    parser.add_argument("--growth", help="write strips of growing pictures to this PNG")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--dtype", default="auto")
 
@@ -49,8 +50,10 @@ def run(args: argparse.Namespace) -> dict:
         out |= measure(engine, data)
     if args.sheet:
         out |= contact_sheet(engine, args)
-    if not args.data and not args.sheet:
-        raise ValueError("evaluate: got neither --data nor --sheet, expected at least one of them")
+    if args.growth:
+        out |= growth_strips(engine, args)
+    if not (args.data or args.sheet or args.growth):
+        raise ValueError("evaluate: got nothing to do, expected --data, --sheet or --growth")
     return out
 
 
@@ -154,6 +157,39 @@ def contact_sheet(engine: Engine, args: argparse.Namespace) -> dict:
     if distances:
         out["nearest_rmse"] = [round(d**0.5, 4) for d in distances]
     return out
+
+
+def growth_strips(engine: Engine, args: argparse.Namespace, shown: int = 7) -> dict:
+    """One strip per prompt: `shown` moments of its growth, from several seeds in turn."""
+    info, side, gap = engine.info, engine.info.size[0], 8
+    prompts = args.prompts or list(info.prompts or info.labels)[:4]
+    _, high, wide = info.grid
+    seeds = [
+        (0, 0, 0),
+        (0, high // 2, wide // 2),
+        (0, high - 1, wide // 2),
+        (0, high // 3, wide - 1),
+    ]
+    sheet = Image.new(
+        "RGB", (gap + shown * (side + gap), gap + len(prompts) * (side + gap)), "white"
+    )
+    for row, prompt in enumerate(prompts):
+        told = {"label": prompt} if info.task == "class" else {"prompt": prompt}
+        request = Request(
+            **told,
+            seed_position=seeds[row % len(seeds)],
+            rng_seed=args.rng_seed + row,
+            guidance_scale=args.guidance,
+        )
+        frames = list(engine.generate(request))
+        moments = np.linspace(1, len(frames) - 1, shown).round().astype(int)
+        for column, moment in enumerate(moments):
+            picture = engine.preview(frames[moment].tokens, full=True)[0, 0]
+            sheet.paste(
+                Image.fromarray(picture), (gap + column * (side + gap), gap + row * (side + gap))
+            )
+    sheet.save(args.growth)
+    return {"growth": str(Path(args.growth)), "growth_prompts": prompts}
 
 
 def _draw_sheet(rows: list, heads: list[str], side: int, columns: int = 2) -> Image.Image:
