@@ -140,40 +140,71 @@ def generator_config(
         ValueError: the grid is not known, or settings and tensors disagree.
     """
     video = kind == "nar-video"
+    if settings.get("frame_prediction"):
+        raise ValueError("weights: a frame prediction model; only class-conditional ones are known")
     vocab_size, width = _shape(tensors, "tok_embeddings.weight")
     depth = _count(tensors, r"layers\.(\d+)\.")
-    # One extra block before the vertical head, and in videos one more before the temporal head.
     before_right = int(settings.get("n_layer") or depth - (2 if video else 1))
-    taps = {"+w": before_right, "+h": depth - 1 if video else depth}
-    if video:
-        taps["+t"] = depth
-    if not 0 < before_right < taps["+h"]:
+    if depth - video <= before_right or before_right < 1:
         raise ValueError(
             f"weights: got {depth} blocks, expected more than the n_layer of {before_right}"
         )
-    # Every published size has heads 64 wide.
-    attention_heads = int(settings.get("n_head") or max(1, width // 64))
-    if settings.get("frame_prediction"):
-        raise ValueError("weights: a frame prediction model; only class-conditional ones are known")
+    return official_config(
+        video,
+        _grid(video, tensors, settings, grid),
+        _condition(tensors),
+        vocab_size,
+        width,
+        before_right,
+        depth,
+        # Every published size has heads 64 wide.
+        int(settings.get("n_head") or max(1, width // 64)),
+        _shape(tensors, "layers.0.feed_forward.w1.weight")[0],
+        norm_eps=float(settings.get("norm_eps", 1e-5)),
+        rotary_base=float(settings.get("rope_base", 10000)),
+    )
+
+
+def official_config(
+    video: bool,
+    grid: GridShape,
+    condition: ConditionConfig,
+    vocab_size: int,
+    width: int,
+    before_right: int,
+    depth: int,
+    attention_heads: int,
+    ffn_width: int,
+    **more,
+) -> TransformerConfig:
+    """What all official generators have in common.
+
+    Args:
+        before_right: blocks before the horizontal head; one or more extra blocks come before the
+            vertical head, and in videos one more before the temporal head.
+        depth: blocks in all.
+    """
     quarter = width // attention_heads // 4
+    taps = {"+w": before_right, "+h": depth}
+    if video:
+        taps = {"+w": before_right, "+h": depth - 1, "+t": depth}
     return TransformerConfig(
-        grid=_grid(video, tensors, settings, grid),
+        grid=grid,
         vocab_size=vocab_size,
         width=width,
         depth=depth,
         attention_heads=attention_heads,
-        ffn_width=_shape(tensors, "layers.0.feed_forward.w1.weight")[0],
+        ffn_width=ffn_width,
         taps=taps,
-        condition=_condition(tensors),
-        norm_eps=float(settings.get("norm_eps", 1e-5)),
+        condition=condition,
         rotary=(0, 0, 0) if video else (0, quarter, quarter),
-        rotary_base=float(settings.get("rope_base", 10000)),
         # Condition rows of the published table are zeros, and the weights were trained so.
         rotary_condition="zero",
         learned="full" if video else "none",
         # Pictures fuse in float32, videos in the model's dtype, as published.
         fuse_float32=not video,
         known_level="distance",
+        **more,
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -13,17 +15,72 @@ from ..tokenizers.larp_video import LarpTokenizer
 from ..tokenizers.vq_image import VQTokenizer
 from . import adapters
 from .embedded import Loaded, is_model_folder, load_folder
-from .files import build, expect, read
-from .registry import CHECKPOINTS
+from .files import build, expect, find_weight_file, read
+from .hub import CHECKPOINTS, Progress, fetch
+from .registry import Official, model_folders, official_models
 
 
-def load_model(name: str | Path, progress=None) -> Loaded:
-    """Load by registry name or folder. Raises ValueError for an unknown name or unfit files."""
-    inside = CHECKPOINTS / str(name)
-    folder = inside if is_model_folder(inside) else Path(name)
-    if not is_model_folder(folder):
-        raise ValueError(f"model: got {str(name)!r}, expected a listed name or a model folder")
-    return load_folder(folder, embedded=folder == inside)
+def load_model(name: str | Path, progress: Progress | None = None) -> Loaded:
+    """Load by registry name or folder.
+
+    A folder is a model folder of this project, or one named like an official model that holds its
+    weight file.
+
+    Raises:
+        ValueError: an unknown name, or files that are not what they should be.
+        FileNotFoundError: official weights that are neither here nor to be had.
+    """
+    folders = model_folders()
+    folder = folders.get(str(name), Path(name))
+    if is_model_folder(folder):
+        return load_folder(folder, embedded=folder.parent == CHECKPOINTS)
+    official = official_models().get(Path(name).name)
+    if official is None:
+        raise ValueError(
+            f"model: got {str(name)!r}, expected a model folder or one of "
+            f"{', '.join([*folders, *official_models()])}"
+        )
+    path = find_weight_file(folder) if folder.exists() else fetch(official.weights, progress)
+    return _load_official(official, path, progress)
+
+
+def _load_official(official: Official, path: Path, progress: Progress | None) -> Loaded:
+    info = official.info
+    tokenizer_path = fetch(official.tokenizer, progress)
+    # Before gigabytes are read: the text encoder may turn out to be missing.
+    text_encoder = None
+    if info.task == "text":
+        from ..text import TextEncoder
+
+        text_encoder = TextEncoder.load(progress)
+    model = load_generator(path, grid=info.grid)
+    wrong = [
+        f"{name} is {got}, expected {want}"
+        for name, want in vars(official.config).items()
+        if (got := getattr(model.config, name)) != want
+    ]
+    if wrong:
+        raise ValueError(f"{path}: not the weights of {info.name}: {'; '.join(wrong)}")
+    tokenizer = load_tokenizer(tokenizer_path, size=info.size, grid=info.grid)
+    if (tokenizer.grid, tokenizer.vocab_size) != (info.grid, model.config.vocab_size):
+        raise ValueError(
+            f"{tokenizer_path}: got a tokenizer of grid {tuple(tokenizer.grid)} and "
+            f"{tokenizer.vocab_size} codes, expected {tuple(info.grid)} and "
+            f"{model.config.vocab_size} for {info.name}"
+        )
+    info = replace(info, available=True)
+    return Loaded(info, model, tokenizer, digest_of(path), None, text_encoder)
+
+
+def digest_of(path: Path, pieces: int = 64, size: int = 1 << 16) -> str:
+    """Short hash of a large file: its length and evenly spaced pieces, not all its gigabytes."""
+    length = path.stat().st_size
+    digest = hashlib.sha256(str(length).encode())
+    with path.open("rb") as file:
+        for i in range(pieces):
+            file.seek(max(0, length - size) * i // (pieces - 1))
+            digest.update(file.read(size))
+    return digest.hexdigest()[:16]
 
 
 def load_generator(

@@ -1,16 +1,128 @@
-"""Which models there are."""
+"""Which models there are: embedded ones found in folders, official ones listed in registry.yaml."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
+from omegaconf import OmegaConf
+
+from ..models.condition import ConditionConfig
+from ..models.transformer import TransformerConfig
+from ..plan import GridShape
+from . import hub
+from .adapters import official_config
 from .embedded import is_model_folder, read_info
 from .info import ModelInfo
 
-CHECKPOINTS = Path(__file__).parents[2] / "checkpoints"
+HERE = Path(__file__).parent
+TEXT_TOKENS, TEXT_WIDTH = 120, 2048  # of the flan-t5-xl captions
+
+
+@dataclass(frozen=True)
+class Official:
+    """An official model.
+
+    Attributes:
+        info: as listed; whether it is available is not known here.
+        config: of its transformer, also for random weights of the real size.
+        weights, tokenizer: where the files come from.
+        tokenizer_kind: "vq" or "larp".
+        published: figures of the paper.
+    """
+
+    info: ModelInfo
+    config: TransformerConfig
+    weights: hub.Source
+    tokenizer: hub.Source
+    tokenizer_kind: str
+    published: dict[str, Any]
+
+    @property
+    def available(self) -> bool:
+        """Whether generator and tokenizer are on this machine."""
+        return all(hub.is_here(source) for source in (self.weights, self.tokenizer))
+
+
+def class_names(table: str) -> tuple[str, ...]:
+    """Names by class number: "imagenet" (ImageNet-1k) or "ucf101" (the order of its file names)."""
+    return tuple((HERE / f"{table}.txt").read_text(encoding="utf-8").splitlines())
+
+
+@lru_cache(maxsize=1)
+def official_models() -> dict[str, Official]:
+    """Official models by name, in the order of registry.yaml."""
+    table = OmegaConf.to_container(OmegaConf.load(HERE / "registry.yaml"))
+    return {name: _official(name, entry, table) for name, entry in table["models"].items()}
+
+
+def _official(name: str, entry: dict, table: dict) -> Official:
+    family = table["families"][entry["family"]]
+    tokens = table["tokenizers"][family["tokenizer"]]
+    video, grid = family["media"] == "video", GridShape(*family["grid"])
+    labels = class_names(family["labels"]) if "labels" in family else ()
+    if family["task"] == "text":
+        condition = ConditionConfig("caption", slots=TEXT_TOKENS, caption_width=TEXT_WIDTH)
+    else:
+        condition = ConditionConfig("class", classes=len(labels))
+    width = entry["width"]
+    config = official_config(
+        video,
+        grid,
+        condition,
+        tokens["vocab_size"],
+        width,
+        before_right=entry["blocks"],
+        depth=entry["blocks"] + (2 if video else 1),
+        attention_heads=entry["attention_heads"],
+        ffn_width=-(-(8 * width // 3) // 256) * 256,
+    )
+    info = ModelInfo(
+        name=name,
+        title=entry["title"],
+        task=family["task"],
+        media=family["media"],
+        grid=grid,
+        size=tuple(family["size"]),
+        frames=family.get("frames", 1),
+        fps=family.get("fps", 0),
+        directions=config.directions,
+        known_level=config.known_level,
+        seed_positions="corner",
+        labels=labels,
+        prompts=tuple(family.get("prompts", ())),
+        guidance_scale=family["guidance_scale"],
+        parameters=entry["parameters"],
+        bytes=4 * (entry["parameters"] + tokens["parameters"]),
+        trained_on=family["trained_on"],
+        licence=f"{entry['licence']} (tokenizer: {tokens['licence']})",
+        note=family.get("note", ""),
+    )
+    return Official(
+        info,
+        config,
+        hub.Source(name, entry["hub"], entry.get("file")),
+        hub.Source(family["tokenizer"], tokens["hub"], tokens.get("file")),
+        tokens["kind"],
+        entry["published"],
+    )
+
+
+def model_folders() -> dict[str, Path]:
+    """Self-describing model folders by name, the first of a name wins."""
+    found: dict[str, Path] = {}
+    for root in hub.checkpoint_folders():
+        if root.is_dir():
+            for folder in sorted(root.iterdir()):
+                if is_model_folder(folder):
+                    found.setdefault(folder.name, folder)
+    return found
 
 
 def list_models() -> list[ModelInfo]:
-    """Embedded models."""
-    folders = sorted(f for f in CHECKPOINTS.iterdir() if is_model_folder(f))
-    return [read_info(folder, embedded=True) for folder in folders]
+    """Embedded models, then official ones, each with whether it is on this machine already."""
+    embedded = [read_info(f, f.parent == hub.CHECKPOINTS) for f in model_folders().values()]
+    official = [replace(o.info, available=o.available) for o in official_models().values()]
+    return embedded + official
