@@ -1,0 +1,1 @@
+"""The studio page: the only place that knows Gradio."""

@@ -1,0 +1,225 @@
+"""Files that carry their recipe: what made a picture, and its tokens in order of growth.
+
+A recipe is one JSON object in the PNG text chunk `nar_studio`. Schema 1:
+
+    schema            1
+    model, digest     registry name, sha256 prefix of the weights
+    grid              [T, H, W] of the token grid
+    directions        directions the checkpoint has heads for, to name each cell's senders
+    known_level       level of given cells, "zero" or "distance"
+    frames, fps       pixel frames of the whole picture or clip (1 and 0 for a picture)
+    request           seed_position, rng_seed, guidance_scale, ... as the engine resolved them
+    sample            which of request.num_samples this file shows
+    steps             packed uint16 [N], raster order: the step that wrote each cell, 0 if given
+    tokens            packed uint16 [N], raster order
+    confidence        packed uint8 [N]: probability of the drawn token times 254, 255 if given
+    token_digest      sha256 prefix of the tokens
+    resumed_from      step after which a branch left its parent, or absent
+    made_with         device, dtype and versions, to name differences when a remake is not identical
+
+"packed" is base64 of zlib of the little-endian bytes. The order of growth is `steps`, then raster
+order within a step. Cells of step 0 came with the picture (outpainting, erasing).
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import json
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, PngImagePlugin
+
+CHUNK = "nar_studio"
+SCHEMA = 1
+UNKNOWN_TOKEN = 65535
+UNKNOWN_CONFIDENCE = 255
+MAX_SIDE = 4096
+
+Recipe = dict[str, Any]
+
+
+def pack(values: np.ndarray) -> str:
+    """Array -> base64 of its zlib-compressed little-endian bytes."""
+    data = np.ascontiguousarray(values, values.dtype.newbyteorder("<")).tobytes()
+    return base64.b64encode(zlib.compress(data, 9)).decode()
+
+
+def unpack(text: str, dtype: str, size: int) -> np.ndarray:
+    """Inverse of `pack`; ValueError unless exactly `size` values come out."""
+    try:
+        wanted = np.dtype(dtype).itemsize * size
+        data = zlib.decompressobj().decompress(base64.b64decode(text, validate=True), wanted + 1)
+    except (ValueError, TypeError, zlib.error) as error:
+        raise ValueError(
+            f"recipe: unreadable values ({error}); use the file as downloaded"
+        ) from error
+    if len(data) != wanted:
+        raise ValueError(f"recipe: got {len(data)} bytes, expected {wanted}; use the original file")
+    return np.frombuffer(data, np.dtype(dtype).newbyteorder("<")).astype(dtype)
+
+
+def confidence_bytes(confidence: np.ndarray) -> np.ndarray:
+    """Probabilities with nan for unknown -> uint8, 254 for certain and 255 for unknown."""
+    scaled = np.round(np.nan_to_num(np.asarray(confidence, np.float32)).clip(0, 1) * 254)
+    return np.where(np.isnan(confidence), UNKNOWN_CONFIDENCE, scaled).astype(np.uint8)
+
+
+def token_words(tokens: np.ndarray) -> np.ndarray:
+    """Tokens with -1 for unknown -> uint16, 65535 for unknown."""
+    return np.where(np.asarray(tokens) < 0, UNKNOWN_TOKEN, tokens).astype(np.uint16)
+
+
+def token_digest(tokens: np.ndarray) -> str:
+    """Short sha256 of tokens in raster order, the same on every machine."""
+    return hashlib.sha256(np.asarray(tokens).astype("<i4").tobytes()).hexdigest()[:16]
+
+
+def png_bytes(pixels: np.ndarray, recipe: Recipe | None = None) -> bytes:
+    """uint8 [h, w, 3] -> PNG, with the recipe in its text chunk."""
+    info = PngImagePlugin.PngInfo()
+    if recipe is not None:
+        text = json.dumps(recipe, separators=(",", ":"), ensure_ascii=False)
+        info.add_itxt(CHUNK, text, zip=True)
+    out = io.BytesIO()
+    Image.fromarray(pixels).save(out, "PNG", pnginfo=info)
+    return out.getvalue()
+
+
+def jpeg_bytes(pixels: np.ndarray, quality: int = 90) -> bytes:
+    """uint8 [h, w, 3] -> JPEG without chroma subsampling: cells keep their own colour."""
+    out = io.BytesIO()
+    Image.fromarray(pixels).save(out, "JPEG", quality=quality, subsampling=0)
+    return out.getvalue()
+
+
+def data_uri(data: bytes, kind: str) -> str:
+    """Bytes -> `data:` address that a page can show or save without another request."""
+    return f"data:{kind};base64,{base64.b64encode(data).decode()}"
+
+
+def from_data_uri(uri: str, max_bytes: int = 8_000_000) -> bytes:
+    """Inverse of `data_uri`; ValueError for anything else or anything too large."""
+    head, _, body = uri.partition(";base64,")
+    if not head.startswith("data:") or len(body) * 3 > max_bytes * 4:
+        raise ValueError(f"picture: expected an image of at most {max_bytes // 1_000_000} MB")
+    return base64.b64decode(body)
+
+
+def open_picture(data: bytes | str | Path) -> Image.Image:
+    """An image from bytes or a file, its size checked before any pixel is decoded."""
+    try:
+        picture = Image.open(io.BytesIO(data) if isinstance(data, bytes) else data)
+    except (OSError, Image.DecompressionBombError) as error:
+        raise ValueError(f"picture: not readable as an image ({error}); use PNG or JPEG") from error
+    if max(picture.size) > MAX_SIDE:
+        raise ValueError(
+            f"picture: got {picture.width} x {picture.height} pixels, expected at most "
+            f"{MAX_SIDE} a side; make it smaller first"
+        )
+    return picture
+
+
+def read_recipe(data: bytes | str | Path) -> tuple[Recipe, np.ndarray]:
+    """A PNG of this studio -> its recipe and its pixels, uint8 [h, w, 3].
+
+    Raises:
+        ValueError: not an image, no recipe in it, or a recipe that does not hold together.
+    """
+    picture = open_picture(data)
+    text = getattr(picture, "text", {}).get(CHUNK)
+    if not text:
+        raise ValueError(
+            "picture: no recipe inside, so it cannot be replayed; use a PNG downloaded here "
+            "(messengers and image editors often remove it)"
+        )
+    try:
+        recipe = json.loads(text)
+        if recipe["schema"] != SCHEMA:
+            raise ValueError(f"recipe: got schema {recipe['schema']}, expected {SCHEMA}")
+        grid = [int(n) for n in recipe["grid"]]
+        if len(grid) != 3 or not all(1 <= n <= 256 for n in grid) or np.prod(grid) > 65536:
+            raise ValueError(f"recipe: got grid {grid}, expected [t, h, w] up to 65536 cells")
+        cells = int(np.prod(grid))
+        steps = unpack(recipe["steps"], "uint16", cells)
+        tokens = unpack(recipe["tokens"], "uint16", cells)
+        unpack(recipe["confidence"], "uint8", cells)
+        str(recipe["model"]), str(recipe["digest"]), dict(recipe["request"]), int(recipe["sample"])
+    except (KeyError, TypeError, json.JSONDecodeError) as error:
+        raise ValueError(f"recipe: incomplete ({error!r}); use the file as downloaded") from error
+    if recipe.get("token_digest") != token_digest(tokens):
+        raise ValueError("recipe: its tokens do not match their digest; use the file as downloaded")
+    if steps.max() < 1:
+        raise ValueError("recipe: no cell was grown, so there is nothing to replay")
+    return recipe, np.asarray(picture.convert("RGB"))
+
+
+def growth_masks(recipe: Recipe, size: tuple[int, int]) -> list[np.ndarray]:
+    """What is on the canvas after each step of a picture (T = 1): bool [h, w], one per step."""
+    t, gh, gw = recipe["grid"]
+    steps = unpack(recipe["steps"], "uint16", t * gh * gw).reshape(t, gh, gw)[0]
+    rows = np.arange(size[0]) * gh // size[0]
+    columns = np.arange(size[1]) * gw // size[1]
+    at = steps[rows[:, None], columns]
+    return [at <= k for k in range(int(steps.min()), int(steps.max()) + 1)]
+
+
+def growth_gif(pixels: np.ndarray, recipe: Recipe, side: int = 384, hold: int = 1400) -> bytes:
+    """The growth of a picture as an endless GIF: one frame per step, the last one held (ms)."""
+    scale = max(1, side // max(pixels.shape[:2]))
+    large = pixels.repeat(scale, 0).repeat(scale, 1)
+    masks = growth_masks(recipe, large.shape[:2])
+    paper = np.array([242, 242, 240], np.uint8)
+    colours = np.concatenate([large, np.broadcast_to(paper, (scale * 8, *large.shape[1:]))])
+    palette = Image.fromarray(colours).quantize(255)
+    frames = [
+        Image.fromarray(np.where(mask[..., None], large, paper)).quantize(
+            palette=palette, dither=Image.Dither.NONE
+        )
+        for mask in masks
+    ]
+    out = io.BytesIO()
+    pace = [max(60, min(160, 3000 // len(frames)))] * len(frames)
+    pace[-1] = hold
+    frames[0].save(
+        out, "GIF", save_all=True, append_images=frames[1:], duration=pace, loop=0, optimize=False
+    )
+    return out.getvalue()
+
+
+def keep_pixels(
+    grown: np.ndarray, original: np.ndarray, kept: np.ndarray, reach: int
+) -> np.ndarray:
+    """Put the kept pixels back exactly and carry their difference a little way into the grown ones.
+
+    The tokenizer shifts colours slightly, so a hard paste would show a seam. The shift is measured
+    on the kept side of the border and faded out over `reach` pixels on the grown side.
+
+    Args:
+        grown: decoded picture, uint8 [h, w, 3]; original: what was given, same shape.
+        kept: bool [h, w], pixels that must come back unchanged.
+    """
+    offset = np.where(kept[..., None], original.astype(np.float32) - grown, 0)
+    known = kept.astype(np.float32)
+    fade = np.zeros_like(known)
+    for ring in range(reach):
+        total, weight = np.zeros_like(offset), np.zeros_like(known)
+        for axis, shift in ((0, 1), (0, -1), (1, 1), (1, -1)):
+            edge = [slice(None)] * 2
+            edge[axis] = slice(0, 1) if shift > 0 else slice(-1, None)
+            here = np.roll(known, shift, axis)
+            here[tuple(edge)] = 0  # np.roll wraps round, the picture does not
+            total += np.roll(offset, shift, axis) * here[..., None]
+            weight += here
+        fresh = (known == 0) & (weight > 0)
+        offset[fresh] = total[fresh] / weight[fresh][:, None]
+        known[fresh] = 1
+        fade[fresh] = 1 - (ring + 1) / (reach + 1)
+    out = grown + offset * np.where(kept, 1, fade)[..., None]
+    out = np.round(out).clip(0, 255).astype(np.uint8)
+    out[kept] = original[kept]
+    return out

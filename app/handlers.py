@@ -1,0 +1,662 @@
+"""From the form to a Request, from Frames to messages for the player. No Gradio components here.
+
+Every message is a small dict. `run` names one growth and is chosen by the browser, so a message of
+an earlier run can be told from the present one. Pixels travel as data addresses: nothing is written
+to disk, neither per step nor at the end.
+"""
+
+from __future__ import annotations
+
+import base64
+import logging
+import platform
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, fields, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from PIL import Image
+
+from app import export
+from nar_core import Engine, Frame, ModelInfo, Request
+
+log = logging.getLogger(__name__)
+
+SECONDS_PER_MESSAGE = 0.05
+"""No more than 20 messages a second: there is no back-pressure towards a slow browser."""
+
+FORGET_TICKET_AFTER = 6.0
+"""Seconds without a sign of life after which somebody waiting no longer counts."""
+
+
+AS_TYPED = "As typed"
+"""The style that adds nothing."""
+
+
+@lru_cache(maxsize=1)
+def presets() -> dict[str, Any]:
+    """The contents of presets.yaml."""
+    return yaml.safe_load((Path(__file__).parent / "presets.yaml").read_text("utf-8"))
+
+
+def styles_of(model: str) -> dict[str, str]:
+    """Style name -> prompt form with `{}` for the subject."""
+    models = presets()["models"]
+    return models.get(model, models["default"])["styles"]
+
+
+def dress(model: str, prompt: str, style: str | None) -> str:
+    """The prompt a model was trained on: the style's words around what was typed.
+
+    An empty prompt stays empty (the null condition), and one that already has a style's form stays
+    as it is.
+    """
+    prompt = " ".join((prompt or "").split())
+    form = styles_of(model).get(style or "")
+    return form.format(prompt) if form and prompt and not undress(model, prompt)[1] else prompt
+
+
+def undress(model: str, prompt: str) -> tuple[str, str]:
+    """Inverse of `dress`: (what was typed, style or "")."""
+    for style, form in styles_of(model).items():
+        before, after = form.split("{}")
+        if prompt.startswith(before) and prompt.endswith(after) and len(prompt) > len(form) - 2:
+            return prompt[len(before) : len(prompt) - len(after)], style
+    return prompt, ""
+
+
+class Engines:
+    """Loads engines on first use and keeps the last few; safe to call from several threads."""
+
+    def __init__(
+        self,
+        load: Callable[..., Engine],
+        models: Callable[[], Sequence[ModelInfo]],
+        keep: int = 3,
+    ) -> None:
+        """`load(name, device=...)` makes an engine; `models()` lists what there is."""
+        self._load, self._models, self._keep = load, models, keep
+        self._device = "auto"
+        self._added: dict[str, ModelInfo] = {}
+        self._folders: dict[str, str] = {}
+        self._engines: OrderedDict[str, Engine] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def configure(self, device: str, keep: int) -> None:
+        """Set the device and how many engines stay in memory, before any is loaded."""
+        self._device, self._keep = device, max(1, keep)
+
+    def include(self, name: str) -> str:
+        """Offer a model that is not on the list by itself (a folder, or one to be fetched)."""
+        if all(m.name != name for m in self.models()):
+            engine = self._load(name, device=self._device)
+            self._added[engine.info.name] = engine.info
+            self._folders[engine.info.name] = name
+            self._engines[engine.info.name] = engine
+            return engine.info.name
+        return name
+
+    def models(self, media: str | None = None) -> list[ModelInfo]:
+        """Models that can run on this machine now."""
+        found = [m for m in self._models() if m.available or m.embedded]
+        found += [m for m in self._added.values() if m.name not in {f.name for f in found}]
+        return [m for m in found if media in (None, m.media)]
+
+    def info(self, name: str) -> ModelInfo:
+        """What is known of a model without loading it; ValueError for an unknown name."""
+        for model in self.models():
+            if model.name == name:
+                return model
+        raise ValueError(
+            f"model: got {name!r}, expected one of {', '.join(m.name for m in self.models())}"
+        )
+
+    def get(self, name: str) -> Engine:
+        """The engine of a model, loaded if need be."""
+        self.info(name)
+        with self._lock:
+            if name not in self._engines:
+                source = self._folders.get(name, name)
+                self._engines[name] = self._load(source, device=self._device)
+            self._engines.move_to_end(name)
+            while len(self._engines) > self._keep:
+                self._engines.popitem(last=False)
+            return self._engines[name]
+
+
+class Line:
+    """Who is waiting for the one engine: only counts and times, nothing of what they make."""
+
+    def __init__(self) -> None:
+        self._waiting: OrderedDict[str, float] = OrderedDict()
+        self._running: dict[str, float] = {}
+        self._seconds = 2.0
+        self._lock = threading.Lock()
+
+    def join(self, run: str) -> None:
+        with self._lock:
+            self._waiting[run] = time.monotonic()
+
+    def enter(self, run: str) -> None:
+        with self._lock:
+            self._waiting.pop(run, None)
+            self._running[run] = time.monotonic()
+
+    def leave(self, run: str) -> None:
+        with self._lock:
+            self._waiting.pop(run, None)
+            started = self._running.pop(run, None)
+            if started is not None:
+                self._seconds += 0.3 * (time.monotonic() - started - self._seconds)
+
+    def place(self, run: str) -> dict[str, float]:
+        """How many come before this run and about how long that takes, in seconds."""
+        with self._lock:
+            now = time.monotonic()
+            if run in self._waiting:
+                self._waiting[run] = now
+            for other, seen in list(self._waiting.items()):
+                if now - seen > FORGET_TICKET_AFTER:
+                    del self._waiting[other]
+            before = list(self._waiting)
+            ahead = before.index(run) if run in before else 0
+            ahead += len(self._running) if run in before else 0
+            return {"ahead": ahead, "seconds": round(ahead * self._seconds, 1)}
+
+
+@dataclass(frozen=True, eq=False)
+class Canvas:
+    """A picture of which some cells are kept.
+
+    Attributes:
+        pixels: uint8 [h, w, 3] at the model's size; cells: bool [T, H, W], True where kept;
+        tokens: int64 [T, H, W] if the picture was grown here, else None (it will be encoded).
+    """
+
+    pixels: np.ndarray
+    cells: np.ndarray
+    tokens: np.ndarray | None = None
+
+    def mask(self) -> np.ndarray:
+        """Kept pixels, bool [h, w]."""
+        height, width = self.pixels.shape[:2]
+        rows = np.arange(height) * self.cells.shape[1] // height
+        columns = np.arange(width) * self.cells.shape[2] // width
+        return self.cells[0][rows[:, None], columns]
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """One growth, checked and ready for the engine."""
+
+    run: str
+    model: str
+    request: Request
+    canvas: Canvas | None = None
+    expected: export.Recipe | None = None
+    """The recipe this run must reproduce ("make again")."""
+
+
+@dataclass
+class Form:
+    """What the page's controls say, in the order in which they are wired."""
+
+    model: str
+    prompt: str = ""
+    style: str | None = None
+    label: str | None = None
+    guidance: float | None = None
+    heads: str = "mixed"
+    fusion: str = "logits"
+    temperature: float | None = None
+    top_k: int | None = None
+    top_p: float | None = None
+    rng_seed: int = 0
+    pictures: int = 1
+
+    def request(self, info: ModelInfo, seed: Sequence[int] | None) -> Request:
+        """The engine's request; ValueError names what is wrong in the words of the page."""
+        limits = presets()["limits"]
+        longest = limits["prompt_characters"]
+        if len(self.prompt or "") > longest:
+            raise ValueError(
+                f"The prompt has {len(self.prompt)} characters, at most {longest} are possible. "
+                "Shorten it."
+            )
+        if self.rng_seed is None or not 0 <= int(self.rng_seed) <= limits["rng_seed"]:
+            raise ValueError(f"The rng seed must lie between 0 and {limits['rng_seed']}.")
+        more = {
+            "guidance_scale": None if self.guidance is None else float(self.guidance),
+            "temperature": None if self.temperature is None else float(self.temperature),
+            "top_k": None if self.top_k is None else int(self.top_k),
+            "top_p": None if self.top_p is None else float(self.top_p),
+        }
+        if info.task == "class":
+            more["label"] = self.label or None
+        else:
+            more["prompt"] = dress(self.model, self.prompt, self.style)
+        return Request(
+            seed_position=None if seed is None else tuple(int(n) for n in seed),
+            rng_seed=int(self.rng_seed),
+            heads=self.heads,
+            fusion=self.fusion,
+            num_samples=int(self.pictures),
+            **{name: value for name, value in more.items() if value is not None},
+        )
+
+
+FORM_FIELDS = tuple(field.name for field in fields(Form))
+
+
+def form_of_link(info: ModelInfo, given: dict[str, str]) -> dict[str, Any]:
+    """Query parameters of a shared link -> values of the form; what does not parse is left out."""
+    numbers = {
+        "guidance": ("guidance", float),
+        "temperature": ("temperature", float),
+        "top_k": ("top_k", int),
+        "top_p": ("top_p", float),
+        "rng": ("rng_seed", int),
+    }
+    out: dict[str, Any] = {}
+    for key, (name, kind) in numbers.items():
+        try:
+            number = kind(given[key])
+        except (KeyError, ValueError):
+            continue
+        low, high = _range(name)
+        if low <= number <= high:
+            out[name] = number
+    if given.get("prompt") and info.task == "text":
+        typed, style = undress(
+            info.name, given["prompt"][: presets()["limits"]["prompt_characters"]]
+        )
+        out["prompt"], out["style"] = typed, style or AS_TYPED
+    if given.get("label") in info.labels:
+        out["label"] = given["label"]
+    if given.get("heads") in ("mixed", "horizontal", "vertical", "temporal"):
+        out["heads"] = given["heads"]
+    if given.get("fusion") in ("logits", "probabilities", "confident", "freshest"):
+        out["fusion"] = given["fusion"]
+    if given.get("pictures") in [str(n) for n in presets()["limits"]["pictures"]]:
+        out["pictures"] = int(given["pictures"])
+    return out
+
+
+def _range(name: str) -> tuple[float, float]:
+    limit = presets()["limits"][name]
+    return (limit["min"], limit["max"]) if isinstance(limit, dict) else (0, limit)
+
+
+def seed_of_link(info: ModelInfo, given: dict[str, str]) -> list[int]:
+    """The seed position a shared link names, or the model's own."""
+    try:
+        seed = [int(n) for n in given["seed"].split(",")]
+    except (KeyError, ValueError):
+        seed = []
+    inside = len(seed) == 3 and all(0 <= p < n for p, n in zip(seed, info.grid, strict=True))
+    return seed if inside else list(info.default_seed_position)
+
+
+def request_fields(request: Request) -> dict[str, Any]:
+    """A validated request as JSON, without the token grids it may hold."""
+
+    def one(value: Any) -> Any:
+        if not isinstance(value, tuple):
+            return value
+        return value[0] if len(set(value)) == 1 else list(value)
+
+    return {
+        "prompt": one(request.prompt),
+        "label": one(request.label),
+        "seed_position": [int(n) for n in request.seed_position],
+        "rng_seed": request.rng_seed,
+        "guidance_scale": request.guidance_scale,
+        "guidance_interval": request.guidance_interval,
+        "heads": request.heads,
+        "fusion": request.fusion,
+        "temperature": request.temperature,
+        "top_k": request.top_k,
+        "top_p": request.top_p,
+        "num_samples": request.num_samples,
+    }
+
+
+def spec_of(info: ModelInfo) -> dict[str, Any]:
+    """What the player must know of a model to plan and draw."""
+    return {
+        "model": info.name,
+        "grid": list(info.grid),
+        "size": list(info.size),
+        "frames": info.frames,
+        "fps": info.fps,
+        "directions": list(info.directions),
+        "known_level": info.known_level,
+        "seed_positions": info.seed_positions,
+        "seed": list(info.default_seed_position),
+    }
+
+
+def _raw(text: str, dtype: str, shape: tuple[int, ...], what: str) -> np.ndarray:
+    """Base64 of little-endian values from the browser -> array; ValueError if it does not fit."""
+    try:
+        data = base64.b64decode(text, validate=True)
+        return np.frombuffer(data, np.dtype(dtype).newbyteorder("<")).astype(dtype).reshape(shape)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{what}: not readable ({error}); reload the page") from error
+
+
+def _b64(values: np.ndarray) -> str:
+    return base64.b64encode(np.ascontiguousarray(values).tobytes()).decode()
+
+
+def fit(picture: Image.Image, size: tuple[int, int]) -> np.ndarray:
+    """Any image -> uint8 [h, w, 3] of the model's size: centre crop, transparency on white."""
+    picture = picture.convert("RGBA")
+    white = Image.new("RGBA", picture.size, "white")
+    picture = Image.alpha_composite(white, picture).convert("RGB")
+    height, width = size
+    scale = max(width / picture.width, height / picture.height)
+    box_w, box_h = width / scale, height / scale
+    left, top = (picture.width - box_w) / 2, (picture.height - box_h) / 2
+    box = (left, top, left + box_w, top + box_h)
+    return np.asarray(picture.resize((width, height), Image.Resampling.LANCZOS, box=box))
+
+
+class Studio:
+    """The page's server side. Holds engines and the waiting line, never anybody's tokens."""
+
+    def __init__(self, engines: Engines) -> None:
+        self.engines = engines
+        self.line = Line()
+
+    # ---- before compute is spent -------------------------------------------------------------
+
+    def check(self, form: Form, start: dict[str, Any]) -> Job:
+        """Form and player state -> a job the engine accepts; ValueError with the remedy if not."""
+        run = str(start.get("run", ""))[:64]
+        if start.get("file"):
+            return self._check_again(run, start["file"])
+        info = self.engines.info(form.model)
+        request = form.request(info, start.get("seed"))
+        engine = self.engines.get(form.model)
+        canvas = None
+        if start.get("canvas"):
+            canvas = self._canvas(info, start["canvas"])
+            tokens = canvas.tokens
+            if tokens is None:
+                frames = np.repeat(canvas.pixels[None, None], info.frames, 1)
+                tokens = engine.encode(frames)[0]
+                canvas = replace(canvas, tokens=tokens)
+            request = replace(request, known=np.where(canvas.cells, tokens, -1))
+        if start.get("resume"):
+            request = self._resume(engine, request, start["resume"])
+        request = engine.validate(request)
+        self.line.join(run)
+        return Job(run, form.model, request, canvas)
+
+    def _canvas(self, info: ModelInfo, given: dict[str, Any]) -> Canvas:
+        shape = tuple(info.grid)
+        picture = export.open_picture(export.from_data_uri(given["picture"]))
+        cells = _raw(given["keep"], "uint8", shape, "kept cells").astype(bool)
+        if not cells.any():
+            raise ValueError("Nothing of the picture is kept. Keep a part of it, or use Image.")
+        tokens = None
+        if given.get("tokens"):
+            tokens = _raw(given["tokens"], "uint16", shape, "tokens").astype(np.int64)
+        return Canvas(fit(picture, info.size), cells, tokens)
+
+    def _resume(self, engine: Engine, request: Request, given: dict[str, Any]) -> Request:
+        """Go on from step k of an earlier run, whose tokens the browser has kept."""
+        shape = (request.num_samples, *engine.info.grid)
+        words = _raw(given["tokens"], "uint16", shape, "branch").astype(np.int64)
+        sure = _raw(given["confidence"], "uint8", shape, "branch")
+        parent = engine.validate(request)
+        plan = engine.plan(parent)
+        step = int(given["step"])
+        if not 1 <= step < plan.total:
+            raise ValueError(f"branch: got step {step}, expected 1 to {plan.total - 1}")
+        done = np.concatenate([s.positions for s in plan.steps[:step]])
+        written = plan.known.copy()
+        written[done] = True
+        tokens = np.where(written, words.reshape(len(words), -1), -1)
+        if (tokens[:, written] == export.UNKNOWN_TOKEN).any():
+            raise ValueError("branch: steps before it are missing; scrub to it again, then branch")
+        confidence = np.where(sure == export.UNKNOWN_CONFIDENCE, np.nan, sure / 254)
+        confidence = np.where(written, confidence.reshape(len(words), -1), np.nan)
+        frame = Frame(
+            step=step,
+            total=plan.total,
+            positions=np.stack(np.unravel_index(plan.steps[step - 1].positions, plan.grid), 1),
+            tokens=tokens.reshape(shape),
+            confidence=confidence.reshape(shape).astype(np.float32),
+            elapsed=0.0,
+            request=parent,
+            passes=0,
+        )
+        return replace(request, resume=frame)
+
+    def _check_again(self, run: str, file: str) -> Job:
+        """The job that remakes a file from its recipe."""
+        recipe, pixels = export.read_recipe(export.from_data_uri(file))
+        info = self.engines.info(recipe["model"])
+        if list(info.grid) != list(recipe["grid"]):
+            raise ValueError(
+                f"The file was made on a grid of {recipe['grid']}, {info.name} has "
+                f"{list(info.grid)}. It can be replayed, not made again."
+            )
+        given = {k: v for k, v in recipe["request"].items() if k in Request.__dataclass_fields__}
+        for name in ("prompt", "label", "seed_position"):
+            if isinstance(given.get(name), list):
+                given[name] = tuple(given[name])
+        request = Request(**given)
+        cells = int(np.prod(recipe["grid"]))
+        steps = export.unpack(recipe["steps"], "uint16", cells)
+        tokens = export.unpack(recipe["tokens"], "uint16", cells).astype(np.int64)
+        canvas = None
+        if (steps == 0).any():
+            kept = (steps == 0).reshape(info.grid)
+            canvas = Canvas(pixels, kept, tokens.reshape(info.grid))
+            request = replace(request, known=np.where(kept, canvas.tokens, -1))
+        engine = self.engines.get(recipe["model"])
+        if recipe.get("resumed_from"):
+            sure = export.unpack(recipe["confidence"], "uint8", cells)
+            n = request.num_samples
+            request = self._resume(
+                engine,
+                request,
+                {
+                    "step": recipe["resumed_from"],
+                    "tokens": _b64(np.tile(tokens.astype("<u2"), (n, 1))),
+                    "confidence": _b64(np.tile(sure, (n, 1))),
+                },
+            )
+        request = engine.validate(request)
+        self.line.join(run)
+        return Job(run, recipe["model"], request, canvas, recipe)
+
+    # ---- growing ------------------------------------------------------------------------------
+
+    def grow(self, job: Job) -> Iterator[dict[str, Any]]:
+        """Run the engine; closing this generator stops it within one step."""
+        self.line.enter(job.run)
+        frames = None
+        try:
+            engine = self.engines.get(job.model)
+            plan = engine.plan(job.request)
+            frames = engine.generate(job.request)
+            steps = np.zeros(plan.grid.cells, np.int64)
+            for number, step in enumerate(plan.steps, 1):
+                steps[step.positions] = number
+            batch, sent, last = [], 0.0, None
+            for frame in frames:
+                last = frame
+                batch.append(self._step(engine, job, frame))
+                if time.monotonic() - sent >= SECONDS_PER_MESSAGE:
+                    yield self._steps_message(job, plan.total, steps, batch)
+                    batch, sent = [], time.monotonic()
+            if last is None:
+                raise RuntimeError("the engine returned no step")
+            if batch:
+                yield self._steps_message(job, plan.total, steps, batch)
+            yield self._done(engine, job, last, steps)
+        finally:
+            if frames is not None:
+                frames.close()
+            self.line.leave(job.run)
+
+    def _picture(self, job: Job, video: np.ndarray, known: np.ndarray | None = None) -> np.ndarray:
+        """Decoded uint8 [B, F, h, w, 3] with the kept pixels of an upload put back exactly."""
+        if job.canvas is None:
+            return video
+        original, mask = job.canvas.pixels, job.canvas.mask()
+        out = video.copy()
+        for sample in out:
+            for frame in sample:
+                if known is None:
+                    reach = original.shape[0] // job.canvas.cells.shape[1]
+                    frame[:] = export.keep_pixels(frame, original, mask, reach)
+                else:
+                    frame[mask] = original[mask]
+        return out
+
+    def _step(self, engine: Engine, job: Job, frame: Frame) -> dict[str, Any]:
+        t, h, w = np.asarray(frame.positions).T
+        video = self._picture(job, engine.preview(frame.tokens), known=frame.tokens)
+        b, f, height, width, _ = video.shape
+        sheet = video.transpose(0, 2, 1, 3, 4).reshape(b * height, f * width, 3)
+        order = np.argsort(np.ravel_multi_index((t, h, w), frame.tokens.shape[1:]))
+        at = (slice(None), t[order], h[order], w[order])
+        return {
+            "step": int(frame.step),
+            "tokens": _b64(export.token_words(frame.tokens[at]).astype("<u2")),
+            "confidence": _b64(export.confidence_bytes(frame.confidence[at])),
+            "sheet": export.data_uri(export.jpeg_bytes(sheet), "image/jpeg"),
+            "elapsed": round(float(frame.elapsed), 4),
+        }
+
+    def _steps_message(
+        self, job: Job, total: int, steps: np.ndarray, batch: list[dict[str, Any]]
+    ) -> dict[str, Any]:
+        return {
+            "kind": "steps",
+            "run": job.run,
+            "total": total,
+            "order": _b64(steps.astype("<u2")),
+            "frames": batch,
+        }
+
+    def _done(self, engine: Engine, job: Job, frame: Frame, steps: np.ndarray) -> dict[str, Any]:
+        video = self._picture(job, engine.decode(frame.tokens))
+        recipes = [recipe_of(engine, frame, steps, sample) for sample in range(len(frame.tokens))]
+        pictures = [
+            export.data_uri(export.png_bytes(clip[0], recipe), "image/png")
+            for clip, recipe in zip(video, recipes, strict=True)
+        ]
+        return {
+            "kind": "done",
+            "run": job.run,
+            "total": int(frame.total),
+            "order": _b64(steps.astype("<u2")),
+            "tokens": _b64(export.token_words(frame.tokens).astype("<u2")),
+            "confidence": _b64(export.confidence_bytes(frame.confidence)),
+            "pictures": pictures,
+            "elapsed": round(float(frame.elapsed), 4),
+            "passes": int(frame.passes),
+            "request": request_fields(frame.request),
+            "digest": engine.digest,
+            "verdict": None if job.expected is None else verdict(job.expected, recipes),
+        }
+
+    # ---- files --------------------------------------------------------------------------------
+
+    def replay(self, file: str, run: str = "replay") -> dict[str, Any]:
+        """A dropped file (data address) -> everything the player needs, without any model."""
+        data = export.from_data_uri(file)
+        recipe, pixels = export.read_recipe(data)
+        known = {m.name: m for m in self.engines.models()}
+        same_model = (
+            recipe["model"] in known and list(known[recipe["model"]].grid) == recipe["grid"]
+        )
+        cells = int(np.prod(recipe["grid"]))
+        steps = export.unpack(recipe["steps"], "uint16", cells)
+        return {
+            "kind": "replay",
+            "run": run,
+            "total": int(steps.max()),
+            "spec": {
+                "model": recipe["model"],
+                "grid": recipe["grid"],
+                "size": list(pixels.shape[:2]),
+                "frames": 1,
+                "fps": 0,
+                "directions": list(recipe.get("directions", [])),
+                "known_level": recipe.get("known_level", "zero"),
+                "seed": recipe["request"].get("seed_position", [0, 0, 0]),
+            },
+            "order": _b64(steps.astype("<u2")),
+            "tokens": _b64(export.unpack(recipe["tokens"], "uint16", cells).astype("<u2")),
+            "confidence": _b64(export.unpack(recipe["confidence"], "uint8", cells)),
+            "pictures": [file],
+            "request": recipe["request"],
+            "digest": recipe["digest"],
+            "again": same_model,
+        }
+
+    def growth(self, file: str) -> dict[str, str]:
+        """A PNG of this studio (data address) -> its growth as a GIF, or what is wrong with it."""
+        try:
+            recipe, pixels = export.read_recipe(export.from_data_uri(file))
+        except ValueError as error:
+            return {"error": str(error)}
+        return {"file": export.data_uri(export.growth_gif(pixels, recipe), "image/gif")}
+
+
+def recipe_of(engine: Engine, frame: Frame, steps: np.ndarray, sample: int) -> export.Recipe:
+    """The recipe of one sample of a finished frame; `steps` [N] says which step wrote each cell."""
+    info, tokens = engine.info, frame.tokens[sample]
+    recipe: export.Recipe = {
+        "schema": export.SCHEMA,
+        "model": info.name,
+        "digest": engine.digest,
+        "grid": [int(n) for n in info.grid],
+        "directions": list(info.directions),
+        "known_level": info.known_level,
+        "frames": info.frames,
+        "fps": info.fps,
+        "request": request_fields(frame.request),
+        "sample": sample,
+        "steps": export.pack(steps.astype(np.uint16)),
+        "tokens": export.pack(export.token_words(tokens).reshape(-1)),
+        "confidence": export.pack(export.confidence_bytes(frame.confidence[sample]).reshape(-1)),
+        "token_digest": export.token_digest(tokens),
+        "made_with": made_with(engine),
+    }
+    if frame.request.resume is not None:
+        recipe["resumed_from"] = int(frame.request.resume.step)
+    return recipe
+
+
+def made_with(engine: Engine) -> dict[str, str]:
+    """What may make a remake differ although the recipe is the same."""
+    return {
+        "device": str(getattr(engine, "device", "cpu")).split(":")[0],
+        "dtype": str(getattr(engine, "dtype", "float32")).removeprefix("torch."),
+        "machine": platform.machine(),
+    }
+
+
+def verdict(expected: export.Recipe, made: list[export.Recipe]) -> dict[str, Any]:
+    """Is this the same picture, token for token? If not, what differs between then and now."""
+    now = made[min(int(expected["sample"]), len(made) - 1)]
+    if now["token_digest"] == expected["token_digest"]:
+        return {"same": True, "differs": []}
+    differs = [] if now["digest"] == expected["digest"] else ["weights"]
+    before = expected.get("made_with", {})
+    differs += [k for k, v in now["made_with"].items() if before.get(k) != v]
+    return {"same": False, "differs": differs or ["library versions"]}

@@ -1,0 +1,61 @@
+// The decoding plan, for showing it before anything is computed. Same rule as nar_core.plan:
+// fronts of ascending Manhattan distance from the seed position, known cells left out.
+const HEADS = [
+  { name: '+w', by: [0, 0, 1], axis: 'horizontal' },
+  { name: '-w', by: [0, 0, -1], axis: 'horizontal' },
+  { name: '+h', by: [0, 1, 0], axis: 'vertical' },
+  { name: '-h', by: [0, -1, 0], axis: 'vertical' },
+  { name: '+t', by: [1, 0, 0], axis: 'temporal' },
+  { name: '-t', by: [-1, 0, 0], axis: 'temporal' },
+];
+
+const cellsOf = (grid) => grid[0] * grid[1] * grid[2];
+const flatOf = (grid, [t, h, w]) => (t * grid[1] + h) * grid[2] + w;
+const positionOf = (grid, i) => [
+  Math.floor(i / (grid[1] * grid[2])), Math.floor(i / grid[2]) % grid[1], i % grid[2]];
+const distanceBetween = (a, b) => a.reduce((sum, x, k) => sum + Math.abs(x - b[k]), 0);
+
+function makePlan(spec, seed, known = null) {
+  const n = cellsOf(spec.grid), distance = new Int32Array(n), fronts = new Set();
+  for (let i = 0; i < n; i++) {
+    distance[i] = distanceBetween(positionOf(spec.grid, i), seed);
+    if (!known?.[i]) fronts.add(distance[i]);
+  }
+  const rank = new Map([...fronts].sort((a, b) => a - b).map((d, k) => [d, k + 1]));
+  const step = Uint16Array.from(distance, (d, i) => (known?.[i] ? 0 : rank.get(d)));
+  return planFromSteps(spec, seed, step, distance);
+}
+
+// A plan whose steps were read from a message or a file; step 0 means the cell was given.
+function planFromSteps(spec, seed, step, distance = null) {
+  const n = step.length, total = step.reduce((a, b) => Math.max(a, b), 0);
+  const counts = new Array(total + 1).fill(0), cells = Array.from({ length: total + 1 }, () => []);
+  distance ??= Int32Array.from(step, (_, i) => distanceBetween(positionOf(spec.grid, i), seed));
+  for (let i = 0; i < n; i++) { counts[step[i]]++; cells[step[i]].push(i); }
+  return { spec, seed, step, distance, total, counts, cells };
+}
+
+// The neighbours that predict cell i: those of lower level whose direction the checkpoint has.
+function sendersOf(plan, i) {
+  const { spec, step, distance } = plan, at = positionOf(spec.grid, i), out = [];
+  if (step[i] === 0) return out;
+  const level = spec.known_level === 'distance' ? distance : step;
+  for (const head of HEADS) {
+    const from = at.map((x, k) => x - head.by[k]);
+    if (!spec.directions.includes(head.name)) continue;
+    if (from.some((x, k) => x < 0 || x >= spec.grid[k])) continue;
+    const j = flatOf(spec.grid, from);
+    if (level[j] < level[i]) out.push({ cell: j, from, head });
+  }
+  return out;
+}
+
+// Can every unknown cell be reached? A seed with no sender is predicted by the condition.
+function isLegal(plan) {
+  if (plan.spec.seed_positions === 'corner' && plan.seed.some((x) => x > 0)) return false;
+  const seed = flatOf(plan.spec.grid, plan.seed);
+  for (let i = 0; i < plan.step.length; i++) {
+    if (plan.step[i] && i !== seed && !sendersOf(plan, i).length) return false;
+  }
+  return true;
+}

@@ -1,0 +1,349 @@
+"""Layout and wiring of the page. What happens is in handlers.py, what is drawn in player.js."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import gradio as gr
+
+from app import handlers
+from app.handlers import Engines, Form, Job, Studio
+from app.player import STYLES, player
+from nar_core import ModelInfo
+
+log = logging.getLogger(__name__)
+
+LANE = {"concurrency_limit": 1, "concurrency_id": "gpu"}
+"""Everything that runs an engine shares one place in the queue."""
+
+BRAND = """<div class="brand"><svg viewBox="0 0 20 20" width="20" height="20" aria-hidden="true">
+<g fill="currentColor"><rect x="8" y="8" width="4" height="4" rx="1"/><g opacity=".6">
+<rect x="8" y="3" width="4" height="4" rx="1"/><rect x="8" y="13" width="4" height="4" rx="1"/>
+<rect x="3" y="8" width="4" height="4" rx="1"/><rect x="13" y="8" width="4" height="4" rx="1"/></g>
+<g opacity=".28"><rect x="3" y="3" width="4" height="4" rx="1"/>
+<rect x="13" y="3" width="4" height="4" rx="1"/><rect x="3" y="13" width="4" height="4" rx="1"/>
+<rect x="13" y="13" width="4" height="4" rx="1"/></g></g></svg><span>NAR Studio</span></div>"""
+
+STARTS = """<div class="starts"><span class="name">Starts from</span>
+<div class="seg" role="group" aria-label="Starts from">
+<button type="button" data-at="centre">Centre</button>
+<button type="button" data-at="corner">Corner</button>
+<button type="button" data-at="edge">Edge</button></div><small>or click a cell</small></div>"""
+
+TOGGLE_THEME = "() => { document.body.classList.toggle('dark'); }"
+
+DICE = "() => Math.floor(Math.random() * 1000000)"
+
+HEADS = [("Mixed", "mixed"), ("Horizontal", "horizontal"), ("Vertical", "vertical")]
+FUSIONS = [
+    ("Mean of logits", "logits"),
+    ("Mean of probabilities", "probabilities"),
+    ("Most confident sender", "confident"),
+    ("Freshest sender", "freshest"),
+]
+
+
+def theme() -> gr.themes.Base:
+    """Ink on paper, system fonts: nothing is fetched from anywhere."""
+    system = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica Neue", "Arial"]
+    colours = {
+        "body_background_fill": "var(--n-bg)",
+        "background_fill_primary": "var(--n-surface)",
+        "background_fill_secondary": "var(--n-sunken)",
+        "body_text_color": "var(--n-ink)",
+        "body_text_color_subdued": "var(--n-ink-3)",
+        "border_color_primary": "var(--n-line)",
+        "border_color_accent": "var(--n-accent)",
+        "color_accent": "var(--n-accent)",
+        "color_accent_soft": "var(--n-soft)",
+        "block_background_fill": "transparent",
+        "block_label_background_fill": "transparent",
+        "block_label_text_color": "var(--n-ink-2)",
+        "block_title_text_color": "var(--n-ink-2)",
+        "block_info_text_color": "var(--n-ink-3)",
+        "panel_background_fill": "transparent",
+        "input_background_fill": "var(--n-surface)",
+        "input_background_fill_focus": "var(--n-surface)",
+        "input_border_color": "var(--n-line-2)",
+        "input_border_color_focus": "var(--n-accent)",
+        "input_placeholder_color": "var(--n-ink-3)",
+        "slider_color": "var(--n-accent)",
+        "button_primary_background_fill": "var(--n-accent)",
+        "button_primary_background_fill_hover": "var(--n-accent)",
+        "button_primary_text_color": "var(--n-on-accent)",
+        "button_primary_border_color": "transparent",
+        "button_secondary_background_fill": "var(--n-surface)",
+        "button_secondary_background_fill_hover": "var(--n-sunken)",
+        "button_secondary_text_color": "var(--n-ink)",
+        "button_secondary_border_color": "var(--n-line-2)",
+        "checkbox_background_color_selected": "var(--n-accent)",
+        "checkbox_border_color_selected": "var(--n-accent)",
+        "checkbox_label_background_fill": "transparent",
+        "checkbox_label_background_fill_hover": "transparent",
+        "checkbox_label_background_fill_selected": "var(--n-surface)",
+        "checkbox_label_text_color": "var(--n-ink-2)",
+        "checkbox_label_text_color_selected": "var(--n-ink)",
+        "link_text_color": "var(--n-accent)",
+        "link_text_color_hover": "var(--n-accent)",
+        "link_text_color_active": "var(--n-accent)",
+        "link_text_color_visited": "var(--n-accent)",
+    }
+    plain = {
+        "block_border_width": "0px",
+        "block_shadow": "none",
+        "block_padding": "0px",
+        "block_label_border_width": "0px",
+        "block_title_text_size": "13px",
+        "block_title_text_weight": "500",
+        "input_border_width": "1px",
+        "input_radius": "6px",
+        "input_shadow": "none",
+        "input_shadow_focus": "none",
+        "button_large_radius": "8px",
+        "button_medium_radius": "8px",
+        "button_small_radius": "6px",
+        "layout_gap": "16px",
+        "form_gap_width": "0px",
+    }
+    both = {name: value for key, value in colours.items() for name in (key, f"{key}_dark")}
+    base = gr.themes.Base(font=[*system, "sans-serif"], font_mono=["ui-monospace", "monospace"])
+    return base.set(**{k: v for k, v in {**both, **plain}.items() if k in _THEME_KEYS})
+
+
+_THEME_KEYS = set(gr.themes.Base.set.__code__.co_varnames)
+
+
+def launch_options() -> dict[str, Any]:
+    """What `launch()` needs to look right, the same for the application and its tests."""
+    return {"theme": theme(), "css_paths": STYLES, "footer_links": ["api"]}
+
+
+def build(engines: Engines, default: str | None = None) -> gr.Blocks:
+    """The whole page. No weights are loaded here.
+
+    Args:
+        engines: where models come from.
+        default: name of the model shown first; the first picture model if absent.
+    """
+    studio = Studio(engines)
+    models = engines.models("image")
+    if not models:
+        raise RuntimeError("no model on this machine; add a folder to checkpoints/ or use --model")
+    first = next((m for m in models if m.name == default), models[0])
+    with gr.Blocks(
+        title="NAR Studio", analytics_enabled=False, delete_cache=(3600, 3600), fill_width=True
+    ) as demo:
+        with gr.Row(elem_id="head"):
+            gr.HTML(BRAND, apply_default_css=False, elem_id="brand")
+            model = gr.Dropdown(
+                [(m.title, m.name) for m in models],
+                value=first.name,
+                label="Model",
+                show_label=False,
+                container=False,
+                elem_id="model",
+                filterable=False,
+            )
+            gr.Button("◐", elem_id="theme", size="sm").click(None, js=TOGGLE_THEME)
+        with gr.Tabs(elem_id="pages"), gr.Tab("Image", id="image"):
+            form, canvas = _studio_page(studio, "image", model, first)
+        query = gr.State()
+        demo.load(_query, None, query, queue=False, api_visibility="private").then(
+            lambda given: _fill(studio, given, first),
+            query,
+            [*form, canvas],
+            queue=False,
+            api_visibility="private",
+        )
+    return demo
+
+
+def _query(request: gr.Request) -> dict[str, str]:
+    """Query parameters of the page's address: a shared link."""
+    return dict(request.query_params) if request else {}
+
+
+def _controls(info: ModelInfo) -> dict[str, dict[str, Any]]:
+    """What changes in the form with the model: field -> properties of its component."""
+    styles, words = handlers.styles_of(info.name), info.task == "text"
+    examples = [handlers.undress(info.name, p)[0] for p in info.prompts]
+    axes = {d[1] for d in info.directions}
+    heads = [*HEADS, ("Temporal", "temporal")] if "t" in axes else HEADS
+    names = [*styles, handlers.AS_TYPED]
+    return {
+        "prompt": {
+            "visible": words,
+            "placeholder": ", ".join(examples[:3]) if examples else "Describe a picture",
+        },
+        "style": {"visible": words and bool(styles), "choices": names, "value": names[0]},
+        "label": {
+            "visible": not words,
+            "choices": list(info.labels),
+            "value": info.labels[0] if info.labels else None,
+        },
+        "guidance": {"value": info.guidance_scale},
+        "heads": {"choices": heads, "value": "mixed"},
+        "fusion": {"value": "logits"},
+        "temperature": {"value": info.temperature},
+        "top_k": {"value": info.top_k},
+        "top_p": {"value": info.top_p},
+    }
+
+
+def _studio_page(
+    studio: Studio, mode: str, model: gr.Dropdown, first: ModelInfo
+) -> tuple[list[gr.Component], gr.HTML]:
+    """Ask, stage and settings of one page; returns the form's components and the player."""
+    limits = handlers.presets()["limits"]
+    start = _controls(first)
+
+    def place(run: str) -> dict[str, float]:
+        return studio.line.place(str(run))
+
+    def growth(file: str) -> dict[str, str]:
+        return studio.growth(file)
+
+    example = handlers.undress(first.name, first.prompts[0])[0] if first.prompts else ""
+    with gr.Row(elem_classes=["studio", mode], elem_id=f"studio-{mode}"):
+        with gr.Column(elem_classes=["ask"]):
+            prompt = gr.Textbox(
+                example,
+                label="Prompt",
+                lines=2,
+                max_lines=4,
+                elem_classes=["prompt"],
+                **start["prompt"],
+            )
+            label = gr.Dropdown(
+                label="What to grow", elem_classes=["label"], filterable=True, **start["label"]
+            )
+            style = gr.Radio(
+                label="Style", show_label=False, elem_classes=["seg"], **start["style"]
+            )
+            gr.Button("Grow", variant="primary", elem_classes=["grow"])
+            gr.Button("Stop", variant="secondary", elem_classes=["stop"])
+        with gr.Column(elem_classes=["stage"]):
+            canvas = player(
+                mode,
+                handlers.spec_of(first),
+                [place, growth],
+                elem_id=f"player-{mode}",
+            )
+        with gr.Column(elem_classes=["settings"]):
+            gr.HTML(STARTS, apply_default_css=False)
+            guidance = gr.Slider(
+                limits["guidance"]["min"],
+                limits["guidance"]["max"],
+                step=limits["guidance"]["step"],
+                label="Guidance",
+                buttons=[],
+                **start["guidance"],
+            )
+            heads = gr.Radio(label="Heads", elem_classes=["seg", "heads"], **start["heads"])
+            with gr.Row(elem_classes=["pair"]):
+                rng_seed = gr.Number(
+                    7, label="Rng seed", precision=0, minimum=0, elem_classes=["rng"], min_width=80
+                )
+                dice = gr.Button("⚄", elem_classes=["dice"], min_width=36, scale=0)
+                pictures = gr.Radio(
+                    limits["pictures"],
+                    value=1,
+                    label="Pictures",
+                    elem_classes=["seg", "pictures"],
+                    min_width=80,
+                )
+            with gr.Accordion("Sampling", open=False, elem_classes=["more"]):
+                fusion = gr.Dropdown(
+                    FUSIONS, label="Where senders meet", filterable=False, **start["fusion"]
+                )
+                temperature, top_k, top_p = (
+                    gr.Slider(
+                        limits[name]["min"],
+                        limits[name]["max"],
+                        step=limits[name]["step"],
+                        label=title,
+                        buttons=[],
+                        **start[name],
+                    )
+                    for name, title in (
+                        ("temperature", "Temperature"),
+                        ("top_k", "Top-k (0 is off)"),
+                        ("top_p", "Top-p"),
+                    )
+                )
+    dice.click(None, None, rng_seed, js=DICE)
+    form = [
+        model, prompt, style, label, guidance, heads, fusion, temperature, top_k, top_p,
+        rng_seed, pictures,
+    ]  # fmt: skip
+    _wire_growth(studio, canvas, form)
+    changing = dict(zip(handlers.FORM_FIELDS, form, strict=True))
+
+    def change_model(name: str) -> list[Any]:
+        info = studio.engines.info(name)
+        updates = [gr.update(**properties) for properties in _controls(info).values()]
+        return [*updates, {"kind": "model", "spec": handlers.spec_of(info)}]
+
+    model.input(
+        change_model,
+        model,
+        [*(changing[field] for field in start), canvas],
+        queue=False,
+        show_progress="hidden",
+        api_visibility="private",
+    )
+    return form, canvas
+
+
+def _wire_growth(studio: Studio, canvas: gr.HTML, form: list[gr.Component]) -> None:
+    """Start: check at once (a toast, no compute), then wait for the engine. Stop: cancel."""
+    job = gr.State()
+
+    def check(event: gr.EventData, *values: Any) -> Job:
+        try:
+            return studio.check(Form(*values), event._data)
+        except ValueError as error:
+            raise gr.Error(str(error), title="Not started", print_exception=False) from error
+
+    def grow(job: Job):
+        try:
+            yield from studio.grow(job)
+        except Exception as error:
+            log.exception("growth failed")
+            yield {"kind": "failed", "run": job.run}
+            raise gr.Error(f"{type(error).__name__}: {error}", title="Growth failed") from error
+
+    private = {"api_visibility": "private", "show_progress": "hidden"}
+    # in the queue, because only there an error becomes a toast; not in the engine's lane
+    checked = canvas.start(check, form, job, concurrency_limit=None, **private)
+    checked.failure(lambda: {"kind": "rejected"}, None, canvas, queue=False, **private)
+    growth = checked.success(grow, job, canvas, **LANE, **private)
+    canvas.stop(None, cancels=[growth], api_visibility="private")
+
+    def replay(event: gr.EventData) -> dict[str, Any]:
+        try:
+            return studio.replay(event._data["file"], str(event._data["run"])[:64])
+        except ValueError as error:
+            raise gr.Error(str(error), title="Not replayed", print_exception=False) from error
+
+    canvas.replay(replay, None, canvas, concurrency_limit=None, **private)
+
+
+def _fill(studio: Studio, given: dict[str, str], first: ModelInfo) -> list[Any]:
+    """A shared link -> the form and the player; anything unreadable is left as it was."""
+    skip = [gr.skip()] * (len(handlers.FORM_FIELDS) + 1)
+    if not given or not ({"model", "prompt", "label", "seed"} & set(given)):
+        return skip
+    try:
+        info = studio.engines.info(given.get("model", first.name))
+    except ValueError as error:
+        gr.Warning(str(error), title="Link")
+        return skip
+    values = {"model": {"value": info.name}, **_controls(info)}
+    values |= {"rng_seed": {}, "pictures": {}}
+    for field, value in handlers.form_of_link(info, given).items():
+        values[field] = {**values[field], "value": value}
+    seed = handlers.seed_of_link(info, given)
+    message = {"kind": "model", "spec": handlers.spec_of(info), "seed": seed}
+    return [*(gr.update(**values[field]) for field in handlers.FORM_FIELDS), message]

@@ -1,0 +1,77 @@
+"""A served page with the fake engine, and a browser to look at it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from types import SimpleNamespace
+
+import pytest
+
+from app.handlers import Engines
+from app.ui import build, launch_options
+from tests.app.fake_engine import MODELS, FakeEngine
+
+
+@pytest.fixture(scope="session")
+def served() -> Iterator[SimpleNamespace]:
+    """The page on a free port; `engine(name)` is the engine behind it."""
+    loaded: dict[str, FakeEngine] = {}
+
+    def load(name: str, device: str = "auto") -> FakeEngine:
+        return loaded.setdefault(name, FakeEngine(name))
+
+    engines = Engines(load, lambda: list(MODELS), keep=len(MODELS))
+    demo = build(engines, "emoji").queue()
+    _, url, _ = demo.launch(
+        server_name="127.0.0.1", prevent_thread_lock=True, quiet=True, **launch_options()
+    )
+    yield SimpleNamespace(url=url, engine=engines.get, demo=demo)
+    demo.close()
+
+
+@pytest.fixture(autouse=True)
+def quick_engines(request: pytest.FixtureRequest) -> None:
+    """Every test starts with engines that do not wait."""
+    if "served" in request.fixturenames:
+        served = request.getfixturevalue("served")
+        for model in MODELS:
+            served.engine(model.name).seconds_per_step = 0.0
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Chromium, or a skip that says what is missing."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    path = next(
+        filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+    )
+    with sync_api.sync_playwright() as playwright:
+        try:
+            chromium = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        except sync_api.Error as error:
+            pytest.skip(f"no Chromium to run: {str(error).splitlines()[0]}")
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def open_page(served, browser):
+    """`open_page(query="", **context)` -> a page whose player is ready."""
+    contexts, faults = [], []
+
+    def opened(query: str = "", **options):
+        context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
+        contexts.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.goto(served.url + query)
+        page.wait_for_selector(".player[data-state=ready] canvas", timeout=30_000)
+        page.wait_for_function("document.querySelector('.player canvas').width > 0")
+        page.wait_for_selector(".studio .grow")
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert not faults, faults

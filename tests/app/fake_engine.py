@@ -1,0 +1,193 @@
+"""A deterministic engine for page tests: the whole Engine surface, numpy only, no weights.
+
+A token is a 12-bit colour (four bits each of red, green and blue); decoding paints the cell.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from nar_core import Frame, ModelInfo, Request
+from nar_core.plan import DIRECTIONS, DecodePlan, GridShape, make_plan
+
+_COMMON = {
+    "known_level": "zero",
+    "guidance_scale": 3.0,
+    "temperature": 1.0,
+    "top_k": 0,
+    "top_p": 1.0,
+    "parameters": 12_000_000,
+    "trained_on": "nothing",
+    "licence": "MIT",
+    "note": "",
+    "embedded": True,
+    "available": True,
+    "bytes": 1,
+}
+
+
+def _info(name: str, grid: GridShape, **more) -> ModelInfo:
+    video = grid.t > 1
+    fields = {
+        **_COMMON,
+        "name": name,
+        "title": name.capitalize(),
+        "task": "text",
+        "media": "video" if video else "image",
+        "grid": grid,
+        "size": (grid.h * 8, grid.w * 8),
+        "frames": grid.t * 2 if video else 1,
+        "fps": 8 if video else 0,
+        "directions": DIRECTIONS if video else DIRECTIONS[:4],
+        "seed_positions": "any",
+        "default_seed_position": (grid.t // 2, grid.h // 2, grid.w // 2),
+        "labels": (),
+        "prompts": ("3d emoji of red apple", "3d emoji of fox", "flat emoji of owl"),
+    }
+    return ModelInfo(**{**fields, **more})
+
+
+MODELS = (
+    _info("emoji", GridShape(1, 16, 16)),
+    _info("fruit", GridShape(1, 16, 16), task="class", labels=("blush apple", "kiwi"), prompts=()),
+    _info(
+        "corner",
+        GridShape(1, 16, 16),
+        directions=("+w", "+h"),
+        known_level="distance",
+        seed_positions="corner",
+        default_seed_position=(0, 0, 0),
+    ),
+    _info("wide", GridShape(1, 32, 32)),
+    _info("clip", GridShape(4, 8, 8)),
+)
+
+
+class FakeEngine:
+    """Behaves like `Engine`; `open_runs` counts generators that have not been closed."""
+
+    def __init__(self, name: str = "emoji", seconds_per_step: float = 0.0) -> None:
+        self.info = next(m for m in MODELS if m.name == name)
+        self.seconds_per_step = seconds_per_step
+        self.digest = hashlib.sha256(name.encode()).hexdigest()[:16]
+        self.device, self.dtype = "cpu", "float32"
+        self.open_runs = 0
+        self.steps_run = 0
+
+    def validate(self, request: Request) -> Request:
+        info, n = self.info, request.num_samples
+        request.check()
+        prompt = (request.prompt,) * n if isinstance(request.prompt, str) else request.prompt
+        if any(len(p.split()) > 12 for p in prompt):
+            raise ValueError(f"prompt: got {len(prompt[0].split())} words, expected at most 12")
+        label = request.label if isinstance(request.label, tuple) else (request.label,) * n
+        if info.task == "class" and any(x not in info.labels for x in label):
+            raise ValueError(f"label: got {request.label!r}, expected one of {info.labels}")
+        if info.seed_positions == "corner" and any(request.seed_position or ()):
+            raise ValueError(f"seed_position: got {request.seed_position}, expected (0, 0, 0)")
+        seed = (
+            info.default_seed_position if request.seed_position is None else request.seed_position
+        )
+        seed = (0, *seed) if len(seed) == 2 else tuple(seed)
+        scale = info.guidance_scale if request.guidance_scale is None else request.guidance_scale
+        known = request.known if request.resume is None else request.resume.request.known
+        if known is not None:
+            known = np.broadcast_to(known, (n, *info.grid)).astype(np.int64)
+        out = replace(
+            request,
+            prompt=prompt,
+            label=label,
+            seed_position=seed,
+            guidance_scale=scale,
+            known=known,
+            temperature=1.0 if request.temperature is None else request.temperature,
+            top_k=0 if request.top_k is None else request.top_k,
+            top_p=1.0 if request.top_p is None else request.top_p,
+        )
+        self.plan(out)
+        return out
+
+    def plan(self, request: Request) -> DecodePlan:
+        known = None if request.known is None else np.asarray(request.known)[0] >= 0
+        info = self.info
+        return make_plan(info.grid, request.seed_position, known, info.directions, info.known_level)
+
+    def _target(self, request: Request, sample: int) -> np.ndarray:
+        """The tokens this request grows: a disc on a gradient, colours from prompt and rng_seed."""
+        g = self.info.grid
+        key = (
+            f"{request.prompt[sample]}|{request.label}|{request.rng_seed + sample}|{request.heads}"
+        )
+        r, gr, b = hashlib.sha256(key.encode()).digest()[:3]
+        t, h, w = np.meshgrid(*(np.linspace(-1, 1, max(n, 2))[:n] for n in g), indexing="ij")
+        disc = (h**2 + (w + 0.2 * t) ** 2) < 0.55
+        shade = 0.75 + 0.25 * (h - w) / 2
+        colour = [np.where(disc, c / 255 * shade, 0.97) for c in (r, gr, b)]
+        bits = [np.clip(np.round(c * 15), 0, 15).astype(np.int64) for c in colour]
+        return bits[0] * 256 + bits[1] * 16 + bits[2]
+
+    def generate(self, request: Request) -> Iterator[Frame]:
+        request = self.validate(request)
+        plan, grid, n = self.plan(request), self.info.grid, request.num_samples
+        tokens = np.full((n, grid.cells), -1, np.int64)
+        confidence = np.full((n, grid.cells), np.nan, np.float32)
+        if request.known is not None:
+            tokens = request.known.reshape(n, -1).copy()
+        target = np.stack([self._target(request, i).reshape(-1) for i in range(n)])
+        first = 0
+        if request.resume is not None:
+            first = request.resume.step
+            tokens = request.resume.tokens.reshape(n, -1).copy()
+            confidence = request.resume.confidence.reshape(n, -1).copy()
+        start = time.perf_counter()
+        self.open_runs += 1
+        try:
+            for k, step in enumerate(plan.steps[first:], first + 1):
+                time.sleep(self.seconds_per_step)
+                self.steps_run += 1
+                tokens[:, step.positions] = target[:, step.positions]
+                sure = 0.35 + 0.6 * ((step.positions * 37) % 64) / 64
+                confidence[:, step.positions] = sure
+                yield Frame(
+                    step=k,
+                    total=plan.total,
+                    positions=np.stack(np.unravel_index(step.positions, grid), 1),
+                    tokens=tokens.reshape(n, *grid).copy(),
+                    confidence=confidence.reshape(n, *grid).copy(),
+                    elapsed=time.perf_counter() - start,
+                    request=request,
+                    passes=k - first,
+                )
+        finally:
+            self.open_runs -= 1
+
+    def generate_all(self, request: Request) -> Frame:
+        *_, last = self.generate(request)
+        return last
+
+    def _paint(self, tokens: np.ndarray) -> np.ndarray:
+        known = tokens >= 0
+        rgb = np.stack([(tokens >> s) & 15 for s in (8, 4, 0)], -1) * 17
+        rgb = np.where(known[..., None], rgb, 242).astype(np.uint8)
+        frames = self.info.frames // self.info.grid.t
+        return rgb.repeat(frames, 1).repeat(8, 2).repeat(8, 3)
+
+    def decode(self, tokens: np.ndarray) -> np.ndarray:
+        if (tokens < 0).any():
+            raise ValueError("tokens: got an unfinished grid, expected every cell; finish it first")
+        return self._paint(tokens)
+
+    def preview(self, tokens: np.ndarray) -> np.ndarray:
+        return self._paint(tokens)
+
+    def encode(self, video: np.ndarray) -> np.ndarray:
+        b, f, h, w, _ = video.shape
+        g = self.info.grid
+        cells = video.reshape(b, g.t, f // g.t, g.h, h // g.h, g.w, w // g.w, 3)
+        bits = np.round(cells.mean((2, 4, 6)) / 17).astype(np.int64)
+        return bits[..., 0] * 256 + bits[..., 1] * 16 + bits[..., 2]

@@ -1,0 +1,239 @@
+"""The main job in a real browser: ask, choose a cell, watch it grow, stop it."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import numpy as np
+import pytest
+
+from app.player import source
+from nar_core.plan import DIRECTIONS, GridShape, legal_seed_positions, make_plan
+
+PLAYER = "document.querySelector('.player').parentElement.player"
+
+
+def player_data(page) -> dict[str, str]:
+    return page.eval_on_selector(".player", "e => ({...e.dataset})")
+
+
+def wait_state(page, state: str, timeout: int = 15_000) -> None:
+    page.wait_for_selector(f".player[data-state={state}]", timeout=timeout)
+
+
+def wait_finished(page, steps: int) -> None:
+    wait_state(page, "done")
+    page.wait_for_function(
+        f"document.querySelector('.player').dataset.step === '{steps}'", timeout=20_000
+    )
+
+
+def click_cell(page, row: int, column: int, side: int = 16) -> None:
+    box = page.locator(".player .screen canvas").bounding_box()
+    cell = box["width"] / side
+    page.mouse.click(box["x"] + (column + 0.5) * cell, box["y"] + (row + 0.5) * cell)
+
+
+def settled(read, timeout: float = 5.0):
+    """Wait until `read()` is true."""
+    end = time.monotonic() + timeout
+    while not read():
+        assert time.monotonic() < end, "did not settle"
+        time.sleep(0.02)
+
+
+def test_prompt_cell_start_paints_every_step(open_page, served):
+    page, engine = open_page(), served.engine("emoji")
+    page.fill(".prompt textarea", "green pear")
+    click_cell(page, 3, 5)
+    assert player_data(page)["seed"] == "0,3,5"
+    plan = make_plan(GridShape(1, 16, 16), (0, 3, 5))
+    assert page.inner_text(".player .now").startswith(f"{plan.total} steps from here")
+    assert page.locator(".player .bar.plan").count() == plan.total
+    page.click(".studio .grow")
+    wait_finished(page, plan.total)
+    assert player_data(page)["painted"] == str(plan.total)
+    request = page.evaluate(f"{PLAYER}.run.request")
+    assert request["prompt"] == "3d emoji of green pear"
+    assert request["seed_position"] == [0, 3, 5]
+    assert engine.open_runs == 0
+
+
+def test_keyboard_alone(open_page):
+    page = open_page()
+    page.focus(".player .screen canvas")
+    for key in ("ArrowUp", "ArrowLeft", "ArrowLeft"):
+        page.keyboard.press(key)
+    assert player_data(page)["seed"] == "0,7,6"
+    page.keyboard.press("Enter")
+    steps = make_plan(GridShape(1, 16, 16), (0, 7, 6)).total
+    wait_finished(page, steps)
+    page.keyboard.press("Home")
+    page.keyboard.press("ArrowRight")
+    assert page.inner_text(".player .now").startswith(f"Step 2 of {steps}")
+    page.keyboard.press("3")
+    assert page.is_checked("[data-layer=confidence]")
+    page.keyboard.press("n")
+    wait_state(page, "ready")
+
+
+def test_no_step_is_lost_on_a_slow_line(open_page, served):
+    page = open_page("?model=wide&seed=0,0,0")
+    page.wait_for_function(f"{PLAYER}.spec.model === 'wide'")
+    network = page.context.new_cdp_session(page)
+    slow = {"offline": False, "latency": 150, "downloadThroughput": -1, "uploadThroughput": -1}
+    network.send("Network.enable")
+    network.send("Network.emulateNetworkConditions", slow)
+    served.engine("wide").seconds_per_step = 0.01
+    page.click(".studio .grow")
+    wait_finished(page, 63)
+    assert player_data(page)["painted"] == "63"
+
+
+def test_stop_frees_the_engine_and_keeps_what_grew(open_page, served):
+    page, engine = open_page(), served.engine("emoji")
+    engine.seconds_per_step = 0.15
+    before = engine.steps_run
+    page.click(".studio .grow")
+    settled(lambda: engine.steps_run >= before + 4)
+    page.click(".studio .stop")
+    settled(lambda: engine.open_runs == 0, timeout=2)
+    wait_state(page, "done")
+    assert engine.steps_run < before + 17
+    assert "stopped" in page.inner_text(".player .now")
+
+
+def test_closing_the_tab_frees_the_engine(open_page, served):
+    page, engine = open_page(), served.engine("emoji")
+    engine.seconds_per_step = 0.15
+    before = engine.steps_run
+    page.click(".studio .grow")
+    settled(lambda: engine.steps_run >= before + 2)
+    page.close()
+    settled(lambda: engine.open_runs == 0, timeout=4)
+    assert engine.steps_run < before + 17
+
+
+def test_frames_of_an_earlier_run_never_appear(open_page, served):
+    page, engine = open_page(), served.engine("emoji")
+    engine.seconds_per_step = 0.1
+    page.click(".studio .grow")
+    page.wait_for_function(f"{PLAYER}.run.last >= 2")
+    old = page.evaluate(f"({PLAYER}.seen)")
+    page.click(".studio .stop")
+    wait_state(page, "done")
+    page.fill(".prompt textarea", "blue fish")
+    page.click(".studio .grow")
+    wait_state(page, "growing")
+    page.evaluate(f"old => {PLAYER}.receive({{...old}})", old)
+    run = page.evaluate(f"{PLAYER}.run.id")
+    assert old["run"] != run
+    assert page.evaluate(f"{PLAYER}.run.title") == "blue fish"
+    wait_finished(page, 17)
+    assert player_data(page)["run"] == run
+    assert page.evaluate(f"{PLAYER}.run.request.prompt") == "3d emoji of blue fish"
+
+
+def test_a_bad_prompt_is_a_toast_and_costs_nothing(open_page, served):
+    page, engine = open_page(), served.engine("emoji")
+    before = engine.steps_run
+    page.fill(".prompt textarea", "very " * 20 + "long")
+    page.click(".studio .grow")
+    page.wait_for_selector(".toast-body", timeout=5000)
+    assert "words" in page.inner_text(".toast-body")
+    wait_state(page, "ready")
+    assert engine.steps_run == before
+
+
+def test_a_corner_model_says_where_it_may_start(open_page, served):
+    page = open_page("?model=corner")
+    page.wait_for_function(f"{PLAYER}.spec.model === 'corner'")
+    click_cell(page, 5, 5)
+    assert "row 1, column 1 is possible" in page.inner_text(".player .now")
+    page.click(".studio .grow")
+    page.wait_for_timeout(200)
+    assert player_data(page)["state"] == "ready"
+
+
+def test_reduced_motion_shows_the_result_at_once(open_page):
+    page = open_page(reduced_motion="reduce")
+    page.click(".studio .grow")
+    wait_finished(page, 17)
+
+
+def test_a_clip_is_the_same_player(open_page):
+    page = open_page()
+    page.evaluate(
+        f"""() => {PLAYER}.useModel({{model: 'clip', grid: [4, 8, 8], size: [64, 64], frames: 8,
+        fps: 8, directions: {json.dumps(DIRECTIONS)}, known_level: 'zero', seed_positions: 'any',
+        seed: [2, 4, 4]}}, null)"""
+    )
+    total = make_plan(GridShape(4, 8, 8), (2, 4, 4)).total
+    assert page.inner_text(".player .now").startswith(f"{total} steps")
+    page.click("[data-view=loop]")
+    page.keyboard.press("PageDown")
+    assert player_data(page)["seed"] == "3,4,4"
+
+
+@pytest.mark.parametrize("width", [390, 1024, 1440])
+def test_nothing_overflows_and_targets_are_large(open_page, width):
+    page = open_page(viewport={"width": width, "height": 844})
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    if width == 390:
+        small = page.evaluate(
+            """() => [...document.querySelectorAll(
+                '.studio button, .studio .seg label, .layers label')]
+            .filter(e => e.offsetParent && e.getBoundingClientRect().height < 43.5)
+            .map(e => e.className + e.textContent)"""
+        )
+        assert small == []
+
+
+def test_nothing_is_fetched_from_elsewhere(served, browser):
+    page = browser.new_page()
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(served.url)
+    page.wait_for_selector(".player canvas")
+    page.close()
+    assert [u for u in asked if not u.startswith((served.url, "data:", "blob:"))] == []
+
+
+def test_the_plan_drawn_is_the_plan_decoded(browser):
+    """plan.js against nar_core.plan: steps, senders and legality, with and without known cells."""
+    page = browser.new_page()
+    rng = np.random.default_rng(3)
+    cases = []
+    for grid in (GridShape(1, 7, 5), GridShape(3, 4, 5)):
+        hole = np.ones(grid, bool)
+        hole[:, 1:3, 2:4] = False
+        for directions, level in ((DIRECTIONS, "zero"), (("+w", "+h", "+t"), "distance")):
+            for known in (None, hole, ~hole):
+                seed = tuple(int(rng.integers(n)) for n in grid)
+                cases += [(grid, seed, known, directions, level)]
+                cases += [(grid, (0, 0, 0), known, directions, level)]
+    script = (
+        source("plan.js")
+        + """
+    ; const plan = makePlan(spec, seed, known); return {
+      step: [...plan.step], legal: isLegal(plan), total: plan.total,
+      senders: [...plan.step.keys()].map(i => sendersOf(plan, i).map(s => [s.head.name, s.cell])) };
+    """
+    )
+    for grid, seed, known, directions, level in cases:
+        spec = {"grid": list(grid), "directions": list(directions), "known_level": level}
+        given = None if known is None else known.astype(int).reshape(-1).tolist()
+        drawn = page.evaluate(f"([spec, seed, known]) => {{ {script} }}", [spec, list(seed), given])
+        legal = legal_seed_positions(grid, directions, known, level)[seed]
+        assert drawn["legal"] == bool(legal)
+        if not legal:
+            continue
+        plan = make_plan(grid, seed, known, directions, level)
+        assert drawn["total"] == plan.total
+        for number, step in enumerate(plan.steps, 1):
+            for cell, fan_in in zip(step.positions, step.fan_in, strict=True):
+                assert drawn["step"][cell] == number
+                senders = [[DIRECTIONS[d], int(s)] for d, s in enumerate(fan_in) if s >= 0]
+                assert drawn["senders"][cell] == senders
+    page.close()
