@@ -141,10 +141,15 @@ def _bar(name: str, progress: Progress | None) -> type:
     from tqdm import tqdm
 
     class Bar(tqdm):
+        def __init__(self, *args, **kwargs):
+            # Shown on terminals only, so the count is kept here as well.
+            super().__init__(*args, **{"disable": None, **kwargs})
+            self.done = kwargs.get("initial") or 0
+
         def update(self, n=1):
-            out = super().update(n)
+            self.done += n
             if progress is not None:
-                progress(f"downloading {name}", self.n / self.total if self.total else None)
-            return out
+                progress(f"downloading {name}", self.done / self.total if self.total else None)
+            return super().update(n)
 
     return Bar

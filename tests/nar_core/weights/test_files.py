@@ -1,0 +1,222 @@
+"""Reading weight files: containers, refusals, memory."""
+
+from __future__ import annotations
+
+import argparse
+import pickle
+import re
+import subprocess
+import sys
+import textwrap
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from nar_core.models.transformer import NARTransformer
+from nar_core.plan import GridShape
+from nar_core.tokenizers.vq_image import VQConfig, VQTokenizer
+from nar_core.weights.adapters import _BLOCK, _GENERATOR
+from nar_core.weights.files import build, read
+from nar_core.weights.load import load_generator, load_tokenizer
+
+from ..helpers import official_config
+
+GRID = GridShape(1, 4, 4)
+SETTINGS = '{"block_size": 16, "n_head": 2}'
+
+
+def published(model: NARTransformer) -> dict[str, torch.Tensor]:
+    """The weights of an image model under their published names."""
+    image = (k for k in _GENERATOR if not re.search(r"_[RDB]\.", k))
+    names = {_GENERATOR[theirs]: theirs for theirs in image}
+    state = {}
+    for name, tensor in model.state_dict().items():
+        parts = name.split(".")
+        if parts[0] == "blocks":
+            leaf = next(theirs for theirs, ours in _BLOCK.items() if ours == parts[2])
+            name = f"layers.{parts[1]}.{leaf}.weight"
+        else:
+            name = names[name]
+        state[name] = tensor
+    return state
+
+
+@pytest.fixture(scope="module")
+def model():
+    torch.manual_seed(0)
+    return NARTransformer(official_config(GRID)).eval()
+
+
+@pytest.fixture
+def weights(model):
+    return published(model)
+
+
+def same(a: NARTransformer, b: NARTransformer) -> bool:
+    mine, other = a.state_dict(), b.state_dict()
+    return mine.keys() == other.keys() and all(torch.equal(mine[k], other[k]) for k in mine)
+
+
+def load(path):
+    return load_generator(path, grid=GRID)
+
+
+WRAPPERS = {
+    "bare": lambda w: w,
+    "model": lambda w: {"model": w, "optimizer": {"state": {0: torch.zeros(2)}}, "steps": 7},
+    "with arguments": lambda w: {
+        "args": argparse.Namespace(gpt_model="GPT-B", cloud_save_path=None),
+        "model": w,
+    },
+    "module": lambda w: {"module": w, "ds_config": {"stage": 2}},
+    "state_dict": lambda w: {"state_dict": w, "epoch": 3},
+    "compiled": lambda w: {"model": {f"_orig_mod.{k}": v for k, v in w.items()}},
+    "data parallel": lambda w: {f"module._orig_mod.{k}": v for k, v in w.items()},
+    "rotary table of older dumps": lambda w: {"model": {**w, "freqs_cis": torch.zeros(17, 4, 2)}},
+    "trainer": lambda w: {"model": {"name": "GPT-B", "args": {"n_layer": 2}, "sd": w}},
+}
+
+
+@pytest.mark.parametrize("wrap", WRAPPERS.values(), ids=WRAPPERS)
+def test_wrappers(wrap, weights, model, tmp_path):
+    torch.save(wrap(weights), tmp_path / "w.pt")
+    (tmp_path / "config.json").write_text(SETTINGS)
+    loaded = load(tmp_path)
+    assert same(loaded, model)
+    assert not loaded.training
+    assert not any(p.requires_grad for p in loaded.parameters())
+
+
+def test_old_torch_format_and_safetensors(weights, model, tmp_path):
+    torch.save(weights, tmp_path / "a.pth", _use_new_zipfile_serialization=False)
+    save_file(weights, tmp_path / "b.safetensors")
+    for name in ("a.pth", "b.safetensors"):
+        (tmp_path / name).with_suffix(".json").write_text(SETTINGS)
+        assert same(load(tmp_path / name), model)
+
+
+def test_averaged_weights_of_a_trainer(weights, tmp_path):
+    other = {k: v + 1 for k, v in weights.items()}
+    trainer = {"model": {"sd": weights, "ema_sd": {0.9: weights, 0.999: other}}}
+    torch.save(trainer, tmp_path / "w.pt")
+    assert torch.equal(read(tmp_path).tensors["norm.weight"], weights["norm.weight"])
+    assert torch.equal(read(tmp_path, ema=True).tensors["norm.weight"], other["norm.weight"])
+
+
+def test_the_grid_comes_from_the_settings_or_is_asked_for(weights, tmp_path):
+    torch.save(weights, tmp_path / "w.pt")
+    with pytest.raises(ValueError, match="block_size"):
+        load_generator(tmp_path / "w.pt")
+    (tmp_path / "config.json").write_text(SETTINGS)
+    assert load_generator(tmp_path).config.grid == GRID
+
+
+def test_a_llamagen_file_is_refused_by_name(weights, tmp_path):
+    plain = {k: v for k, v in weights.items() if "medusa" not in k and "layers.2." not in k}
+    torch.save({"model": plain}, tmp_path / "c2i_B_256.pt")
+    with pytest.raises(ValueError, match="LlamaGen generator, which has no vertical head"):
+        load(tmp_path / "c2i_B_256.pt")
+
+
+def test_larps_raster_baseline_is_refused_by_name(weights, tmp_path):
+    plain = {k: v for k, v in weights.items() if "medusa" not in k}
+    torch.save({**plain, "abs_pe": torch.zeros(1, 17, 32)}, tmp_path / "w.pt")
+    with pytest.raises(ValueError, match="LARP's own raster generator"):
+        load(tmp_path / "w.pt")
+
+
+def test_every_mismatch_is_named(weights, tmp_path):
+    del weights["layers.0.attention.wo.weight"], weights["norm.weight"]
+    weights["layers.1.ffn_norm.weight"] = torch.zeros(5)
+    weights["surplus.weight"] = torch.zeros(5)
+    torch.save({"model": weights}, tmp_path / "w.pt")
+    with pytest.raises(ValueError, match="do not fit") as caught:
+        load(tmp_path / "w.pt")
+    message = str(caught.value)
+    for part in (
+        "missing (2)",
+        "blocks.0.proj.weight",
+        "heads.heads.right.norm.weight",
+        "unexpected (1): surplus.weight",
+        "blocks.1.ffn_norm.weight is (5,), expected (32,)",
+    ):
+        assert part in message
+
+
+def test_a_whole_number_is_no_weight(weights, tmp_path):
+    weights["norm.weight"] = weights["norm.weight"].long()
+    torch.save(weights, tmp_path / "w.pt")
+    with pytest.raises(ValueError, match=r"wrong dtype .*right\.norm\.weight is torch\.int64"):
+        load(tmp_path / "w.pt")
+
+
+class Trap:
+    def __reduce__(self):
+        return exec, ("raise SystemExit('code in a weight file was run')",)
+
+
+def test_pickled_code_is_refused_and_not_run(weights, tmp_path):
+    torch.save({"model": weights, "note": Trap()}, tmp_path / "zip.pt")
+    (tmp_path / "plain.pt").write_bytes(pickle.dumps({"model": Trap()}))
+    for name in ("zip.pt", "plain.pt"):
+        with pytest.raises(ValueError, match="refused, because it holds pickled code"):
+            load(tmp_path / name)
+
+
+@pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.5, 0.99])
+def test_a_truncated_file_is_refused(suffix, share, weights, tmp_path):
+    path = tmp_path / f"w{suffix}"
+    torch.save(weights, path) if suffix == ".pt" else save_file(weights, path)
+    data = path.read_bytes()
+    path.write_bytes(data[: int(len(data) * share)])
+    with pytest.raises(ValueError, match="damaged or not a weight file"):
+        load(path)
+
+
+def test_a_file_of_another_kind_is_named(weights, tmp_path):
+    config = VQConfig((16, 16), 32, (1, 1), (1, 1), 1, 32, 16, 4)
+    save_file(VQTokenizer(config).state_dict(), tmp_path / "vq.safetensors")
+    with pytest.raises(ValueError, match="got a VQ picture tokenizer, expected an official NAR"):
+        load(tmp_path / "vq.safetensors")
+    torch.save(weights, tmp_path / "w.pt")
+    with pytest.raises(ValueError, match=r"got an official NAR picture generator, expected an off"):
+        load_tokenizer(tmp_path / "w.pt")
+    torch.save({"epoch": 3}, tmp_path / "n.pt")
+    with pytest.raises(ValueError, match="got a dictionary of epoch"):
+        load(tmp_path / "n.pt")
+    with pytest.raises(ValueError, match="expected an existing file or folder"):
+        load(tmp_path / "absent.pt")
+
+
+def test_nothing_is_half_loaded(weights):
+    """A mismatch found late leaves the tensors as they were."""
+    before = dict(weights)
+    with pytest.raises(ValueError, match="do not fit"):
+        build(lambda: torch.nn.Linear(2, 2), weights, where="here")
+    assert weights == before
+
+
+def test_loading_keeps_one_copy_in_memory(tmp_path):
+    """The process grows by the weights once, also when the file's type has to be converted."""
+    script = textwrap.dedent("""
+        import resource, sys, torch
+        from nar_core.weights.files import build, read
+        make = lambda: torch.nn.Sequential(*[torch.nn.Linear(2048, 2048, bias=False) for _ in range(12)])
+        if sys.argv[2] == "write":
+            torch.save({"model": make().half().state_dict(), "optimizer": torch.zeros(50_000_000)}, sys.argv[1])
+        else:
+            torch.zeros(1) @ torch.zeros(1)
+            peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+            before = peak()
+            tensors = read(sys.argv[1]).tensors
+            module = build(make, tensors, where="here")
+            print(peak() - before)
+    """)  # noqa: E501
+    path = str(tmp_path / "w.pt")
+    run = [sys.executable, "-c", script, path]
+    subprocess.run([*run, "write"], check=True)
+    grown = float(subprocess.run([*run, "read"], check=True, capture_output=True).stdout)
+    # 96 MiB mapped in half precision, 192 MiB as float32; the optimizer's 190 MiB are never read.
+    assert 150 < grown < 96 + 192 + 60

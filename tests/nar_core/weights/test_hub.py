@@ -1,0 +1,135 @@
+"""Finding and fetching weight files, with a fake hub in place of the real one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import huggingface_hub
+import pytest
+from huggingface_hub.errors import LocalEntryNotFoundError
+
+from nar_core.weights import hub
+from nar_core.weights.hub import Source
+
+SOURCE = Source("NAR-L", "someone/NAR-imagenet-256-L")
+
+
+@pytest.fixture
+def fake_hub(tmp_path, monkeypatch):
+    """A hub whose repositories are folders; what is fetched lands in a cache folder."""
+    fake = SimpleNamespace(files={}, fetched=[], cache=tmp_path / "fake-cache", online=True)
+
+    def model_info(self, repo, timeout=None):
+        if not fake.online:
+            raise ConnectionError("no route")
+        return SimpleNamespace(siblings=[SimpleNamespace(rfilename=n) for n in fake.files[repo]])
+
+    def hf_hub_download(repo, name, tqdm_class=None):
+        if not fake.online:
+            raise ConnectionError("no route")
+        fake.fetched.append(name)
+        path = fake.cache / repo / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(fake.files[repo][name])
+        if tqdm_class is not None:
+            with tqdm_class(total=4, disable=None) as bar:
+                bar.update(1)
+                bar.update(3)
+        return str(path)
+
+    def snapshot_download(repo, local_files_only):
+        assert local_files_only
+        if not (fake.cache / repo).is_dir():
+            raise LocalEntryNotFoundError("not cached")
+        return str(fake.cache / repo)
+
+    monkeypatch.setattr(huggingface_hub.HfApi, "model_info", model_info)
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", hf_hub_download)
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot_download)
+    return fake
+
+
+def put(path: Path, text: str = "x") -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+def test_the_only_weight_file_is_downloaded_once(fake_hub):
+    fake_hub.files[SOURCE.hub] = {"README.md": b"", "config.json": b"{}", "any.pt": b"weights"}
+    told = []
+    path = hub.fetch(SOURCE, lambda message, share: told.append((message, share)))
+    assert path.read_bytes() == b"weights"
+    assert fake_hub.fetched == ["config.json", "any.pt"]
+    assert told == [("downloading NAR-L", 0.25), ("downloading NAR-L", 1.0)]
+    assert hub.fetch(SOURCE) == path
+    assert len(fake_hub.fetched) == 2
+
+
+def test_several_or_no_weight_files_are_named(fake_hub):
+    fake_hub.files[SOURCE.hub] = {"a.pt": b"", "b.safetensors": b"", "README.md": b""}
+    with pytest.raises(ValueError, match=r"2 weight files \(a\.pt, b\.safetensors\)"):
+        hub.fetch(SOURCE)
+    fake_hub.files[SOURCE.hub] = {"README.md": b""}
+    with pytest.raises(ValueError, match=r"none among README\.md"):
+        hub.fetch(SOURCE)
+
+
+def test_a_named_file_is_taken_among_several_and_may_be_renamed_later(fake_hub):
+    source = Source("vq16-class", "someone/LlamaGen", "vq_ds16_c2i.pt")
+    fake_hub.files[source.hub] = {"vq_ds16_c2i.pt": b"vq", "c2i_B_256.pt": b"other"}
+    assert hub.fetch(source).read_bytes() == b"vq"
+    source = Source("vq16-class", "someone/else", "vq_ds16_c2i.pt")
+    fake_hub.files[source.hub] = {"vq.safetensors": b"new"}
+    assert hub.fetch(source).read_bytes() == b"new"
+
+
+def test_order_environment_then_checkpoints_then_cache(
+    fake_hub, checkpoints, tmp_path, monkeypatch
+):
+    put(fake_hub.cache / SOURCE.hub / "last_version.pt")
+    assert hub.fetch(SOURCE) == fake_hub.cache / SOURCE.hub / "last_version.pt"
+    ours = put(checkpoints / "NAR-L" / "last_version.pt")
+    assert hub.fetch(SOURCE) == ours
+    mine = put(tmp_path / "mine" / "NAR-imagenet-256-L" / "w.safetensors")
+    other = tmp_path / "other"
+    other.mkdir()
+    monkeypatch.setenv("NAR_CHECKPOINTS", f"{other}:{mine.parents[1]}".replace(":", hub.os.pathsep))
+    assert hub.fetch(SOURCE) == mine
+    assert fake_hub.fetched == []
+
+
+def test_local_forms(checkpoints, fake_hub):
+    assert not hub.is_here(SOURCE)
+    single = put(checkpoints / "NAR-L.pth")
+    assert hub.locate(SOURCE) == single
+    tokenizer = Source("vq16-class", "someone/LlamaGen", "vq_ds16_c2i.pt")
+    assert hub.locate(tokenizer) is None
+    assert hub.locate(tokenizer) != put(checkpoints / "last_version.pt")
+    assert hub.locate(tokenizer) is None
+    assert hub.locate(tokenizer) != put(checkpoints / "vq_ds16_c2i.pt", "y").parent
+    assert hub.locate(tokenizer) == checkpoints / "vq_ds16_c2i.pt"
+
+
+def test_an_unclear_folder_is_refused_by_name_but_listed(checkpoints, fake_hub):
+    put(checkpoints / "NAR-L" / "a.pt")
+    put(checkpoints / "NAR-L" / "b.pt")
+    with pytest.raises(ValueError, match=r"a\.pt, b\.pt"):
+        hub.fetch(SOURCE)
+    assert not hub.is_here(SOURCE)
+
+
+def test_offline_says_what_to_download_and_where_to_put_it(fake_hub):
+    fake_hub.online = False
+    with pytest.raises(FileNotFoundError) as caught:
+        hub.fetch(Source("NAR-B", "someone/NAR-imagenet-256-B", "last_version.pt"))
+    message = str(caught.value)
+    for part in (
+        "no route",
+        "download last_version.pt",
+        "someone/NAR-imagenet-256-B",
+        "checkpoints/NAR-B",
+        "NAR_CHECKPOINTS",
+    ):
+        assert part in message
