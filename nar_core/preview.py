@@ -15,7 +15,8 @@ class Preview:
     Args:
         tokenizer: its grid, size and frames set the layout.
         patches: uint8 [V, p, p, 3], the mean patch of every code as measured in training. Without
-            it the table is made once, on first use, from what each code decodes to among its kind.
+            it the table is made once, on first use: the tokenizer's own estimate, or what each code
+            decodes to among its kind.
     """
 
     def __init__(self, tokenizer, patches: Tensor | None = None):
@@ -26,7 +27,8 @@ class Preview:
     def full(self, tokens: np.ndarray) -> np.ndarray:
         """As calling it, but decoded: sharper, and as slow as a finished picture.
 
-        Unknown cells are decoded as each row's most common code, then greyed.
+        Unknown cells are decoded as each row's most common code, then greyed, except where cells
+        are no places in the picture.
         """
         tokens = np.asarray(tokens)
         filled = tokens.copy()
@@ -36,6 +38,8 @@ class Preview:
         filled = torch.from_numpy(np.maximum(filled, 0)).to(self._device())
         video = (self.tokenizer.decode(filled).float().clamp(0, 1) * 255).round()
         video = video.to(torch.uint8).permute(0, 1, 3, 4, 2).cpu().numpy()
+        if self.tokenizer.holistic:
+            return video
         patch = self.tokenizer.size[0] // tokens.shape[2]
         unknown = (tokens < 0).repeat(patch, 2).repeat(patch, 3)
         video[self._frames(unknown)] = UNKNOWN
@@ -44,7 +48,8 @@ class Preview:
     def __call__(self, tokens: np.ndarray) -> np.ndarray:
         """Tokens int [B, T, H, W], -1 where unknown, to uint8 [B, F, height, width, 3]."""
         if self.patches is None:
-            self.patches = self._measure()
+            table = getattr(self.tokenizer, "patch_table", None)
+            self.patches = table().numpy() if table else self._measure()
         tokens = np.asarray(tokens)
         picked = self.patches[np.maximum(tokens, 0)]
         picked[tokens < 0] = UNKNOWN

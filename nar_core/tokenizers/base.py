@@ -17,12 +17,14 @@ class Tokenizer(Protocol):
         grid: shape of the token grid.
         frames: frames of a clip, 1 for pictures.
         size: height and width of a frame, pixels.
+        holistic: tokens describe the whole clip, so a cell of the grid is not a place in it.
     """
 
     vocab_size: int
     grid: GridShape
     frames: int
     size: tuple[int, int]
+    holistic: bool
 
     def encode(self, video: Tensor) -> Tensor:
         """Frames [B, F, 3, h, w] in [0, 1] to codes, int64 [B, T, H, W]."""

@@ -161,6 +161,8 @@ class FinalLayer(nn.Module):
 class LarpTokenizer(nn.Module):
     """Clips to a lattice of holistic tokens and back."""
 
+    holistic = True
+
     def __init__(self, config: LarpConfig):
         super().__init__()
         self.config = config
@@ -272,3 +274,17 @@ class LarpTokenizer(nn.Module):
     def decode(self, codes: Tensor) -> Tensor:
         """Codes [B, T, H, W] to clips [B, F, 3, h, w], about [0, 1], not clamped."""
         return self.render(self.bottleneck.regularizer.decode(codes.flatten(1)))
+
+    def patch_table(self) -> Tensor:
+        """A colour for every code, uint8 [V, p, p, 3]: like codes look alike, but it is no picture.
+
+        Colours are the codebook's first principal components.
+        """
+        rows = F.normalize(self.bottleneck.regularizer.embedding.weight.detach().float(), dim=-1)
+        rows = rows - rows.mean(0)
+        _, vectors = torch.linalg.eigh(rows.T @ rows)
+        places = rows @ vectors[:, -3:]
+        colours = 0.5 + 0.4 * places / places.abs().amax(0).clamp(min=1e-6)
+        side = self.size[0] // self.grid.h
+        table = (colours * 255).round().to(torch.uint8)
+        return table[:, None, None].expand(-1, side, side, -1).cpu()

@@ -103,6 +103,8 @@ class Residual(nn.Module):
 class MiniTokenizer(nn.Module):
     """Frames to a token grid and back, 8x smaller per side, causal in time."""
 
+    holistic = False
+
     def __init__(self, config: MiniConfig):
         super().__init__()
         self.config = config

@@ -192,6 +192,8 @@ class Decoder(nn.Module):
 class VQTokenizer(nn.Module):
     """Pictures to a token grid and back."""
 
+    holistic = False
+
     def __init__(self, config: VQConfig):
         super().__init__()
         self.config = config
@@ -223,3 +225,26 @@ class VQTokenizer(nn.Module):
         """Codes [B, 1, H, W] to pictures [B, 1, 3, h, w], about [0, 1], not clamped."""
         values = self.quantize.decode(codes[:, 0]).permute(0, 3, 1, 2)
         return ((self.render(values) + 1) / 2).unsqueeze(1)
+
+    @torch.no_grad()
+    def patch_table(self, sample: int = 512) -> Tensor:
+        """The rough colour of every code, uint8 [V, p, p, 3], for previews.
+
+        Decoding each of 16384 codes would take minutes on a CPU, so evenly spaced ones are decoded
+        alone and the colours of the rest are fitted: quadratic in the code's vector.
+        """
+        vectors = F.normalize(self.quantize.embedding.weight.float(), dim=-1)
+        pairs = vectors[:, :, None] * vectors[:, None]
+        upper = torch.triu_indices(*pairs.shape[1:], device=pairs.device)
+        features = torch.cat([vectors, pairs[:, upper[0], upper[1]]], 1)
+        chosen = torch.arange(0, self.vocab_size, max(1, self.vocab_size // sample))
+        chosen = chosen.to(vectors.device)
+        alone = torch.cat([self.decode(c.view(-1, 1, 1, 1)) for c in chosen.split(64)])
+        colours = alone[:, 0].float().clamp(0, 1).mean((2, 3))
+        # Ridge, for codebooks with fewer rows than features; the squares include the constant.
+        x = features[chosen].double()
+        gram = x.T @ x + 1e-3 * torch.eye(x.shape[1], dtype=x.dtype, device=x.device)
+        fit = torch.linalg.solve(gram, x.T @ colours.double()).float()
+        table = ((features @ fit).clamp(0, 1) * 255).round().to(torch.uint8)
+        side = self.config.downsample
+        return table[:, None, None].expand(-1, side, side, -1).cpu()
