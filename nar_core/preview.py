@@ -61,6 +61,8 @@ class Preview:
         frames, t = self.tokenizer.frames, slices.shape[1]
         if frames == t:
             return slices
+        if self.tokenizer.holistic:
+            return slices[:, np.arange(frames) * t // frames]
         # The first slice codes the first frame, every later one an equal share of the rest.
         index = np.r_[0, 1 + np.arange(frames - 1) // ((frames - 1) // (t - 1))]
         return slices[:, index]

@@ -26,16 +26,16 @@ GRID = GridShape(1, 4, 4)
 SETTINGS = '{"block_size": 16, "n_head": 2}'
 
 
-def published(model: NARTransformer) -> dict[str, torch.Tensor]:
-    """The weights of an image model under their published names."""
+def published(model: NARTransformer, names: dict[str, str] | None = None) -> dict:
+    """The weights of a model under their published names, by default an image model's."""
     image = (k for k in _GENERATOR if not re.search(r"_[RDB]\.", k))
-    names = {_GENERATOR[theirs]: theirs for theirs in image}
+    names = names or {_GENERATOR[theirs]: theirs for theirs in image}
+    leaves = {ours: theirs for theirs, ours in _BLOCK.items()}
     state = {}
     for name, tensor in model.state_dict().items():
         parts = name.split(".")
         if parts[0] == "blocks":
-            leaf = next(theirs for theirs, ours in _BLOCK.items() if ours == parts[2])
-            name = f"layers.{parts[1]}.{leaf}.weight"
+            name = f"layers.{parts[1]}.{leaves[parts[2]]}.weight"
         else:
             name = names[name]
         state[name] = tensor

@@ -1,0 +1,136 @@
+"""An official model from files in a checkpoint folder to pixels, at a tiny size."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from nar_core import Engine, Request
+from nar_core.models.transformer import NARTransformer
+from nar_core.plan import GridShape
+from nar_core.tokenizers.larp_video import LarpConfig, LarpTokenizer
+from nar_core.tokenizers.vq_image import VQConfig, VQTokenizer
+from nar_core.weights import load, registry
+from nar_core.weights.hub import Source
+from nar_core.weights.load import digest_of, load_model
+
+from ..helpers import official_config
+from .test_files import published
+
+VQ = VQConfig((8, 8), 32, (1, 1), (1, 1), 1, 32, 31, 4)
+LARP = LarpConfig((3, 2, 2), (16, 16), 4, (2, 8, 8), 16, 1, 2, 32, 2, 4, 31, 4)
+
+
+def install(monkeypatch, like: str, tokenizer: str, **info) -> registry.Official:
+    """Make "tiny" an official model in the manner of `like`."""
+    whole = registry.official_models()[like]
+    grid = GridShape(*info.pop("grid"))
+    tiny = replace(
+        whole,
+        info=replace(whole.info, name="tiny", grid=grid, labels=tuple("abcde"), **info),
+        config=official_config(grid),
+        weights=Source("tiny", "someone/tiny"),
+        tokenizer=Source(tokenizer, "someone/else"),
+    )
+    models = {"tiny": tiny}
+    monkeypatch.setattr(load, "official_models", lambda: models)
+    return tiny
+
+
+@pytest.fixture
+def picture_model(monkeypatch, checkpoints):
+    tiny = install(monkeypatch, "NAR-B", "vq16-class", grid=(1, 4, 4), size=(8, 8))
+    torch.manual_seed(0)
+    (checkpoints / "tiny").mkdir()
+    weights = published(NARTransformer(tiny.config))
+    torch.save({"model": weights}, checkpoints / "tiny" / "last_version.pt")
+    (checkpoints / "tiny" / "config.json").write_text('{"n_head": 2}')
+    torch.save(
+        {"model": {**VQTokenizer(VQ).state_dict(), "quantize.codebook_used": torch.zeros(9)}},
+        checkpoints / "vq16-class.pt",
+    )
+    return tiny
+
+
+def test_a_picture_model_from_files_to_pixels(picture_model):
+    engine = Engine.load("tiny", device="cpu")
+    frame = engine.generate_all(Request(label="c", num_samples=2, guidance_scale=2.0))
+    assert frame.total == 7
+    assert engine.decode(frame.tokens).shape == (2, 1, 8, 8, 3)
+    assert engine.preview(np.where(frame.tokens > 15, -1, frame.tokens)).shape == (2, 1, 8, 8, 3)
+    assert engine.encode(engine.decode(frame.tokens)).shape == (2, 1, 4, 4)
+    assert engine.info.available
+    with pytest.raises(ValueError, match="upper-left corner only"):
+        engine.generate(Request(label="c", seed_position=(2, 2)))
+
+
+def test_a_folder_named_like_the_model_is_enough(picture_model, checkpoints, tmp_path):
+    moved = (checkpoints / "tiny").rename(tmp_path / "tiny")
+    assert load_model(moved).info.name == "tiny"
+
+
+def test_weights_of_another_size_are_refused(picture_model, monkeypatch):
+    wide = replace(picture_model, config=replace(picture_model.config, vocab_size=64))
+    monkeypatch.setattr(load, "official_models", lambda: {"tiny": wide})
+    with pytest.raises(ValueError, match="not the weights of tiny: vocab_size is 31, expected 64"):
+        load_model("tiny")
+
+
+def test_a_tokenizer_that_does_not_fit_is_refused(picture_model, checkpoints):
+    other = VQTokenizer(replace(VQ, codebook_size=30))
+    torch.save(other.state_dict(), checkpoints / "vq16-class.pt")
+    with pytest.raises(ValueError, match=r"30 codes, expected \(1, 4, 4\) and 31"):
+        load_model("tiny")
+
+
+def test_a_clip_model_from_hub_folders_to_pixels(monkeypatch, checkpoints):
+    tiny = install(
+        monkeypatch, "NAR-L-ucf101", "larp-l-long", grid=(3, 2, 2), size=(16, 16), frames=4
+    )
+    torch.manual_seed(0)
+    model = NARTransformer(tiny.config)
+    names = {
+        "positions.table": "abs_pe",
+        "condition.table.weight": "cls_embedding.embedding_table.weight",
+        "tokens.weight": "tok_embeddings.weight",
+    }
+    for ours, theirs in (("right", "R"), ("below", "D"), ("after", "B")):
+        for part in ("norm", "output"):
+            names[f"heads.heads.{ours}.{part}.weight"] = f"{part}_{theirs}.weight"
+    image = published(model, names)
+    image["abs_pe"] = image["abs_pe"][None]
+    save(checkpoints / "tiny", image, {"n_head": 2, "latent_shape": [3, 2, 2], "n_layer": 2})
+    tokenizer = LarpTokenizer(LARP).state_dict()
+    tokenizer["prior_model.head.weight"] = torch.zeros(3, 3)
+    settings = {"encoder_num_heads": "2", "decoder_num_heads": "4", "input_size": 16}
+    save(checkpoints / "larp-l-long", tokenizer, {**settings, "frame_num": 4})
+
+    engine = Engine.load("tiny", device="cpu")
+    frame = engine.generate_all(Request(label="c"))
+    assert frame.total == 5
+    assert engine.decode(frame.tokens).shape == (1, 4, 16, 16, 3)
+    assert engine.preview(np.where(frame.tokens > 15, -1, frame.tokens)).shape[:2] == (1, 4)
+
+
+def save(folder, tensors, settings):
+    folder.mkdir()
+    save_file({k: v.contiguous() for k, v in tensors.items()}, folder / "model.safetensors")
+    (folder / "config.json").write_text(json.dumps(settings))
+
+
+def test_the_digest_notices_a_changed_end(tmp_path):
+    path = tmp_path / "w"
+    path.write_bytes(bytes(1_000_000))
+    before = digest_of(path)
+    path.write_bytes(bytes(999_999) + b"1")
+    assert digest_of(path) != before
+
+
+def test_an_unknown_name_lists_the_known_ones():
+    with pytest.raises(ValueError, match=r"got 'nar', expected .* NAR-B, .*NAR-LP-ucf101"):
+        load_model("nar")
