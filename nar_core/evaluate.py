@@ -18,7 +18,7 @@ from .request import Request
 from .train.data import DataFolder, held_out, on_background
 from .train.generator import plan_losses, prompt_of, select_records
 from .train.tokenizer import as_float, code_statistics, reconstruction_psnr
-from .weights.registry import CHECKPOINTS
+from .weights.hub import CHECKPOINTS
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
