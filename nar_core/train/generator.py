@@ -24,6 +24,7 @@ from ..models.condition import word_ids
 from ..models.transformer import NARTransformer, TransformerConfig
 from ..plan import GridShape, distances_from, fan_in_of, levels_of
 from ..weights.embedded import load_tokenizer_folder
+from . import official
 from .data import DataFolder, augment, held_out, on_background
 from .loop import Run
 from .tokenizer import as_float
@@ -217,7 +218,13 @@ class TokenSource:
 
 
 def train(config: DictConfig, folder: Path, device: torch.device) -> None:
-    """Train by `config` (info, model, tokenizer, source, train) in a run folder, then export."""
+    """Train by `config` (info, model, tokenizer, source, train) in a run folder, then export.
+
+    A config that names an `official` size follows the paper's recipe instead.
+    """
+    if "official" in config:
+        official.train(config, folder, device)
+        return
     torch.manual_seed(config.train.seed)
     tokenizer, _ = load_tokenizer_folder(Path(config.tokenizer))
     tokenizer.to(device)

@@ -113,6 +113,18 @@ def renamed(kind: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return out
 
 
+def published(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A picture generator's state dict under the published names; the reverse of `renamed`."""
+    leaves = {ours: theirs for theirs, ours in _BLOCK.items()}
+    names = {ours: theirs for theirs, ours in _GENERATOR.items() if not re.search("_[RDB]", theirs)}
+    out = {}
+    for name, tensor in state.items():
+        block = re.fullmatch(r"blocks\.(\d+)\.(\w+)\.weight", name)
+        key = f"layers.{block[1]}.{leaves[block[2]]}.weight" if block else names[name]
+        out[key] = tensor
+    return out
+
+
 def _shape(tensors: Mapping[str, Tensor], key: str) -> tuple[int, ...]:
     if key not in tensors:
         raise ValueError(f"weights: {key} is missing, which gives the model its size")

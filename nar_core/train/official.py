@@ -1,0 +1,204 @@
+"""The paper's recipe for the official class-to-image sizes (section 4.1): codes first, then plain
+next-neighbour training from the upper-left corner.
+
+`python -m nar_core train generator nar-b data=FOLDER`, where FOLDER has one sub-folder per class.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from omegaconf import DictConfig
+from PIL import Image
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from ..models.transformer import NARTransformer
+from ..plan import make_plan
+from ..tokenizers.base import Tokenizer
+from ..weights import hub
+from ..weights.adapters import published
+from ..weights.load import load_generator, load_tokenizer
+from ..weights.registry import Official, official_models
+from .loop import Run, rank_and_world
+
+log = logging.getLogger(__name__)
+
+PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
+
+
+def labelled_files(root: str | Path) -> tuple[list[Path], np.ndarray]:
+    """Pictures of a folder with a sub-folder per class, and class numbers in order of their names.
+
+    Raises:
+        ValueError: there are no such pictures.
+    """
+    folders = sorted(p for p in Path(root).iterdir() if p.is_dir()) if Path(root).is_dir() else []
+    files, labels = [], []
+    for label, folder in enumerate(folders):
+        found = sorted(p for p in folder.rglob("*") if p.suffix.lower() in PICTURES)
+        files += found
+        labels += [label] * len(found)
+    if not files:
+        raise ValueError(
+            f"data: got {root}, expected a folder with a sub-folder of pictures per class"
+        )
+    return files, np.array(labels)
+
+
+def resized(image: Image.Image, short: int) -> Image.Image:
+    """RGB with its short side at `short` pixels: halved by averaging, then bicubic."""
+    image = image.convert("RGB")
+    while min(image.size) >= 2 * short:
+        image = image.resize((image.width // 2, image.height // 2), Image.Resampling.BOX)
+    scale = short / min(image.size)
+    size = (round(image.width * scale), round(image.height * scale))
+    return image.resize(size, Image.Resampling.BICUBIC)
+
+
+def crops(image: Image.Image, size: int, ten: bool, margin: float = 1.1) -> np.ndarray:
+    """The centre and its mirror image, or with `ten` also the corners of a larger picture.
+
+    Returns:
+        uint8 [2 or 10, size, size, 3].
+    """
+    pixels = np.asarray(resized(image, round(size * margin) if ten else size))
+    bottom, right = pixels.shape[0] - size, pixels.shape[1] - size
+    places = [(bottom // 2, right // 2)]
+    if ten:
+        places += [(0, 0), (0, right), (bottom, 0), (bottom, right)]
+    cut = np.stack([pixels[y : y + size, x : x + size] for y, x in places])
+    return np.concatenate([cut, cut[:, :, ::-1]])
+
+
+@torch.inference_mode()
+def extract_codes(
+    files: list[Path], tokenizer: Tokenizer, path: Path, ten: bool, device: torch.device
+) -> np.ndarray:
+    """Codes of every crop of every picture, uint16 [N, crops, cells], kept in `path`.
+
+    Extraction that was cut short goes on where it stopped.
+    """
+    shape = (len(files), 10 if ten else 2, tokenizer.grid.cells)
+    progress = path.with_suffix(".json")
+    state = {"files": [str(f) for f in files], "shape": list(shape), "done": 0}
+    if path.is_file() and progress.is_file():
+        before = json.loads(progress.read_text())
+        if (before["files"], before["shape"]) != (state["files"], state["shape"]):
+            raise ValueError(
+                f"{path}: holds the codes of other pictures; remove it, or use another --out"
+            )
+        state = before
+        codes = np.lib.format.open_memmap(path, "r+")
+    else:
+        codes = np.lib.format.open_memmap(path, "w+", np.uint16, shape)
+    if state["done"] < len(files) and rank_and_world()[1] > 1:
+        raise ValueError("codes: extract them first, by one process with train.steps=0")
+    bar = tqdm(
+        range(state["done"], len(files)), initial=state["done"], total=len(files), desc="codes"
+    )
+    for i in bar:
+        with Image.open(files[i]) as image:
+            pixels = torch.from_numpy(crops(image, tokenizer.size[0], ten)).to(device)
+        video = pixels.permute(0, 3, 1, 2)[:, None].float() / 255
+        codes[i] = tokenizer.encode(video).flatten(1).cpu().numpy()
+        if i + 1 == len(files) or (i + 1) % 1000 == 0:
+            codes.flush()
+            progress.write_text(json.dumps(state | {"done": i + 1}))
+    return np.load(path, mmap_mode="r")
+
+
+def fresh(official: Official) -> NARTransformer:
+    """A model of the size with the published initialisation: normal 0.02, silent heads."""
+    model = NARTransformer(official.config)
+    for module in model.modules():
+        if isinstance(module, nn.Linear | nn.Embedding):
+            nn.init.normal_(module.weight, std=0.02)
+    for head in model.heads.heads.values():
+        nn.init.zeros_(head.output.weight)
+    return model
+
+
+def train(config: DictConfig, folder: Path, device: torch.device) -> None:
+    """Train by `config` (official, data, tokenizer, init_from, train) in a run folder, export."""
+    official = official_models()[config.official]
+    info, settings = official.info, config.train
+    folder.mkdir(parents=True, exist_ok=True)
+    files, labels = labelled_files(config.data)
+    if labels.max() >= len(info.labels):
+        raise ValueError(
+            f"data: got {labels.max() + 1} class folders, expected at most {len(info.labels)}"
+        )
+    torch.manual_seed(settings.seed)
+    place = Path(config.tokenizer) if config.get("tokenizer") else hub.fetch(official.tokenizer)
+    tokenizer = load_tokenizer(place, device=device, size=info.size)
+    codes = extract_codes(files, tokenizer, folder / "codes.npy", config.ten_crops, device)
+    del tokenizer
+
+    if config.get("init_from"):
+        own = Path(config.init_from)
+        path = own if own.exists() else hub.fetch(official_models()[config.init_from].weights)
+        model = load_generator(path, grid=info.grid).requires_grad_(True)
+        if model.config != official.config:
+            raise ValueError(f"init_from: got {path}, expected weights of {info.name}")
+    else:
+        model = fresh(official)
+    model.to(device).train()
+    model.table(0)
+    if settings.get("steps") is None:
+        settings.steps = settings.epochs * len(files) // settings.batch
+    forward = torch.compile(model) if settings.compile else model
+    plan = make_plan(info.grid, (0, 0, 0), None, info.directions, info.known_level)
+    levels, fan_in = (torch.from_numpy(x).to(device) for x in (plan.levels, plan.fan_in))
+    run = Run(model, settings, folder, device)
+    share, rest = divmod(settings.batch, run.world)
+    if rest:
+        raise ValueError(
+            f"batch: got {settings.batch}, expected a multiple of {run.world} processes"
+        )
+
+    @lru_cache(maxsize=2)
+    def order(epoch: int) -> np.ndarray:
+        return np.random.default_rng((settings.seed, 1, epoch)).permutation(len(files))
+
+    def batch_of(index: int) -> tuple[Tensor, Tensor]:
+        """Labels [share] and tokens [share, N]; every epoch has an order of its own."""
+        at = index * share + np.arange(share)
+        rng = np.random.default_rng((settings.seed, index))
+        rows = np.array([order(i // len(files))[i % len(files)] for i in at.tolist()])
+        tokens = codes[rows, rng.integers(0, codes.shape[1], share)].astype(np.int64)
+        kept = np.where(rng.random(share) < settings.null_share, -1, labels[rows])
+        return torch.from_numpy(kept).to(device), torch.from_numpy(tokens).to(device)
+
+    def loss_of(index: int) -> Tensor:
+        values, tokens = batch_of(index)
+        logits = forward(values, tokens, levels, fan_in)
+        return F.cross_entropy(logits.float().flatten(0, 1), tokens.flatten())
+
+    run.fit(loss_of)
+    if run.rank == 0:
+        with run.averaged():
+            export(model, official, run)
+
+
+def export(model: NARTransformer, official: Official, run: Run) -> None:
+    """Write the averaged weights in the published form, loadable under the official name."""
+    folder = run.folder / "export" / official.info.name
+    folder.mkdir(parents=True, exist_ok=True)
+    state = {k: v.cpu().contiguous() for k, v in published(model.state_dict()).items()}
+    torch.save({"model": state, "steps": run.step}, folder / "last_version.pt")
+    config = official.config
+    settings = {
+        "model_type": "c2i",
+        "n_layer": config.taps["+w"],
+        "n_head": config.attention_heads,
+        "block_size": config.grid.cells,
+    }
+    (folder / "config.json").write_text(json.dumps(settings))
+    log.info("exported %s", folder)

@@ -1,0 +1,130 @@
+"""The paper's recipe on a few pictures, at a tiny size."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from omegaconf import OmegaConf
+from PIL import Image
+
+from nar_core.plan import GridShape
+from nar_core.tokenizers.vq_image import VQConfig, VQTokenizer
+from nar_core.train import generator, official
+from nar_core.train.loop import load_config
+from nar_core.weights.load import load_generator
+from nar_core.weights.registry import official_models
+
+from ..helpers import official_config
+
+GRID = GridShape(1, 4, 4)
+
+
+@pytest.fixture
+def setup(tmp_path, monkeypatch):
+    whole = official_models()["NAR-B"]
+    info = replace(whole.info, name="tiny", grid=GRID, size=(8, 8), labels=tuple("abcde"))
+    tiny = replace(whole, info=info, config=official_config(GRID))
+    monkeypatch.setattr(official, "official_models", lambda: {"tiny": tiny})
+    torch.manual_seed(0)
+    torch.save(
+        VQTokenizer(VQConfig((8, 8), 32, (1, 1), (1, 1), 1, 32, 31, 4)).state_dict(),
+        tmp_path / "vq.pt",
+    )
+    rng = np.random.default_rng(0)
+    for name, height in (("a", 20), ("b", 9)):
+        (tmp_path / "data" / name).mkdir(parents=True)
+        for i in range(3):
+            pixels = rng.integers(0, 256, (height, 12, 3), np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "data" / name / f"{i}.png")
+    config = OmegaConf.merge(
+        load_config(official.Path(official.__file__).parent / "configs" / "nar-b.yaml", []),
+        {
+            "official": "tiny",
+            "data": str(tmp_path / "data"),
+            "tokenizer": str(tmp_path / "vq.pt"),
+            "train": {"steps": 3, "batch": 4, "compile": False, "bf16": False, "eval_every": 1},
+        },
+    )
+    return config, tmp_path / "run"
+
+
+def test_it_trains_some_steps_and_exports_the_published_form(setup):
+    config, folder = setup
+    config.train.adamw_lr = 0.05
+    generator.train(config, folder, torch.device("cpu"))
+    assert np.load(folder / "codes.npy").shape == (6, 10, 16)
+    losses = [float(x.split(",")[1]) for x in (folder / "log.csv").read_text().split()[1:]]
+    # Silent heads begin at the uniform distribution over 31 codes.
+    assert losses[0] == pytest.approx(np.log(31), abs=1e-4)
+    assert losses[-1] < losses[0]
+    exported = folder / "export" / "tiny"
+    model = load_generator(exported, grid=GRID)
+    assert float(model.heads.heads["right"].output.weight.abs().max()) > 0
+
+    config.init_from = str(exported)
+    config.train.steps = 1
+    generator.train(config, folder.with_name("again"), torch.device("cpu"))
+    again = (folder.with_name("again") / "log.csv").read_text().split()[1]
+    assert float(again.split(",")[1]) != pytest.approx(np.log(31), abs=1e-2)
+
+
+def test_epochs_give_the_steps(setup):
+    config, folder = setup
+    config.train.steps, config.train.epochs = None, 2
+    generator.train(config, folder, torch.device("cpu"))
+    assert config.train.steps == 2 * 6 // 4
+
+
+def test_extraction_goes_on_where_it_stopped_and_refuses_other_pictures(setup):
+    config, folder = setup
+    folder.mkdir()
+    files, labels = official.labelled_files(config.data)
+    assert labels.tolist() == [0, 0, 0, 1, 1, 1]
+    tokenizer = official.load_tokenizer(config.tokenizer, size=(8, 8))
+    path, cpu = folder / "codes.npy", torch.device("cpu")
+    whole = np.array(official.extract_codes(files, tokenizer, path, False, cpu))
+    assert whole.shape == (6, 2, 16)
+    codes = np.load(path)
+    codes[:4] = 7
+    codes[4:] = 0
+    np.save(path, codes)
+    record = path.with_suffix(".json")
+    record.write_text(record.read_text().replace('"done": 6', '"done": 4'))
+    resumed = official.extract_codes(files, tokenizer, path, False, cpu)
+    assert (resumed[:4] == 7).all()
+    assert np.array_equal(resumed[4:], whole[4:])
+    with pytest.raises(ValueError, match="codes of other pictures"):
+        official.extract_codes(files[1:], tokenizer, path, False, cpu)
+
+
+def test_crops_are_centre_corners_and_mirrors():
+    pixels = np.zeros((40, 60, 3), np.uint8)
+    pixels[:, 30:] = 255
+    two = official.crops(Image.fromarray(pixels), 16, ten=False)
+    assert two.shape == (2, 16, 16, 3)
+    assert np.array_equal(two[1], two[0][:, ::-1])
+    assert two[0][:, :6].max() < 30 < 225 < two[0][:, 10:].min()
+    ten = official.crops(Image.fromarray(pixels), 16, ten=True)
+    assert ten.shape == (10, 16, 16, 3)
+    assert ten[1][:, :10].max() < 30
+    assert ten[2][:, 4:].min() > 225
+
+
+def test_unfit_data_is_refused(setup, tmp_path):
+    config, folder = setup
+    config.data = str(tmp_path / "nowhere")
+    with pytest.raises(ValueError, match="a sub-folder of pictures per class"):
+        generator.train(config, folder, torch.device("cpu"))
+
+
+def test_the_recipe_is_the_papers():
+    folder = official.Path(official.__file__).parent / "configs"
+    for name in ("NAR-B", "NAR-M", "NAR-L", "NAR-XL", "NAR-XXL"):
+        config = load_config(folder / f"{name.lower()}.yaml", [])
+        train = config.train
+        assert config.official == name
+        assert (train.epochs, train.batch, train.adamw_lr) == (300, 256, 1e-4)
+        assert (train.weight_decay, list(train.betas), train.null_share) == (0.05, [0.9, 0.95], 0.1)
