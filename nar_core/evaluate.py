@@ -15,9 +15,9 @@ from tqdm import tqdm
 from .engine import Engine
 from .models.condition import word_ids
 from .request import Request
-from .train.data import DataFolder, held_out, on_background
+from .train.data import DataFolder, as_float, held_out, on_white
 from .train.generator import plan_losses, prompt_of, select_records
-from .train.tokenizer import as_float, code_statistics, reconstruction_psnr
+from .train.tokenizer import code_statistics, reconstruction_psnr
 from .weights.hub import CHECKPOINTS
 
 
@@ -75,14 +75,14 @@ def measure(engine: Engine, data: DataFolder) -> dict:
             f"evaluate: got the video model {engine.info.name}, expected a picture model"
         )
     tokenizer = engine.tokenizer
-    pictures = data.images(tokenizer.size[0])
+    pictures = data.pixels(tokenizer.size[0])
     out = {"pictures": len(pictures), "psnr": round(reconstruction_psnr(tokenizer, pictures), 3)}
     statistics = code_statistics(tokenizer, pictures)
     out |= {k: round(statistics[k], 4) for k in ("used", "perplexity", "white_codes")}
     tokens = []
     for i in range(0, len(pictures), 16):
-        x = on_background(as_float(pictures[i : i + 16])).to(engine.device)
-        tokens.append(tokenizer.encode(x[:, None]).flatten(1))
+        x = on_white(as_float(pictures[i : i + 16])).to(engine.device)
+        tokens.append(tokenizer.encode(x).flatten(1))
     with torch.inference_mode():
         losses = plan_losses(
             engine.model, condition_of(engine, data.records, "label"), torch.cat(tokens)
@@ -115,8 +115,7 @@ def contact_sheet(engine: Engine, args: argparse.Namespace) -> dict:
     train = None
     if args.data:
         train = training_records(engine, DataFolder.open(args.data))
-        rgba = train.images(side)
-        white = on_background(as_float(rgba))
+        white = on_white(as_float(train.pixels(side)[:, 0]))
         pixels = (white * 255).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
         keys = _small(pixels)
     if args.prompts:

@@ -61,6 +61,11 @@ class MiniConfig:
         slices = 1 + ((self.frames - 1) // self.frames_per_slice if self.frames > 1 else 0)
         return GridShape(slices, self.size[0] // PATCH, self.size[1] // PATCH)
 
+    @property
+    def slice_of_frame(self) -> list[int]:
+        """Which slice codes each frame."""
+        return [0] + [1 + f // self.frames_per_slice for f in range(self.frames - 1)]
+
 
 class Conv(nn.Module):
     """A convolution whose weight is kept as a matrix, so that Muon can orthogonalise updates."""
@@ -133,6 +138,11 @@ class MiniTokenizer(nn.Module):
         self.decoder_fine = nn.ModuleList(Residual(fine, fine) for _ in range(config.fine_depth))
         self.out_first = Conv(fine, patch)
         self.out_rest = Conv(fine, rest) if rest else None
+
+    def encoding_modules(self) -> list[nn.Module]:
+        """What decides on codes; frozen when only the decoder is trained on."""
+        parts = [self.embed_first, self.embed_rest, self.encoder_fine, self.down, self.encoder]
+        return [m for m in (*parts, self.to_code) if m is not None]
 
     def features(self, video: Tensor) -> Tensor:
         """Frames [B, F, 3, H, W] in [0, 1] to unquantised codes [B, T, h, w, d]."""

@@ -1,4 +1,7 @@
-"""Data folders: `images.zip` or plain files, beside `index.jsonl` or `metadata.jsonl`."""
+"""Data folders: `images.zip` or plain files, beside `index.jsonl` or `metadata.jsonl`.
+
+Pictures are clips of one frame: pixels are [N, F, H, W, C] throughout.
+"""
 
 from __future__ import annotations
 
@@ -44,25 +47,41 @@ class DataFolder:
         """The same folder with the records for which `keep(record)` holds."""
         return DataFolder(self.root, [r for r in self.records if keep(r)])
 
-    def images(self, size: int, progress: bool = True) -> np.ndarray:
-        """All pictures in index order, RGBA uint8 [N, size, size, 4]."""
+    def pixels(self, size: int, progress: bool = True) -> np.ndarray:
+        """All items in index order, RGBA uint8 [N, F, size, size, 4]; F = 1 for pictures.
+
+        A clip is one file of square tiles in rows, and its record says how many `frames` it has.
+        Raises ValueError when items differ in length.
+        """
+        counts = {r.get("frames", 1) for r in self.records} or {1}
+        if len(counts) > 1:
+            raise ValueError(
+                f"data folder: got clips of {sorted(counts)} frames, expected one length"
+            )
+        frames = counts.pop()
         archives = [zipfile.ZipFile(path) for path in sorted(self.root.glob("*.zip"))]
         members = {name: archive for archive in archives for name in archive.namelist()}
-        out = np.empty((len(self.records), size, size, 4), np.uint8)
-        bar = tqdm(
-            self.records, desc=f"reading {self.root.name}", disable=not progress, leave=False
-        )
-        for i, record in enumerate(bar):
+        out = np.empty((len(self.records), frames, size, size, 4), np.uint8)
+        label = f"reading {self.root.name}"
+        for i, record in enumerate(tqdm(self.records, label, disable=not progress, leave=False)):
             name = record["file"]
             raw = members[name].read(name) if name in members else (self.root / name).read_bytes()
             image = Image.open(BytesIO(raw)).convert("RGBA")
-            if image.size != (size, size):
-                short = min(image.size)
-                left, top = (image.width - short) // 2, (image.height - short) // 2
-                box = (left, top, left + short, top + short)
-                image = image.resize((size, size), Image.Resampling.BICUBIC, box=box)
-            out[i] = np.asarray(image)
+            for f, box in enumerate(_tiles(image.size, frames)):
+                out[i, f] = image.resize((size, size), Image.Resampling.BICUBIC, box=box)
         return out
+
+
+def _tiles(size: tuple[int, int], frames: int) -> list[tuple[int, int, int, int]]:
+    """Boxes (left, top, right, bottom) of a sheet's tiles, or the middle square of a picture."""
+    width, height = size
+    if frames == 1:
+        side = min(size)
+        left, top = (width - side) // 2, (height - side) // 2
+        return [(left, top, left + side, top + side)]
+    side = round((width * height / frames) ** 0.5)
+    corners = [divmod(f, width // side) for f in range(frames)]
+    return [(x * side, y * side, (x + 1) * side, (y + 1) * side) for y, x in corners]
 
 
 def held_out(key: str, share: float) -> bool:
@@ -70,10 +89,21 @@ def held_out(key: str, share: float) -> bool:
     return int(hashlib.sha256(key.encode()).hexdigest()[:8], 16) / 2**32 < share
 
 
-def on_background(rgba: Tensor, colour: Tensor | float = 1.0) -> Tensor:
-    """Composite RGBA [B, 4, H, W] in [0, 1] on a colour ([B, 3, 1, 1] or grey); RGB in [0, 1]."""
-    rgb, alpha = rgba[:, :3], rgba[:, 3:]
-    return rgb * alpha + colour * (1 - alpha)
+def as_float(pixels: np.ndarray) -> Tensor:
+    """Uint8 [..., H, W, C] to float [..., C, H, W] in [0, 1]."""
+    return torch.from_numpy(pixels).movedim(-1, -3).float() / 255
+
+
+def on_white(rgba: Tensor) -> Tensor:
+    """Composite RGBA [..., 4, H, W] in [0, 1] on white; RGB in [0, 1]."""
+    rgb, alpha = rgba.split([3, 1], -3)
+    return rgb * alpha + 1 - alpha
+
+
+def windows(clips: np.ndarray, frames: int, stride: int, starts: np.ndarray) -> np.ndarray:
+    """Frames start, start + stride, ... of each clip [N, F, ...], wrapping; [N, frames, ...]."""
+    index = (starts[:, None] + stride * np.arange(frames)) % clips.shape[1]
+    return clips[np.arange(len(clips))[:, None], index]
 
 
 def augment(
@@ -81,28 +111,29 @@ def augment(
     generator: torch.Generator,
     shift: float = 0.06,
     scale: tuple[float, float] = (0.85, 1.05),
-    flip: Tensor | float = 0.5,
+    flip: float = 0.5,
     tinted: float = 0.3,
 ) -> Tensor:
-    """Random shift, scale, flip and light background.
+    """Random shift, scale, flip and light background, alike in all frames of a clip.
 
     Args:
-        rgba: float [B, 4, H, W] in [0, 1].
+        rgba: float [B, F, 4, H, W] in [0, 1].
         shift: the largest shift, as a share of the side.
         scale: the range of scales.
-        flip: chance of a mirror image, one number or one per row.
+        flip: chance of a mirror image.
         tinted: chance of a light colour in place of white behind the picture.
 
     Returns:
-        RGB float [B, 3, H, W] in [0, 1].
+        RGB float [B, F, 3, H, W] in [0, 1].
     """
-    b = len(rgba)
+    b, frames = rgba.shape[:2]
 
     def uniform(low: float, high: float, *shape: int) -> Tensor:
         return torch.rand(b, *shape, generator=generator) * (high - low) + low
 
     # Premultiplied, so that resampling does not pull in the colour of transparent pixels.
-    rgba = torch.cat([rgba[:, :3] * rgba[:, 3:], rgba[:, 3:]], 1)
+    rgb, alpha = rgba.split([3, 1], 2)
+    rgba = torch.cat([rgb * alpha, alpha], 2).flatten(1, 2)
     zoom = 1 / uniform(*scale)
     mirror = torch.where(uniform(0, 1) < flip, -1.0, 1.0)
     theta = torch.zeros(b, 2, 3)
@@ -110,7 +141,7 @@ def augment(
     theta[:, :, 2] = uniform(-2 * shift, 2 * shift, 2)
     grid = F.affine_grid(theta, list(rgba.shape), align_corners=False)
     rgba = F.grid_sample(rgba, grid, mode="bilinear", align_corners=False)
-    white = torch.ones(b, 3, 1, 1)
-    light = uniform(0.75, 1.0, 3, 1, 1)
-    background = torch.where(uniform(0, 1, 1, 1, 1) < tinted, light, white)
-    return rgba[:, :3] + background * (1 - rgba[:, 3:])
+    rgb, alpha = rgba.unflatten(1, (frames, 4)).split([3, 1], 2)
+    light = uniform(0.75, 1.0, 1, 3, 1, 1)
+    background = torch.where(uniform(0, 1, 1, 1, 1, 1) < tinted, light, torch.ones(1))
+    return rgb + background * (1 - alpha)

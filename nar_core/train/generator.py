@@ -25,9 +25,8 @@ from ..models.transformer import NARTransformer, TransformerConfig
 from ..plan import GridShape, distances_from, fan_in_of, levels_of
 from ..weights.embedded import load_tokenizer_folder
 from . import official
-from .data import DataFolder, augment, held_out, on_background
+from .data import DataFolder, as_float, augment, held_out, on_white, windows
 from .loop import Run
-from .tokenizer import as_float
 
 log = logging.getLogger(__name__)
 
@@ -73,8 +72,8 @@ def build(config: TransformerConfig, levels: list[int] | None) -> NARTransformer
 def random_plan(grid: GridShape, rng: np.random.Generator, known_share: float = 0.3):
     """Levels int64 [N], known bool [N] and seed position of a random plan.
 
-    Seeds: a corner, the centre, or any cell. With chance `known_share` a box of cells is known, or
-    everything but a box.
+    Seeds: a corner, the centre, or any cell. With chance `known_share` a box of cells is known (in
+    videos, half the time whole slices), or everything but a box.
     """
     size = np.array(grid)
     kind = rng.random()
@@ -87,6 +86,8 @@ def random_plan(grid: GridShape, rng: np.random.Generator, known_share: float = 
     known = np.zeros(grid, bool)
     if rng.random() < known_share:
         extent = np.maximum(1, (size * rng.uniform(0.25, 0.85, 3)).round().astype(int))
+        if grid.t > 1 and rng.random() < 0.5:
+            extent[1:] = size[1:]
         low = rng.integers(0, size - extent + 1)
         box = tuple(slice(a, a + n) for a, n in zip(low, extent, strict=True))
         known[box] = True
@@ -179,7 +180,7 @@ def select_records(data: DataFolder, config: DictConfig) -> DataFolder:
 
 
 class TokenSource:
-    """The pictures of a folder as tokens, each in several augmented variants, the first plain."""
+    """The items of a folder as tokens, each in several augmented variants, the first plain."""
 
     def __init__(self, config: DictConfig, tokenizer, device: torch.device, cache: Path):
         data = select_records(DataFolder.open(config.folder), config)
@@ -193,18 +194,24 @@ class TokenSource:
         if cache.is_file():
             self.tokens = np.load(cache)
             return
-        pictures = data.images(tokenizer.size[0])
+        clips = data.pixels(tokenizer.size[0])
         generator = torch.Generator().manual_seed(0)
+        rng = np.random.default_rng(0)
+        starts = np.zeros(len(clips), int)
         variants = []
         for v in tqdm(range(config.variants), desc="encoding variants"):
             parts = []
-            for i in range(0, len(pictures), 32):
-                rgba = as_float(pictures[i : i + 32])
-                rgb = on_background(rgba) if v == 0 else augment(
+            for i in range(0, len(clips), 32):
+                part = slice(i, i + 32)
+                rgba = as_float(
+                    windows(clips[part], tokenizer.frames, config.get("stride", 1), starts[part])
+                )
+                rgb = on_white(rgba) if v == 0 else augment(
                     rgba, generator, config.shift, tuple(config.scale), config.flip, config.tinted
                 )  # fmt: skip
-                parts.append(tokenizer.encode(rgb[:, None].to(device)).flatten(1).cpu())
+                parts.append(tokenizer.encode(rgb.to(device)).flatten(1).cpu())
             variants.append(torch.cat(parts))
+            starts = rng.integers(0, clips.shape[1], len(clips))
         self.tokens = torch.stack(variants, 1).to(torch.int16).numpy()
         np.save(cache, self.tokens)
 

@@ -14,15 +14,10 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from ..tokenizers.mini import PATCH, MiniConfig, MiniTokenizer
-from .data import DataFolder, augment, held_out, on_background
+from .data import DataFolder, as_float, augment, held_out, on_white, windows
 from .loop import Run
 
 log = logging.getLogger(__name__)
-
-
-def as_float(pictures: np.ndarray) -> Tensor:
-    """RGBA uint8 [B, H, W, 4] to float [B, 4, H, W] in [0, 1]."""
-    return torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 255
 
 
 def psnr(squared_error: float, count: int) -> float:
@@ -31,21 +26,21 @@ def psnr(squared_error: float, count: int) -> float:
 
 
 @torch.no_grad()
-def reconstruction_psnr(tokenizer: MiniTokenizer, pictures: np.ndarray, batch: int = 16) -> float:
-    """PSNR (dB, pooled over all pixels) of RGBA pictures [N, H, W, 4] on white."""
+def reconstruction_psnr(tokenizer: MiniTokenizer, clips: np.ndarray, batch: int = 16) -> float:
+    """PSNR (dB, pooled over all pixels) of RGBA clips [N, F, H, W, 4] on white."""
     device = next(tokenizer.parameters()).device
     error, count = 0.0, 0
-    for i in range(0, len(pictures), batch):
-        x = on_background(as_float(pictures[i : i + batch])).to(device)
-        y = tokenizer.decode(tokenizer.encode(x[:, None]))[:, 0].float().clamp(0, 1)
+    for i in range(0, len(clips), batch):
+        x = on_white(as_float(clips[i : i + batch])).to(device)
+        y = tokenizer.decode(tokenizer.encode(x)).float().clamp(0, 1)
         error += float(((y * 255).round() / 255 - x).square().sum())
         count += x.numel()
     return psnr(error, count)
 
 
 @torch.no_grad()
-def code_statistics(tokenizer: MiniTokenizer, pictures: np.ndarray, batch: int = 16) -> dict:
-    """How pictures [N, H, W, 4] use the codes, and the mean patch of every code.
+def code_statistics(tokenizer: MiniTokenizer, clips: np.ndarray, batch: int = 16) -> dict:
+    """How clips [N, F, H, W, 4] use the codes, and the mean patch of every code.
 
     Returns:
         `used` (share of the vocabulary that occurs), `perplexity` (2 ** entropy), `white_codes`
@@ -54,13 +49,15 @@ def code_statistics(tokenizer: MiniTokenizer, pictures: np.ndarray, batch: int =
     device = next(tokenizer.parameters()).device
     counts = torch.zeros(tokenizer.vocab_size, device=device)
     sums = torch.zeros(tokenizer.vocab_size, PATCH * PATCH * 3, device=device)
-    for i in range(0, len(pictures), batch):
-        x = on_background(as_float(pictures[i : i + batch])).to(device)
-        codes = tokenizer.encode(x[:, None])
-        y = tokenizer.decode(codes)[:, 0].float().clamp(0, 1)
-        cells = F.pixel_unshuffle(y, PATCH).permute(0, 2, 3, 1).flatten(0, 2)
-        counts.index_add_(0, codes.flatten(), torch.ones(codes.numel(), device=device))
-        sums.index_add_(0, codes.flatten(), cells)
+    slices = tokenizer.config.slice_of_frame
+    for i in range(0, len(clips), batch):
+        x = on_white(as_float(clips[i : i + batch])).to(device)
+        codes = tokenizer.encode(x)
+        y = tokenizer.decode(codes).float().clamp(0, 1)
+        cells = F.pixel_unshuffle(y, PATCH).movedim(2, -1).flatten(0, 3)
+        codes = codes[:, slices].flatten()
+        counts.index_add_(0, codes, torch.ones(codes.numel(), device=device))
+        sums.index_add_(0, codes, cells)
     # A code that never occurred shows what it decodes to among its own kind.
     never = (counts == 0).nonzero().flatten()
     for part in never.split(256):
@@ -70,7 +67,8 @@ def code_statistics(tokenizer: MiniTokenizer, pictures: np.ndarray, batch: int =
     patches = (sums / counts.clamp(min=1)[:, None]).unflatten(1, (3, PATCH, PATCH))
     share = counts / counts.sum()
     entropy = -(share * share.clamp(min=1e-12).log2()).sum()
-    blank = tokenizer.encode(torch.ones(1, 1, 3, *tokenizer.size, device=device))
+    blank = torch.ones(1, tokenizer.frames, 3, *tokenizer.size, device=device)
+    blank = tokenizer.encode(blank)[:, 0]
     return {
         "used": float((counts > 0).float().mean()),
         "perplexity": float(2**entropy),
@@ -79,28 +77,37 @@ def code_statistics(tokenizer: MiniTokenizer, pictures: np.ndarray, batch: int =
     }
 
 
-class PictureSource:
-    """Random augmented pictures of one folder.
+class Source:
+    """Random augmented pictures or clips of one folder.
 
     Args:
         config: folder, weight, size, key (the record field that decides what is held out),
-            hold_out (share), and the arguments of `augment`.
+            hold_out (share), stride (of frames, for clips), and the arguments of `augment`.
+        frames: length of a sample.
     """
 
-    def __init__(self, config: DictConfig):
-        self.config = config
+    def __init__(self, config: DictConfig, frames: int):
+        self.config, self.frames = config, frames
+        self.stride = config.get("stride", 1)
         data = DataFolder.open(config.folder)
         out = np.array([held_out(str(r.get(config.key, r["file"])), config.hold_out)
                         for r in data.records])  # fmt: skip
-        pictures = data.images(config.size)
-        self.training, self.validation = pictures[~out], pictures[out]
+        clips = data.pixels(config.size)
+        self.training = clips[~out]
+        self.validation = self.window(clips[out])
+
+    def window(self, clips: np.ndarray, starts: np.ndarray | None = None) -> np.ndarray:
+        """`frames` frames of every clip, from its first one unless told otherwise."""
+        starts = np.zeros(len(clips), int) if starts is None else starts
+        return windows(clips, self.frames, self.stride, starts)
 
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
-        """RGB float [n, 3, size, size] in [0, 1]."""
+        """RGB float [n, frames, 3, size, size] in [0, 1]."""
         chosen = torch.randint(len(self.training), (n,), generator=generator).numpy()
+        starts = torch.randint(self.training.shape[1], (n,), generator=generator).numpy()
         config = self.config
         return augment(
-            as_float(self.training[chosen]),
+            as_float(self.window(self.training[chosen], starts)),
             generator,
             shift=config.shift,
             scale=tuple(config.scale),
@@ -116,9 +123,9 @@ def train(config: DictConfig, folder: Path, device: torch.device) -> None:
     if config.get("init_from"):
         tokenizer.load_state_dict(load_weights(config.init_from))
     if config.train.get("decoder_only"):
-        for name in ("embed_first", "encoder_fine", "down", "encoder", "to_code"):
-            getattr(tokenizer, name).requires_grad_(False)
-    sources = [PictureSource(s) for s in config.sources]
+        for module in tokenizer.encoding_modules():
+            module.requires_grad_(False)
+    sources = [Source(s, tokenizer.frames) for s in config.sources]
     weights = torch.tensor([s.config.weight for s in sources], dtype=torch.float)
     forward = torch.compile(tokenizer) if config.train.compile else tokenizer
     run = Run(tokenizer, config.train, folder, device)
@@ -129,7 +136,7 @@ def train(config: DictConfig, folder: Path, device: torch.device) -> None:
         counts = torch.bincount(share, minlength=len(sources)).tolist()
         parts = [s.sample(n, generator) for s, n in zip(sources, counts, strict=True) if n]
         x = torch.cat(parts).to(device)
-        error = forward(x[:, None])[:, 0].float() - x
+        error = forward(x).float() - x
         # The absolute error keeps edges clean; the squared one is what PSNR measures.
         return error.square().mean() + config.train.l1 * error.abs().mean()
 
@@ -152,8 +159,8 @@ def export(tokenizer, config: DictConfig, run: Run, sources, figures: dict) -> N
     """Write a self-describing tokenizer folder (float16 weights, config, record) into the run."""
     folder = run.folder / "export"
     folder.mkdir(exist_ok=True)
-    pictures = np.concatenate([s.training[:: max(1, len(s.training) // 1500)] for s in sources])
-    statistics = code_statistics(tokenizer, pictures)
+    clips = [s.window(s.training[:: max(1, len(s.training) // 1500)]) for s in sources]
+    statistics = code_statistics(tokenizer, np.concatenate(clips))
     state = {k: v.half().contiguous().cpu() for k, v in tokenizer.state_dict().items()}
     save_file({**state, "patches": statistics.pop("patches")}, folder / "tokenizer.safetensors")
     OmegaConf.save({"kind": "mini", "model": config.model}, folder / "config.yaml")

@@ -1,0 +1,122 @@
+"""A video model from a folder of clips: the same trainers, the same transformer, T > 1."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from omegaconf import OmegaConf
+from PIL import Image
+
+from nar_core import Engine, Request
+from nar_core.train import generator, tokenizer
+from nar_core.train.data import DataFolder, windows
+
+CPU = torch.device("cpu")
+SIDE, FRAMES = 16, 8
+LOOP = {
+    "seed": 0,
+    "batch": 4,
+    "steps": 3,
+    "warmup": 1,
+    "anneal": 0.5,
+    "muon_lr": 0.01,
+    "muon_weight_decay": 0.0,
+    "adamw_lr": 0.002,
+    "adamw_names": ["embed_first", "tokens"],
+    "betas": [0.9, 0.95],
+    "weight_decay": 0.0,
+    "clip": 1.0,
+    "ema": 0.9,
+    "bf16": False,
+    "compile": False,
+    "save_minutes": 60,
+    "eval_every": 3,
+}
+
+
+def sheet(shift: int) -> np.ndarray:
+    """A clip of eight frames as a 4 x 2 sheet: a bar that moves right, one pixel a frame."""
+    out = np.full((2 * SIDE, 4 * SIDE, 3), 255, np.uint8)
+    for f in range(FRAMES):
+        y, x = divmod(f, 4)
+        out[y * SIDE : (y + 1) * SIDE, x * SIDE + (f + shift) % SIDE] = (200, 20 * f, 0)
+    return out
+
+
+@pytest.fixture
+def clips(tmp_path):
+    folder = tmp_path / "clips"
+    folder.mkdir()
+    lines = []
+    for i, label in enumerate(["left bar", "right bar"]):
+        Image.fromarray(sheet(8 * i)).save(folder / f"{i}.png")
+        lines.append(json.dumps({"file": f"{i}.png", "label": label, "frames": FRAMES}))
+    (folder / "index.jsonl").write_text("\n".join(lines))
+    return folder
+
+
+def test_a_sheet_of_tiles_is_read_as_frames(clips):
+    pixels = DataFolder.open(clips).pixels(SIDE, progress=False)
+    assert pixels.shape == (2, FRAMES, SIDE, SIDE, 4)
+    for f in range(FRAMES):
+        assert (pixels[0, f, :, f, :3] == (200, 20 * f, 0)).all()
+    wrapped = windows(pixels, 5, 2, np.array([6, 0]))
+    assert np.array_equal(wrapped[0], pixels[0, [6, 0, 2, 4, 6]])
+
+
+def test_a_video_model_trains_loads_and_grows_from_space_and_time(clips, tmp_path):
+    source = {"folder": str(clips), "weight": 1.0, "size": SIDE, "key": "file", "hold_out": 0.0}
+    source |= {"stride": 2, "shift": 0.0, "scale": [1.0, 1.0], "flip": 0.0, "tinted": 0.0}
+    small = {"encoder_width": 32, "decoder_width": 32, "encoder_depth": 1, "decoder_depth": 1}
+    shape = {"size": [SIDE, SIDE], "frames": 5, "frames_per_slice": 2, "levels": [4, 4, 2]}
+    config = OmegaConf.create(
+        {"model": shape | small, "sources": [source], "train": LOOP | {"l1": 0.02}}
+    )
+    tokenizer.train(config, tmp_path / "tok", CPU)
+    (tmp_path / "tok" / "export").rename(tmp_path / "clip-tokenizer")
+    config = OmegaConf.create(
+        {
+            "info": {"title": "Bars", "task": "class", "labels": ["left bar", "right bar"]},
+            "tokenizer": str(tmp_path / "clip-tokenizer"),
+            "model": {
+                "grid": [3, 2, 2],
+                "vocab_size": 32,
+                "width": 32,
+                "depth": 1,
+                "attention_heads": 2,
+                "ffn_width": 32,
+                "taps": {d: 1 for d in ("+w", "-w", "+h", "-h", "+t", "-t")},
+                "condition": {"kind": "class", "classes": 2, "causal": False, "seed_query": True},
+                "norm": "layer",
+                "learned": "factored",
+                "shared_output": True,
+                "known_level": "zero",
+            },
+            "source": source | {"label": "label", "variants": 2, "plain_share": 0.5},
+            "train": LOOP
+            | {"share_digits": True, "null_share": 0.1, "keyword_share": 0.0}
+            | {"label_smoothing": 0.0},
+        }
+    )
+    generator.train(config, tmp_path / "gen", CPU)
+    (tmp_path / "gen" / "export").rename(tmp_path / "bars")
+    engine = Engine.load(tmp_path / "bars", dtype="float32")
+    assert (engine.info.media, engine.info.frames) == ("video", 5)
+
+    clip = DataFolder.open(clips).pixels(SIDE, progress=False)[:1, :9:2][..., :3]
+    clip = np.concatenate([clip, clip[:, :1]], 1)
+    known = engine.encode(clip)
+    known[:, 1:] = -1
+    request = Request(label="left bar", seed_position=(0, 1, 1), known=known)
+    frames = list(engine.generate(request))
+    assert len(frames) == 2 + 2  # distances 1 to 4 hold unknown cells
+    assert (frames[-1].tokens[:, :1] == known[:, :1]).all()
+    video = engine.decode(frames[-1].tokens)
+    assert video.shape == (1, 5, SIDE, SIDE, 3)
+    # The first slice codes the first frame alone: what follows cannot change it.
+    assert (video[:, 0] == engine.decode(np.maximum(known, 0))[:, 0]).all()
+    assert engine.preview(frames[0].tokens).shape == video.shape
+    assert len(list(engine.generate(Request(seed_position=(2, 0, 0))))) == 3 + 2 + 2 - 2
