@@ -12,6 +12,7 @@ from omegaconf import OmegaConf
 from PIL import Image, ImageDraw, ImageFont
 from tqdm import tqdm
 
+from . import tables
 from .engine import Engine
 from .models.condition import word_ids
 from .request import Request
@@ -36,10 +37,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--growth", help="write strips of growing pictures to this PNG")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--dtype", default="auto")
+    tables.add_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> dict:
-    """Measure what was asked for; keys `psnr` (dB), `loss_*` (nats per token), `sheet`."""
+    """Measure what was asked for: `psnr` (dB), `loss_*` (nats per token), `sheet`, `scores`."""
     engine = Engine.load(args.model, device=args.device, dtype=args.dtype)
     out: dict = {"model": engine.info.name, "digest": engine.digest}
     if args.data:
@@ -52,8 +54,12 @@ def run(args: argparse.Namespace) -> dict:
         out |= contact_sheet(engine, args)
     if args.growth:
         out |= growth_strips(engine, args)
-    if not (args.data or args.sheet or args.growth):
-        raise ValueError("evaluate: got nothing to do, expected --data, --sheet or --growth")
+    if args.table:
+        out |= tables.run(engine, args)
+    if not (args.data or args.sheet or args.growth or args.table):
+        raise ValueError(
+            "evaluate: got nothing to do, expected --data, --sheet, --growth or --table"
+        )
     return out
 
 
