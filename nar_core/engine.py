@@ -13,6 +13,7 @@ from torch import Tensor
 
 from .decode import Growth, SamplingSettings
 from .models.condition import split_words, word_ids
+from .models.packed import pack_linears
 from .models.transformer import NARTransformer
 from .plan import DecodePlan, coordinates, make_plan
 from .preview import Preview
@@ -112,6 +113,7 @@ class Engine:
         loaded = load_model(name, progress)
         parameters = sum(p.numel() for p in loaded.model.parameters())
         model = loaded.model.to(target, pick_dtype(dtype, target, parameters)).eval()
+        pack_linears(model)
         tokenizer = loaded.tokenizer.to(target).eval()
         return cls(
             loaded.info, model, tokenizer, loaded.digest, loaded.patches, loaded.text_encoder

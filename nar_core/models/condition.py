@@ -94,9 +94,7 @@ class CaptionCondition(nn.Module):
         self.fc2 = nn.Linear(width, width, bias=False)
 
     def forward(self, caption: Caption) -> Condition:
-        x = self.fc2(
-            F.gelu(self.fc1(caption.features.to(self.fc1.weight.dtype)), approximate="tanh")
-        )
+        x = self.fc2(F.gelu(self.fc1(caption.features.to(self.null.dtype)), approximate="tanh"))
         return Condition(x, caption.valid)
 
     def null_like(self, caption: Caption) -> Caption:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, replace
+from pathlib import Path
+
 import torch
+from omegaconf import OmegaConf
+from safetensors.torch import save_file
 
 from nar_core.models.condition import ConditionConfig
 from nar_core.models.transformer import NARTransformer, TransformerConfig
 from nar_core.plan import DIRECTIONS, GridShape
+from nar_core.tokenizers.mini import MiniConfig, MiniTokenizer
 
 
 def embedded_config(grid: GridShape, kind: str = "words") -> TransformerConfig:
@@ -63,3 +69,49 @@ def random_model(config: TransformerConfig, seed: int = 0) -> NARTransformer:
         if p.ndim > 1 and "norm" not in name:
             torch.nn.init.normal_(p, std=0.3 if p.shape[-1] <= 32 else 0.2)
     return model
+
+
+def write_model_folder(
+    root: Path, name: str = "tiny", kind: str = "words", frames: int = 1
+) -> Path:
+    """A random model of the embedded form, with a tokenizer beside it; its folder."""
+    tokenizer = MiniConfig(
+        size=(32, 40),
+        frames=frames,
+        frames_per_slice=2 if frames > 1 else 0,
+        levels=[4, 4],
+        encoder_width=16,
+        decoder_width=16,
+        encoder_depth=1,
+        decoder_depth=1,
+        fine_depth=1,
+    )
+    config = replace(embedded_config(tokenizer.grid, kind), vocab_size=16)
+    torch.manual_seed(0)
+    tokens = MiniTokenizer(tokenizer)
+    for part, weights, values in (
+        (root / "tiny-tokenizer" / "tokenizer", tokens, {"model": asdict(tokenizer)}),
+        (
+            root / name / "generator",
+            random_model(config),
+            {
+                "info": {
+                    "title": "Tiny",
+                    "task": "text" if kind == "words" else "class",
+                    "default_seed_position": [0, 2, 2],
+                    "guidance_scale": 2.0,
+                    "labels": [f"class {i}" for i in range(5)] if kind == "class" else [],
+                    "prompts": ["red apple"] if kind == "words" else [],
+                    "fps": 8 if frames > 1 else 0,
+                    "licence": "MIT",
+                },
+                "model": {**asdict(config), "grid": list(config.grid)},
+                "tokenizer": "../tiny-tokenizer",
+            },
+        ),
+    ):
+        part.parent.mkdir(parents=True, exist_ok=True)
+        state = {k: v.half().contiguous() for k, v in weights.state_dict().items()}
+        save_file(state, f"{part}.safetensors")
+        OmegaConf.save(OmegaConf.create(values), part.parent / "config.yaml")
+    return root / name
