@@ -65,7 +65,9 @@ def build_parser() -> argparse.ArgumentParser:
         verb("evaluate", evaluate.run, "measure reconstruction and likelihood, draw contact sheets")
     )
     training = verb("train", train_verb, "train a tokenizer or a generator on a folder of pictures")
-    training.add_argument("what", choices=["tokenizer", "generator"])
+    training.add_argument(
+        "what", choices=["tokenizer", "generator"], help="the tokenizer comes first"
+    )
     training.add_argument(
         "config",
         help=f"a YAML file, or one of {', '.join(sorted(p.stem for p in CONFIGS.glob('*')))}",

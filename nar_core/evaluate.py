@@ -32,11 +32,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--prompts", nargs="*", help="prompts of the sheet; without, drawn from the training names"
     )
     parser.add_argument("--count", type=int, default=16, help="prompts drawn for the sheet")
-    parser.add_argument("--rng-seed", type=int, default=0)
+    parser.add_argument(
+        "--rng-seed", type=int, default=0, help="of the drawn prompts and the pictures"
+    )
     parser.add_argument("--guidance", type=float, help="guidance scale of the sheet")
     parser.add_argument("--growth", help="write strips of growing pictures to this PNG")
-    parser.add_argument("--device", default="auto")
-    parser.add_argument("--dtype", default="auto")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
+    parser.add_argument("--dtype", default="auto", help="auto, float32, bfloat16 or float16")
     tables.add_arguments(parser)
 
 

@@ -1,0 +1,114 @@
+"""The command line, run in this process on a tiny random model."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from nar_core import Engine, Request
+from nar_core.__main__ import CONFIGS, build_parser, main
+
+from .helpers import write_model_folder
+
+VERBS = ("list", "generate", "bench", "evaluate", "train")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return write_model_folder(tmp_path_factory.mktemp("models"))
+
+
+def last_json(capsys) -> dict:
+    return json.loads(capsys.readouterr().out.splitlines()[-1])
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_explains_its_arguments(verb, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main([verb, "--help"])
+    assert stopped.value.code == 0
+    assert "--json" in capsys.readouterr().out
+    subparsers = build_parser()._subparsers._group_actions[0].choices
+    actions = subparsers[verb]._actions
+    assert [a.dest for a in actions if not a.help] == []
+
+
+def test_list_names_official_models(capsys):
+    assert main(["list", "--json"]) == 0
+    models = {m["name"]: m for m in last_json(capsys)["models"]}
+    assert models["NAR-B"]["grid"] == [1, 16, 16]
+    assert main(["list", "--task", "text"]) == 0
+    out = capsys.readouterr().out
+    assert "NAR-B " not in out
+    assert "NAR-XL" in out
+
+
+def test_generate_writes_what_the_engine_makes(folder, tmp_path, capsys):
+    out = tmp_path / "out"
+    words = ["--prompt", "red apple", "blue whale", "--num-samples", "2", "--rng-seed", "7"]
+    words += ["--seed-position", "1,3", "--guidance", "1.5", "--heads", "horizontal", "--growth"]
+    code = main(["generate", "--model", str(folder), *words, "--out", str(out), "--json"])
+    assert code == 0
+    found = last_json(capsys)
+    names = ["tiny-7.png", "tiny-7-growth.gif", "tiny-8.png", "tiny-8-growth.gif"]
+    assert [f.rsplit("/")[-1] for f in found["files"]] == names
+    assert found["seed_position"] == [0, 1, 3]
+    engine = Engine.load(folder)
+    request = Request(
+        prompt=("red apple", "blue whale"),
+        num_samples=2,
+        rng_seed=7,
+        seed_position=(1, 3),
+        guidance_scale=1.5,
+        heads="horizontal",
+    )
+    frame = engine.generate_all(request)
+    assert found["steps"] == frame.total
+    for name, pixels in zip(names[::2], engine.decode(frame.tokens), strict=True):
+        np.testing.assert_array_equal(np.asarray(Image.open(out / name)), pixels[0])
+    # Previews of neighbouring steps may be equal, and equal pictures of a GIF are joined.
+    assert 2 <= Image.open(out / names[1]).n_frames <= frame.total + 1
+
+
+def test_generate_writes_clips_as_mp4(tmp_path, capsys):
+    folder = write_model_folder(tmp_path, kind="class", frames=5)
+    words = ["--label", "class 3", "--seed-position", "0,0,0", "--out", str(tmp_path / "out")]
+    assert main(["generate", "--model", str(folder), *words, "--json"]) == 0
+    (path,) = last_json(capsys)["files"]
+    assert path.endswith("tiny-0.mp4")
+    from imageio_ffmpeg import count_frames_and_secs
+
+    assert count_frames_and_secs(path)[0] == 5
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["generate", "--model", "no-such-model"], "no-such-model"),
+        (["generate", "--model", "{folder}", "--seed-position", "9,9"], "seed_position"),
+        (["generate", "--model", "{folder}", "--dtype", "int3"], "int3"),
+        (["generate", "--model", "{folder}", "--top-p", "2"], "top_p"),
+        (["evaluate", "--model", "{folder}"], "--data"),
+        (["train", "tokenizer", "no-such-config", "--out", "x"], "mini-tokenizer"),
+        (["train", "generator", "fruit", "stray", "--out", "x"], "key=value"),
+        (["bench", "--model", "{folder}", "--batch", "99"], "--batch"),
+    ],
+)
+def test_mistakes_are_told_in_one_line(words, told, folder, capsys):
+    assert main([w.format(folder=folder) for w in words]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    (line,) = captured.err.splitlines()
+    assert told in line
+
+
+def test_a_plain_report_is_readable(folder, tmp_path, capsys):
+    assert main(["generate", "--model", str(folder), "--out", str(tmp_path)]) == 0
+    assert f"files: ['{tmp_path}/tiny-0.png']" in capsys.readouterr().out
+
+
+def test_every_configuration_can_be_named():
+    assert {"mini-tokenizer", "fruit", "emoji"} <= {p.stem for p in CONFIGS.glob("*.yaml")}
