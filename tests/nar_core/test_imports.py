@@ -1,0 +1,101 @@
+"""Data and imports flow one way."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import nar_core
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "nar_core"
+
+LEAVES: set[str] = set()
+MODELS = {"plan"}
+WEIGHTS = MODELS | {"models", "tokenizers"}
+ENGINE = WEIGHTS | {"weights", "sampling", "request", "decode", "preview"}
+VERBS = ENGINE | {"engine", "train", "tables", "evaluate", "bench"}
+MAY_IMPORT = {
+    "plan": LEAVES,
+    "sampling": LEAVES,
+    "request": LEAVES,
+    "models": MODELS,
+    "tokenizers": {"plan"},
+    "weights": WEIGHTS | {"text"},
+    "text": {"models", "weights"},
+    "decode": MODELS | {"models", "sampling"},
+    "preview": {"tokenizers"},
+    "engine": ENGINE,
+    "train": ENGINE,
+    "tables": VERBS,
+    "evaluate": VERBS,
+    "bench": VERBS,
+    "__main__": VERBS,
+    "__init__": ENGINE | {"engine"},
+}
+
+
+def imports_of(path: Path) -> set[tuple[str, str]]:
+    """(module, name) of every import in a file, also inside functions; relative ones made whole."""
+    found = set()
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {(alias.name, "") for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = ".".join(parts[: len(parts) - node.level]) if node.level else ""
+            module = ".".join(x for x in (base, node.module) if x)
+            found |= {(module, alias.name) for alias in node.names}
+    return found
+
+
+def part_of(module: str, name: str = "") -> str:
+    """The part of nar_core that an import reaches: its first file or folder."""
+    inner = [*module.split("."), name][1]
+    return inner or "__init__"
+
+
+def sources(folder: Path) -> list[Path]:
+    return sorted(folder.rglob("*.py"))
+
+
+def test_parts_of_nar_core_import_downwards():
+    for path in sources(PACKAGE):
+        part = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+        assert part in MAY_IMPORT, f"{path}: say in MAY_IMPORT what it may import"
+        reached = {part_of(*i) for i in imports_of(path) if i[0].split(".")[0] == "nar_core"}
+        assert reached <= MAY_IMPORT[part] | {part}, path
+
+
+def test_nar_core_knows_nothing_of_the_page():
+    for path in sources(PACKAGE):
+        roots = {module.split(".")[0] for module, _ in imports_of(path)}
+        assert not roots & {"app", "gradio", "tests"}, path
+
+
+def test_the_page_uses_public_names_only():
+    public = set(nar_core.__all__)
+    for path in [*sources(ROOT / "app"), ROOT / "app.py"]:
+        for module, name in imports_of(path):
+            if module.split(".")[0] == "nar_core":
+                assert module == "nar_core", path
+                assert name in public, path
+
+
+def test_nothing_imports_the_entry():
+    """`app.py` shares its name with the package, so only parts of the package can be imported."""
+    parts = {p.stem for p in (ROOT / "app").iterdir()}
+    for folder in ("app", "nar_core", "tests"):
+        for path in sources(ROOT / folder):
+            for module, name in imports_of(path):
+                if module == "app":
+                    assert name in parts, path
+
+
+def test_nothing_runs_at_import():
+    """Modules hold definitions, constants and imports; no bare calls or loops."""
+    for path in [*sources(PACKAGE), *sources(ROOT / "app")]:
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            is_call = isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)
+            assert not is_call, f"{path}:{node.lineno}"
+            assert not isinstance(node, ast.For | ast.While | ast.With), f"{path}:{node.lineno}"
