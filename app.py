@@ -6,8 +6,6 @@ import argparse
 import logging
 import os
 
-import gradio as gr
-
 from app.handlers import Engines
 from app.ui import build, launch_options
 from nar_core import Engine, list_models
@@ -15,7 +13,8 @@ from nar_core import Engine, list_models
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
 engines = Engines(Engine.load, list_models)
-demo = build(engines)  # weights are loaded when they are first needed, not here
+# weights are loaded when they are first needed, not here
+demo = build(engines) if engines.models("image") else None
 
 
 def parser() -> argparse.ArgumentParser:
@@ -44,7 +43,9 @@ def main(argv: list[str] | None = None) -> None:
         parser().error("--auth: expected NAME:PASSWORD")
     logging.basicConfig(level=logging.INFO if args.verbose else logging.WARNING)
     engines.configure(device=args.device, keep=args.keep_models)
-    page: gr.Blocks = build(engines, engines.include(args.model)) if args.model else demo
+    page = build(engines, engines.include(args.model)) if args.model else demo
+    if page is None:
+        parser().error("no model on this machine; add a folder to checkpoints/ or use --model")
     page.queue(max_size=args.queue_size)
     page.launch(
         server_name=args.host,

@@ -97,6 +97,11 @@ def jpeg_bytes(pixels: np.ndarray, quality: int = 90) -> bytes:
     return out.getvalue()
 
 
+def base64_of(values: np.ndarray) -> str:
+    """Array -> base64 of its bytes, as the page reads and sends them."""
+    return base64.b64encode(np.ascontiguousarray(values).tobytes()).decode()
+
+
 def data_uri(data: bytes, kind: str) -> str:
     """Bytes -> `data:` address that a page can show or save without another request."""
     return f"data:{kind};base64,{base64.b64encode(data).decode()}"
@@ -156,6 +161,27 @@ def read_recipe(data: bytes | str | Path) -> tuple[Recipe, np.ndarray]:
     if steps.max() < 1:
         raise ValueError("recipe: no cell was grown, so there is nothing to replay")
     return recipe, np.asarray(picture.convert("RGB"))
+
+
+def growth_of(recipe: Recipe) -> list[dict[str, Any]]:
+    """The steps of a recipe: positions [n][t, h, w], tokens [n] and confidence [n] of each."""
+    grid = recipe["grid"]
+    cells = int(np.prod(grid))
+    steps = unpack(recipe["steps"], "uint16", cells)
+    tokens = unpack(recipe["tokens"], "uint16", cells)
+    sure = unpack(recipe["confidence"], "uint8", cells) / 254
+    out = []
+    for number in range(1, int(steps.max()) + 1):
+        at = np.flatnonzero(steps == number)
+        out.append(
+            {
+                "step": number,
+                "positions": np.stack(np.unravel_index(at, grid), 1).tolist(),
+                "tokens": tokens[at].tolist(),
+                "confidence": np.round(sure[at], 4).tolist(),
+            }
+        )
+    return out
 
 
 def growth_masks(recipe: Recipe, size: tuple[int, int]) -> list[np.ndarray]:

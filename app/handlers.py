@@ -24,6 +24,7 @@ import yaml
 from PIL import Image
 
 from app import export
+from app.export import base64_of
 from nar_core import Engine, Frame, ModelInfo, Request
 
 log = logging.getLogger(__name__)
@@ -339,7 +340,46 @@ def spec_of(info: ModelInfo) -> dict[str, Any]:
         "known_level": info.known_level,
         "seed_positions": info.seed_positions,
         "seed": list(info.default_seed_position),
+        "upload_note": presets()["models"].get(info.name, {}).get("upload_note", ""),
     }
+
+
+def comparisons(info: ModelInfo) -> list[dict[str, Any]]:
+    """What the lab can compare with a model: sets of two to four panes.
+
+    A pane has a title, a seed position and the fields of the form that it changes.
+    """
+    own = list(info.default_seed_position)
+    t, h, w = (n // 2 for n in info.grid)
+    axes = ["horizontal", "vertical"] + (["temporal"] if info.grid.t > 1 else [])
+    heads = [(name.capitalize(), {"heads": name}) for name in ("mixed", *axes)]
+    fusions = {
+        "Mean of logits": "logits",
+        "Mean of probabilities": "probabilities",
+        "Most confident": "confident",
+        "Freshest": "freshest",
+    }
+
+    def panes(choices: list[tuple[str, dict[str, Any]]], seed: list[int]) -> list[dict[str, Any]]:
+        return [{"title": title, "seed": seed, "form": form} for title, form in choices]
+
+    sets = [("table5", "Table 5: heads", panes(heads, [0, 0, 0]))]
+    if info.seed_positions == "any":
+        places = {
+            "Centre": [t, h, w],
+            "Edge": [t, 0, w],
+            "Corner": [0, 0, 0],
+            "Aside": [t, h // 2, w // 2],
+        }
+        sets.append(("heads", "Heads", panes(heads, own)))
+        sets.append(
+            ("seeds", "Seed position", [p for k, v in places.items() for p in panes([(k, {})], v)])
+        )
+    scales = [(f"Guidance {x}", {"guidance": float(x)}) for x in (1, 2, 4, 8)]
+    sets.append(("guidance", "Guidance", panes(scales, own)))
+    rules = [(title, {"fusion": name}) for title, name in fusions.items()]
+    sets.append(("fusion", "Fusion", panes(rules, own)))
+    return [{"name": name, "title": title, "panes": these} for name, title, these in sets]
 
 
 def _raw(text: str, dtype: str, shape: tuple[int, ...], what: str) -> np.ndarray:
@@ -349,10 +389,6 @@ def _raw(text: str, dtype: str, shape: tuple[int, ...], what: str) -> np.ndarray
         return np.frombuffer(data, np.dtype(dtype).newbyteorder("<")).astype(dtype).reshape(shape)
     except (ValueError, TypeError) as error:
         raise ValueError(f"{what}: not readable ({error}); reload the page") from error
-
-
-def _b64(values: np.ndarray) -> str:
-    return base64.b64encode(np.ascontiguousarray(values).tobytes()).decode()
 
 
 def fit(picture: Image.Image, size: tuple[int, int]) -> np.ndarray:
@@ -472,13 +508,34 @@ class Studio:
                 request,
                 {
                     "step": recipe["resumed_from"],
-                    "tokens": _b64(np.tile(tokens.astype("<u2"), (n, 1))),
-                    "confidence": _b64(np.tile(sure, (n, 1))),
+                    "tokens": base64_of(np.tile(tokens.astype("<u2"), (n, 1))),
+                    "confidence": base64_of(np.tile(sure, (n, 1))),
                 },
             )
         request = engine.validate(request)
         self.line.join(run)
         return Job(run, recipe["model"], request, canvas, recipe)
+
+    def check_comparison(self, form: Form, start: dict[str, Any]) -> list[Job]:
+        """One job per pane of the lab, all checked before the first is started."""
+        info = self.engines.info(form.model)
+        sets = {s["name"]: s["panes"] for s in comparisons(info)}
+        if start.get("compare") not in sets:
+            raise ValueError(f"compare: got {start.get('compare')!r}, expected {', '.join(sets)}")
+        engine = self.engines.get(form.model)
+        run = str(start.get("run", ""))[:64]
+        jobs = []
+        for pane in sets[start["compare"]]:
+            request = replace(form, **pane["form"]).request(info, pane["seed"])
+            jobs.append(Job(run, form.model, engine.validate(request)))
+        self.line.join(run)
+        return jobs
+
+    def compare(self, jobs: Sequence[Job]) -> Iterator[dict[str, Any]]:
+        """Grow the panes one after the other; their messages say which pane they belong to."""
+        for pane, job in enumerate(jobs):
+            for message in self.grow(job):
+                yield {**message, "pane": pane}
 
     # ---- growing ------------------------------------------------------------------------------
 
@@ -510,7 +567,7 @@ class Studio:
                 frames.close()
             self.line.leave(job.run)
 
-    def _picture(self, job: Job, video: np.ndarray, known: np.ndarray | None = None) -> np.ndarray:
+    def _picture(self, job: Job, video: np.ndarray, blend: bool) -> np.ndarray:
         """Decoded uint8 [B, F, h, w, 3] with the kept pixels of an upload put back exactly."""
         if job.canvas is None:
             return video
@@ -518,7 +575,7 @@ class Studio:
         out = video.copy()
         for sample in out:
             for frame in sample:
-                if known is None:
+                if blend:
                     reach = original.shape[0] // job.canvas.cells.shape[1]
                     frame[:] = export.keep_pixels(frame, original, mask, reach)
                 else:
@@ -527,15 +584,15 @@ class Studio:
 
     def _step(self, engine: Engine, job: Job, frame: Frame) -> dict[str, Any]:
         t, h, w = np.asarray(frame.positions).T
-        video = self._picture(job, engine.preview(frame.tokens), known=frame.tokens)
+        video = self._picture(job, engine.preview(frame.tokens), blend=False)
         b, f, height, width, _ = video.shape
         sheet = video.transpose(0, 2, 1, 3, 4).reshape(b * height, f * width, 3)
         order = np.argsort(np.ravel_multi_index((t, h, w), frame.tokens.shape[1:]))
         at = (slice(None), t[order], h[order], w[order])
         return {
             "step": int(frame.step),
-            "tokens": _b64(export.token_words(frame.tokens[at]).astype("<u2")),
-            "confidence": _b64(export.confidence_bytes(frame.confidence[at])),
+            "tokens": base64_of(export.token_words(frame.tokens[at]).astype("<u2")),
+            "confidence": base64_of(export.confidence_bytes(frame.confidence[at])),
             "sheet": export.data_uri(export.jpeg_bytes(sheet), "image/jpeg"),
             "elapsed": round(float(frame.elapsed), 4),
         }
@@ -547,24 +604,31 @@ class Studio:
             "kind": "steps",
             "run": job.run,
             "total": total,
-            "order": _b64(steps.astype("<u2")),
+            "order": base64_of(steps.astype("<u2")),
             "frames": batch,
         }
 
-    def _done(self, engine: Engine, job: Job, frame: Frame, steps: np.ndarray) -> dict[str, Any]:
-        video = self._picture(job, engine.decode(frame.tokens))
-        recipes = [recipe_of(engine, frame, steps, sample) for sample in range(len(frame.tokens))]
-        pictures = [
+    def pictures(
+        self, engine: Engine, job: Job, frame: Frame, steps: np.ndarray
+    ) -> tuple[list[str], list[export.Recipe]]:
+        """The full decode as PNG data addresses, each with its recipe inside."""
+        video = self._picture(job, engine.decode(frame.tokens), blend=True)
+        recipes = [recipe_of(engine, frame, steps, i) for i in range(len(frame.tokens))]
+        files = [
             export.data_uri(export.png_bytes(clip[0], recipe), "image/png")
             for clip, recipe in zip(video, recipes, strict=True)
         ]
+        return files, recipes
+
+    def _done(self, engine: Engine, job: Job, frame: Frame, steps: np.ndarray) -> dict[str, Any]:
+        pictures, recipes = self.pictures(engine, job, frame, steps)
         return {
             "kind": "done",
             "run": job.run,
             "total": int(frame.total),
-            "order": _b64(steps.astype("<u2")),
-            "tokens": _b64(export.token_words(frame.tokens).astype("<u2")),
-            "confidence": _b64(export.confidence_bytes(frame.confidence)),
+            "order": base64_of(steps.astype("<u2")),
+            "tokens": base64_of(export.token_words(frame.tokens).astype("<u2")),
+            "confidence": base64_of(export.confidence_bytes(frame.confidence)),
             "pictures": pictures,
             "elapsed": round(float(frame.elapsed), 4),
             "passes": int(frame.passes),
@@ -599,13 +663,14 @@ class Studio:
                 "known_level": recipe.get("known_level", "zero"),
                 "seed": recipe["request"].get("seed_position", [0, 0, 0]),
             },
-            "order": _b64(steps.astype("<u2")),
-            "tokens": _b64(export.unpack(recipe["tokens"], "uint16", cells).astype("<u2")),
-            "confidence": _b64(export.unpack(recipe["confidence"], "uint8", cells)),
+            "order": base64_of(steps.astype("<u2")),
+            "tokens": base64_of(export.unpack(recipe["tokens"], "uint16", cells).astype("<u2")),
+            "confidence": base64_of(export.unpack(recipe["confidence"], "uint8", cells)),
             "pictures": [file],
             "request": recipe["request"],
             "digest": recipe["digest"],
             "again": same_model,
+            "title": _title(recipe),
         }
 
     def growth(self, file: str) -> dict[str, str]:
@@ -615,6 +680,15 @@ class Studio:
         except ValueError as error:
             return {"error": str(error)}
         return {"file": export.data_uri(export.growth_gif(pixels, recipe), "image/gif")}
+
+
+def _title(recipe: export.Recipe) -> str:
+    """A short name for a replayed file."""
+    request = recipe["request"]
+    words = request.get("prompt") or request.get("label") or "Replay"
+    if not isinstance(words, str):
+        words = words[min(int(recipe["sample"]), len(words) - 1)]
+    return undress(recipe["model"], words)[0][:40]
 
 
 def recipe_of(engine: Engine, frame: Frame, steps: np.ndarray, sample: int) -> export.Recipe:

@@ -135,6 +135,13 @@ function paintTile(pen, tile, t, frame, view) {
   // 3. before the start: a ring every fourth step, and their numbers
   if (ready && layers.front && view.legal) paintRings(pen, tile, t, view, x, y);
   if (view.region) paintRegion(pen, tile, view, x, y);
+  if (view.cursor) {
+    pen.setLineDash([c / 5, c / 8]);
+    pen.strokeStyle = hues.ink;
+    pen.lineWidth = Math.max(2, c / 16);
+    pen.strokeRect(tile.x + view.cursor[1] * c, tile.y + view.cursor[0] * c, 2 * c, 2 * c);
+    pen.setLineDash([]);
+  }
   if (view.hover && view.hover[0] === t && !ready) paintSenders(pen, tile, view, x, y);
 }
 

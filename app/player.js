@@ -37,7 +37,7 @@ class Run {
       child.tokens[i] = this.tokens[i];
       child.confidence[i] = this.confidence[i];
     }
-    return Object.assign(child, { parent: this.id, from, last: from, source: this.source, canvas: this.canvas });
+    return Object.assign(child, { parent: this.id, from, last: from, source: this.source, canvas: this.canvas, window: this.window });
   }
 }
 
@@ -55,7 +55,7 @@ class Player {
     this.find = (query) => this.element.querySelector(query);
     Object.assign(this, { trigger, server, mode: config.mode, sample: 0, step: 0, speed: 1, lanes: [] });
     Object.assign(this, { run: null, active: null, state: 'ready', hover: null, playing: false });
-    Object.assign(this, { branchFrom: 0, view: 'slices', tick: 0, pace: {}, painted: new Set(), tool: 'keep' });
+    Object.assign(this, { branchFrom: 0, view: 'slices', tick: 0, pace: {}, painted: new Set(), tool: 'keep', isRectangle: true });
     this.layers = { picture: true, front: true, confidence: false, tokens: false };
     this.canvas = this.find('canvas');
     this.pen = this.canvas.getContext('2d');
@@ -83,10 +83,13 @@ class Player {
   useModel(spec, seed) {
     this.spec = spec;
     if (this.state === 'growing' || this.state === 'waiting') this.stop();
-    this.source = this.sourceOriginal ?? null;
-    if (this.mode === 'outpaint') this.keepRectangle(this.defaultRectangle());
+    this.source = null;
     this.home(seed ?? spec.seed);
-    if (this.sourceOriginal) this.useSource(this.sourceOriginal, null);
+    if (this.mode !== 'outpaint') return;
+    this.resetKeep();
+    const note = this.studio?.querySelector('.upload-note');
+    if (note) note.textContent = spec.upload_note;
+    if (this.sourceOriginal) this.useSource(this.sourceOriginal);
   }
 
   adopt(run, message) {                                             // the server's order is the truth
@@ -128,6 +131,7 @@ class Player {
       run.last = run.total;
       if (this.active === run) this.active = null;
       if (this.run !== run) return;
+      if (this.mode === 'outpaint') this.place(run);
       this.setState('done');
       if (this.calm.matches && this.playing) this.show(run.total);
       document.dispatchEvent(new CustomEvent('nar-finished', { detail: { run, mode: this.mode } }));
@@ -138,7 +142,8 @@ class Player {
     this.stop();
     const steps = wordsOf(message.order), plan = planFromSteps(message.spec, message.spec.seed, steps);
     const run = new Run(message.run, message.spec, plan, 1);
-    run.title = message.request.prompt || message.request.label || 'Replay';
+    run.title = message.title;
+    run.replayed = true;
     this.open(run, [run]);
     this.takeDone(run, message);
     this.step = 0;
@@ -165,7 +170,7 @@ class Player {
   start(more = {}) {
     if (this.state === 'growing' || this.state === 'waiting') return;
     if (this.mode === 'outpaint' && !this.source && !more.file) return this.say('Choose a picture first.');
-    const id = Date.now().toString(36) + Math.random().toString(36).slice(2, 8), payload = { run: id, seed: this.seed, ...more };
+    const id = Date.now().toString(36) + Math.random().toString(36).slice(2, 8), payload = { run: id, seed: this.seed, file: more.file };
     let run;
     if (this.branchFrom && this.run) {
       run = this.run.branch(id, this.branchFrom);
@@ -183,7 +188,7 @@ class Player {
       if (!this.plannedLegal) return this.draw();
       if (!plan.total) return this.say('Everything is kept: leave something to grow.');
       run = new Run(id, this.spec, plan, this.pictures());
-      if (this.known()) Object.assign(run, { source: this.source.image, canvas: this.source });
+      if (this.known()) Object.assign(run, { source: this.source.image, canvas: this.source, window: more.window });
       this.lanes = [run];
     }
     if (run.canvas && !more.file) {
@@ -195,7 +200,7 @@ class Player {
     this.painted.clear();
     this.element.dataset.run = id;
     this.element.dataset.painted = '0';
-    run.title = this.title();
+    run.title = more.title ?? this.title();
     this.setState('waiting');
     this.trigger('start', payload);
     this.loop();
@@ -286,7 +291,7 @@ class Player {
   canBranch() {
     const run = this.run;
     return this.state === 'done' && run && this.step >= 1 && this.step < run.total && this.step <= run.last
-      && run.spec.model === this.spec.model && !run.again && run.samples === this.pictures();
+      && run.spec.model === this.spec.model && (!run.replayed || (run.again && !run.plan.counts[0])) && run.samples === this.pictures();
   }
 
   // ---- drawing -------------------------------------------------------------------------------
@@ -357,6 +362,7 @@ class Player {
       paintGrid(this.pen, width, {
         plan, step: 0, layers: { ...this.layers, confidence: false, tokens: false }, ready: true, legal: this.plannedLegal, seed,
         image: source?.image ?? null, row: 0, ...this.slices(this.spec), hover: null, region: source ? this.keep : null, radius: 0, density,
+        cursor: source && this.tool === 'erase' && document.activeElement === this.canvas ? this.cursor : null,
       });
     }
     this.status();
@@ -388,7 +394,8 @@ class Player {
     } else if (this.mode === 'outpaint' && !this.source) text = 'Choose a picture, then what to keep of it.';
     else {
       const plan = this.planned(this.mode !== 'outpaint' && this.hover ? this.hover : this.seed), grown = plan.step.length - plan.counts[0];
-      if (!this.plannedLegal) text = escapeText(this.whyNot());
+      if (!plan.total) text = 'Everything is kept';
+      else if (!this.plannedLegal) text = escapeText(this.whyNot());
       else if (this.mode === 'outpaint') text = `${plan.total} steps${tail(`for ${grown} tokens`)}`;
       else {
         const corner = this.spec.grid.reduce((a, b) => a + b) - 2;
@@ -422,7 +429,7 @@ class Player {
   hints(waiting) {
     const list = waiting ? [['Space', 'pause'], ['Esc', 'stop'], ['1 – 4', 'layers']]
       : this.state === 'done' ? [['Space', 'play'], ['← →', 'step'], ['Home End', 'first, last'], ['N', 'new seed'], ...(this.canBranch() ? [['B', 'branch']] : []), ['1 – 4', 'layers']]
-        : this.mode === 'outpaint' ? (this.source ? [['Drag', this.tool === 'keep' ? 'what to keep' : this.tool === 'erase' ? 'what to erase' : 'the seed'], ['Enter', 'grow']] : [])
+        : this.mode === 'outpaint' ? (this.source ? [['Drag', { keep: 'what to keep', erase: 'what to erase', seed: 'the seed' }[this.tool]], ['↑ ↓ ← →', this.tool === 'erase' ? 'move, Space erases' : this.tool === 'keep' ? 'move, with Shift resize' : 'move'], ['Enter', 'grow']] : [])
           : [['↑ ↓ ← →', 'move the seed'], ['Enter', 'grow'], ['1 – 4', 'layers']];
     const text = list.map(([key, what]) => `<span><kbd>${key}</kbd>${what}</span>`).join('');
     if (this.find('.hints').innerHTML !== text) this.find('.hints').innerHTML = text;
@@ -432,7 +439,7 @@ class Player {
     const ready = this.state === 'ready' || !this.run, plan = ready ? this.planned(this.mode !== 'outpaint' && this.hover ? this.hover : this.seed) : this.run.plan;
     const svg = this.find('.track'), wide = svg.parentElement.clientWidth;
     if (!wide) return;
-    const thumbs = ready ? 0 : 52, axis = ready && this.mode !== 'outpaint' ? Math.max(plan.total, this.spec.grid.reduce((a, b) => a + b) - 2) : plan.total;
+    const thumbs = ready ? 0 : 52, axis = ready && this.mode !== 'outpaint' ? Math.max(plan.total, this.spec.grid.reduce((a, b) => a + b) - 2) : Math.max(1, plan.total);
     const room = wide - thumbs, each = room / axis, gap = Math.min(4, each * .2), tall = 44, peak = Math.max(...plan.counts.slice(1), 1);
     const step = ready ? 0 : this.step, out = [], bottom = tall + 2;
     for (let k = 1; k <= axis; k++) {
@@ -445,6 +452,7 @@ class Player {
     for (let k = every; k < axis; k += every) if ([...marks.keys()].every((m) => Math.abs(m - k) * each > 26)) marks.set(k, true);
     const important = ready ? plan.total : step;
     for (const k of marks.keys()) {
+      if (!ready && k !== step && this.lanes.some((lane) => lane.from === k)) continue;
       if (k !== important && Math.abs(k - important) * each < 22) continue;
       out.push(`<text class="${k === important ? 'on' : ''}" x="${((k - .5) * each).toFixed(1)}" y="${bottom + 18}" text-anchor="middle">${k}</text>`);
     }
@@ -493,11 +501,12 @@ class Player {
     const finished = Boolean(done && run.pictures.length && this.state === 'done');
     this.find('.actions').hidden = !finished;
     this.find('[data-act=again]').hidden = !(finished && run.again);
-    this.find('[data-act=link]').hidden = !(finished && run.request && !run.plan.counts[0]);
-    this.find('[data-act=send]').hidden = !(finished && this.mode === 'image' && run.spec.grid[0] === 1 && document.querySelector('.studio.outpaint, [data-page=outpaint]') !== null);
+    this.find('[data-act=link]').hidden = !(finished && run.request && !run.plan.counts[0] && !run.from && !run.replayed);
+    this.find('[data-act=send]').hidden = !(finished && this.mode === 'image' && run.spec.grid[0] === 1 && document.querySelector('#pages [data-tab-id=outpaint]') !== null);
     const verdict = this.find('.verdict');
     verdict.hidden = !(finished && run.verdict);
     if (run?.verdict) verdict.textContent = run.verdict.same ? 'Verified: every token is the same.' : `Not identical. Different: ${run.verdict.differs.join(', ')}.`;
+    if (this.mode === 'outpaint') this.showWide(finished);
     this.sampleStrip(done ? run : null);
   }
 
@@ -592,6 +601,7 @@ class Player {
       started = this.state === 'ready';
       if (this.mode !== 'outpaint' || !started || !this.source) return;
       pressed = this.cellAt(e);
+      this.brushed = null;
       canvas.setPointerCapture(e.pointerId);
       if (pressed) this.edit(pressed, pressed);
     });
@@ -647,7 +657,6 @@ class Player {
     document.addEventListener('keydown', (e) => this.key(e));
     document.addEventListener('nar-open', (e) => { if (e.detail.mode === this.mode && this.studio?.offsetParent) this.open(e.detail.run, [e.detail.run]); });
     document.addEventListener('nar-file', (e) => { if (this.mode === e.detail.mode) this.trigger('replay', { run: `file${Date.now()}`, file: e.detail.file }); });
-    document.addEventListener('nar-send', (e) => { if (this.mode === 'outpaint') this.useSource(e.detail, e.detail.tokens); });
     this.wireSource();
     if (!this.calm.matches) {
       setInterval(() => { if ((this.run ?? this).spec.frames > 1 && this.element.offsetParent) { this.tick += 1; this.draw(); } }, 1000 / (this.spec.fps || 8));
@@ -681,6 +690,7 @@ class Player {
     const move = MOVES[key], ready = this.state === 'ready';
     if ('1234'.includes(key) && key) { this.element.querySelectorAll('[data-layer]')[key - 1].click(); return true; }
     if (ready && this.mode === 'outpaint' && this.source && move) return this.editByKey(move, shift);
+    if (ready && this.mode === 'outpaint' && this.source && this.tool === 'erase' && key === ' ') { this.eraseAtCursor(); return true; }
     if (ready && move && this.mode !== 'outpaint') { this.setSeed([this.seed[0], this.seed[1] + move[0], this.seed[2] + move[1]]); return true; }
     if (ready && (key === 'PageUp' || key === 'PageDown') && this.spec.grid[0] > 1) { this.setSeed([this.seed[0] + (key === 'PageUp' ? -1 : 1), this.seed[1], this.seed[2]]); return true; }
     if (key === 'Enter') { this.start(); return true; }
@@ -703,24 +713,20 @@ class Player {
     const words = button.querySelector('span'), before = words.textContent;
     const flash = (text) => { words.textContent = text; setTimeout(() => { words.textContent = before; }, 1600); };
     if (name === 'save') save(picture, `${stem}.png`);
+    if (name === 'wide') save(this.wholePicture().toDataURL('image/png'), `${stem}-whole.png`);
     if (name === 'link') { await navigator.clipboard?.writeText(linkOf(run)).then(() => flash('Link copied'), () => flash('Copy failed')); }
-    if (name === 'again') this.start({ file: picture, samples: run.request.num_samples });
-    if (name === 'send') { document.dispatchEvent(new CustomEvent('nar-page', { detail: 'outpaint' })); document.dispatchEvent(new CustomEvent('nar-send', { detail: { address: picture, tokens: textOf(run.of(run.tokens, this.sample)), model: run.spec.model } })); }
+    if (name === 'again') this.start({ file: picture, samples: run.request.num_samples, title: run.title });
+    if (name === 'send') {
+      window.narHandover = { address: picture, tokens: textOf(run.of(run.tokens, this.sample)), model: run.spec.model };
+      document.dispatchEvent(new CustomEvent('nar-page', { detail: 'outpaint' }));
+      document.dispatchEvent(new CustomEvent('nar-send'));
+    }
     if (name === 'growth') {
       words.textContent = 'Drawing…';
       const answer = await this.server.growth(picture).catch(() => ({ error: 'no answer' }));
       if (answer.file) { save(answer.file, `${stem}-growth.gif`); words.textContent = before; } else flash('Failed');
     }
   }
-
-  // ---- outpainting: a source picture and the cells of it that are kept ---------------------------
-  wireSource() {}
-  keepRectangle() {}
-  defaultRectangle() {}
-  setTool() {}
-  edit() {}
-  editByKey() { return false; }
-  useSource() {}
 }
 
 function save(address, name) {
@@ -743,5 +749,6 @@ function mountPlayer(element, tools, config) {
   const player = new Player(element, tools, config);
   element.player = player;
   tools.watch('value', () => player.receive(tools.props.value));
+  player.receive(tools.props.value);                                  // a page may be mounted late
   return player;
 }

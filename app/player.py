@@ -11,7 +11,6 @@ from typing import Any
 import gradio as gr
 
 HERE = Path(__file__).parent
-STYLES = [HERE / "page.css", HERE / "player.css"]
 
 
 @cache
@@ -32,7 +31,7 @@ def player(
     Events out: `start`, `stop`, `replay`. In: messages as its value, see `handlers`.
     """
     config = json.dumps({"mode": mode, "spec": spec})
-    script = source("plan.js", "paint.js", "player.js")
+    script = source("plan.js", "paint.js", "player.js", "region.js")
     return gr.HTML(
         html_template=source("player.html"),
         js_on_load=f"{script}\nmountPlayer(element, {{trigger, server, watch, props}}, {config});",
@@ -40,4 +39,24 @@ def player(
         elem_classes=["player-host"],
         apply_default_css=False,
         **more,
+    )
+
+
+def lab(spec: dict[str, Any], sets: list[dict[str, Any]]) -> gr.HTML:
+    """Growths side by side; `sets` is what can be compared, see `handlers.comparisons`."""
+    config = json.dumps({"spec": spec, "sets": sets})
+    script = source("plan.js", "paint.js", "player.js", "lab.js")
+    return gr.HTML(
+        html_template=source("lab.html"),
+        js_on_load=f"{script}\nmountLab(element, {{trigger, watch, props}}, {config});",
+        apply_default_css=False,
+    )
+
+
+def recent() -> gr.HTML:
+    """The strip of this session's results, and where a file is dropped to be replayed."""
+    return gr.HTML(
+        html_template=source("recent.html"),
+        js_on_load=f"{source('recent.js')}\nmountRecent(element);",
+        apply_default_css=False,
     )

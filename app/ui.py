@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from typing import Any
 
 import gradio as gr
 
 from app import handlers
+from app.api import endpoints
 from app.handlers import Engines, Form, Job, Studio
-from app.player import STYLES, player
+from app.player import lab, player, recent, source
 from nar_core import ModelInfo
 
 log = logging.getLogger(__name__)
@@ -30,6 +32,31 @@ STARTS = """<div class="starts"><span class="name">Starts from</span>
 <button type="button" data-at="centre">Centre</button>
 <button type="button" data-at="corner">Corner</button>
 <button type="button" data-at="edge">Edge</button></div><small>or click a cell</small></div>"""
+
+SOURCE = """<div class="source"><label class="tile"><input type="file" accept="image/*" hidden>
+<img alt="The picture to continue" hidden><span>Choose or drop a picture</span></label>
+<small class="upload-note"></small>
+<div class="tools"><span class="name">On the picture</span>
+<div class="seg" role="group" aria-label="On the picture">
+<button type="button" data-tool="keep" class="on" aria-pressed="true">Keep</button>
+<button type="button" data-tool="erase" aria-pressed="false">Erase</button>
+<button type="button" data-tool="seed" aria-pressed="false">Place seed</button></div></div></div>"""
+
+ABOUT = """# A picture can grow in every direction at once.
+A raster model writes one token after another: 256 steps for a grid of 16 × 16. Here every token is
+predicted by the neighbours that touch it, so a whole front appears in one step: 31 steps from the
+corner, 17 from the centre.
+
+A cell hears from each neighbour that is already there, one head for each direction, and the answers
+are averaged. The same rule fills a hole, widens a picture and goes back to try again from the
+middle.
+
+*Neighboring Autoregressive Modeling for Efficient Visual Generation*, He et al., 2025
+([arXiv 2503.10696](https://arxiv.org/abs/2503.10696)).
+
+Your prompts and pictures stay in this tab: nothing is stored on the server, and every downloaded
+PNG carries its own recipe.
+"""
 
 TOGGLE_THEME = "() => { document.body.classList.toggle('dark'); }"
 
@@ -116,7 +143,9 @@ _THEME_KEYS = set(gr.themes.Base.set.__code__.co_varnames)
 
 def launch_options() -> dict[str, Any]:
     """What `launch()` needs to look right, the same for the application and its tests."""
-    return {"theme": theme(), "css_paths": STYLES, "footer_links": ["api"]}
+    style = f"<style>{source('page.css', 'player.css')}</style>"
+    # in the head, because `css` would rewrite the selectors and lose :root and media queries
+    return {"theme": theme(), "head": style, "footer_links": ["api"]}
 
 
 def build(engines: Engines, default: str | None = None) -> gr.Blocks:
@@ -134,6 +163,10 @@ def build(engines: Engines, default: str | None = None) -> gr.Blocks:
     with gr.Blocks(
         title="NAR Studio", analytics_enabled=False, delete_cache=(3600, 3600), fill_width=True
     ) as demo:
+        # first, so that no private event of the page takes one of their names
+        for name, function in endpoints(studio, first.name).items():
+            lane = LANE if name in ("generate", "generate_stream", "outpaint") else {}
+            gr.api(function, api_name=name, **lane)
         with gr.Row(elem_id="head"):
             gr.HTML(BRAND, apply_default_css=False, elem_id="brand")
             model = gr.Dropdown(
@@ -146,8 +179,16 @@ def build(engines: Engines, default: str | None = None) -> gr.Blocks:
                 filterable=False,
             )
             gr.Button("◐", elem_id="theme", size="sm").click(None, js=TOGGLE_THEME)
-        with gr.Tabs(elem_id="pages"), gr.Tab("Image", id="image"):
-            form, canvas = _studio_page(studio, "image", model, first)
+        with gr.Tabs(elem_id="pages"):
+            with gr.Tab("Image", id="image"):
+                form, canvas = _studio_page(studio, "image", model, first)
+            with gr.Tab("Outpaint", id="outpaint"):
+                _studio_page(studio, "outpaint", model, first)
+            with gr.Tab("Lab", id="lab"):
+                _lab_page(studio, model, first)
+            with gr.Tab("About", id="about"):
+                gr.Markdown(ABOUT + _model_table(models), elem_classes=["prose-page"])
+        recent()
         query = gr.State()
         demo.load(_query, None, query, queue=False, api_visibility="private").then(
             lambda given: _fill(studio, given, first),
@@ -157,6 +198,16 @@ def build(engines: Engines, default: str | None = None) -> gr.Blocks:
             api_visibility="private",
         )
     return demo
+
+
+def _model_table(models: list[ModelInfo]) -> str:
+    """What the models on this machine are, as Markdown."""
+    rows = [
+        f"| {m.title} | {m.parameters / 1e6:.0f} M | {m.trained_on} | {m.licence} | {m.note} |"
+        for m in models
+    ]
+    head = "\n| Model | Parameters | Trained on | Licence | Note |\n|---|---|---|---|---|\n"
+    return head + "\n".join(row.replace("\n", " ") for row in rows)
 
 
 def _query(request: gr.Request) -> dict[str, str]:
@@ -207,6 +258,8 @@ def _studio_page(
     example = handlers.undress(first.name, first.prompts[0])[0] if first.prompts else ""
     with gr.Row(elem_classes=["studio", mode], elem_id=f"studio-{mode}"):
         with gr.Column(elem_classes=["ask"]):
+            if mode == "outpaint":
+                gr.HTML(SOURCE, apply_default_css=False)
             prompt = gr.Textbox(
                 example,
                 label="Prompt",
@@ -219,7 +272,10 @@ def _studio_page(
                 label="What to grow", elem_classes=["label"], filterable=True, **start["label"]
             )
             style = gr.Radio(
-                label="Style", show_label=False, elem_classes=["seg"], **start["style"]
+                label="Style",
+                show_label=False,
+                elem_classes=["seg", "style-choice"],
+                **start["style"],
             )
             gr.Button("Grow", variant="primary", elem_classes=["grow"])
             gr.Button("Stop", variant="secondary", elem_classes=["stop"])
@@ -231,7 +287,8 @@ def _studio_page(
                 elem_id=f"player-{mode}",
             )
         with gr.Column(elem_classes=["settings"]):
-            gr.HTML(STARTS, apply_default_css=False)
+            if mode != "outpaint":
+                gr.HTML(STARTS, apply_default_css=False)
             guidance = gr.Slider(
                 limits["guidance"]["min"],
                 limits["guidance"]["max"],
@@ -285,7 +342,8 @@ def _studio_page(
         updates = [gr.update(**properties) for properties in _controls(info).values()]
         return [*updates, {"kind": "model", "spec": handlers.spec_of(info)}]
 
-    model.input(
+    # a shared link fills the first page by itself; the others follow the model
+    (model.input if mode == "image" else model.change)(
         change_model,
         model,
         [*(changing[field] for field in start), canvas],
@@ -307,12 +365,7 @@ def _wire_growth(studio: Studio, canvas: gr.HTML, form: list[gr.Component]) -> N
             raise gr.Error(str(error), title="Not started", print_exception=False) from error
 
     def grow(job: Job):
-        try:
-            yield from studio.grow(job)
-        except Exception as error:
-            log.exception("growth failed")
-            yield {"kind": "failed", "run": job.run}
-            raise gr.Error(f"{type(error).__name__}: {error}", title="Growth failed") from error
+        yield from _reported(studio.grow(job), job.run)
 
     private = {"api_visibility": "private", "show_progress": "hidden"}
     # in the queue, because only there an error becomes a toast; not in the engine's lane
@@ -328,6 +381,60 @@ def _wire_growth(studio: Studio, canvas: gr.HTML, form: list[gr.Component]) -> N
             raise gr.Error(str(error), title="Not replayed", print_exception=False) from error
 
     canvas.replay(replay, None, canvas, concurrency_limit=None, **private)
+
+
+def _lab_page(studio: Studio, model: gr.Dropdown, first: ModelInfo) -> None:
+    """Two to four growths in step, from one prompt and one rng seed."""
+    start = _controls(first)
+    example = handlers.undress(first.name, first.prompts[0])[0] if first.prompts else ""
+    with gr.Column(elem_classes=["lab-page"]):
+        with gr.Row(elem_classes=["lab-head"]):
+            prompt = gr.Textbox(
+                example, label="Prompt", elem_classes=["prompt"], min_width=200, **start["prompt"]
+            )
+            label = gr.Dropdown(label="What to grow", min_width=200, **start["label"])
+            rng_seed = gr.Number(7, label="Rng seed", precision=0, minimum=0, min_width=80)
+            gr.Button("Grow all", variant="primary", elem_classes=["grow"], min_width=120)
+            gr.Button("Stop", variant="secondary", elem_classes=["stop"], min_width=120)
+        panes = lab(handlers.spec_of(first), handlers.comparisons(first))
+    jobs = gr.State()
+    private = {"api_visibility": "private", "show_progress": "hidden"}
+
+    def check(event: gr.EventData, name: str, words: str, of: str, rng: int) -> list[Job]:
+        style = next(iter(handlers.styles_of(name)), None)
+        try:
+            form = Form(name, words, style, of, rng_seed=rng)
+            return studio.check_comparison(form, event._data)
+        except ValueError as error:
+            raise gr.Error(str(error), title="Not started", print_exception=False) from error
+
+    def compare(given: list[Job]):
+        yield from _reported(studio.compare(given), given[0].run)
+
+    values = [model, prompt, label, rng_seed]
+    checked = panes.start(check, values, jobs, concurrency_limit=None, **private)
+    checked.failure(lambda: {"kind": "rejected"}, None, panes, queue=False, **private)
+    growth = checked.success(compare, jobs, panes, **LANE, **private)
+    panes.stop(None, cancels=[growth], api_visibility="private")
+
+    def change_model(name: str) -> list[Any]:
+        info = studio.engines.info(name)
+        controls = _controls(info)
+        message = {"kind": "model", "spec": handlers.spec_of(info)}
+        message["sets"] = handlers.comparisons(info)
+        return [gr.update(**controls["prompt"]), gr.update(**controls["label"]), message]
+
+    model.change(change_model, model, [prompt, label, panes], queue=False, **private)
+
+
+def _reported(growth: Iterator[dict[str, Any]], run: str) -> Iterator[dict[str, Any]]:
+    """Messages of a growth; a failure is logged, told to the player and shown as a toast."""
+    try:
+        yield from growth
+    except Exception as error:
+        log.exception("growth failed")
+        yield {"kind": "failed", "run": run}
+        raise gr.Error(f"{type(error).__name__}: {error}", title="Growth failed") from error
 
 
 def _fill(studio: Studio, given: dict[str, str], first: ModelInfo) -> list[Any]:

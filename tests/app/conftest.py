@@ -12,6 +12,9 @@ from app.handlers import Engines
 from app.ui import build, launch_options
 from tests.app.fake_engine import MODELS, FakeEngine
 
+PATIENCE = 60_000
+"""Milliseconds to wait for the browser: generous, because a busy machine is not a fault."""
+
 
 @pytest.fixture(scope="session")
 def served() -> Iterator[SimpleNamespace]:
@@ -55,23 +58,33 @@ def browser():
         chromium.close()
 
 
-@pytest.fixture
-def open_page(served, browser):
-    """`open_page(query="", **context)` -> a page whose player is ready."""
-    contexts, faults = [], []
+@pytest.fixture(scope="session")
+def context(browser):
+    """One context for all pages, so that the front end is compiled once."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    context.set_default_timeout(PATIENCE)
+    yield context
+    context.close()
 
-    def opened(query: str = "", **options):
-        context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
-        contexts.append(context)
+
+@pytest.fixture
+def open_page(served, context):
+    """`open_page(query="", width=1280, **media)` -> a page whose player is ready."""
+    pages, faults = [], []
+
+    def opened(query: str = "", width: int = 1280, **media):
         page = context.new_page()
+        pages.append(page)
+        page.set_viewport_size({"width": width, "height": 900})
+        page.emulate_media(**media)
         page.on("pageerror", lambda error: faults.append(str(error)))
         page.goto(served.url + query)
-        page.wait_for_selector(".player[data-state=ready] canvas", timeout=30_000)
+        page.wait_for_selector(".player[data-state=ready] canvas")
         page.wait_for_function("document.querySelector('.player canvas').width > 0")
         page.wait_for_selector(".studio .grow")
         return page
 
     yield opened
-    for context in contexts:
-        context.close()
+    for page in pages:
+        page.close()
     assert not faults, faults

@@ -1,0 +1,251 @@
+"""The published endpoints, also MCP tools. Pictures travel as `data:image/png;base64,...` text.
+
+Every picture carries its recipe (see export.py), so what is returned can be given to `replay`.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterator
+from typing import Any, Literal
+
+import gradio as gr
+import numpy as np
+
+from app import export
+from app.handlers import Form, Job, Studio, request_fields
+from nar_core import Frame
+
+Heads = Literal["mixed", "horizontal", "vertical", "temporal"]
+Fusion = Literal["logits", "probabilities", "confident", "freshest"]
+
+
+def endpoints(studio: Studio, default_model: str) -> dict[str, Callable[..., Any]]:
+    """Name -> function, typed and documented for clients."""
+
+    def prepare(
+        form: Form, seed_position: list[int] | None, canvas: dict[str, Any] | None = None
+    ) -> Job:
+        start = {"run": f"api-{secrets.token_hex(6)}", "seed": seed_position, "canvas": canvas}
+        try:
+            return studio.check(form, start)
+        except ValueError as error:
+            raise gr.Error(str(error), print_exception=False) from error
+
+    def finish(job: Job) -> dict[str, Any]:
+        *_, done = studio.grow(job)
+        return {
+            "pictures": done["pictures"],
+            "model": job.model,
+            "digest": done["digest"],
+            "request": done["request"],
+            "steps": done["total"],
+            "passes": done["passes"],
+            "seconds": done["elapsed"],
+        }
+
+    def models() -> list[dict[str, Any]]:
+        """List the models that can run here, with what each needs and offers.
+
+        Returns:
+            One object per model: name, title, task ("text" wants a prompt, "class" a label), media,
+            grid [T, H, W], size [height, width], labels, example prompts and defaults.
+        """
+        return [
+            {
+                "name": m.name,
+                "title": m.title,
+                "task": m.task,
+                "media": m.media,
+                "grid": list(m.grid),
+                "size": list(m.size),
+                "frames": m.frames,
+                "seed_positions": m.seed_positions,
+                "default_seed_position": list(m.default_seed_position),
+                "labels": list(m.labels),
+                "prompts": list(m.prompts),
+                "guidance_scale": m.guidance_scale,
+                "licence": m.licence,
+                "trained_on": m.trained_on,
+            }
+            for m in studio.engines.models()
+        ]
+
+    def generate(
+        prompt: str = "",
+        model: str = default_model,
+        label: str | None = None,
+        seed_position: list[int] | None = None,
+        rng_seed: int = 0,
+        guidance_scale: float | None = None,
+        heads: Heads = "mixed",
+        fusion: Fusion = "logits",
+        temperature: float | None = None,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        pictures: int = 1,
+    ) -> dict[str, Any]:
+        """Grow pictures from a prompt or a class, starting at any cell of the token grid.
+
+        Args:
+            prompt: what to grow (text models); empty lets the model choose.
+            model: a name from `models`.
+            label: class name (class models).
+            seed_position: [t, h, w] where growth starts, counted from 0; null is the model's own.
+            rng_seed: the same number gives the same picture.
+            guidance_scale: 1 is no guidance; null is the model's default.
+            heads: which directions are heard where predictions meet.
+            fusion: how predictions that meet are combined.
+            temperature: 0 is greedy; null is the model's default.
+            top_k: 0 is off; null is the model's default.
+            top_p: 1 is off; null is the model's default.
+            pictures: how many, 1 to 16.
+
+        Returns:
+            pictures (data addresses of PNG files with their recipe), model, digest, request,
+            steps, passes and seconds.
+        """
+        form = Form(
+            model, prompt, None, label, guidance_scale, heads, fusion, temperature, top_k, top_p,
+            rng_seed, pictures,
+        )  # fmt: skip
+        return finish(prepare(form, seed_position))
+
+    def generate_stream(
+        prompt: str = "",
+        model: str = default_model,
+        label: str | None = None,
+        seed_position: list[int] | None = None,
+        rng_seed: int = 0,
+        guidance_scale: float | None = None,
+        heads: Heads = "mixed",
+        preview: bool = False,
+    ) -> Iterator[dict[str, Any]]:
+        """Grow one picture and report every decoding step as it happens.
+
+        Args:
+            prompt: what to grow (text models); empty lets the model choose.
+            model: a name from `models`.
+            label: class name (class models).
+            seed_position: [t, h, w] where growth starts, counted from 0; null is the model's own.
+            rng_seed: the same number gives the same picture.
+            guidance_scale: 1 is no guidance; null is the model's default.
+            heads: which directions are heard where predictions meet.
+            preview: also send a quick picture (JPEG) of every step.
+
+        Returns:
+            One object per step: step, total, positions [n][t, h, w], tokens [n], confidence [n],
+            elapsed and, if asked for, preview. The last one also has picture and request.
+        """
+        form = Form(model, prompt, None, label, guidance_scale, heads, rng_seed=rng_seed)
+        job = prepare(form, seed_position)
+        engine = studio.engines.get(job.model)
+        studio.line.enter(job.run)
+        frames = engine.generate(job.request)
+        order = np.zeros(engine.info.grid.cells, np.int64)
+        try:
+            for frame in frames:
+                report = _report(frame)
+                flat = np.ravel_multi_index(tuple(frame.positions.T), frame.tokens.shape[1:])
+                order[flat] = frame.step
+                if preview:
+                    pixels = engine.preview(frame.tokens)[0, 0]
+                    report["preview"] = export.data_uri(export.jpeg_bytes(pixels), "image/jpeg")
+                if frame.step == frame.total:
+                    report["picture"] = studio.pictures(engine, job, frame, order)[0][0]
+                    report["request"] = request_fields(frame.request)
+                yield report
+        finally:
+            frames.close()
+            studio.line.leave(job.run)
+
+    def outpaint(
+        picture: str,
+        keep: list[int],
+        prompt: str = "",
+        model: str = default_model,
+        label: str | None = None,
+        seed_position: list[int] | None = None,
+        rng_seed: int = 0,
+        guidance_scale: float | None = None,
+        invert: bool = False,
+    ) -> dict[str, Any]:
+        """Keep a rectangle of a picture and grow the rest, or regrow the rectangle instead.
+
+        The picture is cropped to the model's shape and scaled to its size first. Kept pixels come
+        back unchanged; cells that are only partly kept are grown.
+
+        Args:
+            picture: data address of an image, such as `data:image/png;base64,...`.
+            keep: [top, left, bottom, right] in token cells, bottom and right not included.
+            prompt: what to grow (text models).
+            model: a name from `models`.
+            label: class name (class models).
+            seed_position: [t, h, w] where growth starts; null is the rectangle's centre.
+            rng_seed: the same number gives the same picture.
+            guidance_scale: 1 is no guidance; null is the model's default.
+            invert: keep everything but the rectangle.
+
+        Returns:
+            As `generate`.
+        """
+        form = Form(model, prompt, None, label, guidance_scale, rng_seed=rng_seed)
+        try:
+            grid = studio.engines.info(model).grid
+            canvas = {"picture": picture, "keep": _rectangle(grid, keep, invert)}
+        except ValueError as error:
+            raise gr.Error(str(error), print_exception=False) from error
+        top, left, bottom, right = keep
+        centre = [0, (top + bottom) // 2, (left + right) // 2]
+        return finish(prepare(form, seed_position or centre, canvas))
+
+    def replay(picture: str) -> dict[str, Any]:
+        """Read the recipe inside a picture made here: how it grew, step by step. Needs no model.
+
+        Args:
+            picture: data address of a PNG file as it was downloaded.
+
+        Returns:
+            The recipe, with `growth`: one object per step with positions, tokens and confidence.
+        """
+        try:
+            recipe, _ = export.read_recipe(export.from_data_uri(picture))
+        except ValueError as error:
+            raise gr.Error(str(error), print_exception=False) from error
+        return {**recipe, "growth": export.growth_of(recipe)}
+
+    return {
+        "models": models,
+        "generate": generate,
+        "generate_stream": generate_stream,
+        "outpaint": outpaint,
+        "replay": replay,
+    }
+
+
+def _report(frame: Frame) -> dict[str, Any]:
+    """A frame of one picture as JSON."""
+    t, h, w = np.asarray(frame.positions).T
+    return {
+        "step": int(frame.step),
+        "total": int(frame.total),
+        "positions": np.asarray(frame.positions).tolist(),
+        "tokens": frame.tokens[0, t, h, w].tolist(),
+        "confidence": np.round(frame.confidence[0, t, h, w].astype(float), 4).tolist(),
+        "elapsed": round(float(frame.elapsed), 4),
+    }
+
+
+def _rectangle(grid: tuple[int, int, int], keep: list[int], invert: bool) -> str:
+    """[top, left, bottom, right] in cells -> the kept cells as the page sends them."""
+    if len(keep) != 4:
+        raise ValueError(f"keep: got {keep}, expected [top, left, bottom, right] in cells")
+    top, left, bottom, right = (int(n) for n in keep)
+    if not (0 <= top < bottom <= grid[1] and 0 <= left < right <= grid[2]):
+        raise ValueError(
+            f"keep: got {keep}, expected 0 <= top < bottom <= {grid[1]} and "
+            f"0 <= left < right <= {grid[2]}"
+        )
+    cells = np.zeros(grid, np.uint8)
+    cells[:, top:bottom, left:right] = 1
+    return export.base64_of(1 - cells if invert else cells)

@@ -1,0 +1,262 @@
+"""What can be done with a result in a real browser: branch, replay, make again, link, return."""
+
+from __future__ import annotations
+
+import base64
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.app.test_browser_growth import PLAYER, player_data, wait_finished, wait_state
+
+
+@pytest.fixture
+def grown(open_page):
+    """A page with one finished picture of an owl, grown from the centre."""
+    page = open_page()
+    page.fill(".prompt textarea", "owl")
+    page.click(".studio .grow")
+    wait_finished(page, 17)
+    return page
+
+
+def picture_of(page) -> bytes:
+    return base64.b64decode(page.evaluate(f"{PLAYER}.run.pictures[0]").split(",")[1])
+
+
+def test_branch_from_a_step_keeps_what_was_before(grown):
+    before = grown.evaluate(f"[...{PLAYER}.run.tokens]")
+    grown.focus(".player .track")
+    for _ in range(9):
+        grown.keyboard.press("ArrowLeft")
+    assert grown.inner_text(".player .now").startswith("Step 8 of 17")
+    grown.keyboard.press("b")
+    grown.fill(".prompt textarea", "fox")
+    assert grown.inner_text(".studio .grow") == "Continue from step 8"
+    grown.click(".studio .grow")
+    wait_finished(grown, 17)
+    assert player_data(grown)["painted"] == "10"  # where it left, and nine more
+    after = grown.evaluate(f"[...{PLAYER}.run.tokens]")
+    steps = grown.evaluate(f"[...{PLAYER}.run.plan.step]")
+    assert all(a == b for a, b, s in zip(after, before, steps, strict=True) if s <= 8)
+    assert after != before
+    assert grown.locator(".player [data-lane]").count() == 2
+    grown.locator(".player [data-lane='0'] .frame").click()
+    assert grown.evaluate(f"[...{PLAYER}.run.tokens]") == before
+
+
+def test_a_dropped_file_replays_and_is_made_again(grown, open_page, served, tmp_path):
+    file = tmp_path / "owl.png"
+    file.write_bytes(picture_of(grown))
+    page, engine = open_page(), served.engine("emoji")
+    ran = engine.steps_run
+    page.set_input_files(".recent input[type=file]", file)
+    wait_finished(page, 17)
+    assert player_data(page)["painted"] == "17"
+    assert engine.steps_run == ran
+    page.click("[data-act=again]")
+    page.wait_for_selector(".verdict:not([hidden])")
+    assert page.inner_text(".verdict") == "Verified: every token is the same."
+    assert engine.steps_run == ran + 17
+
+
+def test_a_foreign_file_is_a_toast(open_page, tmp_path):
+    file = tmp_path / "plain.png"
+    Image.new("RGB", (64, 64)).save(file)
+    page = open_page()
+    page.set_input_files(".recent input[type=file]", file)
+    page.wait_for_selector(".toast-body")
+    assert "no recipe inside" in page.inner_text(".toast-body")
+    wait_state(page, "ready")
+
+
+def test_downloads_are_the_files_they_say(grown):
+    with grown.expect_download() as saved:
+        grown.click("[data-act=save]")
+    assert saved.value.suggested_filename == "owl.png"
+    picture = Image.open(saved.value.path())
+    assert picture.size == (128, 128)
+    assert "nar_studio" in picture.text
+    with grown.expect_download() as saved:
+        grown.click("[data-act=growth]")
+    assert saved.value.suggested_filename == "owl-growth.gif"
+    assert Image.open(io.BytesIO(saved.value.path().read_bytes())).n_frames == 17
+
+
+def test_a_link_fills_the_form_and_grows_the_same(open_page):
+    page = open_page()
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.fill(".prompt textarea", "owl")
+    page.locator(".style-choice label", has_text="Flat").click()
+    page.fill(".rng input", "31")
+    page.keyboard.press("Tab")
+    page.click("[data-at=corner]")
+    page.click(".studio .grow")
+    wait_finished(page, 31)
+    page.click("[data-act=link]")
+    page.wait_for_function(
+        "document.querySelector('[data-act=link]').textContent.includes('copied')"
+    )
+    link = page.evaluate("navigator.clipboard.readText()")
+    made = page.evaluate(f"{PLAYER}.run.tokens.join()")
+    other = open_page("?" + link.split("?")[1])
+    other.wait_for_function(f"{PLAYER}.seed.join() === '0,0,0'")
+    assert other.input_value(".prompt textarea") == "owl"
+    assert other.input_value(".rng input") == "31"
+    other.click(".studio .grow")
+    wait_finished(other, 31)
+    assert other.evaluate(f"{PLAYER}.run.tokens.join()") == made
+
+
+def test_recent_results_come_back_whole(grown):
+    grown.fill(".prompt textarea", "fox")
+    grown.click(".studio .grow")
+    wait_state(grown, "growing")
+    wait_finished(grown, 17)
+    assert grown.locator(".recent button").count() == 2
+    grown.locator(".recent button", has_text="owl").click()
+    grown.wait_for_function(f"{PLAYER}.run.title === 'owl'")
+    grown.focus(".player .track")
+    grown.keyboard.press("ArrowLeft")
+    assert grown.inner_text(".player .now").startswith("Step 16 of 17")
+
+
+def test_several_pictures_share_one_growth(open_page):
+    page = open_page()
+    page.locator(".pictures label", has_text="4").click()
+    page.click(".studio .grow")
+    wait_finished(page, 17)
+    first = page.evaluate(f"{PLAYER}.run.of({PLAYER}.run.tokens, 0).join()")
+    page.locator(".samples button").nth(2).click()
+    assert page.evaluate(f"{PLAYER}.sample") == 2
+    assert page.evaluate(f"{PLAYER}.run.of({PLAYER}.run.tokens, 2).join()") != first
+
+
+def test_hover_names_distance_step_token_and_senders(grown):
+    box = grown.locator(".player .screen canvas").bounding_box()
+    cell = box["width"] / 16
+    grown.mouse.move(box["x"] + 6.5 * cell, box["y"] + 11.5 * cell)
+    tip = grown.inner_text(".player .tip")
+    assert "Row 12, column 7" in tip
+    assert "horizontal + vertical" in tip
+    token = grown.evaluate(f"{PLAYER}.run.tokens[11 * 16 + 6]")
+    assert str(token) in tip
+
+
+def outpaint_player(page) -> str:
+    return "document.querySelector('.studio.outpaint .player').parentElement.player"
+
+
+def test_continue_in_outpaint_keeps_the_pixels(grown, served):
+    source = picture_of(grown)
+    grown.click("[data-act=send]")
+    player = outpaint_player(grown)
+    grown.wait_for_selector(".studio.outpaint[data-source=yes]")
+    now = grown.locator(".studio.outpaint .player .now")
+    assert "for 192 tokens" in now.inner_text()
+    box = grown.locator(".studio.outpaint .screen canvas").bounding_box()
+    cell = box["width"] / 16
+    grown.mouse.move(box["x"] + 2.5 * cell, box["y"] + 2.5 * cell)
+    grown.mouse.down()
+    grown.mouse.move(box["x"] + 8.5 * cell, box["y"] + 6.5 * cell, steps=4)
+    grown.mouse.up()
+    assert f"for {256 - 5 * 7} tokens" in now.inner_text()
+    grown.fill(".studio.outpaint .prompt textarea", "blue fish")
+    grown.click(".studio.outpaint .grow")
+    grown.wait_for_function(f"{player}.run?.pictures.length === 1", timeout=60_000)
+    made = base64.b64decode(grown.evaluate(f"{player}.run.pictures[0]").split(",")[1])
+    before, after = (np.asarray(Image.open(io.BytesIO(data))) for data in (source, made))
+    kept = np.s_[2 * 8 : 7 * 8, 2 * 8 : 9 * 8]
+    assert np.array_equal(before[kept], after[kept])
+    assert not np.array_equal(before, after)
+
+
+def test_erase_an_upload_with_the_keyboard(open_page, tmp_path):
+    file = tmp_path / "photo.png"
+    pixels = np.random.default_rng(1).integers(0, 256, (90, 160, 3)).astype(np.uint8)
+    Image.fromarray(pixels).save(file)
+    page = open_page()
+    page.click("#pages [data-tab-id=outpaint]")
+    page.set_input_files(".source input[type=file]", file)
+    page.wait_for_selector(".studio.outpaint[data-source=yes]")
+    page.click("[data-tool=erase]")
+    now = page.locator(".studio.outpaint .player .now")
+    assert "for 16 tokens" in now.inner_text()
+    page.focus(".studio.outpaint .screen canvas")
+    for key in ("ArrowDown", "ArrowDown", "ArrowDown", "ArrowDown", " "):
+        page.keyboard.press(key)
+    assert "for 20 tokens" in now.inner_text()
+    player = outpaint_player(page)
+    sent = page.evaluate(f"{player}.source.address")
+    page.keyboard.press("Enter")
+    page.wait_for_function(f"{player}.run?.pictures.length === 1", timeout=60_000)
+    made = page.evaluate(f"{player}.run.pictures[0]")
+    before, after = (
+        np.asarray(Image.open(io.BytesIO(base64.b64decode(a.split(",")[1]))).convert("RGB"))
+        for a in (sent, made)
+    )
+    changed = np.argwhere((before != after).any(-1))
+    assert len(changed)
+    assert changed.min() >= 6 * 8
+
+
+def test_a_picture_grows_beyond_its_edges(grown):
+    grown.click("[data-act=send]")
+    player = outpaint_player(grown)
+    grown.wait_for_selector(".studio.outpaint[data-source=yes]")
+    grown.click(".studio.outpaint .grow")
+    for direction, size in (("0,1", [192, 128]), ("1,0", [192, 192])):
+        grown.wait_for_selector(".studio.outpaint .player[data-state=done] .beyond:not([hidden])")
+        before = grown.evaluate(f"{player}.wholePicture().toDataURL()")
+        grown.click(f".studio.outpaint [data-extend='{direction}']")
+        grown.wait_for_function(f"{player}.wide.at.join() !== '0,0' && {player}.state === 'done'")
+        grown.wait_for_function(
+            f"(s => s.width === {size[0]} && s.height === {size[1]})({player}.wholePicture())"
+        )
+        after = grown.evaluate(f"{player}.wholePicture().toDataURL()")
+        old, new = (
+            np.asarray(Image.open(io.BytesIO(base64.b64decode(a.split(",")[1]))).convert("RGB"))
+            for a in (before, after)
+        )
+        assert np.array_equal(new[: old.shape[0], : old.shape[1]], old)
+
+
+def test_lab_compares_heads_as_in_table_5(open_page):
+    page = open_page()
+    page.click("#pages [data-tab-id=lab]")
+    page.wait_for_selector(".lab figure")
+    page.click("[data-compare=table5]")
+    assert page.locator(".lab figcaption b").all_inner_texts() == [
+        "Mixed",
+        "Horizontal",
+        "Vertical",
+    ]
+    page.click(".lab-page .grow")
+    page.wait_for_selector(".lab[data-state=done]")
+    assert page.locator(".lab figcaption dl").count() == 3
+    for facts in page.locator(".lab figcaption dl").all_inner_texts():
+        assert facts.split("\n")[:2] == ["Steps", "31"]
+    page.focus(".lab .scrub")
+    page.keyboard.press("Home")
+    for _ in range(5):
+        page.keyboard.press("ArrowRight")
+    assert page.inner_text(".lab .now") == "Step 5 of 31"
+    assert page.locator(".lab .k").all_inner_texts() == ["5 of 31"] * 3
+    page.click("[data-compare=seeds]")
+    assert page.locator(".lab .k").all_inner_texts()[:3] == ["17 steps", "24 steps", "31 steps"]
+
+
+def test_who_waits_is_told(open_page, served):
+    first, second = open_page("?model=wide"), open_page()
+    first.wait_for_function(f"{PLAYER}.spec.model === 'wide'")
+    served.engine("wide").seconds_per_step = 0.4
+    first.click(".studio .grow")
+    first.wait_for_function(f"{PLAYER}.run.last >= 1")
+    second.click(".studio .grow")
+    second.wait_for_function(
+        "document.querySelector('.player .now').textContent.includes('1 ahead of you')"
+    )
+    first.click(".studio .stop")
+    wait_finished(second, 17)

@@ -1,0 +1,58 @@
+"""app.py: what the command line offers, and that importing it loads no weights."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+from nar_core import Engine
+
+ENTRY = Path(__file__).parents[2] / "app.py"
+
+
+@pytest.fixture
+def entry(monkeypatch):
+    def refuse(*args, **kwargs):
+        raise AssertionError("weights were loaded at import")
+
+    monkeypatch.setattr(Engine, "load", refuse)
+    spec = importlib.util.spec_from_file_location("nar_studio_entry", ENTRY)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_help_names_every_option(entry, capsys):
+    with pytest.raises(SystemExit) as ended:
+        entry.main(["--help"])
+    assert ended.value.code == 0
+    text = capsys.readouterr().out
+    for option in ("--host", "--port", "--share", "--auth", "--model", "--device", "--mcp"):
+        assert option in text
+
+
+def test_launch_gets_limits_and_leaves_the_address_to_the_environment(entry, monkeypatch):
+    given = {}
+
+    class Page:
+        def queue(self, **options):
+            given.update(options)
+
+        def launch(self, **options):
+            given.update(options)
+
+    monkeypatch.setattr(entry, "demo", Page())
+    entry.main(["--queue-size", "3", "--auth", "me:secret", "--max-upload", "2mb"])
+    assert given["max_size"] == 3
+    assert given["auth"] == ("me", "secret")
+    assert given["max_file_size"] == "2mb"
+    assert given["state_session_capacity"] == 100
+    assert given["server_name"] is None
+    assert given["server_port"] is None
+
+
+def test_a_bad_login_is_refused(entry):
+    with pytest.raises(SystemExit):
+        entry.main(["--auth", "nobody"])

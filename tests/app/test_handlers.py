@@ -1,0 +1,186 @@
+"""Forms, links, the waiting line and growth messages, without a page."""
+
+from __future__ import annotations
+
+import base64
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from app import export, handlers
+from app.handlers import Engines, Form, Studio
+from tests.app.fake_engine import MODELS, FakeEngine
+
+INFO = {m.name: m for m in MODELS}
+
+
+@pytest.fixture
+def studio() -> Studio:
+    return Studio(Engines(lambda name, device="auto": FakeEngine(name), lambda: list(MODELS)))
+
+
+def words(text: str) -> np.ndarray:
+    return np.frombuffer(base64.b64decode(text), "<u2")
+
+
+@pytest.mark.parametrize(
+    ("typed", "style", "asked"),
+    [
+        ("red apple", "3D", "3d emoji of red apple"),
+        ("  red   apple ", "Flat", "flat emoji of red apple"),
+        ("red apple", handlers.AS_TYPED, "red apple"),
+        ("flat emoji of owl", "3D", "flat emoji of owl"),
+        ("", "3D", ""),
+    ],
+)
+def test_style_rewrites_the_prompt(typed, style, asked):
+    assert handlers.dress("emoji", typed, style) == asked
+
+
+def test_undress_is_the_inverse_of_dress():
+    assert handlers.undress("emoji", "flat emoji of owl") == ("owl", "Flat")
+    assert handlers.undress("emoji", "an owl") == ("an owl", "")
+
+
+def test_link_fills_only_what_is_possible():
+    given = {
+        "prompt": "flat emoji of owl",
+        "guidance": "4.5",
+        "rng": "12",
+        "top_p": "7",
+        "heads": "sideways",
+        "pictures": "3",
+        "temperature": "warm",
+    }
+    filled = handlers.form_of_link(INFO["emoji"], given)
+    assert filled == {"prompt": "owl", "style": "Flat", "guidance": 4.5, "rng_seed": 12}
+    assert handlers.seed_of_link(INFO["emoji"], {"seed": "0,3,4"}) == [0, 3, 4]
+    assert handlers.seed_of_link(INFO["emoji"], {"seed": "0,3,40"}) == [0, 8, 8]
+
+
+def test_messages_cover_every_cell_once(studio):
+    job = studio.check(Form("emoji", "owl", "3D", pictures=2), {"run": "r1", "seed": [0, 3, 3]})
+    *steps, done = studio.grow(job)
+    assert {m["run"] for m in (*steps, done)} == {"r1"}
+    frames = [f for m in steps for f in m["frames"]]
+    assert [f["step"] for f in frames] == list(range(1, done["total"] + 1))
+    order = words(done["order"])
+    tokens = words(done["tokens"]).reshape(2, 256)
+    for frame in frames:
+        assert np.array_equal(
+            words(frame["tokens"]).reshape(2, -1), tokens[:, order == frame["step"]]
+        )
+    recipe, _ = export.read_recipe(export.from_data_uri(done["pictures"][1]))
+    assert recipe["sample"] == 1
+    assert recipe["token_digest"] == export.token_digest(tokens[1])
+
+
+def test_a_fast_engine_sends_few_messages(studio):
+    job = studio.check(Form("wide", "owl"), {"run": "r", "seed": [0, 0, 0]})
+    engine = studio.engines.get("wide")
+    engine.preview = lambda tokens: np.zeros((1, 1, 256, 256, 3), np.uint8)
+    messages = list(studio.grow(job))
+    assert sum(len(m["frames"]) for m in messages[:-1]) == 63
+    assert len(messages) < 63
+
+
+def test_closing_the_growth_closes_the_engine(studio):
+    job = studio.check(Form("emoji", "owl"), {"run": "r", "seed": None})
+    growth = studio.grow(job)
+    next(growth)
+    engine = studio.engines.get("emoji")
+    assert engine.open_runs == 1
+    growth.close()
+    assert engine.open_runs == 0
+    assert studio.line.place("other") == {"ahead": 0, "seconds": 0.0}
+
+
+def test_branch_keeps_everything_before_it(studio):
+    form = Form("emoji", "owl", rng_seed=4)
+    *_, parent = studio.grow(studio.check(form, {"run": "a", "seed": [0, 8, 8]}))
+    resume = {"step": 6, "tokens": parent["tokens"], "confidence": parent["confidence"]}
+    form = Form("emoji", "fox", rng_seed=9)
+    job = studio.check(form, {"run": "b", "seed": [0, 8, 8], "resume": resume})
+    *steps, child = studio.grow(job)
+    order, before, after = (words(m) for m in (parent["order"], parent["tokens"], child["tokens"]))
+    assert np.array_equal(before[order <= 6], after[order <= 6])
+    assert not np.array_equal(before, after)
+    assert steps[0]["frames"][0]["step"] == 7
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [({"step": 0}, "step 0"), ({"step": 17}, "step 17"), ({"tokens": "AAA"}, "not readable")],
+)
+def test_a_bad_branch_is_refused(studio, change, message):
+    form = Form("emoji", "owl")
+    *_, parent = studio.grow(studio.check(form, {"run": "a", "seed": [0, 8, 8]}))
+    resume = {"step": 6, "tokens": parent["tokens"], "confidence": parent["confidence"], **change}
+    with pytest.raises(ValueError, match=message):
+        studio.check(form, {"run": "b", "seed": [0, 8, 8], "resume": resume})
+
+
+def test_a_branch_beyond_what_grew_is_refused(studio):
+    empty = export.base64_of(np.full(256, export.UNKNOWN_TOKEN, np.uint16))
+    resume = {"step": 6, "tokens": empty, "confidence": export.base64_of(np.zeros(256, np.uint8))}
+    with pytest.raises(ValueError, match="steps before it are missing"):
+        studio.check(Form("emoji", "owl"), {"run": "b", "seed": [0, 8, 8], "resume": resume})
+
+
+@pytest.mark.parametrize(
+    ("form", "start", "message"),
+    [
+        (Form("emoji", "x" * 300), {}, "300 characters"),
+        (Form("emoji", rng_seed=-1), {}, "rng seed"),
+        (Form("emoji", guidance=99.0), {}, "guidance_scale"),
+        (Form("emoji"), {"seed": [0, 16, 0]}, "seed position"),
+        (Form("corner"), {"seed": [0, 1, 0]}, "seed_position"),
+        (Form("fruit", label="stone"), {}, "label"),
+        (Form("unheard"), {}, "model"),
+    ],
+)
+def test_bad_input_is_refused_before_the_engine_runs(studio, form, start, message):
+    with pytest.raises(ValueError, match=message):
+        studio.check(form, {"run": "r", **start})
+
+
+def test_making_again_is_verified_by_tokens(studio):
+    form = Form("emoji", "owl", rng_seed=4, pictures=2)
+    *_, done = studio.grow(studio.check(form, {"run": "a", "seed": [0, 5, 5]}))
+    again = {"run": "b", "file": done["pictures"][1]}
+    *_, same = studio.grow(studio.check(Form("fruit"), again))
+    assert same["verdict"] == {"same": True, "differs": []}
+    recipe, pixels = export.read_recipe(export.from_data_uri(done["pictures"][1]))
+    recipe["request"]["prompt"] = "fox"
+    changed = export.data_uri(export.png_bytes(pixels, recipe), "image/png")
+    *_, other = studio.grow(studio.check(Form("fruit"), {"run": "c", "file": changed}))
+    assert other["verdict"]["same"] is False
+
+
+def test_verdict_names_what_differs():
+    made = {"device": "cpu", "dtype": "float32", "machine": "x"}
+    before = {"sample": 0, "token_digest": "a", "digest": "w1", "made_with": made}
+    after = {**before, "token_digest": "b", "digest": "w2"}
+    after["made_with"] = {**made, "device": "cuda"}
+    assert handlers.verdict(before, [after]) == {"same": False, "differs": ["weights", "device"]}
+
+
+def test_the_line_counts_who_is_ahead():
+    line = handlers.Line()
+    for run in "abc":
+        line.join(run)
+    line.enter("a")
+    assert line.place("c")["ahead"] == 2
+    line.leave("a")
+    line.leave("b")
+    assert line.place("c")["ahead"] == 0
+
+
+def test_fit_crops_the_centre_and_puts_transparency_on_white():
+    picture = Image.new("RGBA", (300, 100), (255, 0, 0, 0))
+    picture.paste((0, 0, 255, 255), (100, 0, 200, 100))
+    out = handlers.fit(picture, (64, 64))
+    assert out.shape == (64, 64, 3)
+    assert out[32, 32].tolist() == [0, 0, 255]
+    assert handlers.fit(Image.new("RGBA", (8, 8)), (16, 16)).min() == 255
