@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from numbers import Real
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from torch import Tensor
 
 from .decode import Growth, SamplingSettings
 from .models.condition import split_words, word_ids
-from .models.packed import pack_linears
+from .models.packed import pack_linears, release_mapping
 from .models.transformer import NARTransformer
 from .plan import DecodePlan, coordinates, make_plan
 from .preview import Preview
@@ -114,6 +115,7 @@ class Engine:
         parameters = sum(p.numel() for p in loaded.model.parameters())
         model = loaded.model.to(target, pick_dtype(dtype, target, parameters)).eval()
         pack_linears(model)
+        release_mapping(model)
         tokenizer = loaded.tokenizer.to(target).eval()
         return cls(
             loaded.info, model, tokenizer, loaded.digest, loaded.patches, loaded.text_encoder
@@ -128,6 +130,8 @@ class Engine:
             ValueError: what was got, what is expected, and the remedy.
         """
         request.check()
+        whole = ("num_samples", "rng_seed", "guidance_interval")
+        request = replace(request, **{name: int(getattr(request, name)) for name in whole})
         info, grid, n = self.info, self.info.grid, request.num_samples
         frame = request.resume
         if frame is not None:
@@ -138,9 +142,10 @@ class Engine:
         seed = request.seed_position
         if seed is None:
             seed = info.default_seed_position
-        seed = (0, *seed) if len(seed) == 2 and grid.t == 1 else tuple(seed)
+        seed = tuple(seed) if isinstance(seed, Sequence | np.ndarray) else (seed,)
+        seed = (0, *seed) if len(seed) == 2 and grid.t == 1 else seed
         if len(seed) != 3 or any(
-            int(p) != p or not 0 <= p < g for p, g in zip(seed, grid, strict=True)
+            not isinstance(p, Real) or p not in range(g) for p, g in zip(seed, grid, strict=True)
         ):
             form = "(h, w)" if grid.t == 1 else "(t, h, w)"
             raise ValueError(
@@ -157,10 +162,11 @@ class Engine:
         if known is not None:
             known = self._check_known(known, n)
         if info.task == "text":
-            prompts = (request.prompt,) * n if isinstance(request.prompt, str) else request.prompt
+            one = not isinstance(request.prompt, tuple | list)
+            prompts = (request.prompt,) * n if one else tuple(request.prompt)
             if len(prompts) != n or not all(isinstance(p, str) for p in prompts):
                 raise ValueError(
-                    f"prompt: got {len(prompts)} prompts, expected one text, or {n} (num_samples)"
+                    f"prompt: got {request.prompt!r}, expected one text, or {n} (num_samples)"
                 )
             for prompt in prompts:
                 words = len(split_words(prompt))
@@ -171,7 +177,8 @@ class Engine:
                     )
             request = replace(request, prompt=prompts)
         else:
-            labels = request.label if isinstance(request.label, tuple) else (request.label,) * n
+            one = not isinstance(request.label, tuple | list)
+            labels = (request.label,) * n if one else tuple(request.label)
             if len(labels) != n:
                 raise ValueError(
                     f"label: got {len(labels)} labels, expected one, or {n} (num_samples)"

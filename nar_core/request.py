@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 AXES = {"horizontal": "w", "vertical": "h", "temporal": "t"}
@@ -60,7 +61,7 @@ class Request:
                 raise ValueError(f"{name}: got {getattr(self, name)!r}, expected {expected}")
 
         def number(value: Any) -> bool:
-            return isinstance(value, int | float) and not isinstance(value, bool) and value == value
+            return isinstance(value, Real) and not isinstance(value, bool) and value == value
 
         def whole(value: Any) -> bool:
             return number(value) and value == int(value) if value != float("inf") else False

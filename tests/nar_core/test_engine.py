@@ -1,0 +1,331 @@
+"""The engine on tiny random models, written in the form of the embedded ones."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from nar_core import Engine, Request
+from nar_core.engine import pick_device, pick_dtype
+
+from .helpers import write_model_folder
+
+SIDE = (4, 5)
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("models")
+    write_model_folder(folder, "words")
+    write_model_folder(folder, "classes", "class")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def engine(root):
+    return Engine.load(root / "words", device="cpu", dtype="float32")
+
+
+@pytest.fixture(scope="module")
+def classes(root):
+    return Engine.load(root / "classes", device="cpu", dtype="float32")
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory):
+    folder = write_model_folder(tmp_path_factory.mktemp("clips"), "clips", frames=5)
+    return Engine.load(folder, device="cpu", dtype="float32")
+
+
+def tokens_of(engine, **fields) -> np.ndarray:
+    return engine.generate_all(Request(**fields)).tokens
+
+
+# What is known of a model
+
+
+def test_a_folder_describes_itself(engine, classes, clips):
+    info = engine.info
+    assert (info.name, info.task, info.media) == ("words", "text", "image")
+    assert (info.grid, info.size, info.frames) == ((1, *SIDE), (32, 40), 1)
+    assert (info.prompt_words, info.prompts, info.guidance_scale) == (3, ("red apple",), 2.0)
+    assert not info.embedded
+    assert classes.info.labels[4] == "class 4"
+    assert (clips.info.media, clips.info.grid, clips.info.frames) == ("video", (3, *SIDE), 5)
+    assert "+t" in clips.info.directions
+    assert "+t" not in info.directions
+
+
+def test_the_digest_tells_weights_apart(engine, classes, root):
+    assert len(engine.digest) == 16
+    assert engine.digest == Engine.load(root / "words").digest != classes.digest
+
+
+def test_unknown_models_are_refused_by_name():
+    with pytest.raises(ValueError, match=r"got 'emojy', expected .*NAR-B"):
+        Engine.load("emojy")
+
+
+def test_dtypes():
+    cpu = torch.device("cpu")
+    assert pick_dtype("bfloat16", cpu, 1) == torch.bfloat16
+    assert pick_dtype("auto", torch.device("cuda"), 1) == torch.bfloat16
+    assert pick_dtype("auto", torch.device("mps"), 1) == torch.float32
+    with pytest.raises(ValueError, match="got 'int8', expected 'auto', float32"):
+        pick_dtype("int8", cpu, 1)
+    assert pick_device("cpu") == cpu
+
+
+def test_half_precision_generates_too(root):
+    half = Engine.load(root / "words", device="cpu", dtype="bfloat16")
+    frame = half.generate_all(Request(prompt="red apple"))
+    assert (frame.tokens >= 0).all()
+    assert half.decode(frame.tokens).shape == (1, 1, 32, 40, 3)
+
+
+# Validation
+
+
+def test_defaults_are_filled_in(engine, classes):
+    request = engine.validate(Request(prompt="red apple", num_samples=2.0, rng_seed=3.0))
+    assert request.prompt == ("red apple", "red apple")
+    assert request.seed_position == (0, 2, 2)
+    assert (request.guidance_scale, request.temperature, request.top_k) == (2.0, 1.0, 0)
+    assert [type(x) for x in (request.num_samples, request.rng_seed)] == [int, int]
+    request = classes.validate(Request(label=(3, "class 1", None), num_samples=3))
+    assert request.label == ("class 3", "class 1", None)
+
+
+@pytest.mark.parametrize("seed_position", [(1, 4), (0, 1, 4), [1, 4], np.array([1, 4]), (1.0, 4.0)])
+def test_seed_positions_come_in_several_forms(engine, seed_position):
+    assert engine.validate(Request(seed_position=seed_position)).seed_position == (0, 1, 4)
+
+
+UNKNOWN = np.full((1, *SIDE), -1)
+ROWS_DIFFER = np.stack([UNKNOWN, np.where(np.arange(5) == 2, 1, UNKNOWN)])
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({"seed_position": (4, 0)}, r"got \(4, 0\), expected \(h, w\) inside the grid \(4, 5\)"),
+        ({"seed_position": (0, -1)}, "seed_position: got"),
+        ({"seed_position": (0.5, 1)}, "seed_position: got"),
+        ({"seed_position": (float("nan"), 1)}, "seed_position: got"),
+        ({"seed_position": ("a", "b")}, "seed_position: got"),
+        ({"seed_position": 3}, "seed_position: got 3"),
+        ({"seed_position": (0, 0, 0, 0)}, "seed_position: got"),
+        ({"prompt": "one two three four"}, "got 4 words, expected at most 3 .*shorten 'one two"),
+        ({"prompt": ("a", "b", "c"), "num_samples": 2}, r"expected one text, or 2 \(num_samples\)"),
+        ({"prompt": None}, "prompt: got None"),
+        ({"num_samples": 99}, "num_samples: got 99"),
+        ({"known": np.zeros((2, 2), int)}, r"got shape \(2, 2\), expected \(1, 4, 5\)"),
+        ({"known": np.zeros((1, *SIDE))}, "got float64, expected whole numbers"),
+        ({"known": np.full((1, *SIDE), 16)}, r"from 16 to 16, expected -1 \(unknown\) to 15"),
+        ({"known": np.full((1, *SIDE), -2)}, "from -2 to -2"),
+        ({"known": ROWS_DIFFER, "num_samples": 2}, "rows differ"),
+        ({"known": np.zeros((1, *SIDE), int)}, "at least one cell to grow"),
+    ],
+)
+def test_refusals_name_the_value_and_the_remedy(engine, fields, told):
+    with pytest.raises(ValueError, match=told):
+        engine.generate(Request(**fields))
+
+
+@pytest.mark.parametrize(
+    ("label", "told"),
+    [
+        ("class", "got 'class', expected one of 5 class names, such as class 0, class 1"),
+        (5, "got 5, expected 0 to 4"),
+        (-1, "got -1"),
+        (True, "got True"),
+        (("class 1", "class 2"), r"got 2 labels, expected one, or 1 \(num_samples\)"),
+    ],
+)
+def test_labels_are_refused_by_name(classes, label, told):
+    with pytest.raises(ValueError, match=told):
+        classes.generate(Request(label=label))
+
+
+def test_fillers_do_not_count_as_words(engine):
+    engine.validate(Request(prompt="an emoji of the red apple tree"))
+
+
+# Growth
+
+
+def test_frames_follow_the_plan(engine):
+    request = Request(prompt="red apple", seed_position=(1, 3), num_samples=2)
+    plan = engine.plan(request)
+    before = np.full((2, 1, *SIDE), -1)
+    for k, frame in enumerate(engine.generate(request), 1):
+        assert (frame.step, frame.total, frame.passes) == (k, plan.total, k)
+        flat = np.ravel_multi_index(frame.positions.T, plan.grid)
+        np.testing.assert_array_equal(flat, plan.steps[k - 1].positions)
+        fresh = (frame.tokens >= 0) & (before < 0)
+        assert fresh.reshape(2, -1)[:, flat].all()
+        assert fresh.sum() == 2 * len(flat)
+        np.testing.assert_array_equal(frame.tokens[before >= 0], before[before >= 0])
+        np.testing.assert_array_equal(np.isnan(frame.confidence), frame.tokens < 0)
+        before = frame.tokens
+    assert k == plan.total == 1 + 2 + 3
+    assert (frame.tokens >= 0).all()
+    assert ((frame.confidence > 0) & (frame.confidence <= 1)).all()
+
+
+def test_the_same_request_gives_the_same_tokens(engine):
+    one, two = (tokens_of(engine, prompt="red apple", rng_seed=4) for _ in range(2))
+    np.testing.assert_array_equal(one, two)
+    assert (one != tokens_of(engine, prompt="red apple", rng_seed=5)).any()
+
+
+def test_prompt_and_label_steer(engine, classes):
+    assert (tokens_of(engine, prompt="red apple") != tokens_of(engine, prompt="whale")).any()
+    assert (tokens_of(classes, label=0) != tokens_of(classes, label="class 3")).any()
+    np.testing.assert_array_equal(tokens_of(classes, label=3), tokens_of(classes, label="class 3"))
+    # Without a prompt there is nothing to be guided towards.
+    alone = tokens_of(engine, prompt="", guidance_scale=1.0)
+    np.testing.assert_array_equal(alone, tokens_of(engine, prompt="the", guidance_scale=1.0))
+
+
+def test_a_batch_equals_single_runs(engine):
+    prompts = ("red apple", "whale", "")
+    batch = tokens_of(engine, prompt=prompts, num_samples=3, rng_seed=10)
+    for i, prompt in enumerate(prompts):
+        one = tokens_of(engine, prompt=prompt, rng_seed=10 + i)
+        np.testing.assert_array_equal(batch[i], one[0])
+
+
+@pytest.mark.parametrize("shape", ["grid", "rows", "pictures"])
+def test_known_tokens_are_kept(engine, shape):
+    known = np.full((2, 1, *SIDE), -1)
+    known[:, 0, 1:3, 2:4] = 7
+    given = {"grid": known[0], "rows": known, "pictures": known[:, 0]}[shape]
+    frame = engine.generate_all(Request(prompt="red apple", num_samples=2, known=given))
+    np.testing.assert_array_equal(frame.tokens[known >= 0], 7)
+    assert (frame.tokens >= 0).all()
+    assert np.isnan(frame.confidence[known >= 0]).all()
+    assert not np.isnan(frame.confidence[known < 0]).any()
+    known[0, 0, 1, 2] = 8
+    changed = engine.generate_all(Request(prompt="red apple", num_samples=2, known=known))
+    assert (changed.tokens[0] != frame.tokens[0]).sum() > 1  # what is known steers the rest
+    np.testing.assert_array_equal(changed.tokens[1], frame.tokens[1])
+
+
+def test_the_request_is_not_changed_by_growing(engine):
+    known = np.full((1, *SIDE), -1)
+    known[0, 0, 0] = 3
+    request = Request(prompt="red apple", known=known)
+    engine.generate_all(request)
+    assert (known >= 0).sum() == 1
+    assert request.guidance_scale is None
+
+
+def test_resuming_is_going_on(engine):
+    request = Request(prompt="red apple", rng_seed=2, num_samples=2)
+    frames = list(engine.generate(request))
+    for k in (1, 3, len(frames) - 1):
+        later = Request(prompt="red apple", rng_seed=2, num_samples=2, resume=frames[k - 1])
+        again = list(engine.generate(later))
+        assert [f.step for f in again] == list(range(k + 1, len(frames) + 1))
+        np.testing.assert_array_equal(again[-1].tokens, frames[-1].tokens)
+        np.testing.assert_allclose(again[-1].confidence, frames[-1].confidence, atol=1e-4)
+
+
+def test_a_branch_keeps_what_was_grown_and_its_order(engine):
+    frames = list(engine.generate(Request(prompt="red apple", seed_position=(3, 4))))
+    middle = frames[3]
+    branch = engine.generate_all(
+        Request(prompt="whale", rng_seed=9, guidance_scale=4.0, resume=middle)
+    )
+    grown = middle.tokens >= 0
+    np.testing.assert_array_equal(branch.tokens[grown], middle.tokens[grown])
+    assert (branch.tokens != frames[-1].tokens).any()
+    assert branch.request.seed_position == (0, 3, 4)
+    # A branch can be branched from in turn.
+    first = next(engine.generate(Request(prompt="whale", resume=middle)))
+    engine.generate_all(Request(prompt="red apple", resume=first))
+
+
+def test_resuming_keeps_known_cells(engine):
+    known = np.full((1, *SIDE), -1)
+    known[0, 1:3, 1:3] = 5
+    frames = list(engine.generate(Request(prompt="red apple", known=known)))
+    last = engine.generate_all(Request(prompt="red apple", resume=frames[1]))
+    np.testing.assert_array_equal(last.tokens, frames[-1].tokens)
+
+
+def test_resuming_is_refused_where_it_cannot_go_on(engine, clips):
+    last = engine.generate_all(Request())
+    with pytest.raises(ValueError, match="resume: got the last frame"):
+        engine.generate(Request(resume=last))
+    with pytest.raises(ValueError, match="same model and num_samples"):
+        engine.generate(Request(resume=last, num_samples=2))
+    with pytest.raises(ValueError, match="same model and num_samples"):
+        clips.generate(Request(resume=last))
+
+
+def test_closing_the_generator_cancels(engine):
+    frames = engine.generate(Request(prompt="red apple"))
+    next(frames)
+    frames.close()
+    with pytest.raises(StopIteration):
+        next(frames)
+
+
+def test_two_requests_do_not_see_each_other(engine):
+    expected = [tokens_of(engine, prompt=p) for p in ("red apple", "whale")]
+    both = [engine.generate(Request(prompt=p)) for p in ("red apple", "whale")]
+    for turn in zip(*both, strict=True):
+        last = turn
+    for frame, tokens in zip(last, expected, strict=True):
+        np.testing.assert_array_equal(frame.tokens, tokens)
+
+
+def test_head_configurations_share_random_numbers(engine):
+    """Nothing differs before predictions first meet."""
+    known = np.full((1, *SIDE), -1)
+    known[0, 0, 0] = 3
+    fields = {"prompt": "red apple", "seed_position": (0, 0), "known": known}
+    plain = tokens_of(engine, **fields)[0, 0]
+    other = tokens_of(engine, heads="vertical", **fields)[0, 0]
+    for cell in ((0, 1), (1, 0), (0, 2), (2, 0)):
+        assert plain[cell] == other[cell]
+    assert (plain != other).any()
+
+
+def test_a_clip_grows_in_time(clips):
+    request = Request(prompt="whale", seed_position=(0, 0, 0))
+    assert clips.plan(request).total == 3 + 4 + 5 - 2
+    frame = clips.generate_all(request)
+    assert frame.tokens.shape == (1, 3, *SIDE)
+    assert clips.decode(frame.tokens).shape == (1, 5, 32, 40, 3)
+    known = np.where(np.arange(3)[:, None, None] == 0, frame.tokens[0], -1)
+    again = clips.generate_all(Request(prompt="whale", seed_position=(0, 0, 0), known=known))
+    np.testing.assert_array_equal(again.tokens[:, 0], frame.tokens[:, 0])
+    with pytest.raises(ValueError, match=r"expected \(t, h, w\) inside the grid \(3, 4, 5\)"):
+        clips.generate(Request(seed_position=(1, 1)))
+
+
+# Pixels
+
+
+def test_decode_and_encode_shapes(engine):
+    tokens = np.random.default_rng(0).integers(0, 16, (2, 1, *SIDE))
+    video = engine.decode(tokens)
+    assert (video.shape, video.dtype) == ((2, 1, 32, 40, 3), np.uint8)
+    encoded = engine.encode(video)
+    assert (encoded.shape, encoded.dtype) == (tokens.shape, np.int64)
+    np.testing.assert_array_equal(engine.encode(video[1:]), encoded[1:])
+
+
+def test_pixels_are_refused_with_what_is_expected(engine):
+    with pytest.raises(ValueError, match=r"unknown cells \(-1\) can only be previewed"):
+        engine.decode(np.full((1, 1, *SIDE), -1))
+    with pytest.raises(ValueError, match=r"got shape \(1, 4, 5\)"):
+        engine.decode(np.zeros((1, *SIDE), int))
+    with pytest.raises(ValueError, match=r"\(1, 1, 8, 8, 3\), expected uint8 \[B, \(1, 32"):
+        engine.encode(np.zeros((1, 1, 8, 8, 3), np.uint8))
+    with pytest.raises(ValueError, match="got float64"):
+        engine.encode(np.zeros((1, 1, 32, 40, 3)))
