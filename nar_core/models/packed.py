@@ -41,3 +41,13 @@ def pack_linears(module: nn.Module) -> None:
                 setattr(module, name, PackedLinear(child.weight))
         else:
             pack_linears(child)
+
+
+def release_mapping(module: nn.Module) -> None:
+    """Copy the parameters that are left, so that a mapped weight file can be let go of.
+
+    One small tensor would otherwise keep the pages of the whole file resident beside the packed
+    copies.
+    """
+    for tensor in (*module.parameters(), *module.buffers()):
+        tensor.data = tensor.data.clone()
