@@ -424,11 +424,12 @@ class Studio:
         canvas = None
         if start.get("canvas"):
             canvas = self._canvas(info, start["canvas"])
-            tokens = canvas.tokens
-            if tokens is None:
-                frames = np.repeat(canvas.pixels[None, None], info.frames, 1)
-                tokens = engine.encode(frames)[0]
-                canvas = replace(canvas, tokens=tokens)
+            if canvas.tokens is None and start.get("resume"):
+                shape = (request.num_samples, *info.grid)
+                words = _raw(start["resume"]["tokens"], "uint16", shape, "branch")
+                canvas = replace(canvas, tokens=words[0].astype(np.int64))
+            # an upload is encoded in the engine's lane; until then its cells count as known
+            tokens = np.zeros(info.grid, np.int64) if canvas.tokens is None else canvas.tokens
             request = replace(request, known=np.where(canvas.cells, tokens, -1))
         if start.get("resume"):
             request = self._resume(engine, request, start["resume"])
@@ -545,8 +546,13 @@ class Studio:
         frames = None
         try:
             engine = self.engines.get(job.model)
-            plan = engine.plan(job.request)
-            frames = engine.generate(job.request)
+            request = job.request
+            if job.canvas is not None and job.canvas.tokens is None:
+                clip = np.repeat(job.canvas.pixels[None, None], engine.info.frames, 1)
+                tokens = engine.encode(clip)[0]
+                request = replace(request, known=np.where(job.canvas.cells, tokens, -1))
+            plan = engine.plan(request)
+            frames = engine.generate(request)
             steps = np.zeros(plan.grid.cells, np.int64)
             for number, step in enumerate(plan.steps, 1):
                 steps[step.positions] = number

@@ -188,7 +188,7 @@ class Player {
       if (!this.plannedLegal) return this.draw();
       if (!plan.total) return this.say('Everything is kept: leave something to grow.');
       run = new Run(id, this.spec, plan, this.pictures());
-      if (this.known()) Object.assign(run, { source: this.source.image, canvas: this.source, window: more.window });
+      if (this.known()) Object.assign(run, { source: this.source.image, canvas: this.source, window: this.window });
       this.lanes = [run];
     }
     if (run.canvas && !more.file) {
@@ -653,6 +653,7 @@ class Player {
     this.studio?.addEventListener('change', (e) => { if (e.target.closest('.pictures')) this.status(); });
     this.studio?.addEventListener('keydown', (e) => {
       if (e.key === 'Enter' && (e.ctrlKey || e.metaKey) && e.target.closest('.ask, .settings')) { e.preventDefault(); e.stopPropagation(); this.start(); }
+      if (e.key === 'Escape' && this.active && e.target.closest('.ask, .settings')) this.stop();
     }, true);
     document.addEventListener('keydown', (e) => this.key(e));
     document.addEventListener('nar-open', (e) => { if (e.detail.mode === this.mode && this.studio?.offsetParent) this.open(e.detail.run, [e.detail.run]); });

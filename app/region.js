@@ -115,7 +115,7 @@ const RegionEditing = {
     let image;
     try { image = await loadImage(given.address); } catch { return this.say('That file is not a picture this browser can read.'); }
     const [height, width] = this.spec.size, fits = image.naturalWidth === width && image.naturalHeight === height;
-    this.sourceOriginal = given;
+    Object.assign(this, { sourceOriginal: given, window: undefined });
     if (fits) this.source = { image, address: given.address, tokens: given.model === this.spec.model ? given.tokens ?? null : null };
     else {
       const sheet = document.createElement('canvas'), pen = sheet.getContext('2d'), scale = Math.max(width / image.naturalWidth, height / image.naturalHeight);
@@ -142,6 +142,7 @@ const RegionEditing = {
   place(run) {
     const part = { at: run.window ?? [0, 0], image: run.finals[Math.min(this.sample, run.finals.length - 1)], spec: run.spec };
     if (!run.window || this.wide?.spec !== run.spec) this.wide = { parts: [], spec: run.spec };
+    if (String(this.wide.parts.at(-1)?.at) === String(part.at)) this.wide.parts.pop();      // grown again
     this.wide.parts.push(part);
     this.wide.at = part.at;
   },
@@ -166,7 +167,8 @@ const RegionEditing = {
       Object.assign(this, { keep, isRectangle: null });
       const kept = [...keep.keys()].filter((i) => keep[i]).map((i) => positionOf(spec.grid, i));
       this.keepChanged(kept.reduce((best, p) => (distanceBetween(p, middle) < distanceBetween(best, middle) ? p : best)));
-      this.start({ window: at });
+      this.window = at;
+      this.start();
     });
   },
 
@@ -184,9 +186,9 @@ const RegionEditing = {
     const beyond = this.find('.beyond'), several = finished && this.wide?.parts.length > 1, small = this.find('.wide');
     beyond.hidden = !(finished && this.wide && this.run.finals.length);
     this.find('[data-act=wide]').hidden = small.hidden = !several;
-    if (!several || small.parts === this.wide.parts.length) return;
+    if (!several || small.newest === this.wide.parts.at(-1)) return;
     const whole = this.wholePicture();
-    small.parts = this.wide.parts.length;
+    small.newest = this.wide.parts.at(-1);
     Object.assign(small, { width: whole.width, height: whole.height });
     small.getContext('2d').drawImage(whole, 0, 0);
   },

@@ -153,13 +153,14 @@ def build(engines: Engines, default: str | None = None) -> gr.Blocks:
 
     Args:
         engines: where models come from.
-        default: name of the model shown first; the first picture model if absent.
+        default: name of the model shown first; the one named in presets.yaml if absent.
     """
     studio = Studio(engines)
     models = engines.models("image")
     if not models:
         raise RuntimeError("no model on this machine; add a folder to checkpoints/ or use --model")
-    first = next((m for m in models if m.name == default), models[0])
+    wanted = default or handlers.presets()["first"]
+    first = next((m for m in models if m.name == wanted), models[0])
     with gr.Blocks(
         title="NAR Studio", analytics_enabled=False, delete_cache=(3600, 3600), fill_width=True
     ) as demo:

@@ -184,3 +184,43 @@ def test_fit_crops_the_centre_and_puts_transparency_on_white():
     assert out.shape == (64, 64, 3)
     assert out[32, 32].tolist() == [0, 0, 255]
     assert handlers.fit(Image.new("RGBA", (8, 8)), (16, 16)).min() == 255
+
+
+def test_an_upload_is_encoded_only_when_its_turn_comes(studio):
+    engine, encoded = studio.engines.get("emoji"), []
+    encode = engine.encode
+    engine.encode = lambda video: encoded.append(1) or encode(video)
+    pixels = np.random.default_rng(0).integers(0, 256, (128, 128, 3)).astype(np.uint8)
+    keep = np.zeros((1, 16, 16), np.uint8)
+    keep[:, 4:9, 4:12] = 1
+    canvas = {
+        "picture": export.data_uri(export.png_bytes(pixels), "image/png"),
+        "keep": export.base64_of(keep),
+    }
+    form = Form("emoji", "owl")
+    job = studio.check(form, {"run": "a", "seed": [0, 6, 8], "canvas": canvas})
+    assert not encoded
+    *_, done = studio.grow(job)
+    assert encoded
+    tokens = words(done["tokens"])
+    assert np.array_equal(
+        tokens[words(done["order"]) == 0], encode(pixels[None, None])[keep[None] > 0]
+    )
+    resume = {"step": 3, "tokens": done["tokens"], "confidence": done["confidence"]}
+    start = {"run": "b", "seed": [0, 6, 8], "canvas": canvas, "resume": resume}
+    *_, child = studio.grow(studio.check(Form("emoji", "fox"), start))
+    early = words(done["order"]) <= 3
+    assert np.array_equal(words(child["tokens"])[early], tokens[early])
+    assert len(encoded) == 1
+    again = {"run": "c", "file": child["pictures"][0]}
+    *_, same = studio.grow(studio.check(form, again))
+    assert same["verdict"]["same"]
+
+
+def test_an_empty_or_complete_canvas_is_refused(studio):
+    picture = export.data_uri(export.png_bytes(np.zeros((128, 128, 3), np.uint8)), "image/png")
+    for value, message in ((0, "Nothing of the picture is kept"), (1, "every cell is known")):
+        keep = export.base64_of(np.full((1, 16, 16), value, np.uint8))
+        start = {"run": "a", "seed": [0, 6, 8], "canvas": {"picture": picture, "keep": keep}}
+        with pytest.raises(ValueError, match=message):
+            studio.check(Form("emoji"), start)
