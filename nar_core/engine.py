@@ -20,6 +20,7 @@ from .plan import DecodePlan, coordinates, make_plan
 from .preview import Preview
 from .request import Request
 from .sampling import uniforms
+from .weights.files import trim_heap
 from .weights.info import ModelInfo
 from .weights.load import load_model
 
@@ -117,6 +118,7 @@ class Engine:
         pack_linears(model)
         release_mapping(model)
         tokenizer = loaded.tokenizer.to(target).eval()
+        trim_heap()
         return cls(
             loaded.info, model, tokenizer, loaded.digest, loaded.patches, loaded.text_encoder
         )
@@ -160,6 +162,11 @@ class Engine:
             )
         known = request.known
         if known is not None:
+            if not info.accepts_known:
+                raise ValueError(
+                    f"known: got given cells, expected none: a token of {info.name} describes the "
+                    "whole clip, not a place in it; choose another model to go on from pixels"
+                )
             known = self._check_known(known, n)
         if info.task == "text":
             one = not isinstance(request.prompt, tuple | list)

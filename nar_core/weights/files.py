@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import ctypes
 import json
+import os
 import pickle
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -214,3 +216,10 @@ def _fixed_tables(module: nn.Module, built: nn.Module, device) -> None:
         owner, _, leaf = name.rpartition(".")
         if getattr(owners[owner], leaf).is_meta:
             setattr(owners[owner], leaf, buffer.to(device))
+
+
+def trim_heap() -> None:
+    """Give memory that an earlier model has freed back to the system, where the C library can."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if os.name == "posix" else None
+    if trim is not None:
+        trim(0)

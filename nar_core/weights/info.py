@@ -18,6 +18,7 @@ class ModelInfo:
         directions: directions that have a head; known_level: see `plan.levels_of`.
         seed_positions: "any" if the checkpoint learnt to start anywhere, else "corner".
         default_seed_position: (t, h, w).
+        accepts_known: whether cells can be given, which takes tokens that are places.
         labels: class names; prompts: examples.
         guidance_scale, temperature, top_k, top_p: the defaults of a request.
         prompt_words: most words a prompt may have, 0 where the text encoder cuts it.
@@ -38,6 +39,7 @@ class ModelInfo:
     known_level: str = "zero"
     seed_positions: str = "any"
     default_seed_position: tuple[int, int, int] = (0, 0, 0)
+    accepts_known: bool = True
     labels: tuple[str, ...] = ()
     prompts: tuple[str, ...] = ()
     guidance_scale: float = 1.0

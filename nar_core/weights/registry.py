@@ -91,6 +91,7 @@ def _official(name: str, entry: dict, table: dict) -> Official:
         directions=config.directions,
         known_level=config.known_level,
         seed_positions="corner",
+        accepts_known=tokens["kind"] != "larp",
         labels=labels,
         prompts=tuple(family.get("prompts", ())),
         guidance_scale=family["guidance_scale"],

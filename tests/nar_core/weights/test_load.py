@@ -115,6 +115,8 @@ def test_a_clip_model_from_hub_folders_to_pixels(monkeypatch, checkpoints):
     assert frame.total == 5
     assert engine.decode(frame.tokens).shape == (1, 4, 16, 16, 3)
     assert engine.preview(np.where(frame.tokens > 15, -1, frame.tokens)).shape[:2] == (1, 4)
+    with pytest.raises(ValueError, match="describes the whole clip, not a place in it"):
+        engine.generate(Request(label="c", known=np.where(frame.tokens[0] > 15, -1, 0)))
 
 
 def save(folder, tensors, settings):
