@@ -162,7 +162,9 @@ def prompt_of(record: dict) -> str:
 
 def keyword_prompt(record: dict, rng: np.random.Generator) -> str:
     """Style and one or two keywords in place of the name, so that synonyms are learnt too."""
-    words = record.get("keywords") or [record.get("name", "")]
+    words = record.get("keywords")
+    if not words:
+        return prompt_of(record)
     chosen = rng.choice(words, min(len(words), int(rng.integers(1, 3))), replace=False)
     return f"{STYLES.get(record.get('style'), '')} emoji of {' '.join(chosen)}".strip()
 

@@ -1,0 +1,190 @@
+"""Training by the shipped configurations, shrunk, on a few generated pictures."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from nar_core import Engine, Request
+from nar_core.__main__ import main
+from nar_core.train.data import DataFolder
+from nar_core.train.generator import keyword_prompt, prompt_of
+from nar_core.train.loop import Run, learning_rate_share
+
+COLOURS = {"red": (220, 30, 30), "green": (20, 160, 60), "blue": (30, 60, 220)}
+FAST = ["train.compile=false", "train.bf16=false", "train.warmup=2", "train.ema=0.9"]
+SMALL = [
+    "model.grid=[1,4,4]", "model.vocab_size=64", "model.width=32", "model.depth=2",
+    "model.attention_heads=2", "model.ffn_width=32", "model.rotary=[0,4,4]",
+    "model.taps={+w: 2, -w: 2, +h: 2, -h: 2}", "source.variants=2", "source.hold_out=0.3",
+    "train.batch=6", "train.eval_every=10",
+]  # fmt: skip
+
+
+def picture(colour: str, corner: int, form: str) -> Image.Image:
+    """A coloured square or disc on a transparent ground, 40 x 32."""
+    pixels = np.zeros((32, 40, 4), np.uint8)
+    y, x = np.mgrid[:32, :40] - 12 - corner
+    inside = (np.maximum(abs(y), abs(x)) if form == "square" else np.hypot(y, x)) < 9
+    pixels[inside] = (*COLOURS[colour], 255)
+    return Image.fromarray(pixels)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> Path:
+    """The same pictures twice: zipped with an index, and as files with captions."""
+    root = tmp_path_factory.mktemp("data")
+    (root / "files").mkdir()
+    (root / "zipped").mkdir()
+    index, captions = [], []
+    with zipfile.ZipFile(root / "zipped" / "images.zip", "w") as archive:
+        for colour in COLOURS:
+            for corner in range(0, 8, 2):
+                for form in ("square", "disc"):
+                    name = f"{colour}-{form}-{corner}.png"
+                    picture(colour, corner, form).save(root / "files" / name)
+                    archive.write(root / "files" / name, name)
+                    index.append({"file": name, "label": colour, "sequence": name})
+                    captions.append({"file_name": name, "text": f"{colour} {form}"})
+    for path, records in (("zipped/index.jsonl", index), ("files/metadata.jsonl", captions)):
+        (root / path).write_text("\n".join(map(json.dumps, records)), encoding="utf-8")
+    return root
+
+
+@pytest.fixture(scope="module")
+def tokenizer(data, tmp_path_factory) -> Path:
+    """A tokenizer trained on them."""
+    root = tmp_path_factory.mktemp("tokenizer")
+    source = f"{{folder: {data / 'zipped'}, weight: 1, size: 32, key: file, hold_out: 0.3, "
+    source += "shift: 0.06, scale: [0.9, 1.05], flip: 0.5, tinted: 0.0}"
+    settings = [
+        "model.size=[32,32]", "model.levels=[4,4,4]", "model.encoder_width=32",
+        "model.decoder_width=32", "model.encoder_depth=1", "model.decoder_depth=1",
+        f"sources=[{source}]", "train.steps=60", "train.batch=4", "train.eval_every=20", *FAST,
+    ]  # fmt: skip
+    words = ["train", "tokenizer", "mini-tokenizer", *settings]
+    assert main([*words, "--out", str(root / "run"), "--device", "cpu"]) == 0
+    return root
+
+
+def rows_of(run: Path) -> list[dict[str, float]]:
+    with open(run / "log.csv", newline="") as file:
+        return [{k: float(v) for k, v in row.items() if v} for row in csv.DictReader(file)]
+
+
+def train_generator(data: Path, tokenizer: Path, out: Path, name: str, *settings: str) -> Path:
+    folder = tokenizer / "tiny-tokenizer"
+    if not folder.is_dir():
+        shutil.copytree(tokenizer / "run" / "export", folder)
+    words = ["train", "generator", name, *SMALL, *FAST, f"tokenizer={folder}", *settings]
+    assert main([*words, "--out", str(out), "--device", "cpu"]) == 0
+    return out
+
+
+def loaded(run: Path, tokenizer: Path, name: str) -> Engine:
+    shutil.copytree(run / "export", tokenizer / name)
+    return Engine.load(tokenizer / name, device="cpu", dtype="float32")
+
+
+def test_a_tokenizer_learns_and_describes_itself(tokenizer):
+    rows = rows_of(tokenizer / "run")
+    assert [r["step"] for r in rows] == [20, 40, 60]
+    assert rows[-1]["loss"] < 0.7 * rows[0]["loss"]
+    assert rows[-1]["psnr_zipped"] > rows[0]["psnr_zipped"]
+    names = {p.name for p in (tokenizer / "run" / "export").iterdir()}
+    assert names == {"config.yaml", "record.yaml", "tokenizer.safetensors"}
+    assert Image.open(tokenizer / "run" / "curve.png").size == (720, 400)
+
+
+def test_a_class_generator_learns_and_loads(data, tokenizer, tmp_path):
+    labels = ",".join(COLOURS)
+    run = train_generator(
+        data, tokenizer, tmp_path / "run", "fruit", "model.condition.classes=3",
+        f"info.labels=[{labels}]", "info.default_seed_position=[0,2,2]",
+        f"source.folder={data / 'zipped'}", "train.steps=60",
+    )  # fmt: skip
+    rows = rows_of(run)
+    assert rows[-1]["loss"] < rows[0]["loss"] - 0.3
+    assert rows[-1]["loss_any"] < rows[0]["loss_any"]
+    assert {"loss_corner", "loss_centre", "loss_held_out_any"} <= set(rows[-1])
+    engine = loaded(run, tokenizer, "classes")
+    assert (engine.info.labels, engine.info.default_seed_position) == (tuple(COLOURS), (0, 2, 2))
+    frame = engine.generate_all(Request(label="red", seed_position=(3, 0)))
+    assert engine.decode(frame.tokens).shape == (1, 1, 32, 32, 3)
+    # The preview table holds the mean patches of training.
+    picture = engine.preview(engine.encode(np.full((1, 1, 32, 32, 3), 255, np.uint8)))
+    assert picture.mean() > 220
+
+
+def test_a_text_generator_learns_from_captions(data, tokenizer, tmp_path):
+    run = train_generator(
+        data, tokenizer, tmp_path / "run", "emoji", "model.condition.slots=3",
+        "model.condition.buckets=64", "info.default_seed_position=[0,0,0]",
+        f"source.folder={data / 'files'}", "source.only=null", "source.drop=null",
+        "train.steps=20",
+    )  # fmt: skip
+    engine = loaded(run, tokenizer, "words")
+    assert (engine.info.task, engine.info.prompt_words) == ("text", 3)
+    one, two = (
+        engine.generate_all(Request(prompt=p, temperature=0.0)) for p in ("red disc", "blue square")
+    )
+    assert (one.confidence != two.confidence).any()
+
+
+def test_an_interrupted_run_goes_on_exactly(data, tokenizer, tmp_path, monkeypatch):
+    settings = [
+        "model.condition.classes=3", f"info.labels=[{','.join(COLOURS)}]",
+        f"source.folder={data / 'zipped'}", "train.steps=8", "train.save_minutes=0",
+    ]  # fmt: skip
+    whole = train_generator(data, tokenizer, tmp_path / "whole", "fruit", *settings)
+    save = Run.save
+
+    def save_and_stop(run: Run) -> None:
+        save(run)
+        if run.step == 5:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Run, "save", save_and_stop)
+    with pytest.raises(KeyboardInterrupt):
+        train_generator(data, tokenizer, tmp_path / "parts", "fruit", *settings)
+    monkeypatch.setattr(Run, "save", save)
+    parts = train_generator(data, tokenizer, tmp_path / "parts", "fruit", *settings)
+    states = [torch.load(run / "last.pt", weights_only=True) for run in (whole, parts)]
+    for name in ("model", "ema"):
+        for key, value in states[0][name].items():
+            assert torch.equal(value, states[1][name][key]), key
+    assert states[0]["step"] == states[1]["step"] == 8
+
+
+def test_both_forms_of_data_folder_hold_the_same_pictures(data):
+    zipped, files = (DataFolder.open(data / form) for form in ("zipped", "files"))
+    np.testing.assert_array_equal(zipped.pixels(16, False), files.pixels(16, False))
+    assert zipped.pixels(16, False).shape == (24, 1, 16, 16, 4)
+    assert files.records[0]["text"] == "red square"
+    with pytest.raises(ValueError, match=r"expected index.jsonl or metadata.jsonl"):
+        DataFolder.open(data)
+
+
+def test_prompts_of_records():
+    rng = np.random.default_rng(0)
+    emoji = {"style": "fluent3d", "name": "red apple", "keywords": ["fruit"]}
+    assert prompt_of(emoji) == "3d emoji of red apple"
+    assert keyword_prompt(emoji, rng) == "3d emoji of fruit"
+    caption = {"text": "a red square"}
+    assert prompt_of(caption) == keyword_prompt(caption, rng) == "a red square"
+
+
+def test_the_learning_rate_warms_up_stays_and_falls():
+    shares = [learning_rate_share(step, 100, 10, 0.4) for step in range(101)]
+    assert shares[0] == pytest.approx(0.1)
+    assert shares[9:60] == [1.0] * 51
+    assert shares[80] == pytest.approx(0.5)
+    assert shares[100] == 0
