@@ -11,8 +11,10 @@ import torch
 from safetensors.torch import save_file
 
 from nar_core import Engine, Request
+from nar_core.models.condition import Caption, ConditionConfig
 from nar_core.models.transformer import NARTransformer
 from nar_core.plan import GridShape
+from nar_core.text import TextEncoder
 from nar_core.tokenizers.larp_video import LarpConfig, LarpTokenizer
 from nar_core.tokenizers.vq_image import VQConfig, VQTokenizer
 from nar_core.weights import load, registry
@@ -117,6 +119,36 @@ def test_a_clip_model_from_hub_folders_to_pixels(monkeypatch, checkpoints):
     assert engine.preview(np.where(frame.tokens > 15, -1, frame.tokens)).shape[:2] == (1, 4)
     with pytest.raises(ValueError, match="describes the whole clip, not a place in it"):
         engine.generate(Request(label="c", known=np.where(frame.tokens[0] > 15, -1, 0)))
+
+
+def test_a_text_model_asks_the_encoder_once_per_request(monkeypatch, checkpoints):
+    tiny = install(monkeypatch, "NAR-XL-t2i-256", "vq16-text", grid=(1, 4, 4), size=(8, 8))
+    condition = ConditionConfig("caption", slots=5, caption_width=6)
+    tiny = replace(tiny, config=replace(tiny.config, condition=condition))
+    monkeypatch.setattr(load, "official_models", lambda: {"tiny": tiny})
+    torch.manual_seed(0)
+    save(checkpoints / "tiny", published(NARTransformer(tiny.config)), {"n_head": 2})
+    torch.save(VQTokenizer(VQ).state_dict(), checkpoints / "vq16-text.pt")
+    asked = []
+
+    def encoder(prompts, device):
+        asked.append(prompts)
+        lengths = torch.tensor([[len(p.split())] for p in prompts])
+        valid = torch.arange(5) >= 5 - lengths
+        return Caption(
+            torch.ones(len(prompts), 5, 6) * lengths[..., None] * valid[..., None], valid
+        )
+
+    monkeypatch.setattr(TextEncoder, "load", lambda progress: encoder)
+    engine = Engine.load("tiny", device="cpu")
+    request = Request(prompt=("a cat", "one two three"), num_samples=2, rng_seed=1)
+    together = engine.generate_all(request)
+    assert asked == [["a cat", "one two three"]]
+    # Rows whose captions differ in length share a batch without changing each other.
+    alone = engine.generate_all(replace(request, prompt="one two three", num_samples=1, rng_seed=2))
+    assert np.array_equal(together.tokens[1], alone.tokens[0])
+    other = engine.generate_all(replace(request, prompt="a cat", num_samples=1, rng_seed=2))
+    assert not np.array_equal(other.tokens[0], alone.tokens[0])
 
 
 def save(folder, tensors, settings):
