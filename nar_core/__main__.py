@@ -229,9 +229,21 @@ def report(found: dict[str, Any]) -> str:
     return "\n".join(f"{key}: {value}" for key, value in found.items())
 
 
+def parse(argv: list[str] | None = None) -> argparse.Namespace:
+    """Arguments of the command line; `key=value` may stand anywhere behind `train`."""
+    parser = build_parser()
+    args, rest = parser.parse_known_args(argv)
+    if args.verb == "train":
+        args.settings += [word for word in rest if not word.startswith("-")]
+        rest = [word for word in rest if word.startswith("-")]
+    if rest:
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    return args
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run one verb; 0, or 2 after a mistake of the user's, told in one line."""
-    args = build_parser().parse_args(argv)
+    args = parse(argv)
     logging.basicConfig(
         level=logging.INFO if args.verbose or args.verb == "train" else logging.WARNING,
         format="%(message)s",

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from nar_core import Engine, Request
-from nar_core.__main__ import CONFIGS, build_parser, main
+from nar_core.__main__ import CONFIGS, build_parser, main, parse
 
 from .helpers import write_model_folder
 
@@ -112,3 +112,13 @@ def test_a_plain_report_is_readable(folder, tmp_path, capsys):
 
 def test_every_configuration_can_be_named():
     assert {"mini-tokenizer", "fruit", "emoji"} <= {p.stem for p in CONFIGS.glob("*.yaml")}
+
+
+def test_settings_may_stand_behind_options():
+    words = ["train", "generator", "fruit", "a.b=1", "--out", "x", "c=2", "--threads", "1", "d=3"]
+    args = parse(words)
+    assert (args.settings, args.out, args.threads) == (["a.b=1", "c=2", "d=3"], "x", 1)
+    with pytest.raises(SystemExit):
+        parse([*words, "--no-such-option"])
+    with pytest.raises(SystemExit):
+        parse(["list", "stray"])
