@@ -156,7 +156,7 @@ class TextEncoder:
                 f"beautifulsoup4 ({error.name} is missing); {REMEDY}"
             ) from error
         folder = encoder_folder(progress)
-        encoder = T5EncoderModel.from_pretrained(folder, torch_dtype=torch.bfloat16)
+        encoder = T5EncoderModel.from_pretrained(folder, dtype=torch.bfloat16)
         return cls(AutoTokenizer.from_pretrained(folder), encoder.eval().requires_grad_(False))
 
     @torch.inference_mode()
