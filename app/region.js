@@ -129,7 +129,7 @@ const RegionEditing = {
     }
     this.keepVersion += 1;
     const tile = this.studio.querySelector('.source img');
-    if (tile) { tile.src = this.source.address; tile.hidden = false; }
+    if (tile) { tile.src = this.source.address; tile.hidden = false; tile.nextElementSibling.textContent = 'Choose another'; }
     this.studio.dataset.source = 'yes';
     if (this.active) this.stop();
     this.home(this.seed);
