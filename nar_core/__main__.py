@@ -251,7 +251,7 @@ def main(argv: list[str] | None = None) -> int:
     )
     try:
         found = args.run(args)
-    except (ValueError, FileNotFoundError) as error:
+    except (ValueError, FileNotFoundError, ImportError) as error:
         sys.stderr.write(f"{' '.join(str(error).split())}\n")
         return 2
     sys.stdout.write((json.dumps(found) if args.json else report(found)) + "\n")
