@@ -54,8 +54,8 @@ middle.
 *Neighboring Autoregressive Modeling for Efficient Visual Generation*, He et al., 2025
 ([arXiv 2503.10696](https://arxiv.org/abs/2503.10696)).
 
-Your prompts and pictures stay in this tab: nothing is stored on the server, and every downloaded
-PNG carries its own recipe.
+Results live in this tab; no picture is written on the server, and every downloaded PNG carries its
+own recipe.
 """
 
 TOGGLE_THEME = "() => { document.body.classList.toggle('dark'); }"
@@ -145,7 +145,7 @@ def launch_options() -> dict[str, Any]:
     """What `launch()` needs to look right, the same for the application and its tests."""
     style = f"<style>{source('page.css', 'player.css')}</style>"
     # in the head, because `css` would rewrite the selectors and lose :root and media queries
-    return {"theme": theme(), "head": style, "footer_links": ["api"]}
+    return {"theme": theme(), "head": style, "footer_links": ["api"], "run_history": False}
 
 
 def build(engines: Engines, default: str | None = None) -> gr.Blocks:

@@ -1,0 +1,46 @@
+"""The page's server side with a real embedded model: the same picture twice, and outpainting."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from app import export
+from app.handlers import Engines, Form, Studio
+from nar_core import Engine, list_models
+
+
+@pytest.fixture(scope="module")
+def studio() -> Studio:
+    return Studio(Engines(Engine.load, list_models))
+
+
+@pytest.fixture(scope="module")
+def grown(studio):
+    models = studio.engines.models("image")
+    if not models:
+        pytest.skip("no embedded model in checkpoints/")
+    info = next((m for m in models if m.task == "class"), models[0])
+    form = Form(info.name, "red apple", label=info.labels[0] if info.labels else None, rng_seed=3)
+    *steps, done = studio.grow(studio.check(form, {"run": "a", "seed": [0, 5, 9]}))
+    return form, [f for message in steps for f in message["frames"]], done
+
+
+def test_every_step_arrives_and_the_recipe_remakes_it(studio, grown):
+    _, frames, done = grown
+    assert [f["step"] for f in frames] == list(range(1, done["total"] + 1))
+    *_, again = studio.grow(studio.check(Form("x"), {"run": "b", "file": done["pictures"][0]}))
+    assert again["verdict"] == {"same": True, "differs": []}
+
+
+def test_kept_pixels_come_back_exactly(studio, grown):
+    form, _, done = grown
+    _, pixels = export.read_recipe(export.from_data_uri(done["pictures"][0]))
+    keep = np.zeros((1, 16, 16), np.uint8)
+    keep[:, 3:12, 4:13] = 1
+    canvas = {"picture": done["pictures"][0], "keep": export.base64_of(keep)}
+    start = {"run": "c", "seed": [0, 7, 8], "canvas": canvas}
+    *_, out = studio.grow(studio.check(form, start))
+    _, made = export.read_recipe(export.from_data_uri(out["pictures"][0]))
+    kept = np.s_[3 * 8 : 12 * 8, 4 * 8 : 13 * 8]
+    assert np.array_equal(made[kept], pixels[kept])
