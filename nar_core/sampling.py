@@ -37,21 +37,29 @@ def filtered_probabilities(
         kth = logits.topk(top_k).values[..., -1:]
         logits = logits.masked_fill(logits < kth, float("-inf"))
     if top_p < 1:
-        values, order = logits.sort(descending=True)
-        chances = values.softmax(-1)
-        behind = chances.cumsum(-1) - chances > top_p
-        logits = logits.masked_fill(behind.scatter(-1, order, behind), float("-inf"))
+        chances = logits.softmax(-1)
+        # Sorting the whole vocabulary would cost more than a small model's step, and is rarely
+        # needed: look at the most likely tokens first, and at more while they do not reach p.
+        head = 256
+        while True:
+            best, order = chances.topk(min(head, logits.shape[-1]))
+            if head >= logits.shape[-1] or bool((best.sum(-1) > top_p).all()):
+                break
+            head *= 8
+        behind = best.cumsum(-1) - best > top_p
+        cut = torch.ones_like(chances, dtype=torch.bool).scatter(-1, order, behind)
+        logits = logits.masked_fill(cut, float("-inf"))
     return logits.softmax(-1)
 
 
 def draw(probabilities: Tensor, numbers: Tensor) -> Tensor:
     """Invert the cumulative distribution [..., V] at numbers [...] in [0, 1); int64 [...]."""
     cumulative = probabilities.cumsum(-1)
-    target = numbers[..., None] * cumulative[..., -1:]
-    # `right` skips tokens of probability zero; rounding must not lead past the last one.
-    found = torch.searchsorted(cumulative, target, right=True).squeeze(-1)
-    last = probabilities.shape[-1] - 1 - (probabilities.flip(-1) > 0).int().argmax(-1)
-    return torch.minimum(found, last)
+    total = cumulative[..., -1:]
+    # Below the total even after rounding, so that the search ends; `right` skips tokens of
+    # probability zero.
+    target = torch.minimum(numbers[..., None] * total, total * (1 - 2**-24))
+    return torch.searchsorted(cumulative, target, right=True).squeeze(-1)
 
 
 def sample_front(

@@ -46,6 +46,17 @@ def test_top_p_keeps_the_token_that_crosses(top_p, kept):
     torch.testing.assert_close(chances.sum(), torch.tensor(1.0))
 
 
+@pytest.mark.parametrize("scale", [0.1, 5.0])
+def test_top_p_of_a_large_vocabulary(scale):
+    """Flat rows need more than the first look; both keep the smallest set that crosses p."""
+    logits = torch.randn(3, 2000, generator=torch.Generator().manual_seed(0)) * scale
+    kept = filtered_probabilities(logits, top_p=0.8) > 0
+    for row, keep in zip(logits.softmax(-1), kept, strict=True):
+        assert row[keep].min() > row[~keep].max()
+        assert row[keep].sum() > 0.8 >= row[keep].sum() - row[keep].min()
+    assert bool((kept.sum(-1) > 256).all()) == (scale < 1)
+
+
 def test_draw_inverts_the_cumulative_distribution():
     chances = torch.tensor([0.0, 0.5, 0.0, 0.25, 0.25, 0.0])
     numbers = torch.tensor([0.0, 0.49, 0.5, 0.74, 0.76, 0.99999994])
