@@ -254,6 +254,8 @@ def main(argv: list[str] | None = None) -> int:
     except (ValueError, FileNotFoundError, ImportError) as error:
         sys.stderr.write(f"{' '.join(str(error).split())}\n")
         return 2
+    except KeyboardInterrupt:
+        return 130  # a training run goes on from its last save
     sys.stdout.write((json.dumps(found) if args.json else report(found)) + "\n")
     return 0
 

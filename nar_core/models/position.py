@@ -34,12 +34,16 @@ def rotary_table(
 
 
 def rotate(x: Tensor, table: Tensor) -> Tensor:
-    """Turn interleaved pairs of `x` [B, H, S, D] by `table` [S, 2, D/2] or [B, S, 2, D/2]."""
+    """Turn interleaved pairs of `x` [B, H, S, D] by `table` [S, 2, D/2] or [B, S, 2, D/2].
+
+    In float32 whatever the dtype of `x`, as the official models were trained.
+    """
     if table.ndim == 4:
         table = table.unsqueeze(1)
-    cos, sin = table.to(x.dtype).unbind(-2)
-    even, odd = x.unflatten(-1, (-1, 2)).unbind(-1)
-    return torch.stack([even * cos - odd * sin, odd * cos + even * sin], -1).flatten(-2)
+    cos, sin = table.unbind(-2)
+    even, odd = x.float().unflatten(-1, (-1, 2)).unbind(-1)
+    turned = torch.stack([even * cos - odd * sin, odd * cos + even * sin], -1)
+    return turned.flatten(-2).to(x.dtype)
 
 
 class LearnedPositions(nn.Module):

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from nar_core.decode import Growth, SamplingSettings
 from nar_core.models.condition import word_ids
+from nar_core.models.position import rotary_table, rotate
 from nar_core.plan import GridShape, make_plan
 from nar_core.sampling import guide, uniforms
 
@@ -220,3 +221,12 @@ def test_guidance_moves_away_from_the_null_condition():
     conditional, null = torch.tensor([1.0, 2.0]), torch.tensor([0.0, 4.0])
     assert torch.equal(guide(conditional, null, 1.0), conditional)
     assert torch.equal(guide(conditional, null, 3.0), torch.tensor([3.0, -2.0]))
+
+
+def test_rotation_keeps_its_precision_in_half_precision():
+    table = rotary_table(GridShape(1, 4, 5), (0, 4, 4), 10000.0, 2, "zero")
+    x = torch.randn(2, 3, 22, 16, generator=torch.Generator().manual_seed(0)).bfloat16()
+    turned = rotate(x, table)
+    assert turned.dtype == torch.bfloat16
+    assert torch.equal(turned, rotate(x.float(), table).bfloat16())
+    assert (turned[:, :, :2] == 0).all()  # condition slots of the official models

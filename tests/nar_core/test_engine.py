@@ -74,7 +74,18 @@ def test_dtypes():
     assert pick_dtype("auto", torch.device("mps"), 1) == torch.float32
     with pytest.raises(ValueError, match="got 'int8', expected 'auto', float32"):
         pick_dtype("int8", cpu, 1)
-    assert pick_device("cpu") == cpu
+
+
+def test_devices_that_are_not_there_are_refused(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    assert pick_device("auto") == pick_device("cpu") == torch.device("cpu")
+    for name in ("cuda", "cuda:1", "mps", "tpu"):
+        with pytest.raises(ValueError, match=f"got '{name}', expected auto or, here, cpu"):
+            pick_device(name)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert pick_device("auto").type == "cuda"
+    assert pick_device("cuda:1").index == 1
 
 
 def test_half_precision_generates_too(root):
