@@ -79,15 +79,27 @@ def token_digest(tokens: np.ndarray) -> str:
     return hashlib.sha256(np.asarray(tokens).astype("<i4").tobytes()).hexdigest()[:16]
 
 
-def png_bytes(pixels: np.ndarray, recipe: Recipe | None = None) -> bytes:
-    """uint8 [h, w, 3] -> PNG, with the recipe in its text chunk."""
+def png_bytes(pixels: np.ndarray, recipe: Recipe | None = None, fps: float = 0) -> bytes:
+    """uint8 [h, w, 3] -> PNG, or [F, h, w, 3] -> animated PNG, with the recipe in a text chunk."""
     info = PngImagePlugin.PngInfo()
     if recipe is not None:
         text = json.dumps(recipe, separators=(",", ":"), ensure_ascii=False)
         info.add_itxt(CHUNK, text, zip=True)
     out = io.BytesIO()
-    Image.fromarray(pixels).save(out, "PNG", pnginfo=info)
+    if pixels.ndim == 4 and len(pixels) > 1:
+        first, *rest = [Image.fromarray(frame) for frame in pixels]
+        pace = 1000 / (fps or 8)
+        more = {"save_all": True, "append_images": rest, "duration": pace, "loop": 0}
+    else:
+        first, more = Image.fromarray(pixels.reshape(pixels.shape[-3:])), {}
+    first.save(out, "PNG", pnginfo=info, **more)
     return out.getvalue()
+
+
+def sheet(clip: np.ndarray) -> np.ndarray:
+    """Frames uint8 [F, h, w, 3] side by side, [h, F * w, 3], as the player draws them."""
+    f, h, w, _ = clip.shape
+    return clip.transpose(1, 0, 2, 3).reshape(h, f * w, 3)
 
 
 def jpeg_bytes(pixels: np.ndarray, quality: int = 90) -> bytes:
@@ -154,6 +166,9 @@ def read_recipe(data: bytes | str | Path) -> tuple[Recipe, np.ndarray]:
         tokens = unpack(recipe["tokens"], "uint16", cells)
         unpack(recipe["confidence"], "uint8", cells)
         str(recipe["model"]), str(recipe["digest"]), dict(recipe["request"]), int(recipe["sample"])
+        frames, fps = int(recipe["frames"]), float(recipe["fps"])
+        if not 1 <= frames <= 256 or frames % grid[0] or not 0 <= fps <= 120:
+            raise ValueError(f"recipe: got {frames} frames at {fps} a second for {grid[0]} slices")
     except (KeyError, TypeError, json.JSONDecodeError) as error:
         raise ValueError(f"recipe: incomplete ({error!r}); use the file as downloaded") from error
     if recipe.get("token_digest") != token_digest(tokens):
@@ -161,6 +176,25 @@ def read_recipe(data: bytes | str | Path) -> tuple[Recipe, np.ndarray]:
     if steps.max() < 1:
         raise ValueError("recipe: no cell was grown, so there is nothing to replay")
     return recipe, np.asarray(picture.convert("RGB"))
+
+
+def read_frames(data: bytes, count: int, fps: float) -> np.ndarray:
+    """All frames of an animated PNG, uint8 [F, h, w, 3]; ValueError if they are not `count`.
+
+    Equal neighbours are stored as one frame that lasts longer, so durations are counted too.
+    """
+    picture = open_picture(data)
+    stored = getattr(picture, "n_frames", 1)
+    if stored > count or count * picture.width * picture.height > MAX_SIDE**2:
+        raise ValueError(f"recipe: got {stored} frames, expected {count}; use the original file")
+    frames = []
+    for number in range(stored):
+        picture.seek(number)
+        lasts = max(1, round(picture.info.get("duration", 0) * (fps or 8) / 1000))
+        frames += [np.asarray(picture.convert("RGB"))] * min(lasts, count)
+    if len(frames) != count:
+        raise ValueError(f"recipe: got {len(frames)} frames, expected {count}; use the original")
+    return np.stack(frames)
 
 
 def growth_of(recipe: Recipe) -> list[dict[str, Any]]:

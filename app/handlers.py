@@ -591,8 +591,7 @@ class Studio:
     def _step(self, engine: Engine, job: Job, frame: Frame) -> dict[str, Any]:
         t, h, w = np.asarray(frame.positions).T
         video = self._picture(job, engine.preview(frame.tokens), blend=False)
-        b, f, height, width, _ = video.shape
-        sheet = video.transpose(0, 2, 1, 3, 4).reshape(b * height, f * width, 3)
+        sheet = np.concatenate([export.sheet(clip) for clip in video])
         order = np.argsort(np.ravel_multi_index((t, h, w), frame.tokens.shape[1:]))
         at = (slice(None), t[order], h[order], w[order])
         return {
@@ -617,11 +616,11 @@ class Studio:
     def pictures(
         self, engine: Engine, job: Job, frame: Frame, steps: np.ndarray
     ) -> tuple[list[str], list[export.Recipe]]:
-        """The full decode as PNG data addresses, each with its recipe inside."""
+        """The full decode as PNG data addresses (animated for clips), each with its recipe."""
         video = self._picture(job, engine.decode(frame.tokens), blend=True)
         recipes = [recipe_of(engine, frame, steps, i) for i in range(len(frame.tokens))]
         files = [
-            export.data_uri(export.png_bytes(clip[0], recipe), "image/png")
+            export.data_uri(export.png_bytes(clip, recipe, engine.info.fps), "image/png")
             for clip, recipe in zip(video, recipes, strict=True)
         ]
         return files, recipes
@@ -629,6 +628,7 @@ class Studio:
     def _done(self, engine: Engine, job: Job, frame: Frame, steps: np.ndarray) -> dict[str, Any]:
         pictures, recipes = self.pictures(engine, job, frame, steps)
         return {
+            "sheets": sheets_of(pictures, engine.info.frames, engine.info.fps),
             "kind": "done",
             "run": job.run,
             "total": int(frame.total),
@@ -663,8 +663,8 @@ class Studio:
                 "model": recipe["model"],
                 "grid": recipe["grid"],
                 "size": list(pixels.shape[:2]),
-                "frames": 1,
-                "fps": 0,
+                "frames": int(recipe["frames"]),
+                "fps": float(recipe["fps"]),
                 "directions": list(recipe.get("directions", [])),
                 "known_level": recipe.get("known_level", "zero"),
                 "seed": recipe["request"].get("seed_position", [0, 0, 0]),
@@ -673,6 +673,7 @@ class Studio:
             "tokens": base64_of(export.unpack(recipe["tokens"], "uint16", cells).astype("<u2")),
             "confidence": base64_of(export.unpack(recipe["confidence"], "uint8", cells)),
             "pictures": [file],
+            "sheets": sheets_of([file], int(recipe["frames"]), float(recipe["fps"])),
             "request": recipe["request"],
             "digest": recipe["digest"],
             "again": same_model,
@@ -686,6 +687,14 @@ class Studio:
         except ValueError as error:
             return {"error": str(error)}
         return {"file": export.data_uri(export.growth_gif(pixels, recipe), "image/gif")}
+
+
+def sheets_of(pictures: list[str], frames: int, fps: float) -> list[str] | None:
+    """Clips as data addresses of their frames side by side; None for pictures."""
+    if frames == 1:
+        return None
+    clips = [export.read_frames(export.from_data_uri(p), frames, fps) for p in pictures]
+    return [export.data_uri(export.jpeg_bytes(export.sheet(c), 92), "image/jpeg") for c in clips]
 
 
 def _title(recipe: export.Recipe) -> str:

@@ -101,7 +101,8 @@ function paintTile(pen, tile, t, frame, view) {
         pen.globalAlpha = 1;
       }
       if (layers.tokens && view.tokens && c / view.density > 30) {
-        label(pen, view.tokens[i], x(i) + c / 2, y(i) + c / 2, c * .27, hues.ink, true);
+        const [r, g, b] = (view.mean ? view.mean(i).match(/\d+/g) : channels(hues.surface)).map(Number);
+        label(pen, view.tokens[i], x(i) + c / 2, y(i) + c / 2, c * .26, r * .3 + g * .59 + b * .11 > 140 ? '#191a1d' : '#ffffff');
       }
     } else if (ready && layers.front) {
       pen.globalAlpha = view.legal ? .05 + .5 * (1 - (plan.step[i] - 1) / (plan.total + 1)) ** 2.2 : .05;
@@ -145,16 +146,10 @@ function paintTile(pen, tile, t, frame, view) {
   if (view.hover && view.hover[0] === t && !ready) paintSenders(pen, tile, view, x, y);
 }
 
-function label(pen, text, x, y, size, colour, halo = false) {
+function label(pen, text, x, y, size, colour) {
   pen.font = `500 ${Math.round(size)}px ${hues.font}`;
   pen.textAlign = 'center';
   pen.textBaseline = 'middle';
-  if (halo) {
-    pen.lineWidth = size * .32;
-    pen.lineJoin = 'round';
-    pen.strokeStyle = hues.surface;
-    pen.strokeText(text, x, y + 1);
-  }
   pen.fillStyle = colour;
   pen.fillText(text, x, y + 1);
 }

@@ -20,14 +20,15 @@ class Run {
   }
   get total() { return this.plan.total; }
   of(values, sample) { const n = this.plan.step.length; return values.subarray(sample * n, (sample + 1) * n); }
-  // The pixels to draw at a step: that step's preview, at the end (or where it is missing) the decode.
+  // The pixels to draw at a step: the quick preview while it grows, the full decode once there is one
+  // (only the cells of that step and before are shown of it). A branch begins with its parent's decode.
   imageAt(step, sample) {
-    const final = this.finals[sample];
-    if (final && (step >= this.total || !this.sheets.has(step))) return { image: final, row: 0 };
+    if (this.finals[sample]) return { image: this.finals[sample], row: 0 };
+    if (step <= this.from && this.early?.[sample]) return { image: this.early[sample], row: 0 };
     for (let k = step; k >= 0; k--) if (this.sheets.has(k)) return { image: this.sheets.get(k), row: sample };
     return { image: this.source ?? null, row: 0 };
   }
-  has(step) { return this.finals.length > 0 || this.sheets.has(step); }
+  has(step) { return this.finals.length > 0 || this.sheets.has(step) || (step <= this.from && this.early?.length > 0); }
   branch(id, from) {
     const child = new Run(id, this.spec, this.plan, this.samples);
     this.sheets.forEach((sheet, k) => { if (k <= from) child.sheets.set(k, sheet); });
@@ -37,7 +38,7 @@ class Run {
       child.tokens[i] = this.tokens[i];
       child.confidence[i] = this.confidence[i];
     }
-    return Object.assign(child, { parent: this.id, from, last: from, source: this.source, canvas: this.canvas, window: this.window });
+    return Object.assign(child, { parent: this.id, from, last: from, early: this.finals, source: this.source, canvas: this.canvas, window: this.window });
   }
 }
 
@@ -111,6 +112,7 @@ class Player {
       }
       run.elapsed = frame.elapsed;
       loadImage(frame.sheet).then((sheet) => {
+        if (run.finals.length) return;
         run.sheets.set(frame.step, sheet);
         run.last = Math.max(run.last, frame.step);
         if (this.calm.matches && run === this.run && run === this.active && this.playing) this.show(run.last);
@@ -126,8 +128,9 @@ class Player {
     Object.assign(run, { pictures: message.pictures, elapsed: message.elapsed, request: message.request });
     Object.assign(run, { digest: message.digest, verdict: message.verdict, state: 'done', again: message.again });
     if (run.elapsed && message.passes) this.pace[run.spec.model] = run.elapsed / Math.max(1, run.total - run.from);
-    Promise.all(message.pictures.map(loadImage)).then((finals) => {
+    Promise.all((message.sheets ?? message.pictures).map(loadImage)).then((finals) => {
       run.finals = finals;
+      run.sheets.clear();
       run.last = run.total;
       if (this.active === run) this.active = null;
       if (this.run !== run) return;
@@ -240,7 +243,7 @@ class Player {
   }
 
   open(run, lanes) {
-    if (this.active) return;
+    if (this.active) return this.say('Still growing: stop it first.');
     Object.assign(this, { run, lanes, step: run.last, sample: 0, branchFrom: 0, playing: false, active: null });
     this.seed = [...run.plan.seed];
     this.painted.clear();
@@ -501,6 +504,7 @@ class Player {
     const finished = Boolean(done && run.pictures.length && this.state === 'done');
     this.find('.actions').hidden = !finished;
     this.find('[data-act=again]').hidden = !(finished && run.again);
+    this.find('[data-act=growth]').hidden = !finished || run.spec.frames > 1;
     this.find('[data-act=link]').hidden = !(finished && run.request && !run.plan.counts[0] && !run.from && !run.replayed);
     this.find('[data-act=send]').hidden = !(finished && this.mode === 'image' && run.spec.grid[0] === 1 && document.querySelector('#pages [data-tab-id=outpaint]') !== null);
     const verdict = this.find('.verdict');
@@ -656,13 +660,19 @@ class Player {
       if (e.key === 'Escape' && this.active && e.target.closest('.ask, .settings')) this.stop();
     }, true);
     document.addEventListener('keydown', (e) => this.key(e));
-    document.addEventListener('nar-open', (e) => { if (e.detail.mode === this.mode && this.studio?.offsetParent) this.open(e.detail.run, [e.detail.run]); });
-    document.addEventListener('nar-file', (e) => { if (this.mode === e.detail.mode) this.trigger('replay', { run: `file${Date.now()}`, file: e.detail.file }); });
+    document.addEventListener('nar-open', ({ detail }) => { if (detail.mode === this.mode) this.whenShown(() => this.open(detail.run, [detail.run])); });
+    document.addEventListener('nar-file', ({ detail }) => { if (detail.mode === this.mode) this.whenShown(() => this.trigger('replay', { run: `file${Date.now()}`, file: detail.file })); });
     this.wireSource();
     if (!this.calm.matches) {
       setInterval(() => { if ((this.run ?? this).spec.frames > 1 && this.element.offsetParent) { this.tick += 1; this.draw(); } }, 1000 / (this.spec.fps || 8));
     }
     this.markSeed();
+  }
+
+  // Another page may have been in front; its tab has been asked for, and this one follows.
+  whenShown(then, tries = 100) {
+    if (this.element.offsetParent) then();
+    else if (tries) setTimeout(() => this.whenShown(then, tries - 1), 50);
   }
 
   setView(view) {

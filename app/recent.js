@@ -15,7 +15,7 @@ function mountRecent(element) {
     button.querySelector('span').textContent = run.title;
     button.onclick = () => {
       document.dispatchEvent(new CustomEvent('nar-page', { detail: mode }));
-      setTimeout(() => document.dispatchEvent(new CustomEvent('nar-open', { detail: { run, mode } })), 60);
+      document.dispatchEvent(new CustomEvent('nar-open', { detail: { run, mode } }));
       mark(run.id);
     };
     strip.prepend(button);
@@ -26,16 +26,16 @@ function mountRecent(element) {
 
   const read = (file) => {
     if (!file) return;
-    const words = drop.innerHTML;
     if (file.size > LARGEST) {
-      drop.firstChild.nextSibling.textContent = 'Too large: ';
-      setTimeout(() => { drop.innerHTML = words; }, 2500);
+      const text = drop.childNodes[1], words = text.textContent;
+      text.textContent = 'Over 5 MB, cannot be';
+      setTimeout(() => { text.textContent = words; }, 2500);
       return;
     }
     const reader = new FileReader();
     reader.onload = () => {
       document.dispatchEvent(new CustomEvent('nar-page', { detail: 'image' }));
-      setTimeout(() => document.dispatchEvent(new CustomEvent('nar-file', { detail: { file: reader.result, mode: 'image' } })), 60);
+      document.dispatchEvent(new CustomEvent('nar-file', { detail: { file: reader.result, mode: 'image' } }));
     };
     reader.readAsDataURL(file);
   };

@@ -183,6 +183,10 @@ def build(engines: Engines, default: str | None = None) -> gr.Blocks:
         with gr.Tabs(elem_id="pages"):
             with gr.Tab("Image", id="image"):
                 form, canvas = _studio_page(studio, "image", model, first)
+            clips = engines.models("video")
+            if clips:
+                with gr.Tab("Video", id="video"):
+                    _studio_page(studio, "video", None, clips[0])
             with gr.Tab("Outpaint", id="outpaint"):
                 _studio_page(studio, "outpaint", model, first)
             with gr.Tab("Lab", id="lab"):
@@ -232,7 +236,7 @@ def _controls(info: ModelInfo) -> dict[str, dict[str, Any]]:
         "label": {
             "visible": not words,
             "choices": list(info.labels),
-            "value": info.labels[0] if info.labels else None,
+            "value": _first_label(info),
         },
         "guidance": {"value": info.guidance_scale},
         "heads": {"choices": heads, "value": "mixed"},
@@ -243,10 +247,19 @@ def _controls(info: ModelInfo) -> dict[str, dict[str, Any]]:
     }
 
 
+def _first_label(info: ModelInfo) -> str | None:
+    """The class shown first: the one named in presets.yaml, or the model's first."""
+    wanted = handlers.presets()["models"].get(info.name, {}).get("label")
+    return wanted if wanted in info.labels else next(iter(info.labels), None)
+
+
 def _studio_page(
-    studio: Studio, mode: str, model: gr.Dropdown, first: ModelInfo
+    studio: Studio, mode: str, model: gr.Dropdown | None, first: ModelInfo
 ) -> tuple[list[gr.Component], gr.HTML]:
-    """Ask, stage and settings of one page; returns the form's components and the player."""
+    """Ask, stage and settings of one page; returns the form's components and the player.
+
+    A page without a `model` of its own kind in the head gets a choice among its settings.
+    """
     limits = handlers.presets()["limits"]
     start = _controls(first)
 
@@ -288,6 +301,10 @@ def _studio_page(
                 elem_id=f"player-{mode}",
             )
         with gr.Column(elem_classes=["settings"]):
+            own = model is None
+            if model is None:
+                choices = [(m.title, m.name) for m in studio.engines.models("video")]
+                model = gr.Dropdown(choices, value=first.name, label="Model", filterable=False)
             if mode != "outpaint":
                 gr.HTML(STARTS, apply_default_css=False)
             guidance = gr.Slider(
@@ -344,7 +361,7 @@ def _studio_page(
         return [*updates, {"kind": "model", "spec": handlers.spec_of(info)}]
 
     # a shared link fills the first page by itself; the others follow the model
-    (model.input if mode == "image" else model.change)(
+    (model.input if mode == "image" or own else model.change)(
         change_model,
         model,
         [*(changing[field] for field in start), canvas],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 
 import numpy as np
@@ -165,16 +164,22 @@ def test_reduced_motion_shows_the_result_at_once(open_page):
 
 def test_a_clip_is_the_same_player(open_page):
     page = open_page()
-    page.evaluate(
-        f"""() => {PLAYER}.useModel({{model: 'clip', grid: [4, 8, 8], size: [64, 64], frames: 8,
-        fps: 8, directions: {json.dumps(DIRECTIONS)}, known_level: 'zero', seed_positions: 'any',
-        seed: [2, 4, 4]}}, null)"""
-    )
+    page.click("#pages [data-tab-id=video]")
+    page.wait_for_selector(".studio.video .grow")
+    clip = "document.querySelector('.studio.video .player')"
+    now = page.locator(".studio.video .player .now")
     total = make_plan(GridShape(4, 8, 8), (2, 4, 4)).total
-    assert page.inner_text(".player .now").startswith(f"{total} steps")
-    page.click("[data-view=loop]")
+    assert now.inner_text().startswith(f"{total} steps")
+    page.focus(".studio.video canvas")
     page.keyboard.press("PageDown")
-    assert player_data(page)["seed"] == "3,4,4"
+    assert page.evaluate(f"{clip}.dataset.seed") == "3,4,4"
+    total = make_plan(GridShape(4, 8, 8), (3, 4, 4)).total
+    page.keyboard.press("Enter")
+    page.wait_for_function(f"{clip}.dataset.painted === '{total}'")
+    page.wait_for_selector(".studio.video .player[data-state=done]")
+    page.click(".studio.video [data-view=loop]")
+    tick = page.evaluate(f"{clip}.parentElement.player.tick")
+    page.wait_for_function(f"{clip}.parentElement.player.tick > {tick + 1}")
 
 
 @pytest.mark.parametrize("width", [390, 1024, 1440])

@@ -52,6 +52,7 @@ def test_a_picture_without_recipe_is_named(made):
     [
         ({"schema": 9}, "schema 9"),
         ({"grid": [1, 16]}, "grid"),
+        ({"frames": 0}, "0 frames"),
         ({"grid": [1, 15, 16]}, "bytes, expected"),
         ({"tokens": "!!"}, "unreadable"),
         ({"token_digest": "0"}, "digest"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 
 import numpy as np
 import pytest
@@ -224,3 +225,19 @@ def test_an_empty_or_complete_canvas_is_refused(studio):
         start = {"run": "a", "seed": [0, 6, 8], "canvas": {"picture": picture, "keep": keep}}
         with pytest.raises(ValueError, match=message):
             studio.check(Form("emoji"), start)
+
+
+def test_a_clip_is_an_animated_file_that_replays(studio):
+    job = studio.check(Form("clip", "fox"), {"run": "a", "seed": [2, 4, 4]})
+    *_, done = studio.grow(job)
+    data = export.from_data_uri(done["pictures"][0])
+    frames = export.read_frames(data, 8, 8)
+    engine = studio.engines.get("clip")
+    tokens = words(done["tokens"]).astype(np.int64).reshape(1, 4, 8, 8)
+    assert np.array_equal(frames, engine.decode(tokens)[0])
+    played = studio.replay(done["pictures"][0])
+    assert played["spec"]["frames"] == 8
+    sheet = Image.open(io.BytesIO(export.from_data_uri(played["sheets"][0])))
+    assert sheet.size == (8 * 64, 64)
+    with pytest.raises(ValueError, match="expected 5"):
+        export.read_frames(data, 5, 8)
