@@ -222,8 +222,11 @@ def _query(request: gr.Request) -> dict[str, str]:
 
 def _controls(info: ModelInfo) -> dict[str, dict[str, Any]]:
     """What changes in the form with the model: field -> properties of its component."""
-    styles, words = handlers.styles_of(info.name), info.task == "text"
-    examples = [handlers.undress(info.name, p)[0] for p in info.prompts]
+    words = info.task == "text"
+    undressed = [handlers.undress(info.name, p) for p in info.prompts]
+    examples = [typed for typed, _ in undressed]
+    # Only styles the model has learnt are offered: those its own examples are in.
+    styles = [s for s in handlers.styles_of(info.name) if s in {style for _, style in undressed}]
     axes = {d[1] for d in info.directions}
     heads = [*HEADS, ("Temporal", "temporal")] if "t" in axes else HEADS
     names = [*styles, handlers.AS_TYPED]
