@@ -125,7 +125,7 @@ def test_frames_of_an_earlier_run_never_appear(slow_growth):
     engine.seconds_per_step = 0.02
     page.fill(".prompt textarea", "blue fish")
     page.click(".studio .grow")
-    wait_state(page, "growing")
+    page.wait_for_function(f"{PLAYER}.run.title === 'blue fish'")
     page.evaluate(f"old => {PLAYER}.receive({{...old}})", old)
     run = page.evaluate(f"{PLAYER}.run.id")
     assert old["run"] != run

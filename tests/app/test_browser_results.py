@@ -113,7 +113,7 @@ def test_a_link_fills_the_form_and_grows_the_same(open_page):
 def test_recent_results_come_back_whole(grown):
     grown.fill(".prompt textarea", "fox")
     grown.click(".studio .grow")
-    wait_state(grown, "growing")
+    grown.wait_for_function(f"{PLAYER}.run.title === 'fox'")
     wait_finished(grown, 17)
     assert grown.locator(".recent button").count() == 2
     grown.locator(".recent button", has_text="owl").click()
