@@ -181,6 +181,17 @@ def select_records(data: DataFolder, config: DictConfig) -> DataFolder:
     )
 
 
+def step_weights(levels: Tensor, unknown: Tensor) -> Tensor:
+    """Loss weights [B, N] under which every step of a plan counts alike, whatever its front.
+
+    Among equal cells the few early ones would hardly count, yet only they must be told from the
+    prompt; later ones are told by their neighbours, and the prompt would go unlearnt.
+    """
+    sizes = torch.zeros(len(levels), int(levels.max()) + 1, device=levels.device)
+    sizes.scatter_add_(1, levels, unknown.float())
+    return unknown / sizes.gather(1, levels).clamp(min=1)
+
+
 class TokenSource:
     """The items of a folder as tokens, each in several augmented variants, the first plain."""
 
@@ -279,7 +290,7 @@ def train(config: DictConfig, folder: Path, device: torch.device) -> None:
     def loss_of(index: int) -> Tensor:
         rng = np.random.default_rng((config.train.seed, index))
         records, tokens = source.sample(config.train.batch, rng)
-        plans = [random_plan(grid, rng) for _ in records]
+        plans = [random_plan(grid, rng, config.train.known_share) for _ in records]
         levels, fan_in, known, seed = (x.to(device) for x in collate_plans(grid, plans, directions))
         tokens = tokens.to(device)
         logits = forward(condition(records, rng), tokens, levels, fan_in, seed)
@@ -289,8 +300,8 @@ def train(config: DictConfig, folder: Path, device: torch.device) -> None:
             reduction="none",
             label_smoothing=config.train.label_smoothing,
         )
-        unknown = ~known.flatten()
-        return (losses * unknown).sum() / unknown.sum()
+        weights = step_weights(levels, ~known)
+        return (losses * weights.flatten()).sum() / weights.sum()
 
     def evaluate() -> dict[str, float]:
         out = {}

@@ -97,7 +97,7 @@ def test_a_video_model_trains_loads_and_grows_from_space_and_time(clips, tmp_pat
             },
             "source": source | {"label": "label", "variants": 2, "plain_share": 0.5},
             "train": LOOP
-            | {"share_digits": True, "null_share": 0.1, "keyword_share": 0.0}
+            | {"share_digits": True, "known_share": 0.3, "null_share": 0.1, "keyword_share": 0.0}
             | {"label_smoothing": 0.0},
         }
     )

@@ -16,7 +16,7 @@ from PIL import Image
 from nar_core import Engine, Request
 from nar_core.__main__ import main
 from nar_core.train.data import DataFolder
-from nar_core.train.generator import keyword_prompt, prompt_of
+from nar_core.train.generator import keyword_prompt, prompt_of, step_weights
 from nar_core.train.loop import Run, learning_rate_share
 
 COLOURS = {"red": (220, 30, 30), "green": (20, 160, 60), "blue": (30, 60, 220)}
@@ -188,3 +188,10 @@ def test_the_learning_rate_warms_up_stays_and_falls():
     assert shares[9:60] == [1.0] * 51
     assert shares[80] == pytest.approx(0.5)
     assert shares[100] == 0
+
+
+def test_every_step_of_a_plan_counts_alike():
+    levels = torch.tensor([[1, 2, 2, 3, 3, 3], [0, 0, 1, 1, 2, 2]])
+    weights = step_weights(levels, levels > 0)
+    assert torch.equal(weights[0], torch.tensor([1, 1 / 2, 1 / 2, 1 / 3, 1 / 3, 1 / 3]))
+    assert torch.equal(weights[1], torch.tensor([0, 0, 1 / 2, 1 / 2, 1 / 2, 1 / 2]))
