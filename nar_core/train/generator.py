@@ -367,6 +367,9 @@ def export(model: NARTransformer, config: DictConfig, run: Run, source, figures:
         "train": config.train,
         "source": config.source,
     }
+    before = Path(config.get("init_from") or "") / "record.yaml"
+    if before.is_file():
+        record["begun_from"] = OmegaConf.load(before)
     OmegaConf.save(OmegaConf.create(record), folder / "record.yaml")
     if (run.folder / "curve.png").is_file():
         shutil.copy(run.folder / "curve.png", folder / "curve.png")
