@@ -367,8 +367,7 @@ def export(model: NARTransformer, config: DictConfig, run: Run, source, figures:
         "train": config.train,
         "source": config.source,
     }
-    before = Path(config.get("init_from") or "") / "record.yaml"
-    if before.is_file():
+    if config.get("init_from") and (before := Path(config.init_from) / "record.yaml").is_file():
         record["begun_from"] = OmegaConf.load(before)
     OmegaConf.save(OmegaConf.create(record), folder / "record.yaml")
     if (run.folder / "curve.png").is_file():
