@@ -31,7 +31,7 @@ def parser() -> argparse.ArgumentParser:
     add("--queue-size", type=int, default=20, help="people who may wait (default: %(default)s)")
     add("--max-upload", default="5mb", help="largest upload (default: %(default)s)")
     add("--sessions", type=int, default=100, help="sessions remembered (default: %(default)s)")
-    add("--keep-models", type=int, default=3, help="models kept in memory (default: %(default)s)")
+    add("--keep-models", type=int, default=1, help="models kept in memory (default: %(default)s)")
     add("--verbose", action="store_true", help="log what happens")
     return out
 

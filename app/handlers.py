@@ -79,7 +79,7 @@ class Engines:
         self,
         load: Callable[..., Engine],
         models: Callable[[], Sequence[ModelInfo]],
-        keep: int = 3,
+        keep: int = 1,
     ) -> None:
         """`load(name, device=...)` makes an engine; `models()` lists what there is."""
         self._load, self._models, self._keep = load, models, keep
@@ -109,6 +109,11 @@ class Engines:
         found += [m for m in self._added.values() if m.name not in {f.name for f in found}]
         return [m for m in found if media in (None, m.media)]
 
+    def known(self) -> list[ModelInfo]:
+        """All models there are, also those that would have to be fetched first."""
+        here = self.models()
+        return here + [m for m in self._models() if m.name not in {h.name for h in here}]
+
     def info(self, name: str) -> ModelInfo:
         """What is known of a model without loading it; ValueError for an unknown name."""
         for model in self.models():
@@ -123,11 +128,15 @@ class Engines:
         self.info(name)
         with self._lock:
             if name not in self._engines:
+                # Room is made first: two models would need the memory of both.
+                while len(self._engines) >= self._keep:
+                    self._engines.popitem(last=False)
                 source = self._folders.get(name, name)
-                self._engines[name] = self._load(source, device=self._device)
+                try:
+                    self._engines[name] = self._load(source, device=self._device)
+                except (FileNotFoundError, ImportError) as error:
+                    raise ValueError(f"{name}: {error}") from error
             self._engines.move_to_end(name)
-            while len(self._engines) > self._keep:
-                self._engines.popitem(last=False)
             return self._engines[name]
 
 

@@ -192,7 +192,7 @@ def build(engines: Engines, default: str | None = None) -> gr.Blocks:
             with gr.Tab("Lab", id="lab"):
                 _lab_page(studio, model, first)
             with gr.Tab("About", id="about"):
-                gr.Markdown(ABOUT + _model_table(models), elem_classes=["prose-page"])
+                gr.Markdown(ABOUT + _model_table(engines.known()), elem_classes=["prose-page"])
         recent()
         query = gr.State()
         demo.load(_query, None, query, queue=False, api_visibility="private").then(
@@ -206,13 +206,19 @@ def build(engines: Engines, default: str | None = None) -> gr.Blocks:
 
 
 def _model_table(models: list[ModelInfo]) -> str:
-    """What the models on this machine are, as Markdown."""
+    """What the models are and whether they are on this machine, as Markdown."""
     rows = [
-        f"| {m.title} | {m.parameters / 1e6:.0f} M | {m.trained_on} | {m.licence} | {m.note} |"
+        f"| {m.title} | {m.parameters / 1e6:.0f} M | {m.trained_on} | {m.licence} | {m.note} | "
+        f"{'yes' if m.available else f'`--model {m.name}`'} |"
         for m in models
     ]
-    head = "\n| Model | Parameters | Trained on | Licence | Note |\n|---|---|---|---|---|\n"
-    return head + "\n".join(row.replace("\n", " ") for row in rows)
+    head = (
+        "| Model | Parameters | Trained on | Licence | Note | Here |\n|---|---|---|---|---|---|\n"
+    )
+    more = (
+        "\n\nA model that is not here is fetched when the studio is started with what stands there."
+    )
+    return "\n" + head + "\n".join(row.replace("\n", " ") for row in rows) + more
 
 
 def _query(request: gr.Request) -> dict[str, str]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import gc
 import io
+import weakref
 
 import numpy as np
 import pytest
@@ -241,3 +243,18 @@ def test_a_clip_is_an_animated_file_that_replays(studio):
     assert sheet.size == (8 * 64, 64)
     with pytest.raises(ValueError, match="expected 5"):
         export.read_frames(data, 5, 8)
+
+
+def test_one_model_is_resident_and_what_is_missing_is_told():
+    def load(name: str, device: str = "auto") -> FakeEngine:
+        if name == "fruit":
+            raise FileNotFoundError("put the file into checkpoints/")
+        return FakeEngine(name)
+
+    engines = Engines(load, lambda: list(MODELS))
+    first = weakref.ref(engines.get("emoji"))
+    assert engines.get("emoji") is first()
+    with pytest.raises(ValueError, match="fruit: put the file"):
+        engines.get("fruit")
+    gc.collect()
+    assert first() is None
