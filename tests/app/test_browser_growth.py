@@ -122,6 +122,7 @@ def test_frames_of_an_earlier_run_never_appear(slow_growth):
     old = page.evaluate(f"{PLAYER}.seen")
     page.click(".studio .stop")
     wait_state(page, "done")
+    settled(lambda: engine.open_runs == 0)
     engine.seconds_per_step = 0.02
     page.fill(".prompt textarea", "blue fish")
     page.click(".studio .grow")
