@@ -216,7 +216,7 @@ class NARTransformer(nn.Module):
         return out
 
     def embed_tokens(self, tokens: Tensor, index: Tensor, condition: Condition) -> Tensor:
-        """Tokens int64 [B, n] in the cells of flat index [n] to [B, n, D]."""
+        """Tokens int64 [B, n] in the cells of flat index [n] or [B, n] to [B, n, D]."""
         x = self.tokens(tokens)
         if self.positions is not None:
             x = x + self.positions.cells(index)
@@ -251,22 +251,30 @@ class NARTransformer(nn.Module):
         return hidden
 
     def forward(
-        self, values, tokens: Tensor, levels: Tensor, fan_in: Tensor, seed: Tensor | None = None
+        self,
+        values,
+        tokens: Tensor,
+        levels: Tensor,
+        fan_in: Tensor,
+        seed: Tensor | None = None,
+        cells: Tensor | None = None,
     ) -> Tensor:
-        """Logits of every cell of a full grid under the proximity mask, for training and scoring.
+        """Logits of every given cell under the proximity mask, for training and scoring.
 
         Args:
             values: condition input of B rows.
-            tokens: int64 [B, N] in raster order.
+            tokens: int64 [B, N], of the whole grid in raster order unless `cells` are named.
             levels: int64 [N], or [B, N] for a plan per row.
-            fan_in: int64 [N, 6] or [B, N, 6], as `DecodePlan.fan_in`.
+            fan_in: int64 [N, 6] or [B, N, 6], as `DecodePlan.fan_in`; counted in `tokens`.
             seed: flat seed position, int64 [B]; its cell is predicted by the condition where
                 nobody sends to it. Without it, cells without senders are so predicted.
+            cells: flat index of every token, int64 [B, N], where the tokens are only the first
+                ones of each row's decoding order.
 
         Returns:
             [B, N, V]; rows of known cells are meaningless.
         """
-        index = torch.arange(tokens.shape[1], device=tokens.device)
+        index = torch.arange(tokens.shape[1], device=tokens.device) if cells is None else cells
         condition = self.embed_condition(values, seed)
         length = condition.slots.shape[1]
         x = torch.cat([condition.slots, self.embed_tokens(tokens, index, condition)], 1)
@@ -279,8 +287,8 @@ class NARTransformer(nn.Module):
         if table is not None and self.seed_query is not None:
             slots = self.config.condition.slots
             at = torch.arange(slots, device=x.device).expand(len(x), -1)
-            cells = slots + index.expand(len(x), -1)
-            table = table[torch.cat([at, slots + seed[:, None], cells], 1)]
+            rows = slots + index.expand(len(x), -1)
+            table = table[torch.cat([at, slots + seed[:, None], rows], 1)]
         hidden = self.run(x, table, mask)
         slots = torch.where(fan_in >= 0, fan_in + length, -1)
         alone = (fan_in < 0).all(-1, keepdim=True)

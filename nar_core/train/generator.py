@@ -112,6 +112,23 @@ def collate_plans(grid: GridShape, plans, directions) -> tuple[Tensor, Tensor, T
     return tuple(torch.from_numpy(x) for x in (levels, fan_in, known, seeds))
 
 
+def first_cells(n: int, tokens: Tensor, levels: Tensor, fan_in: Tensor) -> tuple[Tensor, ...]:
+    """The first `n` cells of each row's decoding order, as `NARTransformer.forward` takes them.
+
+    Args:
+        tokens, levels: int64 [B, N] in raster order; fan_in: int64 [B, N, 6].
+
+    Returns:
+        tokens [B, n], levels [B, n], fan-in [B, n, 6] and the cells' flat indices [B, n].
+    """
+    cells = levels.argsort(dim=1, stable=True)[:, :n]
+    place = torch.full_like(levels, -1).scatter_(1, cells, torch.arange(n).expand_as(cells))
+    fan_in = fan_in.gather(1, cells[..., None].expand(-1, -1, fan_in.shape[-1]))
+    found = place.gather(1, fan_in.clamp(min=0).flatten(1)).view_as(fan_in)
+    fan_in = torch.where(fan_in >= 0, found, -1)
+    return tokens.gather(1, cells), levels.gather(1, cells), fan_in, cells
+
+
 @torch.no_grad()
 def plan_losses(
     model: NARTransformer, values, tokens: Tensor, rng_seed: int = 0, batch: int = 16
@@ -179,6 +196,20 @@ def select_records(data: DataFolder, config: DictConfig) -> DataFolder:
             and not any(r.get(k) in v for k, v in drop.items())
         )
     )
+
+
+def growth_of(config: DictConfig, grid: GridShape, rng: np.random.Generator) -> tuple[int, int]:
+    """How many cells each sample of a step grows, and how many samples it has.
+
+    `config.growths` lists {cells, batch, share}; without it every growth is whole. Short growths
+    show many more prompts at the same cost, and the prompt is what the first cells are told by.
+    """
+    growths = config.get("growths")
+    if not growths:
+        return grid.cells, config.batch
+    share = np.array([g.share for g in growths])
+    chosen = growths[rng.choice(len(growths), p=share / share.sum())]
+    return min(chosen.cells, grid.cells), chosen.batch
 
 
 def step_weights(levels: Tensor, unknown: Tensor) -> Tensor:
@@ -258,7 +289,8 @@ def train(config: DictConfig, folder: Path, device: torch.device) -> None:
         start_from(model, Path(config.init_from))
     model.to(device)
     model.table(0)
-    forward = torch.compile(model) if config.train.compile else model
+    # One graph per length of growth; a dynamic one would be slower.
+    forward = torch.compile(model, dynamic=False) if config.train.compile else model
     run = Run(model, config.train, folder, device)
     labels = list(config.info.get("labels", []))
     words = architecture.condition
@@ -289,11 +321,19 @@ def train(config: DictConfig, folder: Path, device: torch.device) -> None:
 
     def loss_of(index: int) -> Tensor:
         rng = np.random.default_rng((config.train.seed, index))
-        records, tokens = source.sample(config.train.batch, rng)
-        plans = [random_plan(grid, rng, config.train.known_share) for _ in records]
-        levels, fan_in, known, seed = (x.to(device) for x in collate_plans(grid, plans, directions))
-        tokens = tokens.to(device)
-        logits = forward(condition(records, rng), tokens, levels, fan_in, seed)
+        length, batch = growth_of(config.train, grid, rng)
+        records, tokens = source.sample(batch, rng)
+        known_share = config.train.known_share if length == grid.cells else 0.0
+        plans = [random_plan(grid, rng, known_share) for _ in records]
+        levels, fan_in, known, seed = collate_plans(grid, plans, directions)
+        cells = None
+        if length < grid.cells:
+            tokens, levels, fan_in, cells = first_cells(length, tokens, levels, fan_in)
+            known, cells = known.gather(1, cells), cells.to(device)
+        tokens, levels, fan_in, known, seed = (
+            x.to(device) for x in (tokens, levels, fan_in, known, seed)
+        )
+        logits = forward(condition(records, rng), tokens, levels, fan_in, seed, cells)
         losses = F.cross_entropy(
             logits.float().flatten(0, 1),
             tokens.flatten(),
@@ -361,7 +401,10 @@ def export(model: NARTransformer, config: DictConfig, run: Run, source, figures:
     record = {
         "pictures": len(source.training),
         "steps": run.step,
-        "samples": run.step * config.train.batch * run.world,
+        "samples": sum(
+            growth_of(config.train, model.config.grid, np.random.default_rng((config.train.seed, i)))[1]
+            for i in range(run.step * run.world)
+        ),
         "hours": round(run.seconds / 3600, 3),
         "losses": figures,
         "train": config.train,

@@ -121,7 +121,7 @@ def train(config: DictConfig, folder: Path, device: torch.device) -> None:
     torch.manual_seed(config.train.seed)
     tokenizer = MiniTokenizer(MiniConfig(**OmegaConf.to_container(config.model))).to(device)
     if config.get("init_from"):
-        tokenizer.load_state_dict(load_weights(config.init_from))
+        start_from(tokenizer, load_weights(config.init_from))
     if config.train.get("decoder_only"):
         for module in tokenizer.encoding_modules():
             module.requires_grad_(False)
@@ -174,6 +174,28 @@ def export(tokenizer, config: DictConfig, run: Run, sources, figures: dict) -> N
     }
     OmegaConf.save(OmegaConf.create(record), folder / "record.yaml")
     log.info("exported %s: %s", folder, {k: v for k, v in record.items() if k != "config"})
+
+
+def start_from(tokenizer: MiniTokenizer, state: dict[str, Tensor]) -> None:
+    """Begin with trained weights [...]; those of pictures become a clip that stands still.
+
+    Raises ValueError where the weights are of another shape.
+    """
+    frames = tokenizer.config.frames_per_slice
+    if frames and "embed_rest.weight" not in state:
+        state = dict(state)
+        # Channels are (frame, colour and place): the mean frame goes in, every frame comes out.
+        state["embed_rest.weight"] = state["embed_first.weight"].repeat(1, frames) / frames
+        state["embed_rest.bias"] = state["embed_first.bias"]
+        state["out_rest.weight"] = state["out_first.weight"].repeat(frames, 1)
+        state["out_rest.bias"] = state["out_first.bias"].repeat(frames)
+        for name, value in tokenizer.state_dict().items():
+            if ".past." in name:
+                state[name] = torch.zeros_like(value)
+    try:
+        tokenizer.load_state_dict(state)
+    except RuntimeError as error:
+        raise ValueError(f"init_from: the weights do not fit this configuration: {error}") from None
 
 
 def load_weights(folder: str | Path) -> dict[str, Tensor]:
