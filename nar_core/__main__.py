@@ -16,7 +16,8 @@ from PIL import Image
 from tqdm import tqdm
 
 from . import bench, evaluate
-from .engine import Engine, pick_device
+from .device import pick_device
+from .engine import Engine
 from .request import FUSIONS, Request
 from .train import generator, tokenizer
 from .train.loop import load_config, rank_and_world
@@ -111,8 +112,8 @@ def add_generate_arguments(parser: argparse.ArgumentParser) -> None:
 
 def list_verb(args: argparse.Namespace) -> dict:
     """Every known model."""
-    models = [asdict(m) for m in list_models() if args.task in (None, m.task)]
-    return {"models": models}
+    models = [m for m in list_models() if args.task in (None, m.task)]
+    return {"models": [asdict(m) | {"memory": m.memory()} for m in models]}
 
 
 def class_label(text: str) -> str | int:
@@ -143,8 +144,8 @@ def generate_verb(args: argparse.Namespace) -> dict:
     steps = tqdm(engine.generate(request), total=engine.plan(request).total, desc="growing")
     for frame in steps:
         if args.growth:
-            growth.append(engine.preview(frame.tokens))
-    video = engine.decode(frame.tokens)
+            growth.append(engine.preview(frame.tokens, mirrored=frame.mirrored))
+    video = engine.decode(frame.tokens, frame.mirrored)
     folder = Path(args.out)
     folder.mkdir(parents=True, exist_ok=True)
     files = []
@@ -163,6 +164,7 @@ def generate_verb(args: argparse.Namespace) -> dict:
         "passes": frame.passes,
         "seconds": round(frame.elapsed, 4),
         "seed_position": list(request.seed_position),
+        "mirrored": frame.mirrored,
         "files": [str(f) for f in files],
     }
 
@@ -222,7 +224,9 @@ def report(found: dict[str, Any]) -> str:
     if "models" in found:
         lines = [
             f"{m['name']:24} {m['task']:6} {m['media']:6} {m['parameters'] / 1e6:8.1f}M  "
-            f"{'here' if m['available'] else 'not here':9} {m['licence']}"
+            f"memory {m['memory'] / 1e6:7.0f} MB  "
+            + ("here".ljust(20) if m["available"] else f"to fetch {m['download'] / 1e6:7.0f} MB ")
+            + f" {m['licence']}"
             for m in found["models"]
         ]
         return "\n".join(lines) or "no models"

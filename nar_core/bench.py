@@ -18,7 +18,8 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from tqdm import tqdm
 
-from .engine import Engine, pick_device, pick_dtype
+from .device import pick_device, pick_dtype
+from .engine import Engine
 from .models.condition import Caption, Condition, ConditionConfig
 from .models.packed import pack_linears
 from .models.transformer import NARTransformer, RMSNorm, proximity_mask

@@ -5,7 +5,9 @@ Optional: everything heavy is imported when the first such model is loaded.
 
 from __future__ import annotations
 
+import contextlib
 import html
+import json
 import logging
 import re
 import urllib.parse
@@ -16,11 +18,12 @@ import torch
 from torch import Tensor
 
 from .models.condition import Caption
-from .weights.hub import ENVIRONMENT, checkpoint_folders
+from .weights.hub import ENVIRONMENT, Progress, checkpoint_folders, progress_bar
 
 log = logging.getLogger(__name__)
 
 ENCODER = "google/flan-t5-xl"
+NAME = ENCODER.split("/")[-1]
 TOKENS = 120
 FILES = ["*.json", "*.safetensors", "spiece.model"]
 REMEDY = "install them with: pip install -r requirements-text.txt"
@@ -139,7 +142,7 @@ class TextEncoder:
         self.tokenizer, self.encoder = tokenizer, encoder
 
     @classmethod
-    def load(cls, progress: Callable[[str, float | None], None] | None = None) -> TextEncoder:
+    def load(cls, progress: Progress | None = None) -> TextEncoder:
         """Load flan-t5-xl from a checkpoint folder, the hub's cache, or the hub.
 
         Raises:
@@ -176,23 +179,45 @@ class TextEncoder:
         return left_padded(features, mask)
 
 
-def encoder_folder(progress: Callable[[str, float | None], None] | None = None) -> Path:
-    """Where the encoder lies, downloaded if need be."""
+def find_encoder() -> Path | None:
+    """Where the encoder lies whole on this machine, or None; never uses the network."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    folders = [root / NAME for root in checkpoint_folders()]
+    with contextlib.suppress(LocalEntryNotFoundError, FileNotFoundError):
+        folders.append(Path(snapshot_download(ENCODER, local_files_only=True)))
+    return next((folder for folder in folders if _is_whole(folder)), None)
+
+
+def _is_whole(folder: Path) -> bool:
+    """Whether the settings and every shard that the index names are there."""
+    index = folder / "model.safetensors.index.json"
+    names = {"model.safetensors"}
+    if index.is_file():
+        names = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+    return all((folder / name).is_file() for name in {"config.json", *names})
+
+
+def encoder_folder(progress: Progress | None = None) -> Path:
+    """Where the encoder lies, downloaded if need be.
+
+    Raises:
+        FileNotFoundError: not here and not to be had; says what to download and where to put it.
+    """
     from huggingface_hub import snapshot_download
 
-    name = ENCODER.split("/")[-1]
-    for root in checkpoint_folders():
-        if (root / name / "config.json").is_file():
-            return root / name
-    if progress is not None:
-        progress(f"fetching {name} (11 GB, once)", None)
+    found = find_encoder()
+    if found is not None:
+        return found
     try:
-        return Path(snapshot_download(ENCODER, allow_patterns=FILES))
+        bar = progress_bar(NAME, progress)
+        return Path(snapshot_download(ENCODER, allow_patterns=FILES, tqdm_class=bar))
     except Exception as error:
         raise FileNotFoundError(
-            f"{name}: the text encoder is not on this machine and could not be downloaded "
+            f"{NAME}: the text encoder is not on this machine and could not be downloaded "
             f"({type(error).__name__}). On a machine with network, download the .json and "
             f".safetensors files and spiece.model from https://huggingface.co/{ENCODER} and put "
-            f"them into checkpoints/{name} of this project, or into a folder {name} inside any "
+            f"them into checkpoints/{NAME} of this project, or into a folder {NAME} inside any "
             f"folder named by the environment variable {ENVIRONMENT}"
         ) from error

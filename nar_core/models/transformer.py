@@ -80,6 +80,11 @@ class TransformerConfig:
         """Directions that have a head, in the order of `DIRECTIONS`."""
         return tuple(d for d in DIRECTIONS if d in self.taps)
 
+    @property
+    def cache_values(self) -> int:
+        """Numbers in the KV cache of one row that has grown whole."""
+        return 2 * self.depth * self.width * (self.condition.length + self.grid.cells)
+
 
 class RMSNorm(nn.Module):
     """Root mean square norm, computed in float32 and cast back before the gain."""

@@ -71,6 +71,10 @@ def read_info(folder: Path, embedded: bool = False) -> ModelInfo:
         directions=model.directions,
         known_level=model.known_level,
         prompt_words=model.condition.slots if model.condition.kind == "words" else 0,
+        vocab_size=model.vocab_size,
+        # Weights are kept in half precision.
+        tokenizer_parameters=files[1].stat().st_size // 2,
+        cache_values=model.cache_values,
         bytes=sum(f.stat().st_size for f in files),
         embedded=embedded,
         available=True,

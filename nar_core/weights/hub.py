@@ -133,10 +133,10 @@ def _download(source: Source, progress: Progress | None) -> Path:
     if SETTINGS in names:
         hf_hub_download(source.hub, SETTINGS)
     log.info("downloading %s from %s", file, source.hub)
-    return Path(hf_hub_download(source.hub, file, tqdm_class=_bar(source.name, progress)))
+    return Path(hf_hub_download(source.hub, file, tqdm_class=progress_bar(source.name, progress)))
 
 
-def _bar(name: str, progress: Progress | None) -> type:
+def progress_bar(name: str, progress: Progress | None) -> type:
     """A progress bar that also tells `progress`."""
     from tqdm import tqdm
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..device import pick_device, pick_dtype
 from ..plan import DIRECTIONS, GridShape
 
 
@@ -22,7 +23,10 @@ class ModelInfo:
         labels: class names; prompts: examples.
         guidance_scale, temperature, top_k, top_p: the defaults of a request.
         prompt_words: most words a prompt may have, 0 where the text encoder cuts it.
-        parameters: of the generator; bytes: size of the files.
+        vocab_size: number of codes.
+        parameters: of the generator; likewise tokenizer_parameters, text_parameters (the encoder).
+        cache_values: numbers that the KV cache of one row holds.
+        bytes: size of the files; download: of those that are not on this machine yet.
         trained_on, licence, note: what a user must know.
         embedded: shipped with this repository; available: on this machine already.
     """
@@ -47,10 +51,34 @@ class ModelInfo:
     top_k: int = 0
     top_p: float = 1.0
     prompt_words: int = 0
+    vocab_size: int = 0
     parameters: int = 0
+    tokenizer_parameters: int = 0
+    text_parameters: int = 0
+    cache_values: int = 0
     bytes: int = 0
+    download: int = 0
     trained_on: str = ""
     licence: str = ""
     note: str = ""
     embedded: bool = False
     available: bool = False
+
+    @property
+    def mirrors(self) -> bool:
+        """Whether the upper right is offered, as the mirror image of a growth from the upper left.
+
+        A token of a clip that describes all of it has no left and right to exchange.
+        """
+        return self.seed_positions == "corner" and self.media == "image" and self.grid.w > 1
+
+    def memory(self, device: str = "auto", dtype: str = "auto") -> int:
+        """Bytes for the model and one guided picture or clip, as `Engine.load` would place them.
+
+        Generator parameters and two rows of the KV cache (with and without the condition) at the
+        size of `dtype`, the tokenizer in float32 and the text encoder in bfloat16. What Python and
+        its libraries take, and what a decode needs while it runs, comes on top: some hundred MB.
+        """
+        size = pick_dtype(dtype, pick_device(device), self.parameters).itemsize
+        own = size * (self.parameters + 2 * self.cache_values)
+        return own + 4 * self.tokenizer_parameters + 2 * self.text_parameters

@@ -9,6 +9,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
+from .. import text
 from ..models.condition import ConditionConfig
 from ..models.transformer import TransformerConfig
 from ..plan import GridShape
@@ -31,6 +32,7 @@ class Official:
         weights, tokenizer: where the files come from.
         tokenizer_kind: "vq" or "larp".
         published: figures of the paper.
+        text_bytes: size of the text encoder's files, 0 where none is needed.
     """
 
     info: ModelInfo
@@ -39,11 +41,14 @@ class Official:
     tokenizer: hub.Source
     tokenizer_kind: str
     published: dict[str, Any]
+    text_bytes: int = 0
 
-    @property
-    def available(self) -> bool:
-        """Whether generator and tokenizer are on this machine."""
-        return all(hub.is_here(source) for source in (self.weights, self.tokenizer))
+    def missing(self) -> int:
+        """Bytes of the files that are not on this machine."""
+        info = self.info
+        files = {self.weights: 4 * info.parameters, self.tokenizer: 4 * info.tokenizer_parameters}
+        out = sum(size for source, size in files.items() if not hub.is_here(source))
+        return out + (self.text_bytes if self.text_bytes and not text.find_encoder() else 0)
 
 
 def class_names(table: str) -> tuple[str, ...]:
@@ -62,6 +67,7 @@ def _official(name: str, entry: dict, table: dict) -> Official:
     family = table["families"][entry["family"]]
     tokens = table["tokenizers"][family["tokenizer"]]
     video, grid = family["media"] == "video", GridShape(*family["grid"])
+    encoder = table["text_encoder"] if family["task"] == "text" else {"parameters": 0, "bytes": 0}
     labels = class_names(family["labels"]) if "labels" in family else ()
     if family["task"] == "text":
         condition = ConditionConfig("caption", slots=TEXT_TOKENS, caption_width=TEXT_WIDTH)
@@ -95,8 +101,13 @@ def _official(name: str, entry: dict, table: dict) -> Official:
         labels=labels,
         prompts=tuple(family.get("prompts", ())),
         guidance_scale=family["guidance_scale"],
+        vocab_size=tokens["vocab_size"],
         parameters=entry["parameters"],
-        bytes=4 * (entry["parameters"] + tokens["parameters"]),
+        tokenizer_parameters=tokens["parameters"],
+        text_parameters=encoder["parameters"],
+        cache_values=config.cache_values,
+        # Published in float32.
+        bytes=4 * (entry["parameters"] + tokens["parameters"]) + encoder["bytes"],
         trained_on=family["trained_on"],
         licence=f"{entry['licence']} (tokenizer: {tokens['licence']})",
         note=family.get("note", ""),
@@ -108,6 +119,7 @@ def _official(name: str, entry: dict, table: dict) -> Official:
         hub.Source(family["tokenizer"], tokens["hub"], tokens.get("file")),
         tokens["kind"],
         entry["published"],
+        encoder["bytes"],
     )
 
 
@@ -123,7 +135,7 @@ def model_folders() -> dict[str, Path]:
 
 
 def list_models() -> list[ModelInfo]:
-    """Embedded models, then official ones, each with whether it is on this machine already."""
+    """Embedded models, then official ones, each with what of it is not on this machine yet."""
     embedded = [read_info(f, f.parent == hub.CHECKPOINTS) for f in model_folders().values()]
-    official = [replace(o.info, available=o.available) for o in official_models().values()]
-    return embedded + official
+    official = [(o.info, o.missing()) for o in official_models().values()]
+    return embedded + [replace(i, available=not n, download=n) for i, n in official]

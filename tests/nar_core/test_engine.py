@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from nar_core import Engine, Request
-from nar_core.engine import pick_device, pick_dtype
+from nar_core.device import pick_device, pick_dtype
 
 from .helpers import write_model_folder
 

@@ -12,17 +12,19 @@ PACKAGE = ROOT / "nar_core"
 
 LEAVES: set[str] = set()
 MODELS = {"plan"}
-WEIGHTS = MODELS | {"models", "tokenizers"}
-ENGINE = WEIGHTS | {"weights", "sampling", "request", "decode", "preview"}
+WEIGHTS = MODELS | {"device", "models", "tokenizers"}
+ENGINE = WEIGHTS | {"weights", "sampling", "request", "checks", "decode", "preview"}
 VERBS = ENGINE | {"engine", "train", "tables", "evaluate", "bench"}
 MAY_IMPORT = {
     "plan": LEAVES,
+    "device": LEAVES,
     "sampling": LEAVES,
     "request": LEAVES,
     "models": MODELS,
     "tokenizers": {"plan"},
     "weights": WEIGHTS | {"text"},
     "text": {"models", "weights"},
+    "checks": MODELS | {"models", "request", "weights"},
     "decode": MODELS | {"models", "sampling"},
     "preview": {"tokenizers"},
     "engine": ENGINE,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import torch
 
 from nar_core.models.transformer import NARTransformer
@@ -33,7 +35,43 @@ def test_list_tells_what_a_picker_needs(checkpoints):
         assert model.licence
         assert not model.available
         assert not model.embedded
-        assert model.bytes > 4 * model.parameters
+        assert model.bytes == model.download > 4 * model.parameters
+        assert model.vocab_size in (8192, 16384)
+        assert model.mirrors == (model.media == "image")
+
+
+def test_only_what_is_missing_would_be_fetched(checkpoints):
+    def told(name: str):
+        return next(m for m in list_models() if m.name == name)
+
+    large = told("NAR-L")
+    (checkpoints / "vq_ds16_c2i.pt").touch()
+    assert told("NAR-L").download == 4 * large.parameters
+    (checkpoints / "NAR-L.pt").touch()
+    assert (told("NAR-L").download, told("NAR-L").available) == (0, True)
+    # A text model also needs its encoder, all shards of it.
+    encoder = checkpoints / "flan-t5-xl"
+    encoder.mkdir()
+    for name in ("NAR-XL-t2i-256.pt", "vq_ds16_t2i.pt", "flan-t5-xl/config.json"):
+        (checkpoints / name).touch()
+    index = {"weight_map": {"a": "one.safetensors", "b": "two.safetensors"}}
+    (encoder / "model.safetensors.index.json").write_text(json.dumps(index))
+    (encoder / "one.safetensors").touch()
+    assert not told("NAR-XL-t2i-256").available
+    assert told("NAR-XL-t2i-256").download > 10e9
+    (encoder / "two.safetensors").touch()
+    assert told("NAR-XL-t2i-256").available
+
+
+def test_memory_follows_device_and_dtype(checkpoints):
+    model = next(m for m in list_models() if m.name == "NAR-B")
+    cache = 2 * 13 * 768 * (1 + 256)
+    assert model.cache_values == cache
+    whole = 4 * (model.parameters + 2 * cache) + 4 * 71_883_403
+    assert model.memory("cpu", "float32") == whole
+    assert model.memory("cpu", "bfloat16") == whole - 2 * (model.parameters + 2 * cache)
+    text = next(m for m in list_models() if m.name == "NAR-XL-t2i-512")
+    assert text.memory("cpu", "float32") > 2 * text.text_parameters + 4 * text.parameters
 
 
 def test_class_names_are_names_in_the_published_order():

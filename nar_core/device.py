@@ -1,0 +1,32 @@
+"""Which device and number format a model takes when nobody says."""
+
+from __future__ import annotations
+
+import torch
+
+
+def pick_device(device: str) -> torch.device:
+    """ "auto" takes CUDA, then MPS, then the CPU. Raises ValueError for what is not there."""
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    there = [name for name, found in there.items() if found] + ["cpu"]
+    if device == "auto":
+        return torch.device(there[0])
+    if device.partition(":")[0] not in there:
+        raise ValueError(f"device: got {device!r}, expected auto or, here, {' or '.join(there)}")
+    return torch.device(device)
+
+
+def pick_dtype(dtype: str, device: torch.device, parameters: int) -> torch.dtype:
+    """ "auto" takes bfloat16 on CUDA, and on CPUs that have it for models bound by memory.
+
+    Small models would gain a tenth by it on such a CPU, but then give other tokens than elsewhere.
+    """
+    named = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+    if dtype != "auto":
+        if dtype not in named:
+            raise ValueError(f"dtype: got {dtype!r}, expected 'auto', {', '.join(named)}")
+        return named[dtype]
+    if device.type == "cuda":
+        return torch.bfloat16
+    fast = device.type == "cpu" and torch.cpu._is_avx512_bf16_supported()
+    return torch.bfloat16 if fast and parameters > 50_000_000 else torch.float32
