@@ -14,7 +14,7 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
 engines = Engines(Engine.load, list_models)
 # weights are loaded when they are first needed, not here
-demo = build(engines) if engines.models("image") else None
+demo = build(engines)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -44,8 +44,6 @@ def main(argv: list[str] | None = None) -> None:
     logging.basicConfig(level=logging.INFO if args.verbose else logging.WARNING)
     engines.configure(device=args.device, keep=args.keep_models)
     page = build(engines, engines.include(args.model)) if args.model else demo
-    if page is None:
-        parser().error("no model on this machine; add a folder to checkpoints/ or use --model")
     page.queue(max_size=args.queue_size)
     page.launch(
         server_name=args.host,

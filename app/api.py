@@ -45,11 +45,12 @@ def endpoints(studio: Studio, default_model: str) -> dict[str, Callable[..., Any
         }
 
     def models() -> list[dict[str, Any]]:
-        """List the models that can run here, with what each needs and offers.
+        """List the models, those on this machine first, with what each needs and offers.
 
         Returns:
             One object per model: name, title, task ("text" wants a prompt, "class" a label), media,
-            grid [T, H, W], size [height, width], labels, example prompts and defaults.
+            grid [T, H, W], size [height, width], labels, example prompts and defaults; available,
+            or download, the bytes that are fetched when it is first used; memory, an estimate.
         """
         return [
             {
@@ -65,6 +66,9 @@ def endpoints(studio: Studio, default_model: str) -> dict[str, Callable[..., Any
                 "labels": list(m.labels),
                 "prompts": list(m.prompts),
                 "guidance_scale": m.guidance_scale,
+                "available": m.available,
+                "download": m.download,
+                "memory": m.memory(),
                 "licence": m.licence,
                 "trained_on": m.trained_on,
             }
@@ -135,7 +139,8 @@ def endpoints(studio: Studio, default_model: str) -> dict[str, Callable[..., Any
 
         Returns:
             One object per step: step, total, positions [n][t, h, w], tokens [n], confidence [n],
-            elapsed and, if asked for, preview. The last one also has picture and request.
+            elapsed and, if asked for, preview. The last one also has picture, request and
+            mirrored, whether it is the mirror image of a growth from the upper left.
         """
         form = Form(model, prompt, None, label, guidance_scale, heads, rng_seed=rng_seed)
         job = prepare(form, seed_position)
@@ -149,9 +154,10 @@ def endpoints(studio: Studio, default_model: str) -> dict[str, Callable[..., Any
                 flat = np.ravel_multi_index(tuple(frame.positions.T), frame.tokens.shape[1:])
                 order[flat] = frame.step
                 if preview:
-                    pixels = engine.preview(frame.tokens)[0, 0]
+                    pixels = engine.preview(frame.tokens, mirrored=frame.mirrored)[0, 0]
                     report["preview"] = export.data_uri(export.jpeg_bytes(pixels), "image/jpeg")
                 if frame.step == frame.total:
+                    report["mirrored"] = frame.mirrored
                     report["picture"] = studio.pictures(engine, job, frame, order)[0][0]
                     report["request"] = request_fields(frame.request)
                 yield report

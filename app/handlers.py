@@ -13,7 +13,8 @@ import platform
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from pathlib import Path
@@ -25,7 +26,7 @@ from PIL import Image
 
 from app import export
 from app.export import base64_of
-from nar_core import Engine, Frame, ModelInfo, Request
+from nar_core import Engine, Frame, ModelInfo, Request, plan_of, validate
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +36,16 @@ SECONDS_PER_MESSAGE = 0.05
 FORGET_TICKET_AFTER = 6.0
 """Seconds without a sign of life after which somebody waiting no longer counts."""
 
+
+SECONDS_PER_NEWS = 0.25
+"""How often a model that is being fetched or loaded is asked how far it is."""
+
+SEEN_LATE = (
+    "This model grows right and down from the upper left. It sees a kept cell only when growth "
+    "has come as far, not earlier."
+)
+
+Progress = Callable[[str, float | None], None]
 
 AS_TYPED = "As typed"
 """The style that adds nothing."""
@@ -72,6 +83,10 @@ def undress(model: str, prompt: str) -> tuple[str, str]:
     return prompt, ""
 
 
+class Closed(BaseException):
+    """Nobody waits for a model any more. No `Exception`, so that nothing on the way keeps it."""
+
+
 class Engines:
     """Loads engines on first use and keeps the last few; safe to call from several threads."""
 
@@ -81,7 +96,7 @@ class Engines:
         models: Callable[[], Sequence[ModelInfo]],
         keep: int = 1,
     ) -> None:
-        """`load(name, device=...)` makes an engine; `models()` lists what there is."""
+        """`load(name, device=..., progress=...)` makes an engine; `models()` lists what is."""
         self._load, self._models, self._keep = load, models, keep
         self._device = "auto"
         self._added: dict[str, ModelInfo] = {}
@@ -104,15 +119,31 @@ class Engines:
         return name
 
     def models(self, media: str | None = None) -> list[ModelInfo]:
-        """Models that can run on this machine now."""
-        found = [m for m in self._models() if m.available or m.embedded]
+        """All models, those on this machine before those that would be fetched."""
+        found = list(self._models())
         found += [m for m in self._added.values() if m.name not in {f.name for f in found}]
+        found.sort(key=lambda m: not m.available)
         return [m for m in found if media in (None, m.media)]
 
-    def known(self) -> list[ModelInfo]:
-        """All models there are, also those that would have to be fetched first."""
-        here = self.models()
-        return here + [m for m in self._models() if m.name not in {h.name for h in here}]
+    def choices(self, media: str) -> list[tuple[str, str]]:
+        """(what a picker shows, name) of every model of one medium."""
+        return [
+            (m.title if m.available else f"{m.title} (to be fetched)", m.name)
+            for m in self.models(media)
+        ]
+
+    def facts(self, info: ModelInfo) -> str:
+        """One line on a model: size, kind, licence, memory, and whether it is here."""
+        kind = {"text": "text", "class": "class"}[info.task]
+        kind += f" to {'clip' if info.media == 'video' else 'picture'}, {info.size[1]} px"
+        here = "on this machine"
+        if not info.available:
+            here = f"to be fetched, {info.download / 1e6:,.0f} MB"
+        size, memory = info.parameters / 1e6, info.memory(self._device) / 1e6
+        return (
+            f"{size:.0f} M parameters · {kind} · licence {info.licence} · "
+            f"about {memory:,.0f} MB of memory · {here}"
+        )
 
     def info(self, name: str) -> ModelInfo:
         """What is known of a model without loading it; ValueError for an unknown name."""
@@ -123,8 +154,16 @@ class Engines:
             f"model: got {name!r}, expected one of {', '.join(m.name for m in self.models())}"
         )
 
-    def get(self, name: str) -> Engine:
-        """The engine of a model, loaded if need be."""
+    def resident(self, name: str) -> bool:
+        """Whether the model is in memory."""
+        return name in self._engines
+
+    def get(self, name: str, progress: Progress | None = None) -> Engine:
+        """The engine of a model, fetched and loaded if need be.
+
+        Raises:
+            ValueError: an unknown name, or what to download and where to put it.
+        """
         self.info(name)
         with self._lock:
             if name not in self._engines:
@@ -133,9 +172,9 @@ class Engines:
                     self._engines.popitem(last=False)
                 source = self._folders.get(name, name)
                 try:
-                    self._engines[name] = self._load(source, device=self._device)
+                    self._engines[name] = self._load(source, device=self._device, progress=progress)
                 except (FileNotFoundError, ImportError) as error:
-                    raise ValueError(f"{name}: {error}") from error
+                    raise ValueError(str(error)) from error
             self._engines.move_to_end(name)
             return self._engines[name]
 
@@ -348,8 +387,11 @@ def spec_of(info: ModelInfo) -> dict[str, Any]:
         "directions": list(info.directions),
         "known_level": info.known_level,
         "seed_positions": info.seed_positions,
+        "mirrors": info.mirrors,
         "seed": list(info.default_seed_position),
-        "upload_note": presets()["models"].get(info.name, {}).get("upload_note", ""),
+        "upload_note": presets()["models"]
+        .get(info.name, {})
+        .get("upload_note", SEEN_LATE if info.known_level == "distance" else ""),
     }
 
 
@@ -429,7 +471,6 @@ class Studio:
             return self._check_again(run, start["file"])
         info = self.engines.info(form.model)
         request = form.request(info, start.get("seed"))
-        engine = self.engines.get(form.model)
         canvas = None
         if start.get("canvas"):
             canvas = self._canvas(info, start["canvas"])
@@ -441,8 +482,8 @@ class Studio:
             tokens = np.zeros(info.grid, np.int64) if canvas.tokens is None else canvas.tokens
             request = replace(request, known=np.where(canvas.cells, tokens, -1))
         if start.get("resume"):
-            request = self._resume(engine, request, start["resume"])
-        request = engine.validate(request)
+            request = self._resume(info, request, start["resume"])
+        request = validate(info, request)
         self.line.join(run)
         return Job(run, form.model, request, canvas)
 
@@ -457,13 +498,13 @@ class Studio:
             tokens = _raw(given["tokens"], "uint16", shape, "tokens").astype(np.int64)
         return Canvas(fit(picture, info.size), cells, tokens)
 
-    def _resume(self, engine: Engine, request: Request, given: dict[str, Any]) -> Request:
+    def _resume(self, info: ModelInfo, request: Request, given: dict[str, Any]) -> Request:
         """Go on from step k of an earlier run, whose tokens the browser has kept."""
-        shape = (request.num_samples, *engine.info.grid)
+        shape = (request.num_samples, *info.grid)
         words = _raw(given["tokens"], "uint16", shape, "branch").astype(np.int64)
         sure = _raw(given["confidence"], "uint8", shape, "branch")
-        parent = engine.validate(request)
-        plan = engine.plan(parent)
+        parent = validate(info, request)
+        plan = plan_of(info, parent)
         step = int(given["step"])
         if not 1 <= step < plan.total:
             raise ValueError(f"branch: got step {step}, expected 1 to {plan.total - 1}")
@@ -509,12 +550,11 @@ class Studio:
             kept = (steps == 0).reshape(info.grid)
             canvas = Canvas(pixels, kept, tokens.reshape(info.grid))
             request = replace(request, known=np.where(kept, canvas.tokens, -1))
-        engine = self.engines.get(recipe["model"])
         if recipe.get("resumed_from"):
             sure = export.unpack(recipe["confidence"], "uint8", cells)
             n = request.num_samples
             request = self._resume(
-                engine,
+                info,
                 request,
                 {
                     "step": recipe["resumed_from"],
@@ -522,7 +562,7 @@ class Studio:
                     "confidence": base64_of(np.tile(sure, (n, 1))),
                 },
             )
-        request = engine.validate(request)
+        request = validate(info, request)
         self.line.join(run)
         return Job(run, recipe["model"], request, canvas, recipe)
 
@@ -532,12 +572,11 @@ class Studio:
         sets = {s["name"]: s["panes"] for s in comparisons(info)}
         if start.get("compare") not in sets:
             raise ValueError(f"compare: got {start.get('compare')!r}, expected {', '.join(sets)}")
-        engine = self.engines.get(form.model)
         run = str(start.get("run", ""))[:64]
         jobs = []
         for pane in sets[start["compare"]]:
             request = replace(form, **pane["form"]).request(info, pane["seed"])
-            jobs.append(Job(run, form.model, engine.validate(request)))
+            jobs.append(Job(run, form.model, validate(info, request)))
         self.line.join(run)
         return jobs
 
@@ -549,12 +588,39 @@ class Studio:
 
     # ---- growing ------------------------------------------------------------------------------
 
+    def _engine(self, job: Job) -> Generator[dict[str, Any], None, Engine]:
+        """The engine of a job; while it is fetched and loaded, messages that tell how far it is.
+
+        Closing this generator stops a transfer; what has come is kept and gone on with next time.
+        """
+        if self.engines.resident(job.model):
+            return self.engines.get(job.model)
+        title = self.engines.info(job.model).title
+        told: dict[str, Any] = {"text": f"Loading {title}", "share": None}
+        closed = threading.Event()
+
+        def progress(text: str, share: float | None) -> None:
+            if closed.is_set():
+                raise Closed
+            told.update(text=text[:1].upper() + text[1:], share=share)
+
+        pool = ThreadPoolExecutor(1)
+        loading: Future[Engine] = pool.submit(self.engines.get, job.model, progress)
+        pool.shutdown(wait=False)
+        try:
+            while not wait([loading], SECONDS_PER_NEWS).done:
+                yield {"kind": "progress", "run": job.run, **told}
+        finally:
+            closed.set()
+        return loading.result()
+
     def grow(self, job: Job) -> Iterator[dict[str, Any]]:
         """Run the engine; closing this generator stops it within one step."""
         self.line.enter(job.run)
         frames = None
         try:
-            engine = self.engines.get(job.model)
+            engine = yield from self._engine(job)
+            self.line.enter(job.run)  # anew: a download says nothing about how long growing takes
             request = job.request
             if job.canvas is not None and job.canvas.tokens is None:
                 clip = np.repeat(job.canvas.pixels[None, None], engine.info.frames, 1)
@@ -599,7 +665,8 @@ class Studio:
 
     def _step(self, engine: Engine, job: Job, frame: Frame) -> dict[str, Any]:
         t, h, w = np.asarray(frame.positions).T
-        video = self._picture(job, engine.preview(frame.tokens), blend=False)
+        preview = engine.preview(frame.tokens, mirrored=frame.mirrored)
+        video = self._picture(job, preview, blend=False)
         sheet = np.concatenate([export.sheet(clip) for clip in video])
         order = np.argsort(np.ravel_multi_index((t, h, w), frame.tokens.shape[1:]))
         at = (slice(None), t[order], h[order], w[order])
@@ -626,7 +693,8 @@ class Studio:
         self, engine: Engine, job: Job, frame: Frame, steps: np.ndarray
     ) -> tuple[list[str], list[export.Recipe]]:
         """The full decode as PNG data addresses (animated for clips), each with its recipe."""
-        video = self._picture(job, engine.decode(frame.tokens), blend=True)
+        decoded = engine.decode(frame.tokens, frame.mirrored)
+        video = self._picture(job, decoded, blend=True)
         recipes = [recipe_of(engine, frame, steps, i) for i in range(len(frame.tokens))]
         files = [
             export.data_uri(export.png_bytes(clip, recipe, engine.info.fps), "image/png")
@@ -676,6 +744,7 @@ class Studio:
                 "fps": float(recipe["fps"]),
                 "directions": list(recipe.get("directions", [])),
                 "known_level": recipe.get("known_level", "zero"),
+                "mirrors": bool(recipe.get("mirrored")),
                 "seed": recipe["request"].get("seed_position", [0, 0, 0]),
             },
             "order": base64_of(steps.astype("<u2")),
@@ -735,6 +804,8 @@ def recipe_of(engine: Engine, frame: Frame, steps: np.ndarray, sample: int) -> e
         "token_digest": export.token_digest(tokens),
         "made_with": made_with(engine),
     }
+    if frame.mirrored:
+        recipe["mirrored"] = True
     if frame.request.resume is not None:
         recipe["resumed_from"] = int(frame.request.resume.step)
     return recipe

@@ -39,6 +39,7 @@ class Lab {
 
   start() {
     if (this.active) return;
+    this.news = null;
     this.choose(this.compare);
     this.active = Date.now().toString(36) + Math.random().toString(36).slice(2, 8);
     this.playing = true;
@@ -63,6 +64,8 @@ class Lab {
     if (message.kind === 'rejected' && this.active && !this.last()) return this.end();
     if (message.run !== this.active) return;
     if (message.kind === 'failed') return this.end();
+    if (message.kind === 'progress') { this.news = message; return this.draw(); }
+    this.news = null;
     const pane = this.panes[message.pane], run = pane.run, n = run.plan.step.length;
     if (message.kind === 'steps') {
       for (const frame of message.frames) {
@@ -130,7 +133,8 @@ class Lab {
       figure.querySelector('dl').innerHTML = (facts ?? []).map(([a, b]) => `<dt>${a}</dt><dd>${b}</dd>`).join('');
     }
     const done = this.panes.filter((p) => p.run.finals.length).length, now = this.find('.now');
-    const text = ready ? 'Choose what to compare, then Grow all' : this.active ? `${done} of ${this.panes.length} finished` : `Step ${this.step} of ${this.total()}`;
+    const share = this.news?.share ?? null, news = this.news && `${this.news.text}${share === null ? '' : ` ${Math.floor(100 * share)} %`}`;
+    const text = this.active && news ? news : ready ? 'Choose what to compare, then Grow all' : this.active ? `${done} of ${this.panes.length} finished` : `Step ${this.step} of ${this.total()}`;
     if (now.textContent !== text) now.textContent = text;
     const scrub = this.find('.scrub');
     Object.assign(scrub, { max: this.total(), value: this.step, disabled: this.state !== 'done' });

@@ -15,6 +15,10 @@ const positionOf = (grid, i) => [
   Math.floor(i / (grid[1] * grid[2])), Math.floor(i / grid[2]) % grid[1], i % grid[2]];
 const distanceBetween = (a, b) => a.reduce((sum, x, k) => sum + Math.abs(x - b[k]), 0);
 
+// A model that grows from the upper left only offers the upper right as the mirror image of such a growth.
+const MIRRORED = { '+w': '-w', '-w': '+w' };
+const isMirror = (spec, seed) => Boolean(spec.mirrors && seed.join() === [0, 0, spec.grid[2] - 1].join());
+
 function makePlan(spec, seed, known = null) {
   const n = cellsOf(spec.grid), distance = new Int32Array(n), fronts = new Set();
   for (let i = 0; i < n; i++) {
@@ -32,17 +36,18 @@ function planFromSteps(spec, seed, step, distance = null) {
   const counts = new Array(total + 1).fill(0), cells = Array.from({ length: total + 1 }, () => []);
   distance ??= Int32Array.from(step, (_, i) => distanceBetween(positionOf(spec.grid, i), seed));
   for (let i = 0; i < n; i++) { counts[step[i]]++; cells[step[i]].push(i); }
-  return { spec, seed, step, distance, total, counts, cells };
+  const mirrored = isMirror(spec, seed), directions = mirrored ? spec.directions.map((d) => MIRRORED[d] ?? d) : spec.directions;
+  return { spec, seed, step, distance, total, counts, cells, mirrored, directions };
 }
 
 // The neighbours that predict cell i: those of lower level whose direction the checkpoint has.
 function sendersOf(plan, i) {
-  const { spec, step, distance } = plan, at = positionOf(spec.grid, i), out = [];
+  const { spec, step, distance, directions } = plan, at = positionOf(spec.grid, i), out = [];
   if (step[i] === 0) return out;
   const level = spec.known_level === 'distance' ? distance : step;
   for (const head of HEADS) {
     const from = at.map((x, k) => x - head.by[k]);
-    if (!spec.directions.includes(head.name)) continue;
+    if (!directions.includes(head.name)) continue;
     if (from.some((x, k) => x < 0 || x >= spec.grid[k])) continue;
     const j = flatOf(spec.grid, from);
     if (level[j] < level[i]) out.push({ cell: j, from, head });
@@ -52,7 +57,8 @@ function sendersOf(plan, i) {
 
 // Can every unknown cell be reached? A seed with no sender is predicted by the condition.
 function isLegal(plan) {
-  if (plan.spec.seed_positions === 'corner' && plan.seed.some((x) => x > 0)) return false;
+  if (plan.mirrored && plan.counts[0]) return false;                // given cells are not mirrored
+  if (plan.spec.seed_positions === 'corner' && plan.seed.some((x) => x > 0) && !plan.mirrored) return false;
   const seed = flatOf(plan.spec.grid, plan.seed);
   for (let i = 0; i < plan.step.length; i++) {
     if (plan.step[i] && i !== seed && !sendersOf(plan, i).length) return false;

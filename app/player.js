@@ -77,6 +77,7 @@ class Player {
     if (message.kind === 'rejected' && this.active?.state === 'waiting') return this.abandon();
     if (message.run !== this.active?.id) return;                     // a frame of an earlier growth
     if (message.kind === 'failed') return this.abandon();
+    if (message.kind === 'progress') { this.active.progress = message; return this.status(); }
     if (message.kind === 'steps') this.takeSteps(this.active, message);
     if (message.kind === 'done') this.takeDone(this.active, message);
   }
@@ -175,6 +176,7 @@ class Player {
     if (this.mode === 'outpaint' && !this.source && !more.file) return this.say('Choose a picture first.');
     const id = Date.now().toString(36) + Math.random().toString(36).slice(2, 8), payload = { run: id, seed: this.seed, file: more.file };
     let run;
+    this.before = this.state === 'done' ? { run: this.run, lanes: this.lanes } : null;
     if (this.branchFrom && this.run) {
       run = this.run.branch(id, this.branchFrom);
       Object.assign(payload, {
@@ -239,6 +241,7 @@ class Player {
     this.lanes = this.lanes.filter((r) => r !== run);
     const parent = this.lanes.find((r) => r.id === run.parent);
     if (parent) { this.run = parent; this.step = run.from; return this.setState('done'); }
+    if (this.before && !this.lanes.length) { Object.assign(this, this.before, { step: this.before.run.last }); return this.setState('done'); }
     this.home(this.seed);
   }
 
@@ -388,8 +391,9 @@ class Player {
     let text;
     if (this.note) text = escapeText(this.note);
     else if (this.state === 'waiting') {
-      const place = run?.place;
-      text = place?.ahead ? `${place.ahead} ahead of you${tail(`about ${seconds(place.seconds)}`)}` : 'Starting';
+      const place = run?.place, news = run?.progress;
+      if (news) text = escapeText(news.text) + tail(news.share === null ? '' : `${Math.floor(100 * news.share)} %`);
+      else text = place?.ahead ? `${place.ahead} ahead of you${tail(`about ${seconds(place.seconds)}`)}` : 'Starting';
     } else if (run && this.state !== 'ready') {
       const live = run === this.active, left = live && run.last ? run.elapsed / Math.max(1, run.last - run.from) * (run.total - run.last) : 0;
       text = this.branchFrom ? `Continue from step ${this.branchFrom} ${tail('change anything, then Grow')}`
@@ -424,7 +428,9 @@ class Player {
   whyNot() {
     for (let i = 0; i < cellsOf(this.spec.grid); i++) {
       const seed = positionOf(this.spec.grid, i);
-      if (isLegal(makePlan(this.spec, seed, this.known()))) return `${this.spec.model} cannot start here; row ${seed[1] + 1}, column ${seed[2] + 1} is possible`;
+      if (!isLegal(makePlan(this.spec, seed, this.known()))) continue;
+      const also = this.spec.mirrors && !this.known() ? ', and the upper right as its mirror image' : '';
+      return `${this.spec.model} cannot start here; row ${seed[1] + 1}, column ${seed[2] + 1} is possible${also}`;
     }
     return `${this.spec.model} grows only right and down: keep the upper left part`;
   }
@@ -497,6 +503,7 @@ class Player {
       facts.push(whole ? ['Steps', run.total] : ['Front', `${run.plan.counts[this.step] ?? 0} tokens`], ['Confidence', mean]);
       if (run.elapsed) facts.push(['Time', seconds(run.elapsed)]);
     }
+    this.find('.mirror').hidden = !(done ? run.plan : this.planned(this.seed)).mirrored;
     const text = facts.map(([a, b]) => `<dt>${a}</dt><dd>${b}</dd>`).join('');
     if (this.find('.facts').innerHTML !== text) this.find('.facts').innerHTML = text;
     this.find('.ramp').hidden = !this.layers.confidence;
@@ -582,13 +589,16 @@ class Player {
   markSeed() {
     this.studio?.querySelectorAll('[data-at]').forEach((b) => {
       const on = this.mode !== 'outpaint' && this.placeOf(b.dataset.at).join() === this.seed.join();
+      b.hidden = this.spec.seed_positions === 'corner' ? !(b.dataset.at === 'corner' || (this.spec.mirrors && b.dataset.at === 'mirror')) : b.dataset.at === 'mirror';
       b.classList.toggle('on', on);
       b.setAttribute('aria-pressed', String(on));
     });
+    const click = this.studio?.querySelector('.starts small');
+    if (click) click.hidden = this.spec.seed_positions === 'corner';
   }
   placeOf(name) {
     const [T, H, W] = this.spec.grid, half = (n) => Math.floor(n / 2);
-    return { centre: [half(T), half(H), half(W)], corner: [0, 0, 0], edge: [half(T), 0, half(W)] }[name];
+    return { centre: [half(T), half(H), half(W)], corner: [0, 0, 0], edge: [half(T), 0, half(W)], mirror: [0, 0, W - 1] }[name];
   }
 
   wire() {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import logging
 from collections.abc import Iterator
 from typing import Any
@@ -31,7 +32,9 @@ STARTS = """<div class="starts"><span class="name">Starts from</span>
 <div class="seg" role="group" aria-label="Starts from">
 <button type="button" data-at="centre">Centre</button>
 <button type="button" data-at="corner">Corner</button>
-<button type="button" data-at="edge">Edge</button></div><small>or click a cell</small></div>"""
+<button type="button" data-at="edge">Edge</button>
+<button type="button" data-at="mirror" hidden>Upper right, mirrored</button></div>
+<small>or click a cell</small></div>"""
 
 SOURCE = """<div class="source"><label class="tile"><input type="file" accept="image/*" hidden>
 <img alt="The picture to continue" hidden><span>Choose or drop a picture</span></label>
@@ -157,8 +160,6 @@ def build(engines: Engines, default: str | None = None) -> gr.Blocks:
     """
     studio = Studio(engines)
     models = engines.models("image")
-    if not models:
-        raise RuntimeError("no model on this machine; add a folder to checkpoints/ or use --model")
     wanted = default or handlers.presets()["first"]
     first = next((m for m in models if m.name == wanted), models[0])
     with gr.Blocks(
@@ -171,7 +172,7 @@ def build(engines: Engines, default: str | None = None) -> gr.Blocks:
         with gr.Row(elem_id="head"):
             gr.HTML(BRAND, apply_default_css=False, elem_id="brand")
             model = gr.Dropdown(
-                [(m.title, m.name) for m in models],
+                engines.choices("image"),
                 value=first.name,
                 label="Model",
                 show_label=False,
@@ -180,21 +181,27 @@ def build(engines: Engines, default: str | None = None) -> gr.Blocks:
                 filterable=False,
             )
             gr.Button("◐", elem_id="theme", size="sm").click(None, js=TOGGLE_THEME)
+            facts = _facts(studio, model, first)
         with gr.Tabs(elem_id="pages"):
             with gr.Tab("Image", id="image"):
-                form, canvas = _studio_page(studio, "image", model, first)
+                form, canvas = _studio_page(studio, "image", model, first, facts)
             clips = engines.models("video")
             if clips:
                 with gr.Tab("Video", id="video"):
                     _studio_page(studio, "video", None, clips[0])
             with gr.Tab("Outpaint", id="outpaint"):
-                _studio_page(studio, "outpaint", model, first)
+                _studio_page(studio, "outpaint", model, first, facts)
             with gr.Tab("Lab", id="lab"):
                 _lab_page(studio, model, first)
             with gr.Tab("About", id="about"):
-                gr.Markdown(ABOUT + _model_table(engines.known()), elem_classes=["prose-page"])
+                gr.Markdown(ABOUT + _model_table(engines), elem_classes=["prose-page"])
         recent()
         query = gr.State()
+        # what has been fetched meanwhile
+        demo.load(
+            lambda: gr.update(choices=engines.choices("image")), None, model, queue=False,
+            api_visibility="private", show_progress="hidden",
+        )  # fmt: skip
         demo.load(_query, None, query, queue=False, api_visibility="private").then(
             lambda given: _fill(studio, given, first),
             query,
@@ -205,20 +212,34 @@ def build(engines: Engines, default: str | None = None) -> gr.Blocks:
     return demo
 
 
-def _model_table(models: list[ModelInfo]) -> str:
-    """What the models are and whether they are on this machine, as Markdown."""
+def _model_table(engines: Engines) -> str:
+    """What the models are, as Markdown."""
     rows = [
-        f"| {m.title} | {m.parameters / 1e6:.0f} M | {m.trained_on} | {m.licence} | {m.note} | "
-        f"{'yes' if m.available else f'`--model {m.name}`'} |"
-        for m in models
+        f"| {m.title} | {engines.facts(m)} | {m.trained_on} | {m.note} |" for m in engines.models()
     ]
-    head = (
-        "| Model | Parameters | Trained on | Licence | Note | Here |\n|---|---|---|---|---|---|\n"
-    )
-    more = (
-        "\n\nA model that is not here is fetched when the studio is started with what stands there."
-    )
+    head = "| Model | What it is | Trained on | Note |\n|---|---|---|---|\n"
+    more = "\n\nA model that is not here is fetched when something is first grown with it."
     return "\n" + head + "\n".join(row.replace("\n", " ") for row in rows) + more
+
+
+def _facts(studio: Studio, model: gr.Dropdown, first: ModelInfo) -> gr.HTML:
+    """One line under a picker: what the chosen model is, and whether it is here."""
+    line = gr.HTML(
+        _facts_of(studio, first.name), apply_default_css=False, elem_classes=["model-facts"]
+    )
+    model.change(
+        lambda name: _facts_of(studio, name),
+        model,
+        line,
+        queue=False,
+        show_progress="hidden",
+        api_visibility="private",
+    )
+    return line
+
+
+def _facts_of(studio: Studio, name: str) -> str:
+    return f"<small>{html.escape(studio.engines.facts(studio.engines.info(name)))}</small>"
 
 
 def _query(request: gr.Request) -> dict[str, str]:
@@ -263,11 +284,16 @@ def _first_label(info: ModelInfo) -> str | None:
 
 
 def _studio_page(
-    studio: Studio, mode: str, model: gr.Dropdown | None, first: ModelInfo
+    studio: Studio,
+    mode: str,
+    model: gr.Dropdown | None,
+    first: ModelInfo,
+    facts: gr.HTML | None = None,
 ) -> tuple[list[gr.Component], gr.HTML]:
     """Ask, stage and settings of one page; returns the form's components and the player.
 
-    A page without a `model` of its own kind in the head gets a choice among its settings.
+    A page without a `model` of its own kind in the head, and the `facts` under it, gets a choice
+    among its settings.
     """
     limits = handlers.presets()["limits"]
     start = _controls(first)
@@ -312,8 +338,9 @@ def _studio_page(
         with gr.Column(elem_classes=["settings"]):
             own = model is None
             if model is None:
-                choices = [(m.title, m.name) for m in studio.engines.models("video")]
+                choices = studio.engines.choices("video")
                 model = gr.Dropdown(choices, value=first.name, label="Model", filterable=False)
+                facts = _facts(studio, model, first)
             if mode != "outpaint":
                 gr.HTML(STARTS, apply_default_css=False)
             guidance = gr.Slider(
@@ -361,7 +388,7 @@ def _studio_page(
         model, prompt, style, label, guidance, heads, fusion, temperature, top_k, top_p,
         rng_seed, pictures,
     ]  # fmt: skip
-    _wire_growth(studio, canvas, form)
+    _wire_growth(studio, canvas, form, facts)
     changing = dict(zip(handlers.FORM_FIELDS, form, strict=True))
 
     def change_model(name: str) -> list[Any]:
@@ -381,7 +408,7 @@ def _studio_page(
     return form, canvas
 
 
-def _wire_growth(studio: Studio, canvas: gr.HTML, form: list[gr.Component]) -> None:
+def _wire_growth(studio: Studio, canvas: gr.HTML, form: list[gr.Component], facts: gr.HTML) -> None:
     """Start: check at once (a toast, no compute), then wait for the engine. Stop: cancel."""
     job = gr.State()
 
@@ -400,6 +427,8 @@ def _wire_growth(studio: Studio, canvas: gr.HTML, form: list[gr.Component]) -> N
     checked.failure(lambda: {"kind": "rejected"}, None, canvas, queue=False, **private)
     growth = checked.success(grow, job, canvas, **LANE, **private)
     canvas.stop(None, cancels=[growth], api_visibility="private")
+    # a model that was fetched for it is on this machine now
+    growth.success(lambda name: _facts_of(studio, name), form[0], facts, queue=False, **private)
 
     def replay(event: gr.EventData) -> dict[str, Any]:
         try:
@@ -458,6 +487,12 @@ def _reported(growth: Iterator[dict[str, Any]], run: str) -> Iterator[dict[str, 
     """Messages of a growth; a failure is logged, told to the player and shown as a toast."""
     try:
         yield from growth
+    except ValueError as error:
+        yield {"kind": "failed", "run": run}
+        # stays until it is closed: it may say what to download and where to put it
+        raise gr.Error(
+            str(error), duration=None, title="Not grown", print_exception=False
+        ) from error
     except Exception as error:
         log.exception("growth failed")
         yield {"kind": "failed", "run": run}

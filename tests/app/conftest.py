@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import threading
 from collections.abc import Iterator
 from types import SimpleNamespace
 
@@ -21,15 +22,28 @@ def served() -> Iterator[SimpleNamespace]:
     """The page on a free port; `engine(name)` is the engine behind it."""
     loaded: dict[str, FakeEngine] = {}
 
-    def load(name: str, device: str = "auto") -> FakeEngine:
+    def load(name: str, device: str = "auto", progress=None) -> FakeEngine:
+        if name == "far":
+            return fetch(progress)
         return loaded.setdefault(name, FakeEngine(name))
+
+    def fetch(progress) -> FakeEngine:
+        """A transfer that goes half way, waits to be let go, and ends as the test has set."""
+        progress("downloading Far", 0.5)
+        gate.go.wait(60)
+        progress("downloading Far", 0.6)
+        if gate.offline:
+            raise FileNotFoundError("Far: download far.pt and put it into checkpoints/far")
+        return loaded.setdefault("far", FakeEngine("far"))
+
+    gate = SimpleNamespace(go=threading.Event(), offline=True)
 
     engines = Engines(load, lambda: list(MODELS), keep=len(MODELS))
     demo = build(engines, "emoji").queue()
     _, url, _ = demo.launch(
         server_name="127.0.0.1", prevent_thread_lock=True, quiet=True, **launch_options()
     )
-    yield SimpleNamespace(url=url, engine=engines.get, demo=demo)
+    yield SimpleNamespace(url=url, engine=engines.get, demo=demo, gate=gate)
     demo.close()
 
 
@@ -38,7 +52,7 @@ def quick_engines(request: pytest.FixtureRequest) -> None:
     """Every test starts with engines that do not wait."""
     if "served" in request.fixturenames:
         served = request.getfixturevalue("served")
-        for model in MODELS:
+        for model in (m for m in MODELS if m.available):
             served.engine(model.name).seconds_per_step = 0.0
 
 

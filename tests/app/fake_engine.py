@@ -8,12 +8,11 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 
 import numpy as np
 
-from nar_core import Frame, ModelInfo, Request
-from nar_core.plan import DIRECTIONS, DecodePlan, GridShape, make_plan
+from nar_core import Frame, ModelInfo, Request, plan_of, validate
+from nar_core.plan import DIRECTIONS, DecodePlan, GridShape
 
 _COMMON = {
     "known_level": "zero",
@@ -21,6 +20,8 @@ _COMMON = {
     "temperature": 1.0,
     "top_k": 0,
     "top_p": 1.0,
+    "prompt_words": 12,
+    "vocab_size": 4096,
     "parameters": 12_000_000,
     "trained_on": "nothing",
     "licence": "MIT",
@@ -65,6 +66,7 @@ MODELS = (
     ),
     _info("wide", GridShape(1, 32, 32)),
     _info("clip", GridShape(4, 8, 8)),
+    _info("far", GridShape(1, 16, 16), available=False, embedded=False, download=522_000_000),
 )
 
 
@@ -80,49 +82,16 @@ class FakeEngine:
         self.steps_run = 0
 
     def validate(self, request: Request) -> Request:
-        info, n = self.info, request.num_samples
-        request.check()
-        prompt = (request.prompt,) * n if isinstance(request.prompt, str) else request.prompt
-        if any(len(p.split()) > 12 for p in prompt):
-            raise ValueError(f"prompt: got {len(prompt[0].split())} words, expected at most 12")
-        label = request.label if isinstance(request.label, tuple) else (request.label,) * n
-        if info.task == "class" and any(x not in info.labels for x in label):
-            raise ValueError(f"label: got {request.label!r}, expected one of {info.labels}")
-        if info.seed_positions == "corner" and any(request.seed_position or ()):
-            raise ValueError(f"seed_position: got {request.seed_position}, expected (0, 0, 0)")
-        seed = (
-            info.default_seed_position if request.seed_position is None else request.seed_position
-        )
-        seed = (0, *seed) if len(seed) == 2 else tuple(seed)
-        scale = info.guidance_scale if request.guidance_scale is None else request.guidance_scale
-        known = request.known if request.resume is None else request.resume.request.known
-        if known is not None:
-            known = np.broadcast_to(known, (n, *info.grid)).astype(np.int64)
-        out = replace(
-            request,
-            prompt=prompt,
-            label=label,
-            seed_position=seed,
-            guidance_scale=scale,
-            known=known,
-            temperature=1.0 if request.temperature is None else request.temperature,
-            top_k=0 if request.top_k is None else request.top_k,
-            top_p=1.0 if request.top_p is None else request.top_p,
-        )
-        self.plan(out)
-        return out
+        return validate(self.info, request)
 
     def plan(self, request: Request) -> DecodePlan:
-        known = None if request.known is None else np.asarray(request.known)[0] >= 0
-        info = self.info
-        return make_plan(info.grid, request.seed_position, known, info.directions, info.known_level)
+        return plan_of(self.info, self.validate(request))
 
     def _target(self, request: Request, sample: int) -> np.ndarray:
         """The tokens this request grows: a disc on a gradient, colours from prompt and rng_seed."""
         g = self.info.grid
-        key = (
-            f"{request.prompt[sample]}|{request.label}|{request.rng_seed + sample}|{request.heads}"
-        )
+        words = request.prompt if self.info.task == "text" else request.label
+        key = f"{words[sample]}|{request.label}|{request.rng_seed + sample}|{request.heads}"
         r, gr, b = hashlib.sha256(key.encode()).digest()[:3]
         t, h, w = np.meshgrid(*(np.linspace(-1, 1, max(n, 2))[:n] for n in g), indexing="ij")
         disc = (h**2 + (w + 0.2 * t) ** 2) < 0.55
@@ -133,7 +102,8 @@ class FakeEngine:
 
     def generate(self, request: Request) -> Iterator[Frame]:
         request = self.validate(request)
-        plan, grid, n = self.plan(request), self.info.grid, request.num_samples
+        info, plan = self.info, self.plan(request)
+        grid, n = info.grid, request.num_samples
         tokens = np.full((n, grid.cells), -1, np.int64)
         confidence = np.full((n, grid.cells), np.nan, np.float32)
         if request.known is not None:
@@ -162,6 +132,7 @@ class FakeEngine:
                     elapsed=time.perf_counter() - start,
                     request=request,
                     passes=k - first,
+                    mirrored=info.mirrors and request.seed_position == (0, 0, grid.w - 1),
                 )
         finally:
             self.open_runs -= 1
@@ -177,12 +148,12 @@ class FakeEngine:
         frames = self.info.frames // self.info.grid.t
         return rgb.repeat(frames, 1).repeat(8, 2).repeat(8, 3)
 
-    def decode(self, tokens: np.ndarray) -> np.ndarray:
+    def decode(self, tokens: np.ndarray, mirrored: bool = False) -> np.ndarray:
         if (tokens < 0).any():
             raise ValueError("tokens: got an unfinished grid, expected every cell; finish it first")
         return self._paint(tokens)
 
-    def preview(self, tokens: np.ndarray) -> np.ndarray:
+    def preview(self, tokens: np.ndarray, full: bool = False, mirrored: bool = False) -> np.ndarray:
         return self._paint(tokens)
 
     def encode(self, video: np.ndarray) -> np.ndarray:

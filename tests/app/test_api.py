@@ -81,7 +81,7 @@ def test_outpaint_keeps_pixels_exactly(client):
     [
         ("/generate", {"model": "nothing"}, "expected one of"),
         ("/generate", {"prompt": "word " * 30}, "words"),
-        ("/generate", {"seed_position": [0, 99, 0]}, "seed position"),
+        ("/generate", {"seed_position": [0, 99, 0]}, "seed_position"),
         ("/outpaint", {"picture": "data:image/png;base64,AAAA", "keep": [0, 0, 4, 4]}, "picture"),
         ("/replay", {"picture": "nonsense"}, "picture"),
     ],

@@ -7,8 +7,11 @@ import time
 import numpy as np
 import pytest
 
+from app.handlers import spec_of
 from app.player import source
+from nar_core import Request, plan_of, validate
 from nar_core.plan import DIRECTIONS, GridShape, legal_seed_positions, make_plan
+from tests.app.fake_engine import MODELS
 
 PLAYER = "document.querySelector('.player').parentElement.player"
 
@@ -151,10 +154,69 @@ def test_a_corner_model_says_where_it_may_start(open_page, served):
     page = open_page("?model=corner")
     page.wait_for_function(f"{PLAYER}.spec.model === 'corner'")
     click_cell(page, 5, 5)
-    assert "row 1, column 1 is possible" in page.inner_text(".player .now")
+    words = page.inner_text(".player .now")
+    assert "row 1, column 1 is possible, and the upper right as its mirror image" in words
     page.click(".studio .grow")
     page.wait_for_timeout(200)
     assert player_data(page)["state"] == "ready"
+
+
+def test_the_upper_right_is_offered_as_a_mirror_image(open_page):
+    page = open_page("?model=corner")
+    page.wait_for_function(f"{PLAYER}.spec.model === 'corner'")
+    offered = page.locator(".studio.image [data-at]:visible").all_inner_texts()
+    assert offered == ["Corner", "Upper right, mirrored"]
+    assert not page.is_visible(".studio.image .mirror")
+    page.click(".studio.image [data-at=mirror]")
+    assert player_data(page)["seed"] == "0,0,15"
+    assert page.inner_text(".player .now").startswith("31 steps")
+    assert "Mirror image" in page.inner_text(".studio.image .mirror")
+    page.click(".studio .grow")
+    wait_finished(page, 31)
+    assert "Mirror image" in page.inner_text(".studio.image .mirror")
+    assert page.evaluate(f"{PLAYER}.run.request.seed_position") == [0, 0, 15]
+    page.evaluate(f"{PLAYER}.show(5)")
+    page.click(".player .branch")
+    page.click(".studio .grow")
+    page.wait_for_function(f"{PLAYER}.lanes.length === 2")
+    wait_finished(page, 31)
+
+
+@pytest.fixture
+def far(open_page, served):
+    """A page that asks for a model which is not here, and whose transfer waits half way."""
+    served.gate.go.clear()
+    page = open_page()
+    page.click("#model input")
+    page.click("text=Far (to be fetched)")
+    page.wait_for_function(f"{PLAYER}.spec.model === 'far'")
+    page.wait_for_function(
+        "document.querySelector('#head .model-facts').innerText.includes('to be fetched, 522 MB')"
+    )
+    yield page
+    served.gate.go.set()
+
+
+def test_a_transfer_is_told_and_its_failure_loses_nothing(far, served):
+    page, served.gate.offline = far, True
+    page.fill(".prompt textarea", "grey goose")
+    page.click(".studio .grow")
+    page.wait_for_function("document.querySelector('.player .now').innerText.includes('50 %')")
+    assert "Downloading Far" in page.inner_text(".player .now")
+    served.gate.go.set()
+    page.wait_for_selector(".toast-body")
+    assert "put it into checkpoints/far" in page.inner_text(".toast-body")
+    wait_state(page, "ready")
+    assert page.input_value(".prompt textarea") == "grey goose"
+
+
+def test_a_model_that_has_come_grows(far, served):
+    served.gate.offline = False
+    far.click(".studio .grow")
+    far.wait_for_function("document.querySelector('.player .now').innerText.includes('50 %')")
+    served.gate.go.set()
+    wait_finished(far, 17)
+    assert far.evaluate(f"{PLAYER}.run.spec.model") == "far"
 
 
 def test_reduced_motion_shows_the_result_at_once(open_page):
@@ -243,4 +305,14 @@ def test_the_plan_drawn_is_the_plan_decoded(context):
                 assert drawn["step"][cell] == number
                 senders = [[DIRECTIONS[d], int(s)] for d, s in enumerate(fan_in) if s >= 0]
                 assert drawn["senders"][cell] == senders
+    info = next(m for m in MODELS if m.name == "corner")
+    seed = (0, 0, info.grid.w - 1)
+    plan = plan_of(info, validate(info, Request(seed_position=seed)))
+    drawn = page.evaluate(
+        f"([spec, seed, known]) => {{ {script} }}", [spec_of(info), list(seed), None]
+    )
+    assert drawn["legal"]
+    for cell, fan_in in enumerate(plan.fan_in):
+        senders = [[DIRECTIONS[d], int(s)] for d, s in enumerate(fan_in) if s >= 0]
+        assert drawn["senders"][cell] == senders
     page.close()

@@ -5,7 +5,10 @@ from __future__ import annotations
 import base64
 import gc
 import io
+import threading
+import time
 import weakref
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -20,7 +23,9 @@ INFO = {m.name: m for m in MODELS}
 
 @pytest.fixture
 def studio() -> Studio:
-    return Studio(Engines(lambda name, device="auto": FakeEngine(name), lambda: list(MODELS)))
+    return Studio(
+        Engines(lambda name, device="auto", progress=None: FakeEngine(name), lambda: list(MODELS))
+    )
 
 
 def words(text: str) -> np.ndarray:
@@ -82,7 +87,7 @@ def test_messages_cover_every_cell_once(studio):
 def test_a_fast_engine_sends_few_messages(studio):
     job = studio.check(Form("wide", "owl"), {"run": "r", "seed": [0, 0, 0]})
     engine = studio.engines.get("wide")
-    engine.preview = lambda tokens: np.zeros((1, 1, 256, 256, 3), np.uint8)
+    engine.preview = lambda tokens, mirrored: np.zeros((1, 1, 256, 256, 3), np.uint8)
     messages = list(studio.grow(job))
     assert sum(len(m["frames"]) for m in messages[:-1]) == 63
     assert len(messages) < 63
@@ -137,7 +142,7 @@ def test_a_branch_beyond_what_grew_is_refused(studio):
         (Form("emoji", "x" * 300), {}, "300 characters"),
         (Form("emoji", rng_seed=-1), {}, "rng seed"),
         (Form("emoji", guidance=99.0), {}, "guidance_scale"),
-        (Form("emoji"), {"seed": [0, 16, 0]}, "seed position"),
+        (Form("emoji"), {"seed": [0, 16, 0]}, "seed_position"),
         (Form("corner"), {"seed": [0, 1, 0]}, "seed_position"),
         (Form("fruit", label="stone"), {}, "label"),
         (Form("unheard"), {}, "model"),
@@ -246,7 +251,7 @@ def test_a_clip_is_an_animated_file_that_replays(studio):
 
 
 def test_one_model_is_resident_and_what_is_missing_is_told():
-    def load(name: str, device: str = "auto") -> FakeEngine:
+    def load(name: str, device: str = "auto", progress=None) -> FakeEngine:
         if name == "fruit":
             raise FileNotFoundError("put the file into checkpoints/")
         return FakeEngine(name)
@@ -254,7 +259,95 @@ def test_one_model_is_resident_and_what_is_missing_is_told():
     engines = Engines(load, lambda: list(MODELS))
     first = weakref.ref(engines.get("emoji"))
     assert engines.get("emoji") is first()
-    with pytest.raises(ValueError, match="fruit: put the file"):
+    with pytest.raises(ValueError, match="put the file"):
         engines.get("fruit")
     gc.collect()
     assert first() is None
+
+
+def test_models_here_come_first_and_one_line_tells_what_each_is():
+    engines = Engines(FakeEngine, lambda: list(MODELS)[::-1])
+    assert [m.name for m in engines.models()][-1] == "far"
+    assert engines.choices("image")[-1] == ("Far (to be fetched)", "far")
+    assert ("Emoji", "emoji") in engines.choices("image")
+    assert "clip" in dict(map(reversed, engines.choices("video")))
+    line = engines.facts(INFO["far"])
+    for part in ("12 M parameters", "text to picture, 128 px", "licence MIT", "MB of memory"):
+        assert part in line
+    assert line.endswith("to be fetched, 522 MB")
+    assert engines.facts(INFO["emoji"]).endswith("on this machine")
+
+
+def fetching(load) -> tuple[Studio, handlers.Job]:
+    """A studio that loads with `load`, and a job for a model that is not here."""
+    studio = Studio(Engines(load, lambda: list(MODELS)))
+    return studio, studio.check(Form("far", "owl"), {"run": "r", "seed": [0, 3, 3]})
+
+
+def test_a_model_is_fetched_only_when_growing_begins_and_tells_how_far_it_is():
+    asked, go = [], threading.Event()
+
+    def load(name: str, device: str = "auto", progress=None) -> FakeEngine:
+        asked.append(name)
+        progress("downloading far", 0.25)
+        assert go.wait(30)
+        return FakeEngine(name)
+
+    studio, job = fetching(load)
+    with pytest.raises(ValueError, match="words"):
+        studio.check(Form("far", "very " * 20), {"run": "s"})
+    assert not asked
+    growth = studio.grow(job)
+    news = next(growth)
+    while news["share"] is None:
+        news = next(growth)
+    assert news == {"kind": "progress", "run": "r", "text": "Downloading far", "share": 0.25}
+    go.set()
+    *_, done = growth
+    assert done["kind"] == "done"
+    assert asked == ["far"]
+    assert not [m for m in studio.grow(replace(job, run="t")) if m["kind"] == "progress"]
+
+
+def test_closing_the_growth_stops_a_transfer():
+    told, stopped = threading.Event(), threading.Event()
+
+    def load(name: str, device: str = "auto", progress=None) -> FakeEngine:
+        try:
+            while True:
+                progress("downloading far", 0.1)
+                told.set()
+                time.sleep(0.01)
+        except BaseException:
+            stopped.set()
+            raise
+
+    studio, job = fetching(load)
+    growth = studio.grow(job)
+    next(growth)
+    assert told.wait(30)
+    growth.close()
+    assert stopped.wait(30)
+    assert studio.line.place("other")["ahead"] == 0
+
+
+def test_a_mirror_image_is_told_replayed_and_made_again(studio):
+    job = studio.check(Form("corner", "owl"), {"run": "r", "seed": [0, 0, 15]})
+    *_, done = studio.grow(job)
+    recipe, _ = export.read_recipe(export.from_data_uri(done["pictures"][0]))
+    assert recipe["mirrored"] is True
+    assert recipe["request"]["seed_position"] == [0, 0, 15]
+    order = words(done["order"]).reshape(16, 16)
+    assert (order[0, 15], order[15, 0], order[0, 0]) == (1, 31, 16)
+    assert studio.replay(done["pictures"][0])["spec"]["mirrors"]
+    again = {"run": "s", "file": done["pictures"][0]}
+    *_, same = studio.grow(studio.check(Form("corner"), again))
+    assert same["verdict"]["same"]
+    *_, plain = studio.grow(studio.check(Form("corner", "owl"), {"run": "t", "seed": [0, 0, 0]}))
+    assert "mirrored" not in export.read_recipe(export.from_data_uri(plain["pictures"][0]))[0]
+    assert not studio.replay(plain["pictures"][0])["spec"]["mirrors"]
+
+
+def test_models_that_see_kept_cells_late_say_so():
+    assert handlers.spec_of(INFO["corner"])["upload_note"] == handlers.SEEN_LATE
+    assert handlers.SEEN_LATE not in handlers.spec_of(INFO["emoji"])["upload_note"]
