@@ -6,6 +6,8 @@ import argparse
 import logging
 import os
 
+from app import zero
+from app.export import LIMITS, Limits
 from app.handlers import Engines
 from app.ui import build, launch_options
 from nar_core import Engine, list_models
@@ -29,9 +31,23 @@ def parser() -> argparse.ArgumentParser:
     add("--device", default="auto", help="auto, cpu, cuda or mps (default: %(default)s)")
     add("--mcp", action="store_true", help='offer the API as MCP tools (needs "gradio[mcp]")')
     add("--queue-size", type=int, default=20, help="people who may wait (default: %(default)s)")
-    add("--max-upload", default="5mb", help="largest upload (default: %(default)s)")
+    add(
+        "--max-upload",
+        type=float,
+        default=LIMITS.upload / 1e6,
+        metavar="MB",
+        help="largest file, in megabytes (default: %(default)g)",
+    )
+    add(
+        "--max-pixels",
+        type=float,
+        default=LIMITS.pixels / 1e6,
+        metavar="MP",
+        help="largest picture, in megapixels (default: %(default)g)",
+    )
     add("--sessions", type=int, default=100, help="sessions remembered (default: %(default)s)")
     add("--keep-models", type=int, default=1, help="models kept in memory (default: %(default)s)")
+    add("--preload", action="store_true", help="load the first model before anybody comes")
     add("--verbose", action="store_true", help="log what happens")
     return out
 
@@ -43,7 +59,11 @@ def main(argv: list[str] | None = None) -> None:
         parser().error("--auth: expected NAME:PASSWORD")
     logging.basicConfig(level=logging.INFO if args.verbose else logging.WARNING)
     engines.configure(device=args.device, keep=args.keep_models)
-    page = build(engines, engines.include(args.model)) if args.model else demo
+    limits = Limits(round(args.max_upload * 1e6), round(args.max_pixels * 1e6))
+    first = engines.include(args.model) if args.model else None
+    page = build(engines, first, limits) if first or limits != LIMITS else demo
+    if args.preload or zero.SHARED:
+        engines.get(engines.first(first).name)
     page.queue(max_size=args.queue_size)
     page.launch(
         server_name=args.host,
@@ -51,7 +71,7 @@ def main(argv: list[str] | None = None) -> None:
         share=args.share,
         auth=tuple(args.auth.split(":", 1)) if args.auth else None,
         mcp_server=args.mcp,
-        max_file_size=args.max_upload,
+        max_file_size=limits.upload,
         state_session_capacity=args.sessions,
         **launch_options(),
     )

@@ -5,6 +5,7 @@ Every picture carries its recipe (see export.py), so what is returned can be giv
 
 from __future__ import annotations
 
+import base64
 import secrets
 from collections.abc import Callable, Iterator
 from typing import Any, Literal
@@ -13,8 +14,7 @@ import gradio as gr
 import numpy as np
 
 from app import export
-from app.handlers import Form, Job, Studio, request_fields
-from nar_core import Frame
+from app.handlers import Form, Job, Studio
 
 Heads = Literal["mixed", "horizontal", "vertical", "temporal"]
 Fusion = Literal["logits", "probabilities", "confident", "freshest"]
@@ -144,26 +144,17 @@ def endpoints(studio: Studio, default_model: str) -> dict[str, Callable[..., Any
         """
         form = Form(model, prompt, None, label, guidance_scale, heads, rng_seed=rng_seed)
         job = prepare(form, seed_position)
-        engine = studio.engines.get(job.model)
-        studio.line.enter(job.run)
-        frames = engine.generate(job.request)
-        order = np.zeros(engine.info.grid.cells, np.int64)
-        try:
-            for frame in frames:
-                report = _report(frame)
-                flat = np.ravel_multi_index(tuple(frame.positions.T), frame.tokens.shape[1:])
-                order[flat] = frame.step
-                if preview:
-                    pixels = engine.preview(frame.tokens, mirrored=frame.mirrored)[0, 0]
-                    report["preview"] = export.data_uri(export.jpeg_bytes(pixels), "image/jpeg")
-                if frame.step == frame.total:
-                    report["mirrored"] = frame.mirrored
-                    report["picture"] = studio.pictures(engine, job, frame, order)[0][0]
-                    report["request"] = request_fields(frame.request)
-                yield report
-        finally:
-            frames.close()
-            studio.line.leave(job.run)
+        grid = studio.engines.info(model).grid
+        report: dict[str, Any] = {}
+        for message in studio.grow(job):
+            if message["kind"] == "steps":
+                for report in _reports(message, grid, preview):
+                    # the last one waits for the picture that goes with it
+                    if report["step"] < report["total"]:
+                        yield report
+            elif message["kind"] == "done":
+                more = {"request": message["request"], "mirrored": message["mirrored"]}
+                yield {**report, "picture": message["pictures"][0], **more}
 
     def outpaint(
         picture: str,
@@ -215,7 +206,7 @@ def endpoints(studio: Studio, default_model: str) -> dict[str, Callable[..., Any
             The recipe, with `growth`: one object per step with positions, tokens and confidence.
         """
         try:
-            recipe, _ = export.read_recipe(export.from_data_uri(picture))
+            recipe, _ = studio.read(picture)
         except ValueError as error:
             raise gr.Error(str(error), print_exception=False) from error
         return {**recipe, "growth": export.growth_of(recipe)}
@@ -229,17 +220,24 @@ def endpoints(studio: Studio, default_model: str) -> dict[str, Callable[..., Any
     }
 
 
-def _report(frame: Frame) -> dict[str, Any]:
-    """A frame of one picture as JSON."""
-    t, h, w = np.asarray(frame.positions).T
-    return {
-        "step": int(frame.step),
-        "total": int(frame.total),
-        "positions": np.asarray(frame.positions).tolist(),
-        "tokens": frame.tokens[0, t, h, w].tolist(),
-        "confidence": np.round(frame.confidence[0, t, h, w].astype(float), 4).tolist(),
-        "elapsed": round(float(frame.elapsed), 4),
-    }
+def _reports(
+    message: dict[str, Any], grid: tuple[int, int, int], preview: bool
+) -> Iterator[dict[str, Any]]:
+    """A message about some steps of one picture -> one object per step."""
+    order = np.frombuffer(base64.b64decode(message["order"]), "<u2")
+    for frame in message["frames"]:
+        cells = np.flatnonzero(order == frame["step"])
+        tokens = np.frombuffer(base64.b64decode(frame["tokens"]), "<u2")
+        sure = np.frombuffer(base64.b64decode(frame["confidence"]), np.uint8)
+        yield {
+            "step": frame["step"],
+            "total": message["total"],
+            "positions": np.stack(np.unravel_index(cells, grid), 1).tolist(),
+            "tokens": tokens.tolist(),
+            "confidence": np.round(sure / 254, 3).tolist(),
+            "elapsed": frame["elapsed"],
+            **({"preview": frame["sheet"]} if preview else {}),
+        }
 
 
 def _rectangle(grid: tuple[int, int, int], keep: list[int], invert: bool) -> str:

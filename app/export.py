@@ -30,6 +30,7 @@ import hashlib
 import io
 import json
 import zlib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -40,9 +41,19 @@ CHUNK = "nar_studio"
 SCHEMA = 1
 UNKNOWN_TOKEN = 65535
 UNKNOWN_CONFIDENCE = 255
-MAX_SIDE = 4096
 
 Recipe = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The largest file that is taken, in bytes, and the largest picture, in pixels."""
+
+    upload: int = 5_000_000
+    pixels: int = 16_000_000
+
+
+LIMITS = Limits()
 
 
 def pack(values: np.ndarray) -> str:
@@ -121,35 +132,40 @@ def data_uri(data: bytes, kind: str) -> str:
     return f"data:{kind};base64,{base64.b64encode(data).decode()}"
 
 
-def from_data_uri(uri: str, max_bytes: int = 8_000_000) -> bytes:
+def from_data_uri(uri: str, limits: Limits = LIMITS) -> bytes:
     """Inverse of `data_uri`; ValueError for anything else or anything too large."""
     head, _, body = uri.partition(";base64,")
-    if not head.startswith("data:") or len(body) * 3 > max_bytes * 4:
-        raise ValueError(f"picture: expected an image of at most {max_bytes // 1_000_000} MB")
+    if not head.startswith("data:"):
+        raise ValueError("picture: expected data:image/png;base64,... text")
+    if len(body) * 3 > limits.upload * 4:
+        raise ValueError(
+            f"picture: got {len(body) * 0.75e-6:.1f} MB, expected at most "
+            f"{limits.upload * 1e-6:g} MB; make it smaller first"
+        )
     return base64.b64decode(body)
 
 
-def open_picture(data: bytes | str | Path) -> Image.Image:
+def open_picture(data: bytes | str | Path, limits: Limits = LIMITS) -> Image.Image:
     """An image from bytes or a file, its size checked before any pixel is decoded."""
     try:
         picture = Image.open(io.BytesIO(data) if isinstance(data, bytes) else data)
     except (OSError, Image.DecompressionBombError) as error:
         raise ValueError(f"picture: not readable as an image ({error}); use PNG or JPEG") from error
-    if max(picture.size) > MAX_SIDE:
+    if picture.width * picture.height > limits.pixels:
         raise ValueError(
             f"picture: got {picture.width} x {picture.height} pixels, expected at most "
-            f"{MAX_SIDE} a side; make it smaller first"
+            f"{limits.pixels * 1e-6:g} million; make it smaller first"
         )
     return picture
 
 
-def read_recipe(data: bytes | str | Path) -> tuple[Recipe, np.ndarray]:
+def read_recipe(data: bytes | str | Path, limits: Limits = LIMITS) -> tuple[Recipe, np.ndarray]:
     """A PNG of this studio -> its recipe and its pixels, uint8 [h, w, 3].
 
     Raises:
         ValueError: not an image, no recipe in it, or a recipe that does not hold together.
     """
-    picture = open_picture(data)
+    picture = open_picture(data, limits)
     text = getattr(picture, "text", {}).get(CHUNK)
     if not text:
         raise ValueError(
@@ -187,7 +203,7 @@ def read_frames(data: bytes, count: int, fps: float) -> np.ndarray:
     """
     picture = open_picture(data)
     stored = getattr(picture, "n_frames", 1)
-    if stored > count or count * picture.width * picture.height > MAX_SIDE**2:
+    if stored > count or count * picture.width * picture.height > LIMITS.pixels:
         raise ValueError(f"recipe: got {stored} frames, expected {count}; use the original file")
     frames = []
     for number in range(stored):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import logging
+import math
 import platform
 import threading
 import time
@@ -26,6 +27,7 @@ from PIL import Image
 
 from app import export
 from app.export import base64_of
+from app.zero import on_gpu
 from nar_core import Engine, Frame, ModelInfo, Request, plan_of, validate
 
 log = logging.getLogger(__name__)
@@ -35,6 +37,9 @@ SECONDS_PER_MESSAGE = 0.05
 
 FORGET_TICKET_AFTER = 6.0
 """Seconds without a sign of life after which somebody waiting no longer counts."""
+
+REMEMBER_RUNS = 1000
+"""How many ended runs are remembered, so that none of them begins again."""
 
 
 SECONDS_PER_NEWS = 0.25
@@ -125,6 +130,12 @@ class Engines:
         found.sort(key=lambda m: not m.available)
         return [m for m in found if media in (None, m.media)]
 
+    def first(self, wanted: str | None = None) -> ModelInfo:
+        """The picture model shown first: the wanted one, that of presets.yaml, or any."""
+        models = self.models("image")
+        wanted = wanted or presets()["first"]
+        return next((m for m in models if m.name == wanted), models[0])
+
     def choices(self, media: str) -> list[tuple[str, str]]:
         """(what a picker shows, name) of every model of one medium."""
         return [
@@ -180,29 +191,63 @@ class Engines:
 
 
 class Line:
-    """Who is waiting for the one engine: only counts and times, nothing of what they make."""
+    """Who is waiting for the one engine: only counts and times, nothing of what they make.
+
+    A run waits, runs once and is over. Stopping is a note here that the growth reads after every
+    step: cancelling it from the browser would race with a new start of the same page.
+    """
 
     def __init__(self) -> None:
         self._waiting: OrderedDict[str, float] = OrderedDict()
         self._running: dict[str, float] = {}
+        self._over: OrderedDict[str, None] = OrderedDict()
         self._seconds = 2.0
         self._lock = threading.Lock()
 
     def join(self, run: str) -> None:
+        """Wait, unless it was stopped while it was still being checked."""
         with self._lock:
-            self._waiting[run] = time.monotonic()
+            if run not in self._over:
+                self._waiting[run] = time.monotonic()
 
-    def enter(self, run: str) -> None:
+    def enter(self, run: str) -> bool:
+        """Begin; False if the run was stopped before, or has begun already."""
         with self._lock:
             self._waiting.pop(run, None)
+            if run in self._over or run in self._running:
+                return False
+            for left in list(self._running):  # there is one lane: it was given up unfinished
+                self._end(left)
+            self._running = {run: time.monotonic()}
+            return True
+
+    def restart(self, run: str) -> None:
+        """Count the time of a run from now."""
+        with self._lock:
             self._running[run] = time.monotonic()
 
     def leave(self, run: str) -> None:
+        """The run has ended, by itself or not."""
         with self._lock:
-            self._waiting.pop(run, None)
+            self._end(run)
             started = self._running.pop(run, None)
             if started is not None:
                 self._seconds += 0.3 * (time.monotonic() - started - self._seconds)
+
+    def stop(self, run: str) -> None:
+        """Ask a run to end, whether it is being checked, waits or runs."""
+        with self._lock:
+            self._end(run)
+
+    def stopped(self, run: str) -> bool:
+        """Should this run end now?"""
+        return run in self._over
+
+    def _end(self, run: str) -> None:
+        self._waiting.pop(run, None)
+        self._over[run] = None
+        while len(self._over) > REMEMBER_RUNS:
+            self._over.popitem(last=False)
 
     def place(self, run: str) -> dict[str, float]:
         """How many come before this run and about how long that takes, in seconds."""
@@ -458,9 +503,11 @@ def fit(picture: Image.Image, size: tuple[int, int]) -> np.ndarray:
 class Studio:
     """The page's server side. Holds engines and the waiting line, never anybody's tokens."""
 
-    def __init__(self, engines: Engines) -> None:
-        self.engines = engines
+    def __init__(self, engines: Engines, limits: export.Limits = export.LIMITS) -> None:
+        self.engines, self.limits = engines, limits
         self.line = Line()
+        self._growth: Iterator[dict[str, Any]] | None = None
+        self._on_device = on_gpu(self._run, duration=self.seconds_on_gpu)
 
     # ---- before compute is spent -------------------------------------------------------------
 
@@ -489,7 +536,8 @@ class Studio:
 
     def _canvas(self, info: ModelInfo, given: dict[str, Any]) -> Canvas:
         shape = tuple(info.grid)
-        picture = export.open_picture(export.from_data_uri(given["picture"]))
+        data = export.from_data_uri(given["picture"], self.limits)
+        picture = export.open_picture(data, self.limits)
         cells = _raw(given["keep"], "uint8", shape, "kept cells").astype(bool)
         if not cells.any():
             raise ValueError("Nothing of the picture is kept. Keep a part of it, or use Image.")
@@ -530,7 +578,7 @@ class Studio:
 
     def _check_again(self, run: str, file: str) -> Job:
         """The job that remakes a file from its recipe."""
-        recipe, pixels = export.read_recipe(export.from_data_uri(file))
+        recipe, pixels = self.read(file)
         info = self.engines.info(recipe["model"])
         if list(info.grid) != list(recipe["grid"]):
             raise ValueError(
@@ -582,9 +630,8 @@ class Studio:
 
     def compare(self, jobs: Sequence[Job]) -> Iterator[dict[str, Any]]:
         """Grow the panes one after the other; their messages say which pane they belong to."""
-        for pane, job in enumerate(jobs):
-            for message in self.grow(job):
-                yield {**message, "pane": pane}
+        for pane, message in self._in_line(jobs):
+            yield {**message, "pane": pane}
 
     # ---- growing ------------------------------------------------------------------------------
 
@@ -615,12 +662,41 @@ class Studio:
         return loading.result()
 
     def grow(self, job: Job) -> Iterator[dict[str, Any]]:
-        """Run the engine; closing this generator stops it within one step."""
-        self.line.enter(job.run)
+        """Messages of one growth. Closing this, or `line.stop`, ends it within one step."""
+        for _, message in self._in_line([job]):
+            yield message
+
+    def _in_line(self, jobs: Sequence[Job]) -> Iterator[tuple[int, dict[str, Any]]]:
+        """(number, message) of jobs of one run, which hold their place in the line together."""
+        run = jobs[0].run
+        if not self.line.enter(run):
+            return
+        if self._growth is not None:
+            self._growth.close()  # left open by a client that went away before its first message
+        growth = None
+        try:
+            for number, job in enumerate(jobs):
+                growth = self._growth = self._grow(job)
+                for message in growth:
+                    yield number, message
+                    if self.line.stopped(run):
+                        return
+        finally:
+            if growth is not None:
+                growth.close()
+            self.line.leave(run)
+
+    def _grow(self, job: Job) -> Iterator[dict[str, Any]]:
+        """Have the engine, then run it."""
+        yield from self._engine(job)
+        self.line.restart(job.run)  # a download says nothing about how long growing takes
+        yield from self._on_device(job)
+
+    def _run(self, job: Job) -> Iterator[dict[str, Any]]:
+        """Run the engine. On a shared GPU this runs in a process of its own (see `zero.py`)."""
         frames = None
         try:
-            engine = yield from self._engine(job)
-            self.line.enter(job.run)  # anew: a download says nothing about how long growing takes
+            engine = self.engines.get(job.model)
             request = job.request
             if job.canvas is not None and job.canvas.tokens is None:
                 clip = np.repeat(job.canvas.pixels[None, None], engine.info.frames, 1)
@@ -638,6 +714,8 @@ class Studio:
                 if time.monotonic() - sent >= SECONDS_PER_MESSAGE:
                     yield self._steps_message(job, plan.total, steps, batch)
                     batch, sent = [], time.monotonic()
+                if self.line.stopped(job.run):
+                    return
             if last is None:
                 raise RuntimeError("the engine returned no step")
             if batch:
@@ -646,7 +724,18 @@ class Studio:
         finally:
             if frames is not None:
                 frames.close()
-            self.line.leave(job.run)
+
+    def seconds_on_gpu(self, job: Job) -> int:
+        """How long a shared GPU is asked for: the plan's steps, and time to begin and to decode.
+
+        Generous for the largest model on the GPUs lent there; what is not used is given back.
+        """
+        info = self.engines.info(job.model)
+        steps = plan_of(info, job.request).total
+        if job.request.resume is not None:
+            steps -= job.request.resume.step
+        each = 0.05 + 0.02 * job.request.num_samples * info.parameters / 1e9
+        return min(120, 10 + math.ceil(steps * each))
 
     def _picture(self, job: Job, video: np.ndarray, blend: bool) -> np.ndarray:
         """Decoded uint8 [B, F, h, w, 3] with the kept pixels of an upload put back exactly."""
@@ -715,6 +804,7 @@ class Studio:
             "pictures": pictures,
             "elapsed": round(float(frame.elapsed), 4),
             "passes": int(frame.passes),
+            "mirrored": bool(frame.mirrored),
             "request": request_fields(frame.request),
             "digest": engine.digest,
             "verdict": None if job.expected is None else verdict(job.expected, recipes),
@@ -722,10 +812,13 @@ class Studio:
 
     # ---- files --------------------------------------------------------------------------------
 
+    def read(self, file: str) -> tuple[export.Recipe, np.ndarray]:
+        """A file made here (data address) -> its recipe and pixels; ValueError if it is not."""
+        return export.read_recipe(export.from_data_uri(file, self.limits), self.limits)
+
     def replay(self, file: str, run: str = "replay") -> dict[str, Any]:
         """A dropped file (data address) -> everything the player needs, without any model."""
-        data = export.from_data_uri(file)
-        recipe, pixels = export.read_recipe(data)
+        recipe, pixels = self.read(file)
         known = {m.name: m for m in self.engines.models()}
         same_model = (
             recipe["model"] in known and list(known[recipe["model"]].grid) == recipe["grid"]
@@ -761,7 +854,7 @@ class Studio:
     def growth(self, file: str) -> dict[str, str]:
         """A PNG of this studio (data address) -> its growth as a GIF, or what is wrong with it."""
         try:
-            recipe, pixels = export.read_recipe(export.from_data_uri(file))
+            recipe, pixels = self.read(file)
         except ValueError as error:
             return {"error": str(error)}
         return {"file": export.data_uri(export.growth_gif(pixels, recipe), "image/gif")}

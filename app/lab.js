@@ -1,10 +1,10 @@
 // The lab: two to four growths side by side, one scrubber, the same random numbers in each.
 class Lab {
-  constructor(element, { trigger }, config) {
+  constructor(element, { trigger, server }, config) {
     this.element = element.querySelector('.lab');
     this.page = element.closest('.lab-page');
     this.find = (query) => this.element.querySelector(query);
-    Object.assign(this, { trigger, step: 0, playing: false, state: 'ready', active: null, panes: [] });
+    Object.assign(this, { trigger, server, step: 0, playing: false, state: 'ready', active: null, panes: [] });
     this.useModel(config.spec, config.sets);
     this.wire();
   }
@@ -49,7 +49,7 @@ class Lab {
   }
   stop() {
     if (!this.active) return;
-    this.trigger('stop', { run: this.active });
+    this.server.stop(this.active).catch(() => null);
     this.end();
   }
   end() {
@@ -66,6 +66,7 @@ class Lab {
     if (message.kind === 'failed') return this.end();
     if (message.kind === 'progress') { this.news = message; return this.draw(); }
     this.news = null;
+    if (message.kind === 'begun') return;
     const pane = this.panes[message.pane], run = pane.run, n = run.plan.step.length;
     if (message.kind === 'steps') {
       for (const frame of message.frames) {

@@ -231,7 +231,7 @@ class Player {
     if (!run) return;
     this.active = null;
     run.state = 'stopped';
-    this.trigger('stop', { run: run.id });
+    this.server.stop(run.id).catch(() => null);
     this.settle(run);
   }
   abandon() { const run = this.active; this.active = null; run.state = 'stopped'; this.settle(run); }

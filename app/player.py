@@ -28,7 +28,7 @@ def player(
         mode: "image", "video" or "outpaint".
         spec: the model shown first, see `handlers.spec_of`.
 
-    Events out: `start`, `stop`, `replay`. In: messages as its value, see `handlers`.
+    Events out: `start`, `replay`. In: messages as its value, see `handlers`.
     """
     config = json.dumps({"mode": mode, "spec": spec})
     script = source("plan.js", "paint.js", "player.js", "region.js")
@@ -42,13 +42,16 @@ def player(
     )
 
 
-def lab(spec: dict[str, Any], sets: list[dict[str, Any]]) -> gr.HTML:
+def lab(
+    spec: dict[str, Any], sets: list[dict[str, Any]], server_functions: list[Callable]
+) -> gr.HTML:
     """Growths side by side; `sets` is what can be compared, see `handlers.comparisons`."""
     config = json.dumps({"spec": spec, "sets": sets})
     script = source("plan.js", "paint.js", "player.js", "lab.js")
     return gr.HTML(
         html_template=source("lab.html"),
-        js_on_load=f"{script}\nmountLab(element, {{trigger, watch, props}}, {config});",
+        js_on_load=f"{script}\nmountLab(element, {{trigger, server, watch, props}}, {config});",
+        server_functions=server_functions,
         apply_default_css=False,
     )
 

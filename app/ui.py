@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import html
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import gradio as gr
 
-from app import handlers
+from app import export, handlers
 from app.api import endpoints
 from app.handlers import Engines, Form, Job, Studio
 from app.player import lab, player, recent, source
@@ -19,6 +19,12 @@ log = logging.getLogger(__name__)
 
 LANE = {"concurrency_limit": 1, "concurrency_id": "gpu"}
 """Everything that runs an engine shares one place in the queue."""
+
+PRIVATE = {"api_visibility": "private", "show_progress": "hidden"}
+"""Events of the page itself; the player shows what they do."""
+
+STARTING = {**PRIVATE, "trigger_mode": "multiple"}
+"""A new start must not be dropped because a stopped one is still ending (`Line` keeps order)."""
 
 BRAND = """<div class="brand"><svg viewBox="0 0 20 20" width="20" height="20" aria-hidden="true">
 <g fill="currentColor"><rect x="8" y="8" width="4" height="4" rx="1"/><g opacity=".6">
@@ -151,17 +157,18 @@ def launch_options() -> dict[str, Any]:
     return {"theme": theme(), "head": style, "footer_links": ["api"], "run_history": False}
 
 
-def build(engines: Engines, default: str | None = None) -> gr.Blocks:
+def build(
+    engines: Engines, default: str | None = None, limits: export.Limits = export.LIMITS
+) -> gr.Blocks:
     """The whole page. No weights are loaded here.
 
     Args:
         engines: where models come from.
         default: name of the model shown first; the one named in presets.yaml if absent.
+        limits: the largest file and picture that are taken.
     """
-    studio = Studio(engines)
-    models = engines.models("image")
-    wanted = default or handlers.presets()["first"]
-    first = next((m for m in models if m.name == wanted), models[0])
+    studio = Studio(engines, limits)
+    first = engines.first(default)
     with gr.Blocks(
         title="NAR Studio", analytics_enabled=False, delete_cache=(3600, 3600), fill_width=True
     ) as demo:
@@ -298,9 +305,6 @@ def _studio_page(
     limits = handlers.presets()["limits"]
     start = _controls(first)
 
-    def place(run: str) -> dict[str, float]:
-        return studio.line.place(str(run))
-
     def growth(file: str) -> dict[str, str]:
         return studio.growth(file)
 
@@ -332,7 +336,7 @@ def _studio_page(
             canvas = player(
                 mode,
                 handlers.spec_of(first),
-                [place, growth],
+                [*_line(studio), growth],
                 elem_id=f"player-{mode}",
             )
         with gr.Column(elem_classes=["settings"]):
@@ -421,14 +425,12 @@ def _wire_growth(studio: Studio, canvas: gr.HTML, form: list[gr.Component], fact
     def grow(job: Job):
         yield from _reported(studio.grow(job), job.run)
 
-    private = {"api_visibility": "private", "show_progress": "hidden"}
     # in the queue, because only there an error becomes a toast; not in the engine's lane
-    checked = canvas.start(check, form, job, concurrency_limit=None, **private)
-    checked.failure(lambda: {"kind": "rejected"}, None, canvas, queue=False, **private)
-    growth = checked.success(grow, job, canvas, **LANE, **private)
-    canvas.stop(None, cancels=[growth], api_visibility="private")
+    checked = canvas.start(check, form, job, concurrency_limit=None, **STARTING)
+    checked.failure(lambda: {"kind": "rejected"}, None, canvas, queue=False, **PRIVATE)
+    growth = checked.success(grow, job, canvas, **LANE, **STARTING)
     # a model that was fetched for it is on this machine now
-    growth.success(lambda name: _facts_of(studio, name), form[0], facts, queue=False, **private)
+    growth.success(lambda name: _facts_of(studio, name), form[0], facts, queue=False, **PRIVATE)
 
     def replay(event: gr.EventData) -> dict[str, Any]:
         try:
@@ -436,7 +438,19 @@ def _wire_growth(studio: Studio, canvas: gr.HTML, form: list[gr.Component], fact
         except ValueError as error:
             raise gr.Error(str(error), title="Not replayed", print_exception=False) from error
 
-    canvas.replay(replay, None, canvas, concurrency_limit=None, **private)
+    canvas.replay(replay, None, canvas, concurrency_limit=None, **PRIVATE)
+
+
+def _line(studio: Studio) -> list[Callable[[str], Any]]:
+    """What a page may ask outside the queue: who is ahead of a run, and that it end."""
+
+    def place(run: str) -> dict[str, float]:
+        return studio.line.place(str(run)[:64])
+
+    def stop(run: str) -> None:
+        studio.line.stop(str(run)[:64])
+
+    return [place, stop]
 
 
 def _lab_page(studio: Studio, model: gr.Dropdown, first: ModelInfo) -> None:
@@ -452,9 +466,8 @@ def _lab_page(studio: Studio, model: gr.Dropdown, first: ModelInfo) -> None:
             rng_seed = gr.Number(7, label="Rng seed", precision=0, minimum=0, min_width=80)
             gr.Button("Grow all", variant="primary", elem_classes=["grow"], min_width=120)
             gr.Button("Stop", variant="secondary", elem_classes=["stop"], min_width=120)
-        panes = lab(handlers.spec_of(first), handlers.comparisons(first))
+        panes = lab(handlers.spec_of(first), handlers.comparisons(first), _line(studio))
     jobs = gr.State()
-    private = {"api_visibility": "private", "show_progress": "hidden"}
 
     def check(event: gr.EventData, name: str, words: str, of: str, rng: int) -> list[Job]:
         style = next(iter(handlers.styles_of(name)), None)
@@ -468,10 +481,9 @@ def _lab_page(studio: Studio, model: gr.Dropdown, first: ModelInfo) -> None:
         yield from _reported(studio.compare(given), given[0].run)
 
     values = [model, prompt, label, rng_seed]
-    checked = panes.start(check, values, jobs, concurrency_limit=None, **private)
-    checked.failure(lambda: {"kind": "rejected"}, None, panes, queue=False, **private)
-    growth = checked.success(compare, jobs, panes, **LANE, **private)
-    panes.stop(None, cancels=[growth], api_visibility="private")
+    checked = panes.start(check, values, jobs, concurrency_limit=None, **STARTING)
+    checked.failure(lambda: {"kind": "rejected"}, None, panes, queue=False, **PRIVATE)
+    checked.success(compare, jobs, panes, **LANE, **STARTING)
 
     def change_model(name: str) -> list[Any]:
         info = studio.engines.info(name)
@@ -480,11 +492,14 @@ def _lab_page(studio: Studio, model: gr.Dropdown, first: ModelInfo) -> None:
         message["sets"] = handlers.comparisons(info)
         return [gr.update(**controls["prompt"]), gr.update(**controls["label"]), message]
 
-    model.change(change_model, model, [prompt, label, panes], queue=False, **private)
+    model.change(change_model, model, [prompt, label, panes], queue=False, **PRIVATE)
 
 
 def _reported(growth: Iterator[dict[str, Any]], run: str) -> Iterator[dict[str, Any]]:
     """Messages of a growth; a failure is logged, told to the player and shown as a toast."""
+    # At once, because Gradio 6.31 forgets to close a generator that has not yielded yet: a tab
+    # that was closed during the first step would keep the engine.
+    yield {"kind": "begun", "run": run}
     try:
         yield from growth
     except ValueError as error:

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import base64
 import io
+import re
+import shutil
+import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from app import export
+from tests.app.test_browser_growth import settled
+
+GUIDE = (Path(__file__).parents[2] / "app" / "API.md").read_text("utf-8")
 
 gradio_client = pytest.importorskip("gradio_client")
 
@@ -89,3 +96,111 @@ def test_outpaint_keeps_pixels_exactly(client):
 def test_bad_input_is_named(client, name, given, words):
     with pytest.raises(Exception, match=words):
         client.predict(api_name=name, **given)
+
+
+def test_the_last_step_has_the_picture(client):
+    job = client.submit(prompt="3d emoji of fox", rng_seed=4, api_name="/generate_stream")
+    last = job.result()
+    assert last["step"] == last["total"]
+    whole = client.predict(prompt="3d emoji of fox", rng_seed=4, api_name="/generate")
+    assert np.array_equal(pixels_of(last["picture"]), pixels_of(whole["pictures"][0]))
+    assert last["request"] == whole["request"]
+
+
+def test_outpaint_the_other_way_round(client):
+    given = np.random.default_rng(0).integers(0, 256, (128, 128, 3)).astype(np.uint8)
+    picture = export.data_uri(export.png_bytes(given), "image/png")
+    result = client.predict(picture=picture, keep=[4, 4, 8, 8], invert=True, api_name="/outpaint")
+    changed = np.argwhere((pixels_of(result["pictures"][0]) != given).any(-1))
+    assert len(changed)
+    assert changed.min() >= 4 * 8
+    assert changed.max() < 8 * 8
+    assert result["request"]["seed_position"] == [0, 6, 6]
+
+
+def test_a_cancelled_job_frees_the_engine(client, served):
+    engine = served.engine("wide")
+    engine.seconds_per_step = 0.2
+    job = client.submit(model="wide", seed_position=[0, 0, 0], api_name="/generate_stream")
+    settled(lambda: job.outputs())
+    job.cancel()
+    settled(lambda: engine.open_runs == 0)
+    assert engine.steps_run < 63
+
+
+def example(language: str, url: str) -> str:
+    """The guide's example, at the address that is served here."""
+    code = re.search(rf"```{language}\n(.*?)```", GUIDE, re.DOTALL)
+    assert code
+    assert "http://127.0.0.1:7860" in code[1]
+    return code[1].replace("http://127.0.0.1:7860", url)
+
+
+def test_the_guides_python_example_runs(served, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    exec(compile(example("python", served.url), "API.md", "exec"), {})
+    assert Image.open("apple.png").size == (128, 128)
+    told = capsys.readouterr().out
+    assert "17 of 17 tokens: 1" in told
+    assert "17 steps" in told
+
+
+def test_the_guides_javascript_example_runs(served, tmp_path):
+    npm = shutil.which("npm")
+    found = npm and subprocess.run([npm, "root", "-g"], capture_output=True, text=True, check=True)
+    modules = Path(found.stdout.strip()) if found else None
+    if modules is None or not (modules / "@gradio" / "client").is_dir():
+        pytest.skip("needs node and `npm install --global @gradio/client`")
+    (tmp_path / "node_modules").symlink_to(modules)
+    page = "const image = {}; globalThis.document = { querySelector: () => image };\n"
+    check = "\nconsole.log(image.src.slice(0, 22)); process.exit(0);\n"
+    script = tmp_path / "example.mjs"
+    script.write_text(page + example("js", served.url) + check)
+    ran = subprocess.run(
+        [shutil.which("node"), script], capture_output=True, text=True, timeout=120, cwd=tmp_path
+    )
+    assert ran.returncode == 0, ran.stderr
+    *steps, picture = ran.stdout.strip().splitlines()
+    assert picture == "data:image/png;base64,"
+    assert steps[0].startswith("1 ")
+    assert "17 " in ran.stdout
+
+
+def test_the_endpoints_are_mcp_tools():
+    pytest.importorskip("mcp", reason='needs "gradio[mcp]"')
+    import asyncio
+
+    from mcp import ClientSession
+    from mcp.client.streamable_http import streamablehttp_client
+
+    from app.handlers import Engines
+    from app.ui import build
+    from tests.app.fake_engine import MODELS, FakeEngine
+
+    engines = Engines(lambda name, **more: FakeEngine(name), lambda: list(MODELS))
+    demo = build(engines, "emoji").queue()
+    _, url, _ = demo.launch(
+        server_name="127.0.0.1", prevent_thread_lock=True, quiet=True, mcp_server=True
+    )
+
+    async def use():
+        async with (
+            streamablehttp_client(f"{url}gradio_api/mcp/") as (reads, writes, _),
+            ClientSession(reads, writes) as session,
+        ):
+            await session.initialize()
+            tools = {tool.name: tool for tool in (await session.list_tools()).tools}
+            good = await session.call_tool("generate", {"prompt": "owl", "rng_seed": 5})
+            bad = await session.call_tool("generate", {"model": "nothing"})
+            return tools, good, bad
+
+    try:
+        tools, good, bad = asyncio.run(use())
+    finally:
+        demo.close()
+    assert set(tools) == {"models", "generate", "generate_stream", "outpaint", "replay"}
+    assert tools["generate"].inputSchema["properties"]["rng_seed"]["type"] == "integer"
+    assert not good.isError
+    assert "data:image/png;base64," in good.content[0].text
+    assert bad.isError
+    assert "expected one of" in bad.content[0].text

@@ -112,11 +112,35 @@ def test_stop_frees_the_engine_and_keeps_what_grew(slow_growth):
     assert "stopped" in page.inner_text(".player .now")
 
 
+def test_growing_again_at_the_instant_of_stopping(slow_growth):
+    page, engine = slow_growth
+    engine.seconds_per_step = 0.1
+    for number in range(3):
+        page.evaluate(f"{PLAYER}.stop(); {PLAYER}.start({{ title: 'run {number}' }})")
+    run = page.evaluate(f"{PLAYER}.run.id")
+    wait_finished(page, 33)
+    assert player_data(page)["run"] == run
+    assert page.evaluate(f"{PLAYER}.run.title") == "run 2"
+    assert player_data(page)["painted"] == "33"
+    settled(lambda: engine.open_runs == 0)
+
+
 def test_closing_the_tab_frees_the_engine(slow_growth):
     page, engine = slow_growth
     page.close()
     settled(lambda: engine.open_runs == 0)
     assert engine.steps_run < 33
+
+
+def test_closing_the_tab_during_the_first_step_frees_the_engine(open_page, served):
+    page, engine = open_page("?model=wide"), served.engine("wide")
+    page.wait_for_function(f"{PLAYER}.spec.model === 'wide'")
+    engine.seconds_per_step, engine.steps_run = 1.0, 0
+    page.click(".studio .grow")
+    settled(lambda: engine.open_runs == 1)
+    page.close()
+    settled(lambda: engine.open_runs == 0)
+    assert engine.steps_run <= 3
 
 
 def test_frames_of_an_earlier_run_never_appear(slow_growth):

@@ -29,7 +29,10 @@ def test_help_names_every_option(entry, capsys):
         entry.main(["--help"])
     assert ended.value.code == 0
     text = capsys.readouterr().out
-    for option in ("--host", "--port", "--share", "--auth", "--model", "--device", "--mcp"):
+    for option in (
+        "--host", "--port", "--share", "--auth", "--model", "--device", "--mcp", "--queue-size",
+        "--max-upload", "--max-pixels", "--sessions", "--keep-models", "--preload",
+    ):  # fmt: skip
         assert option in text
 
 
@@ -43,11 +46,14 @@ def test_launch_gets_limits_and_leaves_the_address_to_the_environment(entry, mon
         def launch(self, **options):
             given.update(options)
 
-    monkeypatch.setattr(entry, "demo", Page())
-    entry.main(["--queue-size", "3", "--auth", "me:secret", "--max-upload", "2mb"])
+    limits = []
+    monkeypatch.setattr(entry, "build", lambda *args: limits.append(args[2]) or Page())
+    options = ["--queue-size", "3", "--auth", "me:secret", "--max-upload", "2", "--max-pixels", "1"]
+    entry.main(options)
+    assert limits == [entry.Limits(2_000_000, 1_000_000)]
     assert given["max_size"] == 3
     assert given["auth"] == ("me", "secret")
-    assert given["max_file_size"] == "2mb"
+    assert given["max_file_size"] == 2_000_000
     assert given["state_session_capacity"] == 100
     assert given["server_name"] is None
     assert given["server_port"] is None

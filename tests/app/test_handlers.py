@@ -351,3 +351,47 @@ def test_a_mirror_image_is_told_replayed_and_made_again(studio):
 def test_models_that_see_kept_cells_late_say_so():
     assert handlers.spec_of(INFO["corner"])["upload_note"] == handlers.SEEN_LATE
     assert handlers.SEEN_LATE not in handlers.spec_of(INFO["emoji"])["upload_note"]
+
+
+def test_a_run_ends_within_a_step_of_being_stopped(studio):
+    engine = studio.engines.get("wide")
+    engine.seconds_per_step = 0.06  # more than a message lasts, so that each step is one
+    growth = studio.grow(studio.check(Form("wide", "owl"), {"run": "r", "seed": [0, 0, 0]}))
+    next(growth)
+    ran = engine.steps_run
+    studio.line.stop("r")
+    assert list(growth) == []
+    assert engine.steps_run <= ran + 1
+    assert engine.open_runs == 0
+
+
+def test_a_run_stopped_before_its_turn_never_begins(studio):
+    job = studio.check(Form("emoji", "owl"), {"run": "r", "seed": None})
+    studio.line.join("other")
+    studio.line.stop("r")
+    assert studio.line.place("other")["ahead"] == 0
+    assert list(studio.grow(job)) == []
+    assert studio.engines.get("emoji").steps_run == 0
+    studio.line.stop("early")  # while its form was still being checked
+    job = studio.check(Form("emoji", "owl"), {"run": "early", "seed": None})
+    assert list(studio.grow(job)) == []
+
+
+def test_a_run_begins_only_once(studio):
+    job = studio.check(Form("emoji", "owl"), {"run": "r", "seed": None})
+    assert list(studio.grow(job))
+    assert list(studio.grow(job)) == []
+
+
+def test_a_growth_that_was_left_open_is_closed_by_the_next(studio):
+    left = studio.grow(studio.check(Form("emoji", "owl"), {"run": "a", "seed": None}))
+    next(left)
+    engine = studio.engines.get("emoji")
+    assert engine.open_runs == 1
+    growth = studio.grow(studio.check(Form("emoji", "fox"), {"run": "b", "seed": None}))
+    next(growth)
+    assert engine.open_runs == 1
+    studio.line.join("c")
+    assert studio.line.place("c")["ahead"] == 1
+    assert list(growth)
+    assert engine.open_runs == 0
