@@ -15,7 +15,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from pathlib import Path
@@ -651,9 +651,16 @@ class Studio:
                 raise Closed
             told.update(text=text[:1].upper() + text[1:], share=share)
 
-        pool = ThreadPoolExecutor(1)
-        loading: Future[Engine] = pool.submit(self.engines.get, job.model, progress)
-        pool.shutdown(wait=False)
+        loading: Future[Engine] = Future()
+
+        def load() -> None:
+            try:
+                loading.set_result(self.engines.get(job.model, progress))
+            except BaseException as error:
+                loading.set_exception(error)
+
+        # a daemon: a transfer must not keep the studio from being stopped
+        threading.Thread(target=load, daemon=True).start()
         try:
             while not wait([loading], SECONDS_PER_NEWS).done:
                 yield {"kind": "progress", "run": job.run, **told}

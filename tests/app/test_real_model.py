@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -44,3 +49,29 @@ def test_kept_pixels_come_back_exactly(studio, grown):
     _, made = export.read_recipe(export.from_data_uri(out["pictures"][0]))
     kept = np.s_[3 * 8 : 12 * 8, 4 * 8 : 13 * 8]
     assert np.array_equal(made[kept], pixels[kept])
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux's /proc")
+def test_ten_switches_leave_no_memory_behind():
+    """Both models grow once, for what is set up only once; ten switches on, nothing has come."""
+    here = [m.name for m in list_models() if m.available and m.media == "image"][:2]
+    if len(here) < 2:
+        pytest.skip("needs two models in checkpoints/")
+    script = textwrap.dedent("""
+        import re, sys
+        from app.handlers import Engines, Form, Studio
+        from nar_core import Engine, list_models
+        studio = Studio(Engines(Engine.load, list_models))
+        def grow(name, run):
+            *_, done = studio.grow(studio.check(Form(name, "red apple"), {"run": str(run)}))
+            assert done["kind"] == "done"
+            return int(re.search(r"VmRSS:\\s+(\\d+)", open("/proc/self/status").read())[1]) / 1024
+        one, two = sys.argv[1:]
+        grow(one, "a"), grow(two, "b")
+        print(*[grow((one, two)[i % 2], i) for i in range(11)])
+    """)
+    out = subprocess.run(
+        [sys.executable, "-c", script, *here], check=True, capture_output=True, text=True
+    )
+    megabytes = [float(x) for x in out.stdout.split()]
+    assert megabytes[-1] < 1.05 * megabytes[0], megabytes
