@@ -42,6 +42,9 @@ REMEMBER_RUNS = 1000
 """How many ended runs are remembered, so that none of them begins again."""
 
 
+UNLIKE = 1.5
+"""A picture is foreign if its tokens cost so many nats more than those of a model's own kind."""
+
 SECONDS_PER_NEWS = 0.25
 """How often a model that is being fetched or loaded is asked how far it is."""
 
@@ -349,7 +352,7 @@ FORM_FIELDS = tuple(field.name for field in fields(Form))
 
 
 def form_of_link(info: ModelInfo, given: dict[str, str]) -> dict[str, Any]:
-    """Query parameters of a shared link -> values of the form; what does not parse is left out."""
+    """Query parameters of a shared link -> values of the form; what does not fit is left out."""
     numbers = {
         "guidance": ("guidance", float),
         "temperature": ("temperature", float),
@@ -440,10 +443,11 @@ def spec_of(info: ModelInfo) -> dict[str, Any]:
     }
 
 
-def comparisons(info: ModelInfo) -> list[dict[str, Any]]:
+def comparisons(info: ModelInfo, models: Sequence[ModelInfo] = ()) -> list[dict[str, Any]]:
     """What the lab can compare with a model: sets of two to four panes.
 
-    A pane has a title, a seed position and the fields of the form that it changes.
+    A pane has a title, a seed position and the fields of the form that it changes, the model among
+    them. `models` are those on this machine.
     """
     own = list(info.default_seed_position)
     t, h, w = (n // 2 for n in info.grid)
@@ -475,7 +479,24 @@ def comparisons(info: ModelInfo) -> list[dict[str, Any]]:
     sets.append(("guidance", "Guidance", panes(scales, own)))
     rules = [(title, {"fusion": name}) for title, name in fusions.items()]
     sets.append(("fusion", "Fusion", panes(rules, own)))
+    same = [m for m in models if m.name != info.name and askable(m) == askable(info)][:3]
+    if same:
+        checkpoints = [
+            {
+                "title": m.title,
+                "seed": list(m.default_seed_position),
+                "form": {"model": m.name},
+                "spec": spec_of(m),
+            }
+            for m in (info, *same)
+        ]
+        sets.append(("checkpoints", "Checkpoints", checkpoints))
     return [{"name": name, "title": title, "panes": these} for name, title, these in sets]
+
+
+def askable(info: ModelInfo) -> tuple[Any, ...]:
+    """Models for which this is the same can be asked the same thing."""
+    return info.media, info.task, info.labels
 
 
 def _raw(text: str, dtype: str, shape: tuple[int, ...], what: str) -> np.ndarray:
@@ -614,17 +635,23 @@ class Studio:
         self.line.join(run)
         return Job(run, recipe["model"], request, canvas, recipe)
 
+    def comparisons(self, model: str) -> list[dict[str, Any]]:
+        """What the lab can compare with a model and those on this machine."""
+        here = [m for m in self.engines.models() if m.available]
+        return comparisons(self.engines.info(model), here)
+
     def check_comparison(self, form: Form, start: dict[str, Any]) -> list[Job]:
         """One job per pane of the lab, all checked before the first is started."""
-        info = self.engines.info(form.model)
-        sets = {s["name"]: s["panes"] for s in comparisons(info)}
+        sets = {s["name"]: s["panes"] for s in self.comparisons(form.model)}
         if start.get("compare") not in sets:
             raise ValueError(f"compare: got {start.get('compare')!r}, expected {', '.join(sets)}")
         run = str(start.get("run", ""))[:64]
         jobs = []
         for pane in sets[start["compare"]]:
-            request = replace(form, **pane["form"]).request(info, pane["seed"])
-            jobs.append(Job(run, form.model, validate(info, request)))
+            asked = replace(form, **pane["form"])
+            info = self.engines.info(asked.model)
+            request = asked.request(info, pane["seed"])
+            jobs.append(Job(run, asked.model, validate(info, request)))
         self.line.join(run)
         return jobs
 
@@ -709,6 +736,7 @@ class Studio:
                 clip = np.repeat(job.canvas.pixels[None, None], engine.info.frames, 1)
                 tokens = engine.encode(clip)[0]
                 request = replace(request, known=np.where(job.canvas.cells, tokens, -1))
+                yield {"kind": "likeness", "run": job.run, "text": likeness(engine, tokens)}
             plan = engine.plan(request)
             frames = engine.generate(request)
             steps = np.zeros(plan.grid.cells, np.int64)
@@ -865,6 +893,18 @@ class Studio:
         except ValueError as error:
             return {"error": str(error)}
         return {"file": export.data_uri(export.growth_gif(pixels, recipe), "image/gif")}
+
+
+def likeness(engine: Engine, tokens: np.ndarray) -> str:
+    """What an upload's tokens [T, H, W] say of how well the model knows such pictures, measured."""
+    own = engine.info.held_out_loss
+    if not own:
+        return ""
+    costs = float(engine.surprise(tokens[None])[0])
+    numbers = f"its tokens cost {costs:.1f} nats each, those of its own kind {own:.1f}"
+    if costs > own + UNLIKE:
+        return f"This picture is unlike what {engine.info.title} has learnt: {numbers}."
+    return f"{engine.info.title} knows such pictures: {numbers}."
 
 
 def sheets_of(pictures: list[str], frames: int, fps: float) -> list[str] | None:

@@ -30,7 +30,8 @@ class Lab {
       const figure = document.createElement('figure');
       figure.innerHTML = `<canvas role="img" aria-label="${escapeText(pane.title)}"></canvas><figcaption><b>${escapeText(pane.title)}</b><span class="k"></span><dl></dl></figcaption>`;
       holder.append(figure);
-      return { figure, canvas: figure.firstChild, title: pane.title, run: new Run('', this.spec, makePlan(this.spec, pane.seed), 1) };
+      const spec = pane.spec ?? this.spec;
+      return { figure, canvas: figure.firstChild, title: pane.title, run: new Run('', spec, makePlan(spec, pane.seed), 1) };
     });
     holder.dataset.count = this.panes.length;
     Object.assign(this, { step: 0, playing: false });
@@ -162,6 +163,12 @@ class Lab {
       if (e.key === 'Enter' && (e.ctrlKey || e.metaKey)) { e.preventDefault(); e.stopPropagation(); this.start(); }
       if (e.key === 'Escape' && this.active) this.stop();
     }, true);
+    const take = () => {
+      const given = takeHandover('lab');
+      if (given) this.trigger('fill', { query: given.query });
+    };
+    document.addEventListener('nar-send', take);
+    setTimeout(take);                                                 // its events are wired after it is mounted
     new ResizeObserver(() => this.draw()).observe(this.find('.panes'));
     const themes = new MutationObserver(() => this.draw());
     for (const node of [document.documentElement, document.body]) themes.observe(node, { attributes: true, attributeFilter: ['class'] });

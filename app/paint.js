@@ -143,6 +143,7 @@ function paintTile(pen, tile, t, frame, view) {
     pen.strokeRect(tile.x + view.cursor[1] * c, tile.y + view.cursor[0] * c, 2 * c, 2 * c);
     pen.setLineDash([]);
   }
+  if (view.hover && !ready) paintSeen(pen, tile, t, view, x, y);
   if (view.hover && view.hover[0] === t && !ready) paintSenders(pen, tile, view, x, y);
 }
 
@@ -201,6 +202,15 @@ function paintRegion(pen, tile, view, x, y) {
   pen.stroke();
 }
 
+// Everything the cell under the pointer may attend to: lower levels and its own front, in every slice.
+function paintSeen(pen, tile, t, view, x, y) {
+  const { plan, hover } = view, [, H, W] = plan.spec.grid, first = t * H * W, me = flatOf(plan.spec.grid, hover);
+  pen.fillStyle = hues.accent;
+  pen.globalAlpha = .22;
+  for (let i = first; i < first + H * W; i++) if (i !== me && maySee(plan, me, i)) pen.fillRect(x(i), y(i), tile.cell, tile.cell);
+  pen.globalAlpha = 1;
+}
+
 function paintSenders(pen, tile, view, x, y) {
   const { plan, hover } = view, c = tile.cell, me = flatOf(plan.spec.grid, hover);
   const ring = (i, wide, colour) => {
@@ -209,13 +219,6 @@ function paintSenders(pen, tile, view, x, y) {
     outline(pen, x(i) + wide / 2, y(i) + wide / 2, c - wide, c - wide, c * .14);
     pen.stroke();
   };
-  if (plan.step[me] <= view.step) {   // everything it may attend to: lower levels and its own front
-    pen.fillStyle = hues.accent;
-    pen.globalAlpha = .22;
-    const [, H, W] = plan.spec.grid, first = hover[0] * H * W;
-    for (let i = first; i < first + H * W; i++) if (plan.step[i] <= plan.step[me] && i !== me && plan.step[me]) pen.fillRect(x(i), y(i), c, c);
-    pen.globalAlpha = 1;
-  }
   ring(me, Math.max(4, c / 7), '#ffffff');
   ring(me, Math.max(2, c / 14), '#111214');
   for (const sender of sendersOf(plan, me)) {

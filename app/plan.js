@@ -40,11 +40,31 @@ function planFromSteps(spec, seed, step, distance = null) {
   return { spec, seed, step, distance, total, counts, cells, mirrored, directions };
 }
 
+// The proximity mask: a cell sees every cell of its own or a lower level.
+const levelsOf = (plan) => (plan.spec.known_level === 'distance' ? plan.distance : plan.step);
+const maySee = (plan, i, other) => levelsOf(plan)[other] <= levelsOf(plan)[i];
+
+// Does what grows beside a kept cell see it? Where kept cells are seen at their distance only, what
+// grows to their left or above does not.
+function followsKept(plan) {
+  const { grid } = plan.spec;
+  for (let i = 0; i < plan.step.length; i++) {
+    if (!plan.step[i]) continue;
+    for (const head of HEADS) {
+      const beside = positionOf(grid, i).map((x, k) => x - head.by[k]);
+      if (beside.some((x, k) => x < 0 || x >= grid[k])) continue;
+      const j = flatOf(grid, beside);
+      if (!plan.step[j] && !maySee(plan, i, j)) return false;
+    }
+  }
+  return true;
+}
+
 // The neighbours that predict cell i: those of lower level whose direction the checkpoint has.
 function sendersOf(plan, i) {
-  const { spec, step, distance, directions } = plan, at = positionOf(spec.grid, i), out = [];
+  const { spec, step, directions } = plan, at = positionOf(spec.grid, i), out = [];
   if (step[i] === 0) return out;
-  const level = spec.known_level === 'distance' ? distance : step;
+  const level = levelsOf(plan);
   for (const head of HEADS) {
     const from = at.map((x, k) => x - head.by[k]);
     if (!directions.includes(head.name)) continue;

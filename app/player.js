@@ -78,6 +78,7 @@ class Player {
     if (message.run !== this.active?.id) return;                     // a frame of an earlier growth
     if (message.kind === 'failed') return this.abandon();
     if (message.kind === 'progress') { this.active.progress = message; return this.status(); }
+    if (message.kind === 'likeness') return this.tell(message.text);
     if (message.kind === 'steps') this.takeSteps(this.active, message);
     if (message.kind === 'done') this.takeDone(this.active, message);
   }
@@ -89,8 +90,7 @@ class Player {
     this.home(seed ?? spec.seed);
     if (this.mode !== 'outpaint') return;
     this.resetKeep();
-    const note = this.studio?.querySelector('.upload-note');
-    if (note) note.textContent = spec.upload_note;
+    this.tell('');
     if (this.sourceOriginal) this.useSource(this.sourceOriginal);
   }
 
@@ -128,6 +128,8 @@ class Player {
     run.confidence = bytesOf(message.confidence);
     Object.assign(run, { pictures: message.pictures, elapsed: message.elapsed, request: message.request });
     Object.assign(run, { digest: message.digest, verdict: message.verdict, state: 'done', again: message.again });
+    const parent = this.lanes.find((lane) => lane.id === run.parent);
+    if (parent?.request) run.title = changesOf(parent.request, run.request) || run.title;
     if (run.elapsed && message.passes) this.pace[run.spec.model] = run.elapsed / Math.max(1, run.total - run.from);
     Promise.all((message.sheets ?? message.pictures).map(loadImage)).then((finals) => {
       run.finals = finals;
@@ -166,6 +168,7 @@ class Player {
     if (this.planKey !== key) {
       this.plannedValue = makePlan(this.spec, seed, this.known());
       this.plannedLegal = isLegal(this.plannedValue);
+      this.plannedFollows = followsKept(this.plannedValue);
       this.planKey = key;
     }
     return this.plannedValue;
@@ -234,7 +237,7 @@ class Player {
     this.server.stop(run.id).catch(() => null);
     this.settle(run);
   }
-  abandon() { const run = this.active; this.active = null; run.state = 'stopped'; this.settle(run); }
+  abandon() { const run = this.active; this.server.stop(run.id).catch(() => null); this.active = null; run.state = 'stopped'; this.settle(run); }
   settle(run) {                                                     // keep what has grown, if anything has
     this.playing = false;
     if (run.last > run.from) { this.step = Math.min(this.step, run.last); return this.setState('done'); }
@@ -403,7 +406,7 @@ class Player {
       const plan = this.planned(this.mode !== 'outpaint' && this.hover ? this.hover : this.seed), grown = plan.step.length - plan.counts[0];
       if (!plan.total) text = 'Everything is kept';
       else if (!this.plannedLegal) text = escapeText(this.whyNot());
-      else if (this.mode === 'outpaint') text = `${plan.total} steps${tail(`for ${grown} tokens`)}`;
+      else if (this.mode === 'outpaint') text = `${plan.total} steps${tail(`for ${grown} tokens${this.plannedFollows ? '' : '; only what is right of or below the kept part can match it'}`)}`;
       else {
         const corner = this.spec.grid.reduce((a, b) => a + b) - 2;
         text = plan.total === corner ? `${plan.total} steps from here` : `${plan.total} steps from here; <em>${corner} from the corner</em>`;
@@ -468,13 +471,15 @@ class Player {
     let height = bottom + 26;
     if (!ready) {
       if (step > 0) out.push(`<circle class="knob" cx="${((step - .5) * each).toFixed(1)}" cy="${bottom}" r="5"/>`);
+      const lines = new Map();                                        // where each lane's line runs
       this.lanes.forEach((lane, j) => {
         const y = j === 0 ? 4 : height + 4, on = lane === this.run ? ' on' : '', x0 = (lane.from - .5) * each;
         const picture = lane.pictures[Math.min(this.sample, lane.pictures.length - 1)];
         const thumb = `<rect class="frame" x="${wide - 42}" y="${y}" width="40" height="40" rx="8"/>${picture ? `<image href="${picture}" x="${wide - 40}" y="${y + 2}" width="36" height="36" preserveAspectRatio="xMidYMid slice" clip-path="inset(0 round 6px)"/>` : ''}`;
         if (j === 0) { out.push(`<g class="lane${on}" data-lane="0" tabindex="0" role="button" aria-label="${escapeText(lane.title)}">${thumb}</g>`); return; }
-        const middle = y + 20;
-        out.push(`<g class="lane${on}" data-lane="${j}" tabindex="0" role="button" aria-label="${escapeText(lane.title)}, from step ${lane.from}"><path d="M${x0.toFixed(1)} ${bottom + 4}V${middle - 6}q0 6 6 6H${wide - 48}"/><circle cx="${x0.toFixed(1)}" cy="${bottom + 4}" r="3"/><text x="${(x0 + 14).toFixed(1)}" y="${middle - 8}">${escapeText(lane.title)}, from step ${lane.from}</text>${thumb}</g>`);
+        const middle = y + 20, top = lines.get(lane.parent) ?? bottom + 4;
+        lines.set(lane.id, middle);
+        out.push(`<g class="lane${on}" data-lane="${j}" tabindex="0" role="button" aria-label="${escapeText(lane.title)}, from step ${lane.from}"><path d="M${x0.toFixed(1)} ${top}V${middle - 6}q0 6 6 6H${wide - 48}"/><circle cx="${x0.toFixed(1)}" cy="${top}" r="3"/><text x="${(x0 + 14).toFixed(1)}" y="${middle - 8}">${escapeText(lane.title)}, from step ${lane.from}</text>${thumb}</g>`);
         height += 48;
       });
       if (this.lanes.length < 2) height = Math.max(height, 50);
@@ -513,7 +518,10 @@ class Player {
     this.find('[data-act=again]').hidden = !(finished && run.again);
     this.find('[data-act=growth]').hidden = !finished || run.spec.frames > 1;
     this.find('[data-act=link]').hidden = !(finished && run.request && !run.plan.counts[0] && !run.from && !run.replayed);
-    this.find('[data-act=send]').hidden = !(finished && this.mode === 'image' && run.spec.grid[0] === 1 && document.querySelector('#pages [data-tab-id=outpaint]') !== null);
+    this.find('.send').hidden = !finished || run.spec.grid[0] > 1;
+    this.element.querySelectorAll('[data-send]').forEach((b) => {
+      b.hidden = b.dataset.send === this.mode || !document.querySelector(`#pages [data-tab-id=${b.dataset.send}]`) || (b.dataset.send === 'lab' && run?.spec.model !== this.spec.model);
+    });
     const verdict = this.find('.verdict');
     verdict.hidden = !(finished && run.verdict);
     if (run?.verdict) verdict.textContent = run.verdict.same ? 'Verified: every token is the same.' : `Not identical. Different: ${run.verdict.differs.join(', ')}.`;
@@ -655,6 +663,7 @@ class Player {
     this.find('.speed').onclick = (e) => { this.speed = { 1: 2, 2: .5, .5: 1 }[this.speed]; e.currentTarget.textContent = `${this.speed}×`; };
     this.element.querySelectorAll('[data-layer]').forEach((box) => { box.onchange = () => { this.layers[box.dataset.layer] = box.checked; this.draw(); }; });
     this.element.querySelectorAll('[data-view]').forEach((b) => { b.onclick = () => this.setView(b.dataset.view); });
+    this.element.querySelectorAll('[data-send]').forEach((b) => { b.onclick = () => this.send(b.dataset.send); });
     this.element.querySelectorAll('[data-act]').forEach((b) => { b.onclick = () => this.act(b.dataset.act, b); });
 
     this.studio?.addEventListener('click', (e) => {
@@ -672,7 +681,9 @@ class Player {
     document.addEventListener('keydown', (e) => this.key(e));
     document.addEventListener('nar-open', ({ detail }) => { if (detail.mode === this.mode) this.whenShown(() => this.open(detail.run, [detail.run])); });
     document.addEventListener('nar-file', ({ detail }) => { if (detail.mode === this.mode) this.whenShown(() => this.trigger('replay', { run: `file${Date.now()}`, file: detail.file })); });
+    document.addEventListener('nar-send', () => this.take());
     this.wireSource();
+    this.take();
     if (!this.calm.matches) {
       setInterval(() => { if ((this.run ?? this).spec.frames > 1 && this.element.offsetParent) { this.tick += 1; this.draw(); } }, 1000 / (this.spec.fps || 8));
     }
@@ -726,6 +737,23 @@ class Player {
     return true;
   }
 
+  // ---- from page to page -----------------------------------------------------------------------
+  send(to) {
+    const run = this.run, address = run?.pictures[this.sample];
+    if (address) handOver(to, { address, tokens: textOf(run.of(run.tokens, this.sample)), model: run.spec.model, title: run.title, query: run.request ? Object.fromEntries(queryOf(run)) : {} });
+  }
+  take() {
+    const given = takeHandover(this.mode);
+    if (!given) return;
+    this.whenShown(() => this.trigger('fill', { query: given.query }));
+    if (this.mode === 'outpaint') this.useSource(given);
+  }
+
+  tell(words) {                                                     // under the picture that was chosen
+    const note = this.studio?.querySelector('.upload-note');
+    if (note) note.textContent = words || this.spec.upload_note;
+  }
+
   // ---- what can be done with a result ----------------------------------------------------------
   async act(name, button) {
     const run = this.run, picture = run?.pictures[this.sample];
@@ -737,17 +765,25 @@ class Player {
     if (name === 'wide') save(this.wholePicture().toDataURL('image/png'), `${stem}-whole.png`);
     if (name === 'link') { await navigator.clipboard?.writeText(linkOf(run)).then(() => flash('Link copied'), () => flash('Copy failed')); }
     if (name === 'again') this.start({ file: picture, samples: run.request.num_samples, title: run.title });
-    if (name === 'send') {
-      window.narHandover = { address: picture, tokens: textOf(run.of(run.tokens, this.sample)), model: run.spec.model };
-      document.dispatchEvent(new CustomEvent('nar-page', { detail: 'outpaint' }));
-      document.dispatchEvent(new CustomEvent('nar-send'));
-    }
     if (name === 'growth') {
       words.textContent = 'Drawing…';
       const answer = await this.server.growth(picture).catch(() => ({ error: 'no answer' }));
       if (answer.file) { save(answer.file, `${stem}-growth.gif`); words.textContent = before; } else flash('Failed');
     }
   }
+}
+
+// A result sent to another page: that page may not be mounted yet, so it waits to be taken.
+function handOver(to, given) {
+  window.narHandover = { to, ...given };
+  document.dispatchEvent(new CustomEvent('nar-page', { detail: to }));
+  document.dispatchEvent(new CustomEvent('nar-send'));
+}
+function takeHandover(to) {
+  if (window.narHandover?.to !== to) return null;
+  const given = window.narHandover;
+  window.narHandover = null;
+  return given;
 }
 
 function save(address, name) {
@@ -758,12 +794,24 @@ function save(address, name) {
   link.remove();
 }
 
-// A link that fills the form: only what the engine was asked for, nothing about the session.
-function linkOf(run) {
+// What fills a form, in a link or on another page: what the engine was asked for, nothing about the session.
+function queryOf(run) {
   const query = new URLSearchParams({ model: run.spec.model }), r = run.request;
   const short = { prompt: r.prompt, label: r.label, seed: r.seed_position.join(), rng: r.rng_seed, guidance: r.guidance_scale, heads: r.heads, fusion: r.fusion, temperature: r.temperature, top_k: r.top_k, top_p: r.top_p, pictures: r.num_samples };
   for (const [key, value] of Object.entries(short)) if (value !== null && value !== undefined && value !== '') query.set(key, value);
-  return `${location.origin}${location.pathname}?${query}`;
+  return query;
+}
+const linkOf = (run) => `${location.origin}${location.pathname}?${queryOf(run)}`;
+
+// How a branch differs from what it left, in a few words.
+function changesOf(before, now) {
+  const names = { guidance_scale: 'guidance', rng_seed: 'rng seed', temperature: 'temperature', top_k: 'top-k', top_p: 'top-p' }, out = [];
+  for (const key of ['prompt', 'label', 'heads', 'fusion', ...Object.keys(names)]) {
+    if (String(before[key]) === String(now[key])) continue;
+    if (key === 'prompt' || key === 'label') out.push(null);          // its title says so already
+    else out.push(names[key] ? `${names[key]} ${now[key]}` : key === 'fusion' ? `fusion: ${now[key]}` : now[key]);
+  }
+  return out.includes(null) ? '' : out.join(', ') || 'the same again';
 }
 
 function mountPlayer(element, tools, config) {

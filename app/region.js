@@ -128,6 +128,7 @@ const RegionEditing = {
       this.source = { image: await loadImage(address), address, tokens: null };
     }
     this.keepVersion += 1;
+    this.tell('');
     const tile = this.studio.querySelector('.source img');
     if (tile) { tile.src = this.source.address; tile.hidden = false; tile.nextElementSibling.textContent = 'Choose another'; }
     this.studio.dataset.source = 'yes';
@@ -140,7 +141,7 @@ const RegionEditing = {
   // ---- beyond the canvas: windows that overlap what exists -------------------------------------
   // `wide` lists what has grown, each part at its place in cells; the newest part lies on top.
   place(run) {
-    const part = { at: run.window ?? [0, 0], image: run.finals[Math.min(this.sample, run.finals.length - 1)], spec: run.spec };
+    const part = { at: run.window ?? [0, 0], tokens: run.of(run.tokens, Math.min(this.sample, run.samples - 1)).slice(), image: run.finals[Math.min(this.sample, run.finals.length - 1)], spec: run.spec };
     if (!run.window || this.wide?.spec !== run.spec) this.wide = { parts: [], spec: run.spec };
     if (String(this.wide.parts.at(-1)?.at) === String(part.at)) this.wide.parts.pop();      // grown again
     this.wide.parts.push(part);
@@ -150,19 +151,24 @@ const RegionEditing = {
   extend([dh, dw]) {
     const { spec } = this.run, [, H, W] = spec.grid, [height, width] = spec.size;
     const [y, x] = this.wide.at, at = [y + dh * (H >> 1), x + dw * (W >> 1)];
-    const keep = new Uint8Array(cellsOf(spec.grid)), sheet = document.createElement('canvas'), pen = sheet.getContext('2d');
+    // what overlaps keeps its tokens too: encoded anew, the white around it would colour its border
+    const keep = new Uint8Array(cellsOf(spec.grid)), tokens = new Uint16Array(keep.length).fill(UNKNOWN_TOKEN), sheet = document.createElement('canvas'), pen = sheet.getContext('2d');
     Object.assign(sheet, { width, height });
     pen.fillStyle = '#fff';
     pen.fillRect(0, 0, width, height);
     for (const part of this.wide.parts) {
       const h0 = part.at[0] - at[0], w0 = part.at[1] - at[1];
       pen.drawImage(part.image, w0 * width / W, h0 * height / H, width, height);
-      for (let h = Math.max(0, h0); h < Math.min(H, h0 + H); h++) for (let w = Math.max(0, w0); w < Math.min(W, w0 + W); w++) keep[flatOf(spec.grid, [0, h, w])] = 1;
+      for (let h = Math.max(0, h0); h < Math.min(H, h0 + H); h++) for (let w = Math.max(0, w0); w < Math.min(W, w0 + W); w++) {
+        const i = flatOf(spec.grid, [0, h, w]);
+        keep[i] = 1;
+        tokens[i] = part.tokens[flatOf(spec.grid, [0, h - h0, w - w0])];
+      }
     }
     if (keep.every((k) => k)) { this.wide.at = at; return this.say('Already grown there; go on in the same direction.'); }
     const address = sheet.toDataURL('image/png'), middle = [0, H >> 1, W >> 1];
     loadImage(address).then((image) => {
-      this.source = { image, address, tokens: null };
+      this.source = { image, address, tokens: textOf(tokens) };
       this.home(this.seed);
       Object.assign(this, { keep, isRectangle: null });
       const kept = [...keep.keys()].filter((i) => keep[i]).map((i) => positionOf(spec.grid, i));
@@ -170,6 +176,22 @@ const RegionEditing = {
       this.window = at;
       this.start();
     });
+  },
+
+  // Can this checkpoint grow a window of which the far half is known already?
+  canExtend([dh, dw]) {
+    const { spec } = this.run, [, H, W] = spec.grid, known = this.beyond ??= new Map(), key = [spec.model, dh, dw].join();
+    if (!known.has(key)) {
+      const keep = Uint8Array.from({ length: H * W }, (_, i) => {
+        const h = Math.floor(i / W) + dh * (H >> 1), w = i % W + dw * (W >> 1);
+        return h >= 0 && h < H && w >= 0 && w < W ? 1 : 0;
+      });
+      known.set(key, [...keep.keys()].some((i) => {
+        const plan = makePlan(spec, positionOf(spec.grid, i), keep);
+        return isLegal(plan) && followsKept(plan);
+      }));
+    }
+    return known.get(key);
   },
 
   wholePicture() {
@@ -185,6 +207,12 @@ const RegionEditing = {
   showWide(finished) {
     const beyond = this.find('.beyond'), several = finished && this.wide?.parts.length > 1, small = this.find('.wide');
     beyond.hidden = !(finished && this.wide && this.run.finals.length);
+    if (!beyond.hidden) {
+      this.element.querySelectorAll('[data-extend]').forEach((b) => {
+        b.disabled = !this.canExtend(b.dataset.extend.split(',').map(Number));
+        b.title = b.disabled ? `${this.run.spec.model} does not grow that way` : '';
+      });
+    }
     this.find('[data-act=wide]').hidden = small.hidden = !several;
     if (!several || small.newest === this.wide.parts.at(-1)) return;
     const whole = this.wholePicture();
@@ -200,14 +228,6 @@ const RegionEditing = {
     this.studio.addEventListener('dragover', (e) => { if ([...e.dataTransfer.types].includes('Files')) e.preventDefault(); });
     this.studio.addEventListener('drop', (e) => { if (e.dataTransfer.files.length) { e.preventDefault(); this.readFile(e.dataTransfer.files[0]); } });
     this.studio.dataset.takesFiles = 'yes';
-    document.addEventListener('nar-send', () => this.takeHandover());
-    this.takeHandover();
-  },
-
-  takeHandover() {
-    const given = window.narHandover;
-    window.narHandover = null;
-    if (given) this.useSource(given);
   },
 
   readFile(file) {

@@ -393,6 +393,9 @@ def _studio_page(
         rng_seed, pictures,
     ]  # fmt: skip
     _wire_growth(studio, canvas, form, facts)
+    names = [f for f in handlers.FORM_FIELDS if f not in ("model", "pictures")]
+    asked = dict(zip(handlers.FORM_FIELDS, form, strict=True))
+    _wire_handover(studio, canvas, model, {name: asked[name] for name in names})
     changing = dict(zip(handlers.FORM_FIELDS, form, strict=True))
 
     def change_model(name: str) -> list[Any]:
@@ -413,22 +416,13 @@ def _studio_page(
 
 
 def _wire_growth(studio: Studio, canvas: gr.HTML, form: list[gr.Component], facts: gr.HTML) -> None:
-    """Start: check at once (a toast, no compute), then wait for the engine. Stop: cancel."""
-    job = gr.State()
+    """Start: check at once (a toast, no compute), then wait for the engine."""
 
     def check(event: gr.EventData, *values: Any) -> Job:
-        try:
-            return studio.check(Form(*values), event._data)
-        except ValueError as error:
-            raise gr.Error(str(error), title="Not started", print_exception=False) from error
+        return studio.check(Form(*values), event._data)
 
-    def grow(job: Job):
-        yield from _reported(studio.grow(job), job.run)
+    growth = _wire_start(canvas, form, check, studio.grow)
 
-    # in the queue, because only there an error becomes a toast; not in the engine's lane
-    checked = canvas.start(check, form, job, concurrency_limit=None, **STARTING)
-    checked.failure(lambda: {"kind": "rejected"}, None, canvas, queue=False, **PRIVATE)
-    growth = checked.success(grow, job, canvas, **LANE, **STARTING)
     # a model that was fetched for it is on this machine now
     growth.success(lambda name: _facts_of(studio, name), form[0], facts, queue=False, **PRIVATE)
 
@@ -439,6 +433,39 @@ def _wire_growth(studio: Studio, canvas: gr.HTML, form: list[gr.Component], fact
             raise gr.Error(str(error), title="Not replayed", print_exception=False) from error
 
     canvas.replay(replay, None, canvas, concurrency_limit=None, **PRIVATE)
+
+
+def _wire_start(
+    canvas: gr.HTML,
+    form: list[gr.Component],
+    check: Callable[..., Any],
+    grow: Callable[[Any], Iterator[dict[str, Any]]],
+) -> Any:
+    """`check` makes a job of a start, or raises ValueError; `grow` yields its messages.
+
+    Several starts may be under way, all but the last stopped, so the checked jobs wait in a dict:
+    one place for them could be overwritten by a check that took longer.
+    """
+    checked = gr.State({})
+
+    def checking(event: gr.EventData, jobs: dict[str, Any], *values: Any) -> dict[str, Any]:
+        try:
+            jobs[str(event._data["run"])] = check(event, *values)
+        except ValueError as error:
+            raise gr.Error(str(error), title="Not started", print_exception=False) from error
+        return jobs
+
+    def growing(jobs: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        while jobs:
+            run = next(iter(jobs))
+            yield from _reported(grow(jobs.pop(run)), run)
+
+    # in the queue, because only there an error becomes a toast; not in the engine's lane
+    begun = canvas.start(checking, [checked, *form], checked, concurrency_limit=None, **STARTING)
+    growth = begun.success(growing, checked, canvas, **LANE, **STARTING)
+    for event in (begun, growth):  # also where the queue is full
+        event.failure(lambda: {"kind": "rejected"}, None, canvas, queue=False, **PRIVATE)
+    return growth
 
 
 def _line(studio: Studio) -> list[Callable[[str], Any]]:
@@ -463,36 +490,46 @@ def _lab_page(studio: Studio, model: gr.Dropdown, first: ModelInfo) -> None:
                 example, label="Prompt", elem_classes=["prompt"], min_width=200, **start["prompt"]
             )
             label = gr.Dropdown(label="What to grow", min_width=200, **start["label"])
+            style = gr.Radio(
+                label="Style", elem_classes=["seg", "style-choice"], min_width=120, **start["style"]
+            )
             rng_seed = gr.Number(7, label="Rng seed", precision=0, minimum=0, min_width=80)
             gr.Button("Grow all", variant="primary", elem_classes=["grow"], min_width=120)
             gr.Button("Stop", variant="secondary", elem_classes=["stop"], min_width=120)
-        panes = lab(handlers.spec_of(first), handlers.comparisons(first), _line(studio))
-    jobs = gr.State()
+        panes = lab(handlers.spec_of(first), studio.comparisons(first.name), _line(studio))
 
-    def check(event: gr.EventData, name: str, words: str, of: str, rng: int) -> list[Job]:
-        style = next(iter(handlers.styles_of(name)), None)
-        try:
-            form = Form(name, words, style, of, rng_seed=rng)
-            return studio.check_comparison(form, event._data)
-        except ValueError as error:
-            raise gr.Error(str(error), title="Not started", print_exception=False) from error
+    def check(
+        event: gr.EventData, name: str, words: str, style: str, of: str, rng: int
+    ) -> list[Job]:
+        form = Form(name, words, style, of, rng_seed=rng)
+        return studio.check_comparison(form, event._data)
 
-    def compare(given: list[Job]):
-        yield from _reported(studio.compare(given), given[0].run)
-
-    values = [model, prompt, label, rng_seed]
-    checked = panes.start(check, values, jobs, concurrency_limit=None, **STARTING)
-    checked.failure(lambda: {"kind": "rejected"}, None, panes, queue=False, **PRIVATE)
-    checked.success(compare, jobs, panes, **LANE, **STARTING)
+    values = [model, prompt, style, label, rng_seed]
+    _wire_start(panes, values, check, studio.compare)
 
     def change_model(name: str) -> list[Any]:
         info = studio.engines.info(name)
         controls = _controls(info)
         message = {"kind": "model", "spec": handlers.spec_of(info)}
-        message["sets"] = handlers.comparisons(info)
-        return [gr.update(**controls["prompt"]), gr.update(**controls["label"]), message]
+        message["sets"] = studio.comparisons(name)
+        return [*(gr.update(**controls[field]) for field in ("prompt", "style", "label")), message]
 
-    model.change(change_model, model, [prompt, label, panes], queue=False, **PRIVATE)
+    model.change(change_model, model, [prompt, style, label, panes], queue=False, **PRIVATE)
+    asked = dict(zip(("prompt", "style", "label", "rng_seed"), values[1:], strict=True))
+    _wire_handover(studio, panes, model, asked)
+
+
+def _wire_handover(
+    studio: Studio, canvas: gr.HTML, model: gr.Dropdown, form: dict[str, gr.Component]
+) -> None:
+    """A result that is sent to this page fills its form, as a shared link does."""
+
+    def fill(event: gr.EventData, name: str) -> list[Any]:
+        given = {str(k): str(v) for k, v in event._data["query"].items()}
+        values = handlers.form_of_link(studio.engines.info(name), given)
+        return [gr.update(value=values[f]) if f in values else gr.skip() for f in form]
+
+    canvas.fill(fill, model, list(form.values()), queue=False, **PRIVATE)
 
 
 def _reported(growth: Iterator[dict[str, Any]], run: str) -> Iterator[dict[str, Any]]:

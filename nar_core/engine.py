@@ -234,6 +234,29 @@ class Engine:
         x = torch.from_numpy(video).to(self.device).permute(0, 1, 4, 2, 3)
         return self.tokenizer.encode(x.float() / 255).cpu().numpy()
 
+    @torch.inference_mode()
+    def surprise(self, tokens: np.ndarray) -> np.ndarray:
+        """How unlike the training data complete grids are: nats per token, float [B].
+
+        From the model's own seed position and without a condition, in one pass; what pictures of
+        its own kind cost stands in `info.held_out_loss`.
+        """
+        plan = plan_of(self.info, validate(self.info, Request()))
+        rows = torch.from_numpy(np.asarray(tokens)).to(self.device).flatten(1)
+        values, _ = self._condition(validate(self.info, Request(num_samples=len(rows))))
+        seed = int(np.ravel_multi_index(plan.seed_position, plan.grid))
+        logits = self.model(
+            values,
+            rows,
+            torch.from_numpy(plan.levels).to(self.device),
+            torch.from_numpy(plan.fan_in).to(self.device),
+            torch.full((len(rows),), seed, device=self.device),
+        )
+        loss = torch.nn.functional.cross_entropy(
+            logits.float().transpose(1, 2), rows, reduction="none"
+        )
+        return loss.mean(1).cpu().numpy()
+
     def preview(self, tokens: np.ndarray, full: bool = False, mirrored: bool = False) -> np.ndarray:
         """A picture of a partial grid, uint8 [B, F, height, width, 3]; cheap unless `full`."""
         if mirrored:

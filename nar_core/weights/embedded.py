@@ -78,8 +78,16 @@ def read_info(folder: Path, embedded: bool = False) -> ModelInfo:
         bytes=sum(f.stat().st_size for f in files),
         embedded=embedded,
         available=True,
+        held_out_loss=_held_out_loss(folder),
         **told,
     )
+
+
+def _held_out_loss(folder: Path) -> float:
+    """Nats per token on pictures that training left out, as its record tells; 0 if it does not."""
+    record = folder / "record.yaml"
+    losses = OmegaConf.load(record).get("losses", {}) if record.is_file() else {}
+    return float(losses.get("loss_held_out_any", losses.get("loss_any", 0.0)))
 
 
 def load_tokenizer_folder(folder: Path) -> tuple[MiniTokenizer, Tensor | None]:

@@ -27,6 +27,7 @@ class ModelInfo:
         parameters: of the generator; likewise tokenizer_parameters, text_parameters (the encoder).
         cache_values: numbers that the KV cache of one row holds.
         bytes: size of the files; download: of those that are not on this machine yet.
+        held_out_loss: nats per token on pictures of its own kind, from its record; 0 if not known.
         trained_on, licence, note: what a user must know.
         embedded: shipped with this repository; available: on this machine already.
     """
@@ -58,6 +59,7 @@ class ModelInfo:
     cache_values: int = 0
     bytes: int = 0
     download: int = 0
+    held_out_loss: float = 0.0
     trained_on: str = ""
     licence: str = ""
     note: str = ""

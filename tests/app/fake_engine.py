@@ -54,7 +54,7 @@ def _info(name: str, grid: GridShape, **more) -> ModelInfo:
 
 
 MODELS = (
-    _info("emoji", GridShape(1, 16, 16)),
+    _info("emoji", GridShape(1, 16, 16), held_out_loss=2.0),
     _info("fruit", GridShape(1, 16, 16), task="class", labels=("blush apple", "kiwi"), prompts=()),
     _info(
         "corner",
@@ -147,6 +147,10 @@ class FakeEngine:
         rgb = np.where(known[..., None], rgb, 242).astype(np.uint8)
         frames = self.info.frames // self.info.grid.t
         return rgb.repeat(frames, 1).repeat(8, 2).repeat(8, 3)
+
+    def surprise(self, tokens: np.ndarray) -> np.ndarray:
+        """Dear where many colours are: its own pictures have few."""
+        return np.array([40 * len(np.unique(row)) / row.size for row in tokens])
 
     def decode(self, tokens: np.ndarray, mirrored: bool = False) -> np.ndarray:
         if (tokens < 0).any():

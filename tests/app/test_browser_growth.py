@@ -311,6 +311,7 @@ def test_the_plan_drawn_is_the_plan_decoded(context):
         + """
     ; const plan = makePlan(spec, seed, known); return {
       step: [...plan.step], legal: isLegal(plan), total: plan.total,
+      sees: [...plan.step.keys()].map(i => [...plan.step.keys()].filter(j => maySee(plan, i, j))),
       senders: [...plan.step.keys()].map(i => sendersOf(plan, i).map(s => [s.head.name, s.cell])) };
     """
     )
@@ -324,6 +325,8 @@ def test_the_plan_drawn_is_the_plan_decoded(context):
             continue
         plan = make_plan(grid, seed, known, directions, level)
         assert drawn["total"] == plan.total
+        for cell, seen in enumerate(drawn["sees"]):
+            assert seen == np.flatnonzero(plan.levels <= plan.levels[cell]).tolist()
         for number, step in enumerate(plan.steps, 1):
             for cell, fan_in in zip(step.positions, step.fan_in, strict=True):
                 assert drawn["step"][cell] == number

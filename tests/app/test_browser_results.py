@@ -145,13 +145,80 @@ def test_hover_names_distance_step_token_and_senders(grown):
     assert str(token) in tip
 
 
+def branch(page, step: int, change) -> None:
+    """Continue the finished growth from a step with something changed."""
+    page.focus(".player .track")
+    for _ in range(17 - step):
+        page.keyboard.press("ArrowLeft")
+    page.keyboard.press("b")
+    change()
+    page.click(".studio .grow")
+    page.wait_for_function(f"{PLAYER}.run.from === {step} && {PLAYER}.run.finals.length === 1")
+    wait_finished(page, 17)
+
+
+def test_branches_form_a_tree_that_says_what_was_changed(grown):
+    def guidance():
+        grown.locator(".settings .head input[type=number]").first.fill("6")
+        grown.keyboard.press("Tab")
+
+    branch(grown, 7, guidance)
+    branch(grown, 12, lambda: grown.locator(".heads label", has_text="Vertical").click())
+    lanes = grown.locator(".player [data-lane]")
+    named = [lanes.nth(k).get_attribute("aria-label") for k in range(3)]
+    assert named == ["owl", "guidance 6, from step 7", "vertical, from step 12"]
+    # the second branch leaves the first, not the trunk
+    starts = grown.eval_on_selector_all(
+        ".player .lane path",
+        "paths => paths.map(p => Number(p.getAttribute('d').match(/V?([0-9.]+)V/)[1]))",
+    )
+    assert starts[1] > starts[0]
+    request = grown.evaluate(f"{PLAYER}.run.request")
+    assert (request["guidance_scale"], request["heads"]) == (6, "vertical")
+
+
+def test_a_result_is_sent_to_the_lab(open_page, served):
+    page = open_page()
+    page.fill(".prompt textarea", "owl")
+    page.locator(".style-choice label", has_text="As typed").first.click()
+    page.fill(".rng input", "31")
+    page.keyboard.press("Tab")
+    page.click(".studio .grow")
+    wait_finished(page, 17)
+    page.click(".studio.image [data-send=lab]")
+    page.wait_for_selector(".lab figure")
+    page.wait_for_function("document.querySelector('.lab-head input[type=number]').value === '31'")
+    assert page.input_value(".lab-head .prompt textarea, .lab-head .prompt input") == "owl"
+    assert (
+        page.locator(".lab-head .style-choice input:checked").get_attribute("value") == "As typed"
+    )
+    page.click("[data-compare=heads]")
+    page.click(".lab-page .grow")
+    page.wait_for_selector(".lab[data-state=done]")
+    lab = "document.querySelector('.lab').parentElement.lab"
+    mixed = page.evaluate(f"[...{lab}.panes[0].run.confidence].join()")
+    assert mixed == page.evaluate(f"[...{PLAYER}.run.confidence].join()")
+
+
+def test_lab_compares_checkpoints(open_page):
+    page = open_page()
+    page.click("#pages [data-tab-id=lab]")
+    page.click("[data-compare=checkpoints]")
+    titles = page.locator(".lab figcaption b")
+    assert titles.all_inner_texts() == ["Emoji", "Corner", "Wide"]
+    page.click(".lab-page .grow")
+    page.wait_for_selector(".lab[data-state=done]")
+    steps = [facts.split("\n")[1] for facts in page.locator(".lab dl").all_inner_texts()]
+    assert steps == ["17", "31", "33"]
+
+
 def outpaint_player(page) -> str:
     return "document.querySelector('.studio.outpaint .player').parentElement.player"
 
 
 def test_continue_in_outpaint_keeps_the_pixels(grown, served):
     source = picture_of(grown)
-    grown.click("[data-act=send]")
+    grown.click(".studio.image [data-send=outpaint]")
     player = outpaint_player(grown)
     grown.wait_for_selector(".studio.outpaint[data-source=yes]")
     now = grown.locator(".studio.outpaint .player .now")
@@ -203,13 +270,14 @@ def test_erase_an_upload_with_the_keyboard(open_page, tmp_path):
 
 
 def test_a_picture_grows_beyond_its_edges(grown):
-    grown.click("[data-act=send]")
+    grown.click(".studio.image [data-send=outpaint]")
     player = outpaint_player(grown)
     grown.wait_for_selector(".studio.outpaint[data-source=yes]")
     grown.click(".studio.outpaint .grow")
     for direction, size in (("0,1", [192, 128]), ("1,0", [192, 192])):
         grown.wait_for_selector(".studio.outpaint .player[data-state=done] .beyond:not([hidden])")
         before = grown.evaluate(f"{player}.wholePicture().toDataURL()")
+        kept = grown.evaluate(f"{player}.run.tokens.join()").split(",")
         grown.click(f".studio.outpaint [data-extend='{direction}']")
         grown.wait_for_function(f"{player}.wide.at.join() !== '0,0' && {player}.state === 'done'")
         grown.wait_for_function(
@@ -221,6 +289,53 @@ def test_a_picture_grows_beyond_its_edges(grown):
             for a in (before, after)
         )
         assert np.array_equal(new[: old.shape[0], : old.shape[1]], old)
+        # the overlap keeps its tokens: it is not encoded anew
+        now = np.array(grown.evaluate(f"{player}.run.tokens.join()").split(",")).reshape(16, 16)
+        was = np.array(kept).reshape(16, 16)
+        if direction == "0,1":
+            assert np.array_equal(now[:, :8], was[:, 8:])
+        else:
+            assert np.array_equal(now[:8], was[8:])
+
+
+def test_an_upload_unlike_the_models_data_is_told(open_page, tmp_path):
+    file = tmp_path / "noise.png"
+    pixels = np.random.default_rng(1).integers(0, 256, (128, 128, 3)).astype(np.uint8)
+    Image.fromarray(pixels).save(file)
+    page = open_page()
+    page.click("#pages [data-tab-id=outpaint]")
+    page.set_input_files(".source input[type=file]", file)
+    page.wait_for_selector(".studio.outpaint[data-source=yes]")
+    page.click(".studio.outpaint .grow")
+    page.wait_for_selector(".studio.outpaint .player[data-state=done]")
+    assert "unlike what Emoji has learnt" in page.inner_text(".upload-note")
+
+
+def test_a_window_is_offered_only_where_the_model_can_grow_it(open_page, tmp_path):
+    file = tmp_path / "plain.png"
+    Image.new("RGB", (128, 128), "teal").save(file)
+    page = open_page("?model=corner")
+    page.wait_for_function(f"{PLAYER}.spec.model === 'corner'")
+    page.click("#pages [data-tab-id=outpaint]")
+    page.wait_for_selector(".studio.outpaint .player")
+    player = outpaint_player(page)
+    page.wait_for_function(f"{player}.spec.model === 'corner'")
+    page.set_input_files(".source input[type=file]", file)
+    page.wait_for_selector(".studio.outpaint[data-source=yes]")
+    now = page.locator(".studio.outpaint .player .now")
+    page.evaluate(
+        f"{player}.rectangle = [8, 8, 16, 16]; {player}.applyRectangle(); {player}.draw()"
+    )
+    assert "only what is right of or below the kept part can match it" in now.inner_text()
+    page.evaluate(f"{player}.rectangle = [0, 0, 8, 8]; {player}.applyRectangle(); {player}.draw()")
+    assert now.inner_text() == "23 steps for 192 tokens"
+    page.click(".studio.outpaint .grow")
+    page.wait_for_selector(".studio.outpaint .beyond:not([hidden])")
+    offered = page.eval_on_selector_all(
+        ".studio.outpaint [data-extend]",
+        "all => all.filter(b => !b.disabled).map(b => b.dataset.extend)",
+    )
+    assert offered == ["1,0", "0,1"]
 
 
 def test_lab_compares_heads_as_in_table_5(open_page):

@@ -395,3 +395,53 @@ def test_a_growth_that_was_left_open_is_closed_by_the_next(studio):
     assert studio.line.place("c")["ahead"] == 1
     assert list(growth)
     assert engine.open_runs == 0
+
+
+def upload(pixels: np.ndarray, kept: slice = slice(4, 12)) -> dict[str, str]:
+    """A picture of which some rows of cells are kept, as the page sends it."""
+    keep = np.zeros((1, 16, 16), np.uint8)
+    keep[:, kept] = 1
+    picture = export.data_uri(export.png_bytes(pixels), "image/png")
+    return {"picture": picture, "keep": export.base64_of(keep)}
+
+
+@pytest.mark.parametrize(
+    ("pixels", "words"),
+    [
+        (np.random.default_rng(0).integers(0, 256, (128, 128, 3)), "is unlike what Emoji has"),
+        (np.full((128, 128, 3), 200), "Emoji knows such pictures"),
+    ],
+)
+def test_an_upload_is_compared_with_what_the_model_has_learnt(studio, pixels, words):
+    start = {"run": "a", "seed": [0, 8, 8], "canvas": upload(pixels.astype(np.uint8))}
+    first, *_, done = studio.grow(studio.check(Form("emoji", "owl"), start))
+    assert first["kind"] == "likeness"
+    assert words in first["text"]
+    assert "its own kind 2.0" in first["text"]
+    sent = {**start["canvas"], "tokens": done["tokens"], "picture": done["pictures"][0]}
+    again = studio.check(Form("emoji", "owl"), {**start, "run": "b", "canvas": sent})
+    assert all(m["kind"] != "likeness" for m in studio.grow(again))  # grown here, not uploaded
+
+
+def test_checkpoints_that_can_be_asked_the_same_are_compared(studio):
+    sets = {s["name"]: s["panes"] for s in studio.comparisons("emoji")}
+    assert [p["title"] for p in sets["checkpoints"]] == ["Emoji", "Corner", "Wide"]
+    assert "checkpoints" not in {s["name"] for s in studio.comparisons("fruit")}
+    jobs = studio.check_comparison(Form("emoji", "owl"), {"run": "r", "compare": "checkpoints"})
+    assert [job.model for job in jobs] == ["emoji", "corner", "wide"]
+    done = [m for m in studio.compare(jobs) if m["kind"] == "done"]
+    assert [(m["pane"], m["total"]) for m in done] == [(0, 17), (1, 31), (2, 33)]
+
+
+@pytest.mark.parametrize(
+    ("limits", "words"),
+    [
+        (export.Limits(upload=1000), "expected at most 0.001 MB"),
+        (export.Limits(pixels=10_000), r"128 x 128 pixels, expected at most 0.01 million"),
+    ],
+)
+def test_too_large_an_upload_is_refused_before_it_is_read(limits, words):
+    studio = Studio(Engines(lambda name, **more: FakeEngine(name), lambda: list(MODELS)), limits)
+    pixels = np.random.default_rng(0).integers(0, 256, (128, 128, 3)).astype(np.uint8)
+    with pytest.raises(ValueError, match=words):
+        studio.check(Form("emoji"), {"run": "a", "seed": [0, 8, 8], "canvas": upload(pixels)})
