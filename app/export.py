@@ -16,6 +16,7 @@ A recipe is one JSON object in the PNG text chunk `nar_studio`. Schema 1:
     token_digest      sha256 prefix of the tokens
     mirrored          true where the picture is the mirror image of a growth from the upper left:
                       steps, tokens and confidence lie as seen, codes describe the unmirrored one
+    holistic          true where a token describes the whole clip, not a place in it
     resumed_from      step after which a branch left its parent, or absent
     made_with         device, dtype and versions, to name differences when a remake is not identical
 

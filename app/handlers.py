@@ -48,6 +48,16 @@ UNLIKE = 1.5
 SECONDS_PER_NEWS = 0.25
 """How often a model that is being fetched or loaded is asked how far it is."""
 
+SHARE_FOR_GUESSES = 0.1
+"""Of the time that growing takes, what decodes of an unfinished clip may take.
+
+Each costs as much as that of a finished clip, so how many there are follows from their cost."""
+
+WHOLE_CLIP = (
+    "A token of this model describes the whole clip, not a place in it: while it grows, cells show "
+    "how sure each token is, and now and then what a decode makes of them."
+)
+
 SEEN_LATE = (
     "This model grows right and down from the upper left. It sees a kept cell only when growth "
     "has come as far, not earlier."
@@ -436,6 +446,8 @@ def spec_of(info: ModelInfo) -> dict[str, Any]:
         "known_level": info.known_level,
         "seed_positions": info.seed_positions,
         "mirrors": info.mirrors,
+        "accepts_known": info.accepts_known,
+        "note": "" if info.accepts_known else WHOLE_CLIP,
         "seed": list(info.default_seed_position),
         "upload_note": presets()["models"]
         .get(info.name, {})
@@ -527,6 +539,8 @@ class Studio:
     def __init__(self, engines: Engines, limits: export.Limits = export.LIMITS) -> None:
         self.engines, self.limits = engines, limits
         self.line = Line()
+        # seconds that a full decode took, by model and number of pictures
+        self._decoding: dict[tuple[str, int], float] = {}
         self._growth: Iterator[dict[str, Any]] | None = None
         self._on_device = on_gpu(self._run, duration=self.seconds_on_gpu)
 
@@ -742,10 +756,13 @@ class Studio:
             steps = np.zeros(plan.grid.cells, np.int64)
             for number, step in enumerate(plan.steps, 1):
                 steps[step.positions] = number
-            batch, sent, last = [], 0.0, None
+            batch, sent, last, spent = [], 0.0, None, 0.0
             for frame in frames:
                 last = frame
                 batch.append(self._step(engine, job, frame))
+                if self._may_guess(engine, frame, spent):
+                    batch[-1]["guess"], cost = self._guess(engine, frame)
+                    spent += cost
                 if time.monotonic() - sent >= SECONDS_PER_MESSAGE:
                     yield self._steps_message(job, plan.total, steps, batch)
                     batch, sent = [], time.monotonic()
@@ -789,18 +806,46 @@ class Studio:
 
     def _step(self, engine: Engine, job: Job, frame: Frame) -> dict[str, Any]:
         t, h, w = np.asarray(frame.positions).T
-        preview = engine.preview(frame.tokens, mirrored=frame.mirrored)
-        video = self._picture(job, preview, blend=False)
-        sheet = np.concatenate([export.sheet(clip) for clip in video])
         order = np.argsort(np.ravel_multi_index((t, h, w), frame.tokens.shape[1:]))
         at = (slice(None), t[order], h[order], w[order])
         return {
             "step": int(frame.step),
             "tokens": base64_of(export.token_words(frame.tokens[at]).astype("<u2")),
             "confidence": base64_of(export.confidence_bytes(frame.confidence[at])),
-            "sheet": export.data_uri(export.jpeg_bytes(sheet), "image/jpeg"),
+            "sheet": self._sheet(engine, job, frame),
             "elapsed": round(float(frame.elapsed), 4),
         }
+
+    def _may_guess(self, engine: Engine, frame: Frame, spent: float) -> bool:
+        """Whether a full decode of an unfinished clip is due, after `spent` seconds on such.
+
+        Only where tokens are no places; elsewhere every step has its picture. Once without knowing
+        what it costs, half way; from then on as often as the share of time allows.
+        """
+        if engine.info.accepts_known or frame.step == frame.total:
+            return False
+        cost = self._decoding.get((engine.info.name, len(frame.tokens)))
+        if cost is None:
+            return 2 * frame.step >= frame.total
+        return spent + cost <= SHARE_FOR_GUESSES * (frame.elapsed - spent)
+
+    def _guess(self, engine: Engine, frame: Frame) -> tuple[str, float]:
+        """What the tokens so far decode to, a neutral one for each missing one; its cost in seconds."""
+        began = time.monotonic()
+        video = engine.preview(frame.tokens, full=True)
+        cost = time.monotonic() - began
+        self._decoding[engine.info.name, len(frame.tokens)] = cost
+        sheet = np.concatenate([export.sheet(clip) for clip in video])
+        return export.data_uri(export.jpeg_bytes(sheet), "image/jpeg"), cost
+
+    def _sheet(self, engine: Engine, job: Job, frame: Frame) -> str | None:
+        """Quick pictures of the tokens so far; None where tokens are no places in a picture."""
+        if not engine.info.accepts_known:
+            return None
+        preview = engine.preview(frame.tokens, mirrored=frame.mirrored)
+        video = self._picture(job, preview, blend=False)
+        sheet = np.concatenate([export.sheet(clip) for clip in video])
+        return export.data_uri(export.jpeg_bytes(sheet), "image/jpeg")
 
     def _steps_message(
         self, job: Job, total: int, steps: np.ndarray, batch: list[dict[str, Any]]
@@ -873,6 +918,7 @@ class Studio:
                 "directions": list(recipe.get("directions", [])),
                 "known_level": recipe.get("known_level", "zero"),
                 "mirrors": bool(recipe.get("mirrored")),
+                "accepts_known": not recipe.get("holistic"),
                 "seed": recipe["request"].get("seed_position", [0, 0, 0]),
             },
             "order": base64_of(steps.astype("<u2")),
@@ -946,6 +992,8 @@ def recipe_of(engine: Engine, frame: Frame, steps: np.ndarray, sample: int) -> e
     }
     if frame.mirrored:
         recipe["mirrored"] = True
+    if not info.accepts_known:
+        recipe["holistic"] = True
     if frame.request.resume is not None:
         recipe["resumed_from"] = int(frame.request.resume.step)
     return recipe

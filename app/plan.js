@@ -16,6 +16,8 @@ const positionOf = (grid, i) => [
 const distanceBetween = (a, b) => a.reduce((sum, x, k) => sum + Math.abs(x - b[k]), 0);
 
 // A model that grows from the upper left only offers the upper right as the mirror image of such a growth.
+// Tokens that describe the whole clip are no places in it: before the end there is nothing to see in a cell.
+const isHolistic = (spec) => spec.accepts_known === false;
 const MIRRORED = { '+w': '-w', '-w': '+w' };
 const isMirror = (spec, seed) => Boolean(spec.mirrors && seed.join() === [0, 0, spec.grid[2] - 1].join());
 

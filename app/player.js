@@ -13,7 +13,7 @@ const clamp = (x, low, high) => Math.max(low, Math.min(high, x));
 class Run {
   constructor(id, spec, plan, samples) {
     const n = plan.step.length;
-    Object.assign(this, { id, spec, plan, samples, sheets: new Map(), finals: [], pictures: [], last: 0 });
+    Object.assign(this, { id, spec, plan, samples, sheets: new Map(), guesses: new Map(), finals: [], pictures: [], last: 0 });
     Object.assign(this, { state: 'waiting', elapsed: 0, title: '', parent: null, from: 0, request: null });
     this.tokens = new Uint16Array(samples * n).fill(UNKNOWN_TOKEN);
     this.confidence = new Uint8Array(samples * n).fill(UNKNOWN_CONFIDENCE);
@@ -23,15 +23,20 @@ class Run {
   // The pixels to draw at a step: the quick preview while it grows, the full decode once there is one
   // (only the cells of that step and before are shown of it). A branch begins with its parent's decode.
   imageAt(step, sample) {
+    if (isHolistic(this.spec) && step < this.total) return { image: null, row: 0 };
     if (this.finals[sample]) return { image: this.finals[sample], row: 0 };
     if (step <= this.from && this.early?.[sample]) return { image: this.early[sample], row: 0 };
     for (let k = step; k >= 0; k--) if (this.sheets.has(k)) return { image: this.sheets.get(k), row: sample };
     return { image: this.source ?? null, row: 0 };
   }
-  has(step) { return this.finals.length > 0 || this.sheets.has(step) || (step <= this.from && this.early?.length > 0); }
+  guessAt(step) {                                                   // the latest full decode of an unfinished clip
+    const found = [...this.guesses.keys()].filter((k) => k <= step);
+    return found.length && step < this.total ? Math.max(...found) : null;
+  }
+  has(step) { return (isHolistic(this.spec) && step <= this.last) || this.finals.length > 0 || this.sheets.has(step) || (step <= this.from && this.early?.length > 0); }
   branch(id, from) {
     const child = new Run(id, this.spec, this.plan, this.samples);
-    this.sheets.forEach((sheet, k) => { if (k <= from) child.sheets.set(k, sheet); });
+    for (const name of ['sheets', 'guesses']) this[name].forEach((sheet, k) => { if (k <= from) child[name].set(k, sheet); });
     const n = this.plan.step.length;
     for (let i = 0; i < this.tokens.length; i++) {
       if (this.plan.step[i % n] > from) continue;
@@ -112,9 +117,10 @@ class Player {
         });
       }
       run.elapsed = frame.elapsed;
-      loadImage(frame.sheet).then((sheet) => {
+      if (frame.guess) loadImage(frame.guess).then((sheet) => { run.guesses.set(frame.step, sheet); this.draw(); });
+      (frame.sheet ? loadImage(frame.sheet) : Promise.resolve(null)).then((sheet) => {
         if (run.finals.length) return;
-        run.sheets.set(frame.step, sheet);
+        if (sheet) run.sheets.set(frame.step, sheet);
         run.last = Math.max(run.last, frame.step);
         if (this.calm.matches && run === this.run && run === this.active && this.playing) this.show(run.last);
       });
@@ -351,8 +357,9 @@ class Player {
   viewOf(run, step, sample, more = {}) {
     const spec = run.spec, { image, row } = run.imageAt(step, sample), shown = this.slices(spec);
     const mean = image && this.layers.tokens ? this.meanOf(image, row, spec, new Map(shown.slices.map((t, k) => [t, shown.frame[k]]))) : null;
+    const layers = isHolistic(spec) && step < run.total ? { ...this.layers, confidence: true } : this.layers;
     return {
-      plan: run.plan, step, layers: this.layers, ready: false, legal: true, seed: run.plan.seed, image, row, mean, ...shown,
+      plan: run.plan, step, layers, ready: false, legal: true, seed: run.plan.seed, image, row, mean, ...shown,
       tokens: run.of(run.tokens, sample), confidence: run.of(run.confidence, sample), hover: this.hover,
       hideFront: step >= run.total && !this.active, radius: 0, density: window.devicePixelRatio || 1, ...more,
     };
@@ -508,6 +515,7 @@ class Player {
       facts.push(whole ? ['Steps', run.total] : ['Front', `${run.plan.counts[this.step] ?? 0} tokens`], ['Confidence', mean]);
       if (run.elapsed) facts.push(['Time', seconds(run.elapsed)]);
     }
+    this.guess(done ? run : null);
     this.find('.mirror').hidden = !(done ? run.plan : this.planned(this.seed)).mirrored;
     const text = facts.map(([a, b]) => `<dt>${a}</dt><dd>${b}</dd>`).join('');
     if (this.find('.facts').innerHTML !== text) this.find('.facts').innerHTML = text;
@@ -527,6 +535,16 @@ class Player {
     if (run?.verdict) verdict.textContent = run.verdict.same ? 'Verified: every token is the same.' : `Not identical. Different: ${run.verdict.differs.join(', ')}.`;
     if (this.mode === 'outpaint') this.showWide(finished);
     this.sampleStrip(done ? run : null);
+  }
+
+  guess(run) {
+    const figure = this.find('.guess'), k = run && run.guessAt(this.step);
+    figure.hidden = k === null;
+    if (figure.hidden) return;
+    const [height, width] = run.spec.size, canvas = figure.firstChild, words = `Decoded at step ${k}, with a neutral token in place of each missing one.`;
+    if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
+    canvas.getContext('2d').drawImage(run.guesses.get(k), (this.tick % run.spec.frames) * width, this.sample * height, width, height, 0, 0, width, height);
+    if (figure.lastChild.textContent !== words) figure.lastChild.textContent = words;
   }
 
   sampleStrip(run) {
@@ -602,7 +620,10 @@ class Player {
       b.setAttribute('aria-pressed', String(on));
     });
     const click = this.studio?.querySelector('.starts small');
-    if (click) click.hidden = this.spec.seed_positions === 'corner';
+    if (click) {
+      click.textContent = this.spec.note || 'or click a cell';
+      click.hidden = this.spec.seed_positions === 'corner' && !this.spec.note;
+    }
   }
   placeOf(name) {
     const [T, H, W] = this.spec.grid, half = (n) => Math.floor(n / 2);

@@ -66,6 +66,15 @@ MODELS = (
     ),
     _info("wide", GridShape(1, 32, 32)),
     _info("clip", GridShape(4, 8, 8)),
+    _info(
+        "whole",
+        GridShape(4, 8, 8),
+        accepts_known=False,
+        directions=("+w", "+h", "+t"),
+        known_level="distance",
+        seed_positions="corner",
+        default_seed_position=(0, 0, 0),
+    ),
     _info("far", GridShape(1, 16, 16), available=False, embedded=False, download=522_000_000),
 )
 

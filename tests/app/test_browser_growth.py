@@ -269,6 +269,28 @@ def test_a_clip_is_the_same_player(open_page):
     page.wait_for_function(f"{clip}.parentElement.player.tick > {tick + 1}")
 
 
+def test_a_clip_of_holistic_tokens_shows_its_lattice_and_some_decodes(open_page, served):
+    served.engine("whole").seconds_per_step = 0.02
+    page = open_page()
+    page.click("#pages [data-tab-id=video]")
+    page.click(".studio.video .settings [aria-label=Model]")
+    page.get_by_role("option", name="Whole").click()
+    player = "document.querySelector('.studio.video .player').parentElement.player"
+    page.wait_for_function(f"{player}.spec.model === 'whole'")
+    assert "describes the whole clip" in page.inner_text(".studio.video .starts small")
+    page.click(".studio.video .grow")
+    page.wait_for_selector(".studio.video .player[data-state=done]")
+    page.wait_for_function(f"{player}.run.guesses.size > 0")
+    first = page.evaluate(f"Math.min(...{player}.run.guesses.keys())")
+    page.evaluate(f"{player}.play(false); {player}.show({first})")
+    assert f"Decoded at step {first}" in page.inner_text(".studio.video .guess")
+    shown = f"{player}.viewOf({player}.run, {player}.step, 0)"
+    assert page.evaluate(f"{shown}.image === null && {shown}.layers.confidence")
+    page.evaluate(f"{player}.show({player}.run.total)")
+    assert page.is_hidden(".studio.video .guess")
+    assert page.evaluate(f"{shown}.image !== null && !{shown}.layers.confidence")
+
+
 @pytest.mark.parametrize("width", [390, 1024, 1440])
 def test_nothing_overflows_and_targets_are_large(open_page, width):
     page = open_page(width=width)

@@ -445,3 +445,40 @@ def test_too_large_an_upload_is_refused_before_it_is_read(limits, words):
     pixels = np.random.default_rng(0).integers(0, 256, (128, 128, 3)).astype(np.uint8)
     with pytest.raises(ValueError, match=words):
         studio.check(Form("emoji"), {"run": "a", "seed": [0, 8, 8], "canvas": upload(pixels)})
+
+
+def test_a_clip_of_holistic_tokens_is_decoded_now_and_then_within_a_tenth_of_the_time(studio):
+    engine, decoded = studio.engines.get("whole"), []
+    engine.seconds_per_step = 0.02
+
+    def preview(tokens, full=False, mirrored=False):
+        assert full, "cells are no places, so there is no quick picture of them"
+        decoded.append((tokens < 0).mean())
+        time.sleep(0.005)
+        return engine._paint(tokens)
+
+    engine.preview = preview
+
+    def grown(run: str) -> tuple[list[int], dict]:
+        job = studio.check(Form("whole", "owl"), {"run": run, "seed": [0, 0, 0]})
+        *steps, done = studio.grow(job)
+        frames = [f for m in steps for f in m["frames"]]
+        assert {f["sheet"] for f in frames} == {None}
+        return [f["step"] for f in frames if "guess" in f], done
+
+    total = sum(INFO["whole"].grid) - 2
+    first, done = grown("a")
+    assert first[0] == total // 2  # what it costs is not known before
+    assert len(decoded) == len(first)
+    assert all(0 < missing < 1 for missing in decoded)
+    later, _ = grown("b")
+    # 18 steps of 20 ms leave room for six or seven decodes of 5 ms, on a busy machine for fewer
+    assert 2 <= len(later) <= 7
+    assert later[0] < total // 2
+    studio._decoding["whole", 1] = 1.0
+    assert grown("c")[0] == []
+    recipe, _ = export.read_recipe(export.from_data_uri(done["pictures"][0]))
+    assert recipe["holistic"] is True
+    assert studio.replay(done["pictures"][0])["spec"]["accepts_known"] is False
+    assert handlers.spec_of(INFO["whole"])["note"] == handlers.WHOLE_CLIP
+    assert handlers.spec_of(INFO["clip"])["note"] == ""
