@@ -830,7 +830,7 @@ class Studio:
         return spent + cost <= SHARE_FOR_GUESSES * (frame.elapsed - spent)
 
     def _guess(self, engine: Engine, frame: Frame) -> tuple[str, float]:
-        """What tokens decode to, a neutral one for each missing one; and how long it took, seconds."""
+        """What tokens decode to, a neutral one for each missing one; and the seconds it took."""
         began = time.monotonic()
         video = engine.preview(frame.tokens, full=True)
         cost = time.monotonic() - began

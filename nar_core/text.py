@@ -12,13 +12,14 @@ import logging
 import re
 import urllib.parse
 from collections.abc import Callable
+from fnmatch import fnmatch
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from .models.condition import Caption
-from .weights.hub import ENVIRONMENT, Progress, checkpoint_folders, progress_bar
+from .weights.hub import ENVIRONMENT, Progress, checkpoint_folders, transfer
 
 log = logging.getLogger(__name__)
 
@@ -205,14 +206,17 @@ def encoder_folder(progress: Progress | None = None) -> Path:
     Raises:
         FileNotFoundError: not here and not to be had; says what to download and where to put it.
     """
-    from huggingface_hub import snapshot_download
+    from huggingface_hub import HfApi
 
     found = find_encoder()
     if found is not None:
         return found
+    folder = checkpoint_folders()[0] / NAME
     try:
-        bar = progress_bar(NAME, progress)
-        return Path(snapshot_download(ENCODER, allow_patterns=FILES, tqdm_class=bar))
+        names = [s.rfilename for s in HfApi().model_info(ENCODER, timeout=10).siblings]
+        for name in (n for n in names if any(fnmatch(n, pattern) for pattern in FILES)):
+            transfer(ENCODER, name, folder, f"downloading {NAME}, {name}", progress)
+        return folder
     except Exception as error:
         raise FileNotFoundError(
             f"{NAME}: the text encoder is not on this machine and could not be downloaded "

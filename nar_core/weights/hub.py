@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
+import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+
+from tqdm import tqdm
 
 from .files import SUFFIXES, find_weight_file, single_weight_file
 
@@ -91,7 +95,7 @@ def is_here(source: Source) -> bool:
 
 
 def fetch(source: Source, progress: Progress | None = None) -> Path:
-    """The weight file, downloaded if need be; a download that was cut short is resumed.
+    """The weight file, downloaded into the first checkpoint folder if need be, and resumed there.
 
     Raises:
         FileNotFoundError: not here and not to be had; says what to download and where to put it.
@@ -123,33 +127,62 @@ def missing_message(source: Source, error: Exception | None = None) -> str:
 
 
 def _download(source: Source, progress: Progress | None) -> Path:
-    from huggingface_hub import HfApi, hf_hub_download
+    from huggingface_hub import HfApi
 
     # Not `list_repo_files`, which retries for half a minute where there is no network.
     names = [s.rfilename for s in HfApi().model_info(source.hub, timeout=10).siblings]
     if source.file and source.file not in names:
         log.warning("%s: %s is gone, looking for another file", source.hub, source.file)
     file = source.file if source.file in names else single_weight_file(names, source.hub)
+    folder = checkpoint_folders()[0] / source.name
     if SETTINGS in names:
-        hf_hub_download(source.hub, SETTINGS)
-    log.info("downloading %s from %s", file, source.hub)
-    return Path(hf_hub_download(source.hub, file, tqdm_class=progress_bar(source.name, progress)))
+        transfer(source.hub, SETTINGS, folder)
+    return transfer(source.hub, file, folder, f"downloading {source.name}", progress)
 
 
-def progress_bar(name: str, progress: Progress | None) -> type:
-    """A progress bar that also tells `progress`."""
-    from tqdm import tqdm
+def transfer(
+    repository: str,
+    file: str,
+    folder: Path,
+    text: str = "",
+    progress: Progress | None = None,
+) -> Path:
+    """A file of the hub into `folder`; what an earlier try has brought is kept and gone on with.
 
-    class Bar(tqdm):
-        def __init__(self, *args, **kwargs):
-            # Shown on terminals only, so the count is kept here as well.
-            super().__init__(*args, **{"disable": None, **kwargs})
-            self.done = kwargs.get("initial") or 0
+    Not the hub's own download, which begins anew (huggingface_hub 2.4). `progress` may raise to
+    stop it. Raises OSError where the transfer fails.
+    """
+    from huggingface_hub import get_hf_file_metadata, hf_hub_url
 
-        def update(self, n=1):
-            self.done += n
-            if progress is not None:
-                progress(f"downloading {name}", self.done / self.total if self.total else None)
-            return super().update(n)
-
-    return Bar
+    target = folder / file
+    if target.is_file():
+        return target
+    found = get_hf_file_metadata(hf_hub_url(repository, file), timeout=10)
+    # The version stands in the name, so that parts of two versions are never joined.
+    version = hashlib.sha256(str(found.etag).encode()).hexdigest()[:8]
+    partial = target.with_name(f"{target.name}.{version}.partial")
+    partial.parent.mkdir(parents=True, exist_ok=True)
+    log.info("downloading %s from %s", file, repository)
+    with (
+        partial.open("ab") as out,
+        tqdm(
+            total=found.size, initial=out.tell(), desc=text or file, unit="B", unit_scale=True,
+            disable=None,
+        ) as bar,
+    ):  # fmt: skip
+        if out.tell() < found.size:
+            request = urllib.request.Request(
+                found.location, headers={"Range": f"bytes={out.tell()}-"}
+            )
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                if answer.status != 206:
+                    out.truncate(0)  # the whole file comes again
+                while block := answer.read(1 << 20):
+                    out.write(block)
+                    bar.update(len(block))
+                    if progress is not None:
+                        progress(text, out.tell() / found.size)
+        if out.tell() != found.size:
+            raise OSError(f"{file}: got {out.tell()} of {found.size} bytes, try again to go on")
+    partial.rename(target)
+    return target

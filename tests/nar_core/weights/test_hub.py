@@ -25,18 +25,15 @@ def fake_hub(tmp_path, monkeypatch):
             raise ConnectionError("no route")
         return SimpleNamespace(siblings=[SimpleNamespace(rfilename=n) for n in fake.files[repo]])
 
-    def hf_hub_download(repo, name, tqdm_class=None):
+    def transfer(repo, name, folder, text="", progress=None):
         if not fake.online:
             raise ConnectionError("no route")
         fake.fetched.append(name)
-        path = fake.cache / repo / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(fake.files[repo][name])
-        if tqdm_class is not None:
-            with tqdm_class(total=4, disable=None) as bar:
-                bar.update(1)
-                bar.update(3)
-        return str(path)
+        if progress is not None:
+            progress(text, 1.0)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(fake.files[repo][name])
+        return folder / name
 
     def snapshot_download(repo, local_files_only):
         assert local_files_only
@@ -45,7 +42,7 @@ def fake_hub(tmp_path, monkeypatch):
         return str(fake.cache / repo)
 
     monkeypatch.setattr(huggingface_hub.HfApi, "model_info", model_info)
-    monkeypatch.setattr(huggingface_hub, "hf_hub_download", hf_hub_download)
+    monkeypatch.setattr(hub, "transfer", transfer)
     monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot_download)
     return fake
 
@@ -62,7 +59,8 @@ def test_the_only_weight_file_is_downloaded_once(fake_hub):
     path = hub.fetch(SOURCE, lambda message, share: told.append((message, share)))
     assert path.read_bytes() == b"weights"
     assert fake_hub.fetched == ["config.json", "any.pt"]
-    assert told == [("downloading NAR-L", 0.25), ("downloading NAR-L", 1.0)]
+    assert told == [("downloading NAR-L", 1.0)]
+    assert path.parent == hub.CHECKPOINTS / "NAR-L"
     assert hub.fetch(SOURCE) == path
     assert len(fake_hub.fetched) == 2
 
@@ -80,7 +78,7 @@ def test_a_named_file_is_taken_among_several_and_may_be_renamed_later(fake_hub):
     source = Source("vq16-class", "someone/LlamaGen", "vq_ds16_c2i.pt")
     fake_hub.files[source.hub] = {"vq_ds16_c2i.pt": b"vq", "c2i_B_256.pt": b"other"}
     assert hub.fetch(source).read_bytes() == b"vq"
-    source = Source("vq16-class", "someone/else", "vq_ds16_c2i.pt")
+    source = Source("vq16-other", "someone/else", "vq_ds16_c2i.pt")
     fake_hub.files[source.hub] = {"vq.safetensors": b"new"}
     assert hub.fetch(source).read_bytes() == b"new"
 
