@@ -127,7 +127,7 @@ class Engines:
         self._device, self._keep = device, max(1, keep)
 
     def include(self, name: str) -> str:
-        """Offer a model that is not on the list by itself (a folder, or one to be fetched)."""
+        """Offer a model that is not on the list by itself (a model folder)."""
         if all(m.name != name for m in self.models()):
             engine = self._load(name, device=self._device)
             self._added[engine.info.name] = engine.info

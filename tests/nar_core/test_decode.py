@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nar_core.decode import Growth, SamplingSettings
-from nar_core.models.condition import word_ids
+from nar_core.models.condition import Caption, ConditionConfig, word_ids
 from nar_core.models.position import rotary_table, rotate
 from nar_core.plan import GridShape, make_plan
 from nar_core.sampling import guide, uniforms
@@ -230,3 +232,26 @@ def test_rotation_keeps_its_precision_in_half_precision():
     assert turned.dtype == torch.bfloat16
     assert torch.equal(turned, rotate(x.float(), table).bfloat16())
     assert (turned[:, :, :2] == 0).all()  # condition slots of the official models
+
+
+@pytest.mark.parametrize(
+    ("lengths", "kept", "masked"), [([2, 2], 2, False), ([1, 4], 4, True), ([6, 6], 6, False)]
+)
+def test_padded_text_costs_nothing_where_all_rows_agree(lengths, kept, masked):
+    grid = GridShape(1, 3, 3)
+    condition_ = ConditionConfig("caption", slots=6, caption_width=5)
+    model = random_model(replace(official_config(grid), condition=condition_))
+    valid = torch.arange(6) >= 6 - torch.tensor(lengths)[:, None]
+    values = Caption(torch.randn(2, 6, 5) * valid[..., None], valid)
+    growth = Growth(
+        model,
+        make_plan(grid, (0, 0, 0), None, ("+w", "+h"), "distance"),
+        values,
+        model.condition.null_like(values),
+        torch.full((2, 9), -1),
+        uniforms(0, 2, 9),
+        SamplingSettings(guidance_scale=2.0),
+    )
+    assert growth.length == kept
+    assert growth.cache.data.shape[-2] == kept + grid.cells
+    assert (growth.condition.valid is not None) == masked
