@@ -761,7 +761,8 @@ class Player {
   // ---- from page to page -----------------------------------------------------------------------
   send(to) {
     const run = this.run, address = run?.pictures[this.sample];
-    if (address) handOver(to, { address, tokens: textOf(run.of(run.tokens, this.sample)), model: run.spec.model, title: run.title, query: run.request ? Object.fromEntries(queryOf(run)) : {} });
+    // codes of a mirror image are not those of the picture: there it is encoded anew
+    if (address) handOver(to, { address, tokens: run.plan.mirrored ? null : textOf(run.of(run.tokens, this.sample)), model: run.spec.model, title: run.title, query: run.request ? Object.fromEntries(queryOf(run)) : {} });
   }
   take() {
     const given = takeHandover(this.mode);

@@ -204,6 +204,13 @@ def test_the_upper_right_is_offered_as_a_mirror_image(open_page):
     page.click(".studio .grow")
     page.wait_for_function(f"{PLAYER}.lanes.length === 2")
     wait_finished(page, 31)
+    # What its codes say is the unmirrored picture, so Outpaint encodes the one that is seen.
+    page.click(".studio.image [data-send=outpaint]")
+    page.wait_for_function(
+        "document.querySelector('.studio.outpaint .player')?.parentElement.player?.source"
+    )
+    outpaint = "document.querySelector('.studio.outpaint .player').parentElement.player"
+    assert page.evaluate(f"{outpaint}.source.tokens") is None
 
 
 @pytest.fixture
