@@ -105,6 +105,17 @@ class Closed(BaseException):
     """Nobody waits for a model any more. No `Exception`, so that nothing on the way keeps it."""
 
 
+@lru_cache(maxsize=1)
+def examples() -> list[dict[str, str]]:
+    """Growths that come with the studio and replay without a model: title and file of each."""
+    out = []
+    for path in sorted((Path(__file__).parents[1] / "assets" / "examples").glob("*.png")):
+        recipe, _ = export.read_recipe(path)
+        file = export.data_uri(path.read_bytes(), "image/png")
+        out.append({"title": _title(recipe), "file": file})
+    return out
+
+
 class Engines:
     """Loads engines on first use and keeps the last few; safe to call from several threads."""
 

@@ -202,12 +202,15 @@ function paintRegion(pen, tile, view, x, y) {
   pen.stroke();
 }
 
-// Everything the cell under the pointer may attend to: lower levels and its own front, in every slice.
+// What the cell under the pointer may attend to stays lit: lower levels and its own front, in every slice.
 function paintSeen(pen, tile, t, view, x, y) {
   const { plan, hover } = view, [, H, W] = plan.spec.grid, first = t * H * W, me = flatOf(plan.spec.grid, hover);
-  pen.fillStyle = hues.accent;
-  pen.globalAlpha = .22;
-  for (let i = first; i < first + H * W; i++) if (i !== me && maySee(plan, me, i)) pen.fillRect(x(i), y(i), tile.cell, tile.cell);
+  for (let i = first; i < first + H * W; i++) {
+    const lit = maySee(plan, me, i);
+    pen.globalAlpha = lit ? .16 : .5;
+    pen.fillStyle = lit ? hues.accent : hues.bg;
+    if (i !== me) pen.fillRect(x(i), y(i), tile.cell + .5, tile.cell + .5);
+  }
   pen.globalAlpha = 1;
 }
 

@@ -56,10 +56,14 @@ def lab(
     )
 
 
-def recent() -> gr.HTML:
-    """The strip of this session's results, and where a file is dropped to be replayed."""
+def recent(examples: list[dict[str, str]]) -> gr.HTML:
+    """The strip of this session's results, and where a file is dropped to be replayed.
+
+    Args:
+        examples: title and file (data address) of growths that can be replayed at once.
+    """
     return gr.HTML(
         html_template=source("recent.html"),
-        js_on_load=f"{source('recent.js')}\nmountRecent(element);",
+        js_on_load=f"{source('recent.js')}\nmountRecent(element, {json.dumps(examples)});",
         apply_default_css=False,
     )

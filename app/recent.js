@@ -1,25 +1,42 @@
 // The session's results, newest first. They live in this browser tab and nowhere else.
-const KEEP = 16, LARGEST = 5e6;
+const KEEP = 16, LARGEST = 2e7;
 
-function mountRecent(element) {
+function mountRecent(element, examples) {
   const strip = element.querySelector('.strip'), drop = element.querySelector('.drop'), input = drop.querySelector('input');
 
-  document.addEventListener('nar-finished', ({ detail: { run, mode } }) => {
-    const known = [...strip.querySelectorAll('button')].find((b) => b.dataset.run === run.id);
-    if (known) return;
+  const replay = (file) => {
+    document.dispatchEvent(new CustomEvent('nar-page', { detail: 'image' }));
+    document.dispatchEvent(new CustomEvent('nar-file', { detail: { file, mode: 'image' } }));
+  };
+  const tile = (picture, caption) => {
     const button = document.createElement('button');
     button.type = 'button';
-    button.dataset.run = run.id;
     button.innerHTML = '<img alt=""><span></span>';
-    button.querySelector('img').src = run.pictures[0];
-    button.querySelector('span').textContent = run.title;
+    button.querySelector('img').src = picture;
+    button.querySelector('span').textContent = caption;
+    return button;
+  };
+  for (const { title, file } of examples) {
+    const button = tile(file, title);
+    button.className = 'example';
+    button.setAttribute('aria-label', `Replay the example: ${title}`);
+    button.title = 'Example: replays without a model';
+    button.onclick = () => replay(file);
+    drop.before(button);
+  }
+
+  document.addEventListener('nar-finished', ({ detail: { run, mode } }) => {
+    const results = () => [...strip.querySelectorAll('button[data-run]')];
+    if (results().some((b) => b.dataset.run === run.id)) return;
+    const button = tile(run.pictures[0], run.title);
+    button.dataset.run = run.id;
     button.onclick = () => {
       document.dispatchEvent(new CustomEvent('nar-page', { detail: mode }));
       document.dispatchEvent(new CustomEvent('nar-open', { detail: { run, mode } }));
       mark(run.id);
     };
     strip.prepend(button);
-    while (strip.querySelectorAll('button').length > KEEP) strip.querySelectorAll('button')[KEEP].remove();
+    results().slice(KEEP).forEach((b) => b.remove());
     mark(run.id);
   });
   const mark = (id) => strip.querySelectorAll('button').forEach((b) => b.classList.toggle('on', b.dataset.run === id));
@@ -28,15 +45,12 @@ function mountRecent(element) {
     if (!file) return;
     if (file.size > LARGEST) {
       const text = drop.childNodes[1], words = text.textContent;
-      text.textContent = 'Over 5 MB, cannot be';
+      text.textContent = 'Over 20 MB, cannot be';
       setTimeout(() => { text.textContent = words; }, 2500);
       return;
     }
     const reader = new FileReader();
-    reader.onload = () => {
-      document.dispatchEvent(new CustomEvent('nar-page', { detail: 'image' }));
-      document.dispatchEvent(new CustomEvent('nar-file', { detail: { file: reader.result, mode: 'image' } }));
-    };
+    reader.onload = () => replay(reader.result);
     reader.readAsDataURL(file);
   };
   input.addEventListener('change', () => { read(input.files[0]); input.value = ''; });

@@ -201,8 +201,8 @@ def build(
             with gr.Tab("Lab", id="lab"):
                 _lab_page(studio, model, first)
             with gr.Tab("About", id="about"):
-                gr.Markdown(ABOUT + _model_table(engines), elem_classes=["prose-page"])
-        recent()
+                gr.Markdown(ABOUT + _model_list(engines), elem_classes=["prose-page"])
+        recent(handlers.examples())
         query = gr.State()
         # what has been fetched meanwhile
         demo.load(
@@ -219,14 +219,14 @@ def build(
     return demo
 
 
-def _model_table(engines: Engines) -> str:
+def _model_list(engines: Engines) -> str:
     """What the models are, as Markdown."""
-    rows = [
-        f"| {m.title} | {engines.facts(m)} | {m.trained_on} | {m.note} |" for m in engines.models()
+    told = [
+        f"**{m.title}**  \n{engines.facts(m)}  \nTrained on {m.trained_on}. {m.note}"
+        for m in engines.models()
     ]
-    head = "| Model | What it is | Trained on | Note |\n|---|---|---|---|\n"
-    more = "\n\nA model that is not here is fetched when something is first grown with it."
-    return "\n" + head + "\n".join(row.replace("\n", " ") for row in rows) + more
+    more = "A model that is not here is fetched when something is first grown with it."
+    return "\n## Models\n\n" + "\n\n".join([*told, more])
 
 
 def _facts(studio: Studio, model: gr.Dropdown, first: ModelInfo) -> gr.HTML:

@@ -115,8 +115,8 @@ def test_recent_results_come_back_whole(grown):
     grown.click(".studio .grow")
     grown.wait_for_function(f"{PLAYER}.run.title === 'fox'")
     wait_finished(grown, 17)
-    assert grown.locator(".recent button").count() == 2
-    grown.locator(".recent button", has_text="owl").click()
+    assert grown.locator(".recent [data-run]").count() == 2
+    grown.locator(".recent [data-run]", has_text="owl").click()
     grown.wait_for_function(f"{PLAYER}.run.title === 'owl'")
     grown.focus(".player .track")
     grown.keyboard.press("ArrowLeft")
@@ -375,3 +375,28 @@ def test_who_waits_is_told(open_page, served):
     )
     first.click(".studio .stop")
     wait_finished(second, 17)
+
+
+def test_an_example_replays_without_a_model(open_page, served):
+    page, engine = open_page(), served.engine("emoji")
+    examples = page.locator(".recent .example")
+    if not examples.count():
+        pytest.skip("no examples in assets/examples")
+    ran = engine.steps_run
+    examples.first.click()
+    page.wait_for_function(f"{PLAYER}.run?.replayed && {PLAYER}.step === {PLAYER}.run.total")
+    wait_state(page, "done")
+    assert player_data(page)["painted"] == str(page.evaluate(f"{PLAYER}.run.total"))
+    assert engine.steps_run == ran
+
+
+def test_history_is_bounded(grown):
+    grown.evaluate(
+        f"""() => {{
+        const run = {PLAYER}.run;
+        for (let k = 0; k < 40; k++) document.dispatchEvent(new CustomEvent('nar-finished',
+            {{ detail: {{ run: {{ ...run, id: `r${{k}}`, title: `r${{k}}` }}, mode: 'image' }} }}));
+        }}"""
+    )
+    kept = grown.locator(".recent [data-run] span").all_inner_texts()
+    assert kept == [f"r{k}" for k in range(39, 23, -1)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import subprocess
 import sys
 import textwrap
@@ -75,3 +76,52 @@ def test_ten_switches_leave_no_memory_behind():
     )
     megabytes = [float(x) for x in out.stdout.split()]
     assert megabytes[-1] < 1.05 * megabytes[0], megabytes
+
+
+def step_across(pixels: np.ndarray, kept: np.ndarray) -> float:
+    """Mean step across the border of the kept part over that between neighbours near it."""
+    pixels = pixels.astype(float)
+    across, near = [], []
+    for axis in (0, 1):
+        step = np.abs(np.diff(pixels, axis=axis)).mean(-1)
+        border = np.diff(kept, axis=axis)
+        beside = np.any([np.roll(border, s, axis) for s in (-4, -3, -2, 2, 3, 4)], 0)
+        across.append(step[border])
+        near.append(step[beside & ~border])
+    return float(np.concatenate(across).mean() / np.concatenate(near).mean())
+
+
+def test_grown_pixels_meet_the_kept_ones_without_a_seam(studio, grown):
+    """An upload that the tokenizer cannot give back exactly: darker, and with grain."""
+    form, _, done = grown
+    _, pixels = studio.read(done["pictures"][0])
+    grain = np.random.default_rng(0).normal(0, 2, pixels.shape)
+    pixels = np.clip(pixels * 0.92 + 6 + grain, 0, 255).astype(np.uint8)
+    keep = np.zeros((1, 16, 16), np.uint8)
+    keep[:, 4:12, 4:12] = 1
+    picture = export.data_uri(export.png_bytes(pixels), "image/png")
+    canvas = {"picture": picture, "keep": export.base64_of(keep)}
+    messages = list(
+        studio.grow(studio.check(form, {"run": "d", "seed": [0, 8, 8], "canvas": canvas}))
+    )
+    _, made = studio.read(messages[-1]["pictures"][0])
+    kept = np.kron(keep[0], np.ones((8, 8))) > 0
+    assert np.array_equal(made[kept], pixels[kept])
+    assert step_across(made, kept) < 1.6
+    pasted = studio.engines.get(form.model).decode(
+        np.frombuffer(base64.b64decode(messages[-1]["tokens"]), "<u2")
+        .astype(int)
+        .reshape(1, 1, 16, 16)
+    )[0, 0]
+    pasted = np.where(kept[..., None], pixels, pasted)
+    assert step_across(pasted, kept) > 2  # what the blending is for
+
+
+def test_surprise_tells_a_models_own_pictures_from_foreign_ones(studio, grown):
+    form, _, done = grown
+    engine = studio.engines.get(form.model)
+    own = np.frombuffer(base64.b64decode(done["tokens"]), "<u2").astype(int).reshape(1, 1, 16, 16)
+    foreign = np.random.default_rng(0).integers(0, 4096, own.shape)
+    known, unknown = engine.surprise(np.concatenate([own, foreign]))
+    assert known < unknown - 3
+    assert engine.info.held_out_loss > 0
