@@ -225,6 +225,7 @@ class Line:
         self._waiting: OrderedDict[str, float] = OrderedDict()
         self._running: dict[str, float] = {}
         self._over: OrderedDict[str, None] = OrderedDict()
+        self._tabs: dict[str, str] = {}
         self._seconds = 2.0
         self._lock = threading.Lock()
 
@@ -263,12 +264,25 @@ class Line:
         with self._lock:
             self._end(run)
 
+    def belongs(self, run: str, tab: str) -> None:
+        """Note which tab of a browser a run was started in."""
+        with self._lock:
+            if run not in self._over:
+                self._tabs[run] = tab
+
+    def closed(self, tab: str) -> None:
+        """A tab was closed: nobody waits for its runs any more."""
+        with self._lock:
+            for run in [run for run, of in self._tabs.items() if of == tab]:
+                self._end(run)
+
     def stopped(self, run: str) -> bool:
         """Should this run end now?"""
         return run in self._over
 
     def _end(self, run: str) -> None:
         self._waiting.pop(run, None)
+        self._tabs.pop(run, None)
         self._over[run] = None
         while len(self._over) > REMEMBER_RUNS:
             self._over.popitem(last=False)

@@ -203,6 +203,11 @@ def build(
             with gr.Tab("About", id="about"):
                 gr.Markdown(ABOUT + _model_list(engines), elem_classes=["prose-page"])
         recent(handlers.examples())
+
+        def closed(request: gr.Request) -> None:
+            studio.line.closed(request.session_hash)
+
+        demo.unload(closed)
         query = gr.State()
         # what has been fetched meanwhile
         demo.load(
@@ -421,7 +426,7 @@ def _wire_growth(studio: Studio, canvas: gr.HTML, form: list[gr.Component], fact
     def check(event: gr.EventData, *values: Any) -> Job:
         return studio.check(Form(*values), event._data)
 
-    growth = _wire_start(canvas, form, check, studio.grow)
+    growth = _wire_start(studio.line, canvas, form, check, studio.grow)
 
     # a model that was fetched for it is on this machine now
     growth.success(lambda name: _facts_of(studio, name), form[0], facts, queue=False, **PRIVATE)
@@ -436,6 +441,7 @@ def _wire_growth(studio: Studio, canvas: gr.HTML, form: list[gr.Component], fact
 
 
 def _wire_start(
+    line: handlers.Line,
     canvas: gr.HTML,
     form: list[gr.Component],
     check: Callable[..., Any],
@@ -448,9 +454,13 @@ def _wire_start(
     """
     checked = gr.State({})
 
-    def checking(event: gr.EventData, jobs: dict[str, Any], *values: Any) -> dict[str, Any]:
+    def checking(
+        event: gr.EventData, request: gr.Request, jobs: dict[str, Any], *values: Any
+    ) -> dict[str, Any]:
+        run = str(event._data["run"])[:64]
         try:
-            jobs[str(event._data["run"])] = check(event, *values)
+            jobs[run] = check(event, *values)
+            line.belongs(run, request.session_hash)
         except ValueError as error:
             raise gr.Error(str(error), title="Not started", print_exception=False) from error
         return jobs
@@ -505,7 +515,7 @@ def _lab_page(studio: Studio, model: gr.Dropdown, first: ModelInfo) -> None:
         return studio.check_comparison(form, event._data)
 
     values = [model, prompt, style, label, rng_seed]
-    _wire_start(panes, values, check, studio.compare)
+    _wire_start(studio.line, panes, values, check, studio.compare)
 
     def change_model(name: str) -> list[Any]:
         info = studio.engines.info(name)

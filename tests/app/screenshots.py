@@ -59,7 +59,10 @@ def growing_gif(page: Page, file: Path) -> None:
         show(page, step)
         shot = page.locator(".studio.image .screen").screenshot()
         frames.append(Image.open(io.BytesIO(shot)).convert("RGB").resize((400, 400)))
-    palette = frames[len(frames) // 2].quantize(255)
+    both = Image.new("RGB", (400, 800))
+    both.paste(frames[len(frames) // 2], (0, 0))
+    both.paste(frames[-1], (0, 400))
+    palette = both.quantize(255, Image.Quantize.MAXCOVERAGE)
     frames = [f.quantize(palette=palette, dither=Image.Dither.NONE) for f in frames]
     pace = [140] * (len(frames) - 1) + [1800]
     frames[0].save(file, save_all=True, append_images=frames[1:], duration=pace, loop=0)

@@ -78,6 +78,64 @@ def test_keyboard_alone(open_page):
     wait_state(page, "ready")
 
 
+def test_the_transport_and_what_it_tells_a_screen_reader(open_page):
+    page = open_page()
+    now, track = page.locator(".player output.now"), page.locator(".player .track")
+    assert (now.get_attribute("role"), now.get_attribute("aria-live")) == ("status", "polite")
+    assert track.get_attribute("aria-valuetext") == "17 steps planned"
+    page.click(".studio .grow")
+    wait_finished(page, 17)
+    box = track.bounding_box()
+    each = page.evaluate(f"{PLAYER}.barEach")
+    page.mouse.click(box["x"] + 5.5 * each, box["y"] + 20)
+    assert now.inner_text().startswith("Step 6 of 17")
+    assert track.get_attribute("aria-valuenow") == "6"
+    assert track.get_attribute("aria-valuetext") == "step 6 of 17"
+    speed = page.locator(".player .speed")
+    said = []
+    for _ in range(3):
+        speed.click()
+        said.append(speed.inner_text())
+    assert said == ["2×", "0.5×", "1×"]
+    play = page.locator(".player .play")
+    assert play.get_attribute("aria-label") == "Play"
+    page.focus(".player .track")
+    page.keyboard.press("Space")
+    assert play.get_attribute("aria-label") == "Pause"
+    page.keyboard.press("Space")
+    assert play.get_attribute("aria-label") == "Play"
+    page.keyboard.press("End")
+    assert track.get_attribute("aria-valuenow") == "17"
+    page.keyboard.press("Home")
+    assert track.get_attribute("aria-valuenow") == "1"
+
+
+def test_every_layer_changes_what_is_drawn_and_hovering_lights_cells(open_page):
+    page = open_page()
+    page.click(".studio .grow")
+    wait_finished(page, 17)
+    page.evaluate(f"{PLAYER}.show(9)")
+    drawn = f"{PLAYER}.canvas.toDataURL()"
+    plain = page.evaluate(drawn)
+    for key in "1234":
+        page.evaluate("document.activeElement.blur()")
+        page.keyboard.press(key)
+        assert page.evaluate(drawn) != plain
+        page.keyboard.press(key)
+        assert page.evaluate(drawn) == plain
+    box = page.locator(".player .screen canvas").bounding_box()
+    cell = box["width"] / 16
+    page.mouse.move(box["x"] + 8.5 * cell, box["y"] + 5.5 * cell)  # distance 3
+    read = f"""([row, column]) => {{
+        const {{ canvas, pen }} = {PLAYER}, c = canvas.width / 16;
+        return [...pen.getImageData((column + .5) * c, (row + .5) * c, 1, 1).data].join();
+    }}"""
+    lit, dim = page.evaluate(read, [8, 6]), page.evaluate(read, [8, 3])  # distance 2 and 5
+    page.mouse.move(2, 2)
+    assert page.evaluate(read, [8, 6]) != lit
+    assert page.evaluate(read, [8, 3]) != dim
+
+
 def test_no_step_is_lost_on_a_slow_line(open_page, served):
     page = open_page("?model=wide&seed=0,0,0")
     page.wait_for_function(f"{PLAYER}.spec.model === 'wide'")

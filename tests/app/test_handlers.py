@@ -482,3 +482,17 @@ def test_a_clip_of_holistic_tokens_is_decoded_now_and_then_within_a_tenth_of_the
     assert studio.replay(done["pictures"][0])["spec"]["accepts_known"] is False
     assert handlers.spec_of(INFO["whole"])["note"] == handlers.WHOLE_CLIP
     assert handlers.spec_of(INFO["clip"])["note"] == ""
+
+
+def test_a_closed_tab_takes_its_runs_along(studio):
+    jobs = {}
+    for run, tab in (("a", "one"), ("b", "two"), ("c", "one")):
+        jobs[run] = studio.check(Form("emoji", "owl"), {"run": run, "seed": None})
+        studio.line.belongs(run, tab)
+    growth = studio.grow(jobs["a"])
+    next(growth)
+    studio.line.closed("one")
+    assert list(growth) == []
+    assert studio.engines.get("emoji").open_runs == 0
+    assert list(studio.grow(jobs["c"])) == []
+    assert list(studio.grow(jobs["b"]))

@@ -6,6 +6,7 @@ import base64
 import subprocess
 import sys
 import textwrap
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,12 @@ def grown(studio):
     if not models:
         pytest.skip("no embedded model in checkpoints/")
     info = next((m for m in models if m.task == "class"), models[0])
-    form = Form(info.name, "red apple", label=info.labels[0] if info.labels else None, rng_seed=3)
+    form = Form(
+        info.name,
+        "red apple",
+        label="red apple" if "red apple" in info.labels else None,
+        rng_seed=3,
+    )
     *steps, done = studio.grow(studio.check(form, {"run": "a", "seed": [0, 5, 9]}))
     return form, [f for message in steps for f in message.get("frames", ())], done
 
@@ -92,35 +98,41 @@ def step_across(pixels: np.ndarray, kept: np.ndarray) -> float:
 
 
 def test_grown_pixels_meet_the_kept_ones_without_a_seam(studio, grown):
-    """An upload that the tokenizer cannot give back exactly: darker, and with grain."""
-    form, _, done = grown
-    _, pixels = studio.read(done["pictures"][0])
-    grain = np.random.default_rng(0).normal(0, 2, pixels.shape)
-    pixels = np.clip(pixels * 0.92 + 6 + grain, 0, 255).astype(np.uint8)
+    """Uploads that the tokenizer cannot give back exactly: darker than it knows, and with grain."""
+    form, engine = grown[0], studio.engines.get(grown[0].model)
     keep = np.zeros((1, 16, 16), np.uint8)
     keep[:, 4:12, 4:12] = 1
-    picture = export.data_uri(export.png_bytes(pixels), "image/png")
-    canvas = {"picture": picture, "keep": export.base64_of(keep)}
-    messages = list(
-        studio.grow(studio.check(form, {"run": "d", "seed": [0, 8, 8], "canvas": canvas}))
-    )
-    _, made = studio.read(messages[-1]["pictures"][0])
     kept = np.kron(keep[0], np.ones((8, 8))) > 0
-    assert np.array_equal(made[kept], pixels[kept])
-    assert step_across(made, kept) < 1.6
-    pasted = studio.engines.get(form.model).decode(
-        np.frombuffer(base64.b64decode(messages[-1]["tokens"]), "<u2")
-        .astype(int)
-        .reshape(1, 1, 16, 16)
-    )[0, 0]
-    pasted = np.where(kept[..., None], pixels, pasted)
-    assert step_across(pasted, kept) > 2  # what the blending is for
+    seams, pasted = [], []
+    for rng_seed in range(4):
+        own = replace(form, rng_seed=rng_seed)
+        *_, made = studio.grow(studio.check(own, {"run": f"own{rng_seed}", "seed": [0, 8, 8]}))
+        _, pixels = studio.read(made["pictures"][0])
+        grain = np.random.default_rng(rng_seed).normal(0, 2, pixels.shape)
+        pixels = np.clip(pixels * 0.92 + 6 + grain, 0, 255).astype(np.uint8)
+        picture = export.data_uri(export.png_bytes(pixels), "image/png")
+        canvas = {"picture": picture, "keep": export.base64_of(keep)}
+        start = {"run": f"out{rng_seed}", "seed": [0, 8, 8], "canvas": canvas}
+        *_, made = studio.grow(studio.check(own, start))
+        _, out = studio.read(made["pictures"][0])
+        assert np.array_equal(out[kept], pixels[kept])
+        seams.append(step_across(out, kept))
+        hard = np.where(kept[..., None], pixels, engine.decode(tokens_of(made))[0, 0])
+        pasted.append(step_across(hard, kept))
+    assert np.mean(seams) < 1.6
+    assert np.mean(pasted) > 1.5 * np.mean(seams)  # what the blending is for
+
+
+def tokens_of(message: dict) -> np.ndarray:
+    """The tokens of a finished picture, int [1, 1, 16, 16]."""
+    words = np.frombuffer(base64.b64decode(message["tokens"]), "<u2")
+    return words.astype(int).reshape(1, 1, 16, 16)
 
 
 def test_surprise_tells_a_models_own_pictures_from_foreign_ones(studio, grown):
     form, _, done = grown
     engine = studio.engines.get(form.model)
-    own = np.frombuffer(base64.b64decode(done["tokens"]), "<u2").astype(int).reshape(1, 1, 16, 16)
+    own = tokens_of(done)
     foreign = np.random.default_rng(0).integers(0, 4096, own.shape)
     known, unknown = engine.surprise(np.concatenate([own, foreign]))
     assert known < unknown - 3
