@@ -16,7 +16,15 @@ import numpy as np
 from app import export
 from app.handlers import Form, Job, Studio
 
-Heads = Literal["mixed", "horizontal", "vertical", "temporal"]
+Heads = Literal[
+    "mixed",
+    "horizontal",
+    "vertical",
+    "temporal",
+    "horizontal+vertical",
+    "horizontal+temporal",
+    "vertical+temporal",
+]
 Fusion = Literal["logits", "probabilities", "confident", "freshest"]
 
 

@@ -7,7 +7,9 @@ A recipe is one JSON object in the PNG text chunk `nar_studio`. Schema 1:
     grid              [T, H, W] of the token grid
     directions        directions the checkpoint has heads for, to name each cell's senders
     known_level       level of given cells, "zero" or "distance"
+    size              [height, width] of a frame in pixels
     frames, fps       pixel frames of the whole picture or clip (1 and 0 for a picture)
+    slice_of_frame    which slice of the grid each frame belongs to
     request           seed_position, rng_seed, guidance_scale, ... as the engine resolved them
     sample            which of request.num_samples this file shows
     steps             packed uint16 [N], raster order: the step that wrote each cell, 0 if given
@@ -161,7 +163,7 @@ def open_picture(data: bytes | str | Path, limits: Limits = LIMITS) -> Image.Ima
 
 
 def read_recipe(data: bytes | str | Path, limits: Limits = LIMITS) -> tuple[Recipe, np.ndarray]:
-    """A PNG of this studio -> its recipe and its pixels, uint8 [h, w, 3].
+    """A PNG of this studio -> its recipe and its (first frame's) pixels, uint8 [h, w, 3].
 
     Raises:
         ValueError: not an image, no recipe in it, or a recipe that does not hold together.
@@ -175,6 +177,15 @@ def read_recipe(data: bytes | str | Path, limits: Limits = LIMITS) -> tuple[Reci
         )
     try:
         recipe = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"recipe: unreadable ({error}); use the file as downloaded") from error
+    check_recipe(recipe)
+    return recipe, np.asarray(picture.convert("RGB"))
+
+
+def check_recipe(recipe: Any) -> None:
+    """Raise ValueError, with the remedy, for a recipe that does not hold together."""
+    try:
         if recipe["schema"] != SCHEMA:
             raise ValueError(f"recipe: got schema {recipe['schema']}, expected {SCHEMA}")
         grid = [int(n) for n in recipe["grid"]]
@@ -186,15 +197,20 @@ def read_recipe(data: bytes | str | Path, limits: Limits = LIMITS) -> tuple[Reci
         unpack(recipe["confidence"], "uint8", cells)
         str(recipe["model"]), str(recipe["digest"]), dict(recipe["request"]), int(recipe["sample"])
         frames, fps = int(recipe["frames"]), float(recipe["fps"])
-        if not 1 <= frames <= 256 or frames % grid[0] or not 0 <= fps <= 120:
-            raise ValueError(f"recipe: got {frames} frames at {fps} a second for {grid[0]} slices")
-    except (KeyError, TypeError, json.JSONDecodeError) as error:
+        slices = [int(t) for t in recipe["slice_of_frame"]]
+        size = [int(n) for n in recipe["size"]]
+        if not 1 <= frames <= 256 or not 0 <= fps <= 120:
+            raise ValueError(f"recipe: got {frames} frames at {fps} a second")
+        if len(slices) != frames or not all(0 <= t < grid[0] for t in slices):
+            raise ValueError(f"recipe: got slices {slices} for {frames} frames of {grid[0]} slices")
+        if len(size) != 2 or not all(1 <= n <= 4096 for n in size):
+            raise ValueError(f"recipe: got frames of {size} pixels, expected [height, width]")
+    except (KeyError, TypeError) as error:
         raise ValueError(f"recipe: incomplete ({error!r}); use the file as downloaded") from error
     if recipe.get("token_digest") != token_digest(tokens):
         raise ValueError("recipe: its tokens do not match their digest; use the file as downloaded")
     if steps.max() < 1:
         raise ValueError("recipe: no cell was grown, so there is nothing to replay")
-    return recipe, np.asarray(picture.convert("RGB"))
 
 
 def read_frames(data: bytes, count: int, fps: float) -> np.ndarray:

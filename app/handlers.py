@@ -18,6 +18,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, wait
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ import numpy as np
 import yaml
 from PIL import Image
 
-from app import export
+from app import clips, export
 from app.export import base64_of
 from app.zero import on_gpu
 from nar_core import Engine, Frame, ModelInfo, Request, plan_of, validate
@@ -34,6 +35,9 @@ log = logging.getLogger(__name__)
 
 SECONDS_PER_MESSAGE = 0.05
 """No more than 20 messages a second: there is no back-pressure towards a slow browser."""
+
+MAX_PARTS = 32
+"""Clips that may be put together into one file."""
 
 FORGET_TICKET_AFTER = 6.0
 """Seconds without a sign of life after which somebody waiting no longer counts."""
@@ -304,23 +308,40 @@ class Line:
 
 @dataclass(frozen=True, eq=False)
 class Canvas:
-    """A picture of which some cells are kept.
+    """A picture or clip of which some cells are kept.
 
     Attributes:
-        pixels: uint8 [h, w, 3] at the model's size; cells: bool [T, H, W], True where kept;
-        tokens: int64 [T, H, W] if the picture was grown here, else None (it will be encoded).
+        cells: bool [T, H, W], True where kept.
+        pixels: the picture, uint8 [h, w, 3] at the model's size; None where `before` stands for it.
+        tokens: int64 [T, H, W] if it was grown here, else None (it will be encoded).
+        before: tokens int64 [T, H, W] of a clip whose last frames are the first of this one.
     """
 
-    pixels: np.ndarray
     cells: np.ndarray
+    pixels: np.ndarray | None = None
     tokens: np.ndarray | None = None
+    before: np.ndarray | None = None
 
     def mask(self) -> np.ndarray:
-        """Kept pixels, bool [h, w]."""
+        """Kept pixels of a picture, bool [h, w]."""
         height, width = self.pixels.shape[:2]
         rows = np.arange(height) * self.cells.shape[1] // height
         columns = np.arange(width) * self.cells.shape[2] // width
         return self.cells[0][rows[:, None], columns]
+
+    def encoded(self, engine: Engine) -> np.ndarray:
+        """Its tokens, int64 [T, H, W]; those of cells that are not kept mean nothing."""
+        if self.tokens is not None:
+            return self.tokens
+        frames = engine.info.frames
+        if self.before is None:
+            clip = self.pixels[None]
+        else:
+            kept = self.cells.all((1, 2))[list(engine.info.slice_of_frame)]
+            clip = engine.decode(self.before[None])[0][frames - int(kept.sum()) :]
+        # frames that are not kept stand still: the tokens of kept slices do not depend on them
+        clip = np.concatenate([clip, np.repeat(clip[-1:], frames - len(clip), 0)])
+        return engine.encode(clip[None])[0]
 
 
 @dataclass(frozen=True, eq=False)
@@ -386,6 +407,13 @@ class Form:
 FORM_FIELDS = tuple(field.name for field in fields(Form))
 
 
+def heads_of(info: ModelInfo) -> list[str]:
+    """Values of `Request.heads` that mean something for a model: one axis, two of three, or all."""
+    axes = ["horizontal", "vertical"] + (["temporal"] if info.grid.t > 1 else [])
+    pairs = ["+".join(pair) for pair in combinations(axes, 2)] if len(axes) > 2 else []
+    return ["mixed", *axes, *pairs]
+
+
 def form_of_link(info: ModelInfo, given: dict[str, str]) -> dict[str, Any]:
     """Query parameters of a shared link -> values of the form; what does not fit is left out."""
     numbers = {
@@ -411,7 +439,7 @@ def form_of_link(info: ModelInfo, given: dict[str, str]) -> dict[str, Any]:
         out["prompt"], out["style"] = typed, style or AS_TYPED
     if given.get("label") in info.labels:
         out["label"] = given["label"]
-    if given.get("heads") in ("mixed", "horizontal", "vertical", "temporal"):
+    if given.get("heads") in heads_of(info):
         out["heads"] = given["heads"]
     if given.get("fusion") in ("logits", "probabilities", "confident", "freshest"):
         out["fusion"] = given["fusion"]
@@ -467,8 +495,10 @@ def spec_of(info: ModelInfo) -> dict[str, Any]:
         "size": list(info.size),
         "frames": info.frames,
         "fps": info.fps,
+        "slice_of_frame": list(info.slice_of_frame),
         "directions": list(info.directions),
         "known_level": info.known_level,
+        "accepts_known": info.accepts_known,
         "seed_positions": info.seed_positions,
         "mirrors": info.mirrors,
         "accepts_known": info.accepts_known,
@@ -596,15 +626,19 @@ class Studio:
 
     def _canvas(self, info: ModelInfo, given: dict[str, Any]) -> Canvas:
         shape = tuple(info.grid)
-        data = export.from_data_uri(given["picture"], self.limits)
-        picture = export.open_picture(data, self.limits)
+
+        def grid_of(name: str) -> np.ndarray | None:
+            text = given.get(name)
+            return _raw(text, "uint16", shape, "tokens").astype(np.int64) if text else None
+
         cells = _raw(given["keep"], "uint8", shape, "kept cells").astype(bool)
         if not cells.any():
             raise ValueError("Nothing of the picture is kept. Keep a part of it, or use Image.")
-        tokens = None
-        if given.get("tokens"):
-            tokens = _raw(given["tokens"], "uint16", shape, "tokens").astype(np.int64)
-        return Canvas(fit(picture, info.size), cells, tokens)
+        if given.get("before"):
+            return Canvas(cells, before=grid_of("before"))
+        data = export.from_data_uri(given["picture"], self.limits)
+        picture = export.open_picture(data, self.limits)
+        return Canvas(cells, fit(picture, info.size), grid_of("tokens"))
 
     def _resume(self, info: ModelInfo, request: Request, given: dict[str, Any]) -> Request:
         """Go on from step k of an earlier run, whose tokens the browser has kept."""
@@ -656,7 +690,7 @@ class Studio:
         canvas = None
         if (steps == 0).any():
             kept = (steps == 0).reshape(info.grid)
-            canvas = Canvas(pixels, kept, tokens.reshape(info.grid))
+            canvas = Canvas(kept, pixels, tokens.reshape(info.grid))
             request = replace(request, known=np.where(kept, canvas.tokens, -1))
         if recipe.get("resumed_from"):
             sure = export.unpack(recipe["confidence"], "uint8", cells)
@@ -772,8 +806,7 @@ class Studio:
             engine = self.engines.get(job.model)
             request = job.request
             if job.canvas is not None and job.canvas.tokens is None:
-                clip = np.repeat(job.canvas.pixels[None, None], engine.info.frames, 1)
-                tokens = engine.encode(clip)[0]
+                tokens = job.canvas.encoded(engine)
                 request = replace(request, known=np.where(job.canvas.cells, tokens, -1))
                 yield {"kind": "likeness", "run": job.run, "text": likeness(engine, tokens)}
             plan = engine.plan(request)
@@ -815,8 +848,11 @@ class Studio:
         return min(120, 10 + math.ceil(steps * each))
 
     def _picture(self, job: Job, video: np.ndarray, blend: bool) -> np.ndarray:
-        """Decoded uint8 [B, F, h, w, 3] with the kept pixels of an upload put back exactly."""
-        if job.canvas is None:
+        """Decoded uint8 [B, F, h, w, 3] with the kept pixels of an upload put back exactly.
+
+        A clip shows what its tokens decode to: pixels put back into some frames would flicker.
+        """
+        if job.canvas is None or video.shape[1] > 1:
             return video
         original, mask = job.canvas.pixels, job.canvas.mask()
         out = video.copy()
@@ -923,7 +959,15 @@ class Studio:
 
     def replay(self, file: str, run: str = "replay") -> dict[str, Any]:
         """A dropped file (data address) -> everything the player needs, without any model."""
-        recipe, pixels = self.read(file)
+        data = export.from_data_uri(file, self.limits)
+        if clips.is_mp4(data):
+            recipe, clip = clips.read_clip(data, self.limits)
+            fps = float(recipe["fps"])
+            # from here on as if the clip had been saved as the PNG that the page works with
+            file = export.data_uri(export.png_bytes(clip, recipe, fps), "image/png")
+            pixels = clip[0]
+        else:
+            recipe, pixels = export.read_recipe(data, self.limits)
         known = {m.name: m for m in self.engines.models()}
         same_model = (
             recipe["model"] in known and list(known[recipe["model"]].grid) == recipe["grid"]
@@ -940,6 +984,7 @@ class Studio:
                 "size": list(pixels.shape[:2]),
                 "frames": int(recipe["frames"]),
                 "fps": float(recipe["fps"]),
+                "slice_of_frame": recipe["slice_of_frame"],
                 "directions": list(recipe.get("directions", [])),
                 "known_level": recipe.get("known_level", "zero"),
                 "mirrors": bool(recipe.get("mirrored")),
@@ -964,6 +1009,29 @@ class Studio:
         except ValueError as error:
             return {"error": str(error)}
         return {"file": export.data_uri(export.growth_gif(pixels, recipe), "image/gif")}
+
+    def clip(self, given: dict[str, Any]) -> dict[str, str]:
+        """Clips that continue each other, as one file.
+
+        Args:
+            given: `files` (data addresses of the clips as they were made), `format` (see
+                `clips.FORMATS`) and `fps`.
+
+        Returns:
+            `file`, a data address, or `error`.
+        """
+        try:
+            parts = []
+            for file in given["files"][:MAX_PARTS]:
+                data = export.from_data_uri(file, self.limits)
+                recipe, _ = export.read_recipe(data, self.limits)
+                frames, fps = int(recipe["frames"]), float(recipe["fps"])
+                parts.append((export.read_frames(data, frames, fps), recipe))
+            kind, fps = str(given["format"]), min(60.0, max(1.0, float(given["fps"])))
+            data = clips.write(clips.join(parts), kind, fps, [recipe for _, recipe in parts])
+        except (ValueError, KeyError, TypeError) as error:
+            return {"error": str(error)}
+        return {"file": export.data_uri(data, clips.FORMATS[kind])}
 
 
 def likeness(engine: Engine, tokens: np.ndarray) -> str:
@@ -1005,8 +1073,10 @@ def recipe_of(engine: Engine, frame: Frame, steps: np.ndarray, sample: int) -> e
         "grid": [int(n) for n in info.grid],
         "directions": list(info.directions),
         "known_level": info.known_level,
+        "size": [int(n) for n in info.size],
         "frames": info.frames,
         "fps": info.fps,
+        "slice_of_frame": list(info.slice_of_frame),
         "request": request_fields(frame.request),
         "sample": sample,
         "steps": export.pack(steps.astype(np.uint16)),

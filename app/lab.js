@@ -129,7 +129,7 @@ class Lab {
       const step = Math.min(this.active ? run.last : this.step, run.total), { image, row } = run.imageAt(step, 0);
       paintGrid(canvas.getContext('2d'), width, {
         plan: run.plan, step, layers: { picture: true, front: true }, ready: ready || !run.last, legal: isLegal(run.plan), seed: run.plan.seed,
-        image: run.last ? image : null, row, slices, frame: slices.map((t) => t * run.spec.frames / T), radius: 0, density, hideFront: step >= run.total,
+        image: run.last ? image : null, row, slices, frame: slices.map((t) => framesOf(run.spec, t)[0]), radius: 0, density, hideFront: step >= run.total,
       });
       figure.querySelector('.k').textContent = ready || !run.last ? `${run.total} steps` : `${step} of ${run.total}`;
       figure.querySelector('dl').innerHTML = (facts ?? []).map(([a, b]) => `<dt>${a}</dt><dd>${b}</dd>`).join('');

@@ -135,7 +135,7 @@ function paintTile(pen, tile, t, frame, view) {
   }
   // 3. before the start: a ring every fourth step, and their numbers
   if (ready && layers.front && view.legal) paintRings(pen, tile, t, view, x, y);
-  if (view.region) paintRegion(pen, tile, view, x, y);
+  if (view.region) paintRegion(pen, tile, t, view, x, y);
   if (view.cursor) {
     pen.setLineDash([c / 5, c / 8]);
     pen.strokeStyle = hues.ink;
@@ -190,14 +190,14 @@ function paintRings(pen, tile, t, view, x, y) {
 }
 
 // The border between what is kept and what will grow.
-function paintRegion(pen, tile, view, x, y) {
+function paintRegion(pen, tile, t, view, x, y) {
   const { region, plan } = view, [, H, W] = plan.spec.grid, c = tile.cell;
   pen.strokeStyle = hues.accent;
   pen.lineWidth = Math.max(2, c / 15);
   pen.beginPath();
-  for (let i = 0; i < H * W; i++) {
+  for (let i = t * H * W; i < (t + 1) * H * W; i++) {
     if (i % W < W - 1 && region[i] !== region[i + 1]) { pen.moveTo(x(i) + c, y(i)); pen.lineTo(x(i) + c, y(i) + c); }
-    if (i + W < H * W && region[i] !== region[i + W]) { pen.moveTo(x(i), y(i) + c); pen.lineTo(x(i) + c, y(i) + c); }
+    if (i + W < (t + 1) * H * W && region[i] !== region[i + W]) { pen.moveTo(x(i), y(i) + c); pen.lineTo(x(i) + c, y(i) + c); }
   }
   pen.stroke();
 }

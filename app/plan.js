@@ -13,6 +13,7 @@ const cellsOf = (grid) => grid[0] * grid[1] * grid[2];
 const flatOf = (grid, [t, h, w]) => (t * grid[1] + h) * grid[2] + w;
 const positionOf = (grid, i) => [
   Math.floor(i / (grid[1] * grid[2])), Math.floor(i / grid[2]) % grid[1], i % grid[2]];
+const framesOf = (spec, t) => spec.slice_of_frame.flatMap((slice, f) => (slice === t ? [f] : []));
 const distanceBetween = (a, b) => a.reduce((sum, x, k) => sum + Math.abs(x - b[k]), 0);
 
 // A model that grows from the upper left only offers the upper right as the mirror image of such a growth.

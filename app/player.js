@@ -43,7 +43,7 @@ class Run {
       child.tokens[i] = this.tokens[i];
       child.confidence[i] = this.confidence[i];
     }
-    return Object.assign(child, { parent: this.id, from, last: from, early: this.finals, source: this.source, canvas: this.canvas, window: this.window });
+    return Object.assign(child, { parent: this.id, from, last: from, early: this.finals, source: this.source, canvas: this.canvas, window: this.window, parts: this.parts });
   }
 }
 
@@ -61,7 +61,7 @@ class Player {
     this.find = (query) => this.element.querySelector(query);
     Object.assign(this, { trigger, server, mode: config.mode, sample: 0, step: 0, speed: 1, lanes: [] });
     Object.assign(this, { run: null, active: null, state: 'ready', hover: null, playing: false });
-    Object.assign(this, { branchFrom: 0, view: 'slices', tick: 0, pace: {}, painted: new Set(), tool: 'keep', isRectangle: true });
+    Object.assign(this, { branchFrom: 0, view: 'slices', tick: 0, repeat: true, pace: {}, painted: new Set(), tool: 'keep', isRectangle: true });
     this.layers = { picture: true, front: true, confidence: false, tokens: false };
     this.canvas = this.find('canvas');
     this.pen = this.canvas.getContext('2d');
@@ -93,7 +93,8 @@ class Player {
     if (this.state === 'growing' || this.state === 'waiting') this.stop();
     this.source = null;
     this.home(seed ?? spec.seed);
-    if (this.mode !== 'outpaint') return;
+    if (this.mode === 'image') return;
+    if (this.mode === 'video') return this.useFirstModel();
     this.resetKeep();
     this.tell('');
     if (this.sourceOriginal) this.useSource(this.sourceOriginal);
@@ -168,7 +169,7 @@ class Player {
     this.setState('ready');
   }
 
-  known() { return this.mode === 'outpaint' && this.source ? this.keep : null; }
+  known() { return this.mode !== 'image' && this.source ? this.keep : null; }
   planned(seed = this.seed) {
     const key = [this.spec.model, seed, this.keepVersion].join();
     if (this.planKey !== key) {
@@ -202,12 +203,12 @@ class Player {
       if (!this.plannedLegal) return this.draw();
       if (!plan.total) return this.say('Everything is kept: leave something to grow.');
       run = new Run(id, this.spec, plan, this.pictures());
-      if (this.known()) Object.assign(run, { source: this.source.image, canvas: this.source, window: this.window });
+      if (this.known()) Object.assign(run, { source: this.source.image, canvas: this.source, window: this.window, parts: this.parts });
       this.lanes = [run];
     }
     if (run.canvas && !more.file) {
       const keep = Uint8Array.from(run.plan.step, (s) => (s === 0 ? 1 : 0));
-      payload.canvas = { picture: run.canvas.address, keep: textOf(keep), tokens: run.canvas.tokens ?? null };
+      payload.canvas = { picture: run.canvas.address, keep: textOf(keep), tokens: run.canvas.tokens ?? null, before: run.canvas.before ?? null };
     }
     Object.assign(this, { active: run, run, step: run.from, playing: true, branchFrom: 0 });
     this.sample = Math.min(this.sample, run.samples - 1);
@@ -330,11 +331,11 @@ class Player {
     this.draw();
   }
 
-  slices(spec) {
-    const [T] = spec.grid, each = spec.frames / T;
-    if (T === 1) return { slices: [0], frame: [this.tick % spec.frames] };
-    if (this.view === 'loop') { const f = this.tick % spec.frames; return { slices: [Math.floor(f / each)], frame: [f] }; }
-    return { slices: [...Array(T).keys()], frame: [...Array(T).keys()].map((t) => t * each + this.tick % each) };
+  slices(spec) {                                                    // which slices are shown, and the frame of each
+    const all = [...Array(spec.grid[0]).keys()];
+    if (all.length === 1) return { slices: [0], frame: [this.tick % spec.frames] };
+    if (this.view === 'loop') { const f = this.repeat ? this.tick % spec.frames : Math.min(this.tick, spec.frames - 1); return { slices: [spec.slice_of_frame[f]], frame: [f] }; }
+    return { slices: all, frame: all.map((t) => { const own = framesOf(spec, t); return own[this.tick % own.length]; }) };
   }
 
   meanOf(image, row, spec, frames) {                                // colour of each cell, for the token layer
@@ -374,7 +375,7 @@ class Player {
       this.count(this.run, this.step);
     } else {
       const seed = this.mode !== 'outpaint' && this.hover ? this.hover : this.seed, plan = this.planned(seed);
-      const source = this.mode === 'outpaint' ? this.source : null;
+      const source = this.known() ? this.source : null;
       paintGrid(this.pen, width, {
         plan, step: 0, layers: { ...this.layers, confidence: false, tokens: false }, ready: true, legal: this.plannedLegal, seed,
         image: source?.image ?? null, row: 0, ...this.slices(this.spec), hover: null, region: source ? this.keep : null, radius: 0, density,
@@ -520,11 +521,15 @@ class Player {
     const text = facts.map(([a, b]) => `<dt>${a}</dt><dd>${b}</dd>`).join('');
     if (this.find('.facts').innerHTML !== text) this.find('.facts').innerHTML = text;
     this.find('.ramp').hidden = !this.layers.confidence;
-    this.find('.view').hidden = (run ?? this).spec.grid[0] === 1;
+    this.find('.view').hidden = this.find('.rate').hidden = (run ?? this).spec.grid[0] === 1;
     const finished = Boolean(done && run.pictures.length && this.state === 'done');
     this.find('.actions').hidden = !finished;
     this.find('[data-act=again]').hidden = !(finished && run.again);
-    this.find('[data-act=growth]').hidden = !finished || run.spec.frames > 1;
+    const clip = Boolean(finished && run.spec.frames > 1);
+    this.find('[data-act=growth]').hidden = !finished || clip;
+    this.find('[data-act=mp4]').hidden = this.find('.formats').hidden = !clip;
+    this.find('[data-act=extend]').hidden = !(clip && this.mode === 'video' && run.spec.accepts_known && run.spec.model === this.spec.model);
+    if (this.mode === 'video') this.showWhole(finished);
     this.find('[data-act=link]').hidden = !(finished && run.request && !run.plan.counts[0] && !run.from && !run.replayed);
     this.find('.send').hidden = !finished || run.spec.grid[0] > 1;
     this.element.querySelectorAll('[data-send]').forEach((b) => {
@@ -705,10 +710,17 @@ class Player {
     document.addEventListener('nar-send', () => this.take());
     this.wireSource();
     this.take();
-    if (!this.calm.matches) {
-      setInterval(() => { if ((this.run ?? this).spec.frames > 1 && this.element.offsetParent) { this.tick += 1; this.draw(); } }, 1000 / (this.spec.fps || 8));
-    }
+    this.find('.repeat').onchange = (e) => { this.repeat = e.target.checked; this.tick = 0; this.draw(); };
+    this.find('.rate select').onchange = () => this.beat();
+    this.beat();
     this.markSeed();
+  }
+
+  rate() { return Number(this.find('.rate select').value) || (this.run ?? this).spec.fps || 8; }
+  beat() {                                                          // clips run by themselves, at the chosen rate
+    clearInterval(this.beating);
+    if (this.calm.matches) return;
+    this.beating = setInterval(() => { if ((this.run ?? this).spec.frames > 1 && this.element.offsetParent) { this.tick += 1; this.draw(); } }, 1000 / this.rate());
   }
 
   // Another page may have been in front; its tab has been asked for, and this one follows.
@@ -762,13 +774,13 @@ class Player {
   send(to) {
     const run = this.run, address = run?.pictures[this.sample];
     // codes of a mirror image are not those of the picture: there it is encoded anew
-    if (address) handOver(to, { address, tokens: run.plan.mirrored ? null : textOf(run.of(run.tokens, this.sample)), model: run.spec.model, title: run.title, query: run.request ? Object.fromEntries(queryOf(run)) : {} });
+    if (address) handOver(to, { address, tokens: run.plan.mirrored ? null : textOf(run.of(run.tokens, this.sample)), model: run.spec.model, title: run.title, query: to === 'video' ? { prompt: run.title } : run.request ? Object.fromEntries(queryOf(run)) : {} });
   }
   take() {
     const given = takeHandover(this.mode);
     if (!given) return;
     this.whenShown(() => this.trigger('fill', { query: given.query }));
-    if (this.mode === 'outpaint') this.useSource(given);
+    if (this.mode !== 'image') this.useSource(given);
   }
 
   tell(words) {                                                     // under the picture that was chosen
@@ -787,6 +799,13 @@ class Player {
     if (name === 'wide') save(this.wholePicture().toDataURL('image/png'), `${stem}-whole.png`);
     if (name === 'link') { await navigator.clipboard?.writeText(linkOf(run)).then(() => flash('Link copied'), () => flash('Copy failed')); }
     if (name === 'again') this.start({ file: picture, samples: run.request.num_samples, title: run.title });
+    if (name === 'extend') this.extendClip();
+    if (['mp4', 'gif', 'webp', 'strip'].includes(name)) {
+      words.textContent = 'Writing…';
+      const files = [...(run.parts ?? []).map((p) => p.picture), picture];
+      const answer = await this.server.clip({ files, format: name, fps: this.rate() }).catch(() => ({ error: 'no answer' }));
+      if (answer.file) { save(answer.file, `${stem}.${name === 'strip' ? 'png' : name}`); words.textContent = before; } else { flash('Failed'); this.say(answer.error); }
+    }
     if (name === 'growth') {
       words.textContent = 'Drawing…';
       const answer = await this.server.growth(picture).catch(() => ({ error: 'no answer' }));

@@ -112,30 +112,40 @@ const RegionEditing = {
 
   // A picture is cropped and scaled here, so that only what the model sees is ever sent.
   async useSource(given) {
-    let image;
-    try { image = await loadImage(given.address); } catch { return this.say('That file is not a picture this browser can read.'); }
-    const [height, width] = this.spec.size, fits = image.naturalWidth === width && image.naturalHeight === height;
-    Object.assign(this, { sourceOriginal: given, window: undefined });
-    if (fits) this.source = { image, address: given.address, tokens: given.model === this.spec.model ? given.tokens ?? null : null };
-    else {
-      const sheet = document.createElement('canvas'), pen = sheet.getContext('2d'), scale = Math.max(width / image.naturalWidth, height / image.naturalHeight);
-      Object.assign(sheet, { width, height });
-      Object.assign(pen, { imageSmoothingQuality: 'high', fillStyle: '#fff' });
-      pen.fillRect(0, 0, width, height);
-      const w = image.naturalWidth * scale, h = image.naturalHeight * scale;
-      pen.drawImage(image, (width - w) / 2, (height - h) / 2, w, h);
-      const address = sheet.toDataURL('image/png');
-      this.source = { image: await loadImage(address), address, tokens: null };
-    }
+    let source;
+    try { source = await this.cropped(given); } catch { return this.say('That file is not a picture this browser can read.'); }
+    Object.assign(this, { sourceOriginal: given, window: undefined, source });
+    this.showTile();
+    if (this.mode === 'video') return this.useFirst();
     this.keepVersion += 1;
     this.tell('');
-    const tile = this.studio.querySelector('.source img');
-    if (tile) { tile.src = this.source.address; tile.hidden = false; tile.nextElementSibling.textContent = 'Choose another'; }
-    this.studio.dataset.source = 'yes';
     if (this.active) this.stop();
     this.home(this.seed);
     this.keepChanged(this.seed);
     this.draw();
+  },
+
+  async cropped(given) {                                            // { image, address, tokens } at the model's size
+    const image = await loadImage(given.address), [height, width] = this.spec.size;
+    if (image.naturalWidth === width && image.naturalHeight === height) return { image, address: given.address, tokens: given.model === this.spec.model ? given.tokens ?? null : null };
+    const sheet = document.createElement('canvas'), pen = sheet.getContext('2d'), scale = Math.max(width / image.naturalWidth, height / image.naturalHeight);
+    Object.assign(sheet, { width, height });
+    Object.assign(pen, { imageSmoothingQuality: 'high', fillStyle: '#fff' });
+    pen.fillRect(0, 0, width, height);
+    const w = image.naturalWidth * scale, h = image.naturalHeight * scale;
+    pen.drawImage(image, (width - w) / 2, (height - h) / 2, w, h);
+    const address = sheet.toDataURL('image/png');
+    return { image: await loadImage(address), address, tokens: null };
+  },
+
+  showTile() {
+    const tile = this.studio.querySelector('.source img'), words = tile?.nextElementSibling, given = this.source?.address;
+    if (!tile) return;
+    tile.hidden = !given;
+    words.dataset.before ??= words.textContent;
+    if (given) tile.src = given;
+    words.textContent = given ? 'Choose another' : words.dataset.before;
+    if (given) this.studio.dataset.source = 'yes'; else delete this.studio.dataset.source;
   },
 
   // ---- beyond the canvas: windows that overlap what exists -------------------------------------
@@ -222,12 +232,17 @@ const RegionEditing = {
   },
 
   wireSource() {
+    if (this.mode === 'video') return this.wireFirst();
     if (this.mode !== 'outpaint') return;
     this.element.querySelectorAll('[data-extend]').forEach((b) => { b.onclick = () => this.extend(b.dataset.extend.split(',').map(Number)); });
-    this.studio.addEventListener('change', (e) => { if (e.target.matches('.source input')) { this.readFile(e.target.files[0]); e.target.value = ''; } });
-    this.studio.addEventListener('dragover', (e) => { if ([...e.dataTransfer.types].includes('Files')) e.preventDefault(); });
     this.studio.addEventListener('drop', (e) => { if (e.dataTransfer.files.length) { e.preventDefault(); this.readFile(e.dataTransfer.files[0]); } });
+    this.studio.addEventListener('dragover', (e) => { if ([...e.dataTransfer.types].includes('Files')) e.preventDefault(); });
     this.studio.dataset.takesFiles = 'yes';
+    this.takePictures();
+  },
+
+  takePictures() {
+    this.studio.addEventListener('change', (e) => { if (e.target.matches('.source input')) { this.readFile(e.target.files[0]); e.target.value = ''; } });
   },
 
   readFile(file) {

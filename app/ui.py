@@ -51,6 +51,11 @@ SOURCE = """<div class="source"><label class="tile"><input type="file" accept="i
 <button type="button" data-tool="erase" aria-pressed="false">Erase</button>
 <button type="button" data-tool="seed" aria-pressed="false">Place seed</button></div></div></div>"""
 
+FIRST = """<div class="source"><label class="tile"><input type="file" accept="image/*" hidden>
+<img alt="The first frame" hidden><span>Begin with a picture</span></label>
+<button type="button" class="clear">Begin with nothing</button>
+<small class="upload-note"></small></div>"""
+
 ABOUT = """# A picture can grow in every direction at once.
 A raster model writes one token after another: 256 steps for a grid of 16 × 16. Here every token is
 predicted by the neighbours that touch it, so a whole front appears in one step: 31 steps from the
@@ -72,6 +77,13 @@ TOGGLE_THEME = "() => { document.body.classList.toggle('dark'); }"
 DICE = "() => Math.floor(Math.random() * 1000000)"
 
 HEADS = [("Mixed", "mixed"), ("Horizontal", "horizontal"), ("Vertical", "vertical")]
+CLIP_HEADS = [
+    *HEADS,
+    ("Temporal", "temporal"),
+    ("H + V", "horizontal+vertical"),
+    ("H + T", "horizontal+temporal"),
+    ("V + T", "vertical+temporal"),
+]
 FUSIONS = [
     ("Mean of logits", "logits"),
     ("Mean of probabilities", "probabilities"),
@@ -267,7 +279,7 @@ def _controls(info: ModelInfo) -> dict[str, dict[str, Any]]:
     # Only styles the model has learnt are offered: those its own examples are in.
     styles = [s for s in handlers.styles_of(info.name) if s in {style for _, style in undressed}]
     axes = {d[1] for d in info.directions}
-    heads = [*HEADS, ("Temporal", "temporal")] if "t" in axes else HEADS
+    heads = CLIP_HEADS if "t" in axes else HEADS
     names = [*styles, handlers.AS_TYPED]
     return {
         "prompt": {
@@ -313,11 +325,16 @@ def _studio_page(
     def growth(file: str) -> dict[str, str]:
         return studio.growth(file)
 
+    def clip(given: dict[str, Any]) -> dict[str, str]:
+        return studio.clip(given)
+
     example = handlers.undress(first.name, first.prompts[0])[0] if first.prompts else ""
     with gr.Row(elem_classes=["studio", mode], elem_id=f"studio-{mode}"):
         with gr.Column(elem_classes=["ask"]):
             if mode == "outpaint":
                 gr.HTML(SOURCE, apply_default_css=False)
+            if mode == "video":
+                gr.HTML(FIRST, apply_default_css=False)
             prompt = gr.Textbox(
                 example,
                 label="Prompt",
@@ -341,7 +358,7 @@ def _studio_page(
             canvas = player(
                 mode,
                 handlers.spec_of(first),
-                [*_line(studio), growth],
+                [*_line(studio), growth, clip],
                 elem_id=f"player-{mode}",
             )
         with gr.Column(elem_classes=["settings"]):

@@ -72,8 +72,8 @@ def build(config: TransformerConfig, levels: list[int] | None) -> NARTransformer
 def random_plan(grid: GridShape, rng: np.random.Generator, known_share: float = 0.3):
     """Levels int64 [N], known bool [N] and seed position of a random plan.
 
-    Seeds: a corner, the centre, or any cell. With chance `known_share` a box of cells is known (in
-    videos, half the time whole slices), or everything but a box.
+    Seeds: a corner, the centre, or any cell. With chance `known_share` a box of cells is known, or
+    everything but a box; in videos half the time whole slices, mostly the first ones.
     """
     size = np.array(grid)
     kind = rng.random()
@@ -86,12 +86,15 @@ def random_plan(grid: GridShape, rng: np.random.Generator, known_share: float = 
     known = np.zeros(grid, bool)
     if rng.random() < known_share:
         extent = np.maximum(1, (size * rng.uniform(0.25, 0.85, 3)).round().astype(int))
-        if grid.t > 1 and rng.random() < 0.5:
-            extent[1:] = size[1:]
         low = rng.integers(0, size - extent + 1)
+        slices = grid.t > 1 and rng.random() < 0.5
+        if slices:
+            extent[1:], low[1:] = size[1:], 0
+            if rng.random() < 0.6:
+                low[0], extent[0] = 0, rng.integers(1, grid.t) if rng.random() < 0.4 else 1
         box = tuple(slice(a, a + n) for a, n in zip(low, extent, strict=True))
         known[box] = True
-        if rng.random() < 0.5:
+        if not slices and rng.random() < 0.5:
             known = ~known
         if known.all() or not known.any():
             known[:] = False
@@ -210,6 +213,12 @@ def growth_of(config: DictConfig, grid: GridShape, rng: np.random.Generator) -> 
     share = np.array([g.share for g in growths])
     chosen = growths[rng.choice(len(growths), p=share / share.sum())]
     return min(chosen.cells, grid.cells), chosen.batch
+
+
+def samples_of(config: DictConfig, grid: GridShape, steps: int) -> int:
+    """How many growths the first `steps` steps have shown, over all processes."""
+    rngs = (np.random.default_rng((config.seed, i)) for i in range(steps))
+    return sum(growth_of(config, grid, rng)[1] for rng in rngs)
 
 
 def step_weights(levels: Tensor, unknown: Tensor) -> Tensor:
@@ -401,10 +410,7 @@ def export(model: NARTransformer, config: DictConfig, run: Run, source, figures:
     record = {
         "pictures": len(source.training),
         "steps": run.step,
-        "samples": sum(
-            growth_of(config.train, model.config.grid, np.random.default_rng((config.train.seed, i)))[1]
-            for i in range(run.step * run.world)
-        ),
+        "samples": samples_of(config.train, model.config.grid, run.step * run.world),
         "hours": round(run.seconds / 3600, 3),
         "losses": figures,
         "train": config.train,

@@ -16,6 +16,8 @@ class ModelInfo:
         name, title: registry name, and how a page calls it.
         task: "text" or "class"; media: "image" or "video".
         grid: token grid; size: frame (height, width) in pixels; frames, fps: of a clip.
+        first_frame_alone: the first slice codes the first frame, the others share the rest; else
+            all slices share all frames.
         directions: directions that have a head; known_level: see `plan.levels_of`.
         seed_positions: "any" if the checkpoint learnt to start anywhere, else "corner".
         default_seed_position: (t, h, w).
@@ -40,6 +42,7 @@ class ModelInfo:
     size: tuple[int, int]
     frames: int = 1
     fps: int = 0
+    first_frame_alone: bool = False
     directions: tuple[str, ...] = DIRECTIONS
     known_level: str = "zero"
     seed_positions: str = "any"
@@ -84,3 +87,11 @@ class ModelInfo:
         size = pick_dtype(dtype, pick_device(device), self.parameters).itemsize
         own = size * (self.parameters + 2 * self.cache_values)
         return own + 4 * self.tokenizer_parameters + 2 * self.text_parameters
+
+    @property
+    def slice_of_frame(self) -> tuple[int, ...]:
+        """Which slice of the grid each pixel frame belongs to."""
+        slices, frames = self.grid.t, self.frames
+        if not self.first_frame_alone:
+            return tuple(f * slices // frames for f in range(frames))
+        return (0, *(1 + f * (slices - 1) // (frames - 1) for f in range(frames - 1)))

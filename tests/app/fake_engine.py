@@ -76,6 +76,7 @@ MODELS = (
         default_seed_position=(0, 0, 0),
     ),
     _info("far", GridShape(1, 16, 16), available=False, embedded=False, download=522_000_000),
+    _info("causal", GridShape(3, 8, 8), frames=9, first_frame_alone=True),
 )
 
 
@@ -154,8 +155,7 @@ class FakeEngine:
         known = tokens >= 0
         rgb = np.stack([(tokens >> s) & 15 for s in (8, 4, 0)], -1) * 17
         rgb = np.where(known[..., None], rgb, 242).astype(np.uint8)
-        frames = self.info.frames // self.info.grid.t
-        return rgb.repeat(frames, 1).repeat(8, 2).repeat(8, 3)
+        return rgb[:, list(self.info.slice_of_frame)].repeat(8, 2).repeat(8, 3)
 
     def surprise(self, tokens: np.ndarray) -> np.ndarray:
         """Dear where many colours are: its own pictures have few."""
@@ -170,8 +170,10 @@ class FakeEngine:
         return self._paint(tokens)
 
     def encode(self, video: np.ndarray) -> np.ndarray:
-        b, f, h, w, _ = video.shape
+        b, _, h, w, _ = video.shape
         g = self.info.grid
-        cells = video.reshape(b, g.t, f // g.t, g.h, h // g.h, g.w, w // g.w, 3)
-        bits = np.round(cells.mean((2, 4, 6)) / 17).astype(np.int64)
+        slices = np.array(self.info.slice_of_frame)
+        video = np.stack([video[:, slices == t].mean(1) for t in range(g.t)], 1)
+        cells = video.reshape(b, g.t, g.h, h // g.h, g.w, w // g.w, 3)
+        bits = np.round(cells.mean((3, 5)) / 17).astype(np.int64)
         return bits[..., 0] * 256 + bits[..., 1] * 16 + bits[..., 2]

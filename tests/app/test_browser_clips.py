@@ -1,0 +1,105 @@
+"""The Video page in a real browser: a first frame, a clip that goes on, files, seeds in time."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+PLAYER = "document.querySelector('.studio.video .player').parentElement.player"
+
+
+@pytest.fixture
+def video(open_page):
+    """The Video page with the causal model, nothing grown yet."""
+    page = open_page()
+    page.click("#pages [data-tab-id=video]")
+    page.wait_for_selector(".studio.video .player canvas")
+    page.click(".studio.video .settings input[role=listbox]")
+    page.click("ul.options li:has-text('Causal')")
+    page.wait_for_function(f"{PLAYER}.spec.model === 'causal'")
+    return page
+
+
+def grow(page) -> None:
+    page.click(".studio.video .grow")
+    page.wait_for_function(
+        f"{PLAYER}.state === 'done' && {PLAYER}.run.finals.length > 0"
+        f" && {PLAYER}.step === {PLAYER}.run.total"
+    )
+
+
+def test_the_seed_position_is_a_cell_and_a_slice(video):
+    canvas = video.locator(".studio.video .screen canvas")
+    box = canvas.bounding_box()
+    tiles = video.evaluate(f"tilesOf({PLAYER}.spec, {PLAYER}.canvas.width, '').tiles")
+    scale = box["width"] / video.evaluate(f"{PLAYER}.canvas.width")
+    tile = tiles[2]
+    x, y = (tile["x"] + 1.5 * tile["cell"]) * scale, (tile["y"] + 6.5 * tile["cell"]) * scale
+    canvas.click(position={"x": x, "y": y})
+    assert video.evaluate(f"{PLAYER}.seed.join()") == "2,6,1"
+    grow(video)
+    steps = 1 + 2 + 6 + 6
+    assert video.evaluate(f"{PLAYER}.run.total") == steps
+    assert video.get_attribute(".studio.video .player", "data-painted") == str(steps)
+
+
+def test_a_picture_begins_a_clip_that_goes_on_and_is_saved(video, tmp_path):
+    file = tmp_path / "picture.png"
+    Image.fromarray(np.full((80, 64, 3), (200, 60, 20), np.uint8)).save(file)
+    video.set_input_files(".studio.video .source input", file)
+    video.wait_for_selector(".studio.video[data-source=yes]")
+    assert video.evaluate(f"{PLAYER}.keep.filter((k) => k).length") == 64
+    grow(video)
+    first = video.evaluate(f"[...{PLAYER}.run.tokens.slice(0, 64)]")
+    red = (200 * 15 // 255 + 1) * 256  # the fake tokenizer keeps four bits of each colour
+    assert {t // 256 * 256 for t in first} == {red}
+    with video.expect_download() as download:
+        video.click(".studio.video [data-act=mp4]")
+    assert download.value.suggested_filename.endswith(".mp4")
+    video.click(".studio.video [data-act=extend]")
+    video.wait_for_function(
+        f"{PLAYER}.state === 'done' && {PLAYER}.run.parts?.length === 1"
+        f" && {PLAYER}.run.finals.length > 0"
+    )
+    assert video.evaluate(f"{PLAYER}.allFrames({PLAYER}.run).length") == 9 + 4
+    assert video.is_visible(".studio.video .whole")
+    with video.expect_download() as download:
+        video.click(".studio.video [data-act=strip]")
+    strip = Image.open(io.BytesIO(download.value.path().read_bytes()))
+    assert strip.size == (13 * 64, 64)
+    video.click(".studio.video .clear")
+    assert video.evaluate(f"{PLAYER}.known()") is None
+
+
+def test_a_saved_mp4_replays_on_the_video_page(video, open_page):
+    grow(video)
+    tokens = video.evaluate(f"{PLAYER}.run.tokens.join()")
+    with video.expect_download() as download:
+        video.click(".studio.video [data-act=mp4]")
+    page = open_page()
+    file = {"name": "clip.mp4", "mimeType": "video/mp4"}
+    page.set_input_files(".recent input", {**file, "buffer": download.value.path().read_bytes()})
+    page.wait_for_function(f"{PLAYER}.run?.replayed && {PLAYER}.run.finals.length")
+    assert page.evaluate(f"{PLAYER}.run.tokens.join()") == tokens
+
+
+def test_a_picture_just_made_can_move(open_page):
+    page = open_page()
+    page.click(".studio.image .grow")
+    page.click(".studio.image [data-send=video]")
+    page.wait_for_function(f"{PLAYER}.source?.address")
+    assert page.evaluate(f"{PLAYER}.keep.filter((k) => k).length") == 64
+    assert page.is_visible(".studio.video .source img")
+
+
+def test_a_clip_repeats_or_stops_at_its_last_frame(video):
+    grow(video)
+    video.click(".studio.video [data-view=loop]")
+    video.select_option(".studio.video .rate select", "24")
+    video.wait_for_function(f"{PLAYER}.tick > 20")
+    video.uncheck(".studio.video .repeat")
+    video.wait_for_function(f"{PLAYER}.tick > 12")
+    assert video.evaluate(f"{PLAYER}.slices({PLAYER}.spec).frame[0]") == 8
