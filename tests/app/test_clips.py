@@ -22,7 +22,7 @@ def studio() -> Studio:
 
 
 def grown(studio: Studio, **start) -> dict:
-    job = studio.check(Form("causal", "fox"), {"run": "a", "seed": [0, 4, 4], **start})
+    job = studio.check(Form("causal", "fox"), {"run": f"{len(start)}", "seed": [0, 4, 4], **start})
     *_, done = studio.grow(job)
     return done
 
