@@ -706,7 +706,6 @@ class Player {
     }, true);
     document.addEventListener('keydown', (e) => this.key(e));
     document.addEventListener('nar-open', ({ detail }) => { if (detail.mode === this.mode) this.whenShown(() => this.open(detail.run, [detail.run])); });
-    document.addEventListener('nar-file', ({ detail }) => { if (detail.mode === this.mode) this.whenShown(() => this.trigger('replay', { run: `file${Date.now()}`, file: detail.file })); });
     document.addEventListener('nar-send', () => this.take());
     this.wireSource();
     this.take();
@@ -779,6 +778,7 @@ class Player {
   take() {
     const given = takeHandover(this.mode);
     if (!given) return;
+    if (given.file) return this.whenShown(() => this.trigger('replay', { run: `file${Date.now()}`, file: given.file }));
     this.whenShown(() => this.trigger('fill', { query: given.query }));
     if (this.mode !== 'image') this.useSource(given);
   }

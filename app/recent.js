@@ -5,8 +5,11 @@ function mountRecent(element, examples) {
   const strip = element.querySelector('.strip'), drop = element.querySelector('.drop'), input = drop.querySelector('input');
 
   const replay = (file) => {
-    document.dispatchEvent(new CustomEvent('nar-page', { detail: 'image' }));
-    document.dispatchEvent(new CustomEvent('nar-file', { detail: { file, mode: 'image' } }));
+    const isClip = file.startsWith('data:video/') && document.querySelector('#pages [data-tab-id=video]');
+    const to = isClip ? 'video' : 'image';
+    window.narHandover = { to, file };
+    document.dispatchEvent(new CustomEvent('nar-page', { detail: to }));
+    document.dispatchEvent(new CustomEvent('nar-send'));
   };
   const tile = (picture, caption) => {
     const button = document.createElement('button');

@@ -17,8 +17,8 @@ def video(open_page):
     page = open_page()
     page.click("#pages [data-tab-id=video]")
     page.wait_for_selector(".studio.video .player canvas")
-    page.click(".studio.video .settings input[role=listbox]")
-    page.click("ul.options li:has-text('Causal')")
+    page.locator(".studio.video .settings").get_by_label("Model").click()
+    page.get_by_role("option", name="Causal").click()
     page.wait_for_function(f"{PLAYER}.spec.model === 'causal'")
     return page
 
@@ -33,12 +33,16 @@ def grow(page) -> None:
 
 def test_the_seed_position_is_a_cell_and_a_slice(video):
     canvas = video.locator(".studio.video .screen canvas")
-    box = canvas.bounding_box()
-    tiles = video.evaluate(f"tilesOf({PLAYER}.spec, {PLAYER}.canvas.width, '').tiles")
-    scale = box["width"] / video.evaluate(f"{PLAYER}.canvas.width")
-    tile = tiles[2]
-    x, y = (tile["x"] + 1.5 * tile["cell"]) * scale, (tile["y"] + 6.5 * tile["cell"]) * scale
-    canvas.click(position={"x": x, "y": y})
+    at = canvas.evaluate(
+        f"""(canvas) => {{
+          const box = canvas.getBoundingClientRect();
+          for (let y = 2; y < box.height; y += 4) for (let x = 2; x < box.width; x += 4) {{
+            const cell = {PLAYER}.cellAt({{ clientX: box.left + x, clientY: box.top + y }});
+            if (String(cell) === '2,6,1') return {{ x, y }};
+          }}
+        }}"""
+    )
+    canvas.click(position=at)
     assert video.evaluate(f"{PLAYER}.seed.join()") == "2,6,1"
     grow(video)
     steps = 1 + 2 + 6 + 6
