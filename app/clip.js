@@ -10,7 +10,7 @@ const ClipEditing = {
     this.clearFirst();
     if (this.studio) this.studio.querySelector('.source .tile').classList.toggle('off', !able);
     const note = this.studio?.querySelector('.upload-note');
-    if (note) note.textContent = able ? this.spec.upload_note : 'Not with this model: its tokens describe the whole clip, not places in it.';
+    if (note) note.textContent = able ? this.spec.upload_note : this.spec.note;
     if (able && given && !given.before) this.useSource(given);
   },
 

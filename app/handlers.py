@@ -498,7 +498,6 @@ def spec_of(info: ModelInfo) -> dict[str, Any]:
         "slice_of_frame": list(info.slice_of_frame),
         "directions": list(info.directions),
         "known_level": info.known_level,
-        "accepts_known": info.accepts_known,
         "seed_positions": info.seed_positions,
         "mirrors": info.mirrors,
         "accepts_known": info.accepts_known,
