@@ -179,12 +179,16 @@ def read_recipe(data: bytes | str | Path, limits: Limits = LIMITS) -> tuple[Reci
         recipe = json.loads(text)
     except json.JSONDecodeError as error:
         raise ValueError(f"recipe: unreadable ({error}); use the file as downloaded") from error
-    check_recipe(recipe)
+    check_recipe(recipe, picture.size[::-1])
     return recipe, np.asarray(picture.convert("RGB"))
 
 
-def check_recipe(recipe: Any) -> None:
-    """Raise ValueError, with the remedy, for a recipe that does not hold together."""
+def check_recipe(recipe: Any, size: tuple[int, int] | None = None) -> None:
+    """Raise ValueError, with the remedy, for a recipe that does not hold together.
+
+    Args:
+        size: (height, width) of the file's frames, for recipes that do not name it.
+    """
     try:
         if recipe["schema"] != SCHEMA:
             raise ValueError(f"recipe: got schema {recipe['schema']}, expected {SCHEMA}")
@@ -197,10 +201,13 @@ def check_recipe(recipe: Any) -> None:
         unpack(recipe["confidence"], "uint8", cells)
         str(recipe["model"]), str(recipe["digest"]), dict(recipe["request"]), int(recipe["sample"])
         frames, fps = int(recipe["frames"]), float(recipe["fps"])
-        slices = [int(t) for t in recipe["slice_of_frame"]]
-        size = [int(n) for n in recipe["size"]]
         if not 1 <= frames <= 256 or not 0 <= fps <= 120:
             raise ValueError(f"recipe: got {frames} frames at {fps} a second")
+        # files of the first release do not name these; their frames were shared evenly
+        recipe.setdefault("slice_of_frame", [f * grid[0] // frames for f in range(frames)])
+        recipe.setdefault("size", size)
+        slices = [int(t) for t in recipe["slice_of_frame"]]
+        size = [int(n) for n in recipe["size"]]
         if len(slices) != frames or not all(0 <= t < grid[0] for t in slices):
             raise ValueError(f"recipe: got slices {slices} for {frames} frames of {grid[0]} slices")
         if len(size) != 2 or not all(1 <= n <= 4096 for n in size):
