@@ -16,7 +16,7 @@ from . import tables
 from .engine import Engine
 from .models.condition import word_ids
 from .request import Request
-from .train.data import DataFolder, as_float, held_out, on_white
+from .train.data import DataFolder, as_float, held_out, on_white, windows
 from .train.generator import plan_losses, prompt_of, select_records
 from .train.tokenizer import code_statistics, reconstruction_psnr
 from .weights.hub import CHECKPOINTS
@@ -77,13 +77,12 @@ def condition_of(engine: Engine, records: list[dict], label: str) -> torch.Tenso
 
 
 def measure(engine: Engine, data: DataFolder) -> dict:
-    """Reconstruction and likelihood on pictures the model may never have seen, on white."""
-    if engine.info.frames > 1:
-        raise ValueError(
-            f"evaluate: got the video model {engine.info.name}, expected a picture model"
-        )
+    """Reconstruction and likelihood on pictures or clips the model may never have seen, on white.
+
+    Clip models also continue first frames, see `continuation`.
+    """
     tokenizer = engine.tokenizer
-    pictures = data.pixels(tokenizer.size[0])
+    pictures = rgba_of(engine, data)
     out = {"pictures": len(pictures), "psnr": round(reconstruction_psnr(tokenizer, pictures), 3)}
     statistics = code_statistics(tokenizer, pictures)
     out |= {k: round(statistics[k], 4) for k in ("used", "perplexity", "white_codes")}
@@ -95,7 +94,69 @@ def measure(engine: Engine, data: DataFolder) -> dict:
         losses = plan_losses(
             engine.model, condition_of(engine, data.records, "label"), torch.cat(tokens)
         )
-    return out | {k: round(v, 4) for k, v in losses.items()}
+    out |= {k: round(v, 4) for k, v in losses.items()}
+    return out | (continuation(engine, data, pictures) if engine.info.frames > 1 else {})
+
+
+def rgba_of(engine: Engine, data: DataFolder) -> np.ndarray:
+    """Items as the model sees them, RGBA uint8 [N, F, side, side, 4]; clips go round a whole loop.
+
+    Raises ValueError where the folder holds clips that are too short, or no clips at all.
+    """
+    frames = engine.info.frames
+    pixels = data.pixels(engine.info.size[0])
+    if frames == 1 and pixels.shape[1] == 1:
+        return pixels
+    stride = pixels.shape[1] // max(1, frames - 1)
+    if not stride or frames == 1:
+        raise ValueError(
+            f"data: got items of {pixels.shape[1]} frames, expected {max(1, frames - 1)} or more "
+            f"for {engine.info.name}"
+        )
+    return windows(pixels, frames, stride, np.zeros(len(pixels), int))
+
+
+def rgb_of(rgba: np.ndarray) -> np.ndarray:
+    """RGBA uint8 [..., H, W, 4] on white, RGB uint8."""
+    white = (on_white(as_float(rgba)) * 255).round().to(torch.uint8)
+    return white.movedim(-3, -1).numpy()
+
+
+def continuation(engine: Engine, data: DataFolder, rgba: np.ndarray, limit: int = 24) -> dict:
+    """Clips grown from their own first frame: does the rest go on from it?
+
+    Returns:
+        `first_slice_kept` (share of clips whose given tokens came out unchanged), and the mean
+        absolute distance (0 to 255) of the second frame to the first: `second_frame_data` between
+        decoded clips of the data, `second_frame_grown` for grown ones, and `second_frame_unrelated`
+        to the second frame of another clip.
+    """
+    chosen = np.linspace(0, len(rgba) - 1, min(limit, len(rgba))).astype(int)
+    slots = engine.model.config.condition.slots
+    kept, grown, own = [], [], []
+    for i in tqdm(chosen, desc="continuing first frames"):
+        tokens = engine.encode(rgb_of(rgba[i : i + 1]))
+        known = np.where(np.arange(engine.info.grid.t)[:, None, None] == 0, tokens[0], -1)
+        told = (
+            {"prompt": " ".join(prompt_of(data.records[i]).split()[:slots])}
+            if engine.info.task == "text"
+            else {}
+        )
+        _, high, wide = engine.info.grid
+        frame = engine.generate_all(
+            Request(**told, known=known, seed_position=(0, high // 2, wide // 2), rng_seed=int(i))
+        )
+        kept.append(bool((frame.tokens[0, 0] == tokens[0, 0]).all()))
+        grown.append(engine.decode(frame.tokens)[0, :2].astype(float))
+        own.append(engine.decode(tokens)[0, :2].astype(float))
+    grown, own = np.stack(grown), np.stack(own)
+    others = np.roll(grown[:, 1], 1, 0)
+    return {
+        "first_slice_kept": float(np.mean(kept)),
+        "second_frame_data": round(float(np.abs(own[:, 1] - own[:, 0]).mean()), 3),
+        "second_frame_grown": round(float(np.abs(grown[:, 1] - grown[:, 0]).mean()), 3),
+        "second_frame_unrelated": round(float(np.abs(others - grown[:, 0]).mean()), 3),
+    }
 
 
 def training_records(engine: Engine, data: DataFolder) -> DataFolder:
@@ -107,24 +168,25 @@ def training_records(engine: Engine, data: DataFolder) -> DataFolder:
 
 
 def _small(pictures: np.ndarray) -> np.ndarray:
-    """RGB float [N, 32 * 32 * 3] of RGB uint8 [N, h, w, 3], to compare by."""
-    x = torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 255
-    return torch.nn.functional.adaptive_avg_pool2d(x, 32).flatten(1).numpy()
+    """RGB float [N, F * 32 * 32 * 3] of RGB uint8 [N, F, h, w, 3], to compare by."""
+    x = torch.from_numpy(pictures).flatten(0, 1).permute(0, 3, 1, 2).float() / 255
+    small = torch.nn.functional.adaptive_avg_pool2d(x, 32)
+    return small.unflatten(0, pictures.shape[:2]).flatten(1).numpy()
 
 
 def contact_sheet(engine: Engine, args: argparse.Namespace) -> dict:
     """Prompts drawn at random; per prompt the nearest training picture, and growth from two seeds.
 
     With `--data` (the training folder) the nearest picture is found among what the model was
-    trained on, by mean squared distance at 32 px to the picture grown from the centre.
+    trained on, by mean squared distance at 32 px to the picture grown from the centre. Clips are
+    drawn as moments side by side, and all of them moving in a GIF beside the sheet.
     """
     info, side = engine.info, engine.info.size[0]
     rng = np.random.default_rng(args.rng_seed)
     train = None
     if args.data:
         train = training_records(engine, DataFolder.open(args.data))
-        white = on_white(as_float(train.pixels(side)[:, 0]))
-        pixels = (white * 255).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
+        pixels = rgb_of(rgba_of(engine, train))
         keys = _small(pixels)
     if args.prompts:
         prompts = args.prompts
@@ -151,7 +213,7 @@ def contact_sheet(engine: Engine, args: argparse.Namespace) -> dict:
                 rng_seed=args.rng_seed + i,
                 guidance_scale=args.guidance,
             )
-            grown.append(engine.decode(engine.generate_all(request).tokens)[0, 0])
+            grown.append(engine.decode(engine.generate_all(request).tokens)[0])
         near = []
         if train is not None:
             gaps = ((keys - _small(grown[1][None])) ** 2).mean(-1)
@@ -159,8 +221,25 @@ def contact_sheet(engine: Engine, args: argparse.Namespace) -> dict:
             near = [pixels[gaps.argmin()]]
         rows.append((prompt, near + grown))
     heads = (["nearest training picture"] if train is not None else []) + ["corner", "centre"]
-    _draw_sheet(rows, heads, side).save(args.sheet)
     out = {"sheet": str(Path(args.sheet)), "prompts": prompts}
+    if info.frames == 1:
+        _draw_sheet([(p, [x[0] for x in shown]) for p, shown in rows], heads, side).save(args.sheet)
+    else:
+        moments = np.linspace(0, info.frames - 1, 5).round().astype(int)
+        strips = [(p, [np.concatenate(list(x[moments]), 1) for x in shown]) for p, shown in rows]
+        _draw_sheet(strips, heads, side, columns=1).save(args.sheet)
+        moving = [
+            _draw_sheet([(p, [x[f] for x in shown]) for p, shown in rows], heads, side)
+            for f in range(info.frames)
+        ]
+        out["moving"] = str(Path(args.sheet).with_suffix(".gif"))
+        moving[0].save(
+            out["moving"],
+            save_all=True,
+            append_images=moving[1:],
+            duration=1000 / (info.fps or 8),
+            loop=0,
+        )
     if distances:
         out["nearest_rmse"] = [round(d**0.5, 4) for d in distances]
     return out
@@ -202,7 +281,8 @@ def growth_strips(engine: Engine, args: argparse.Namespace, shown: int = 7) -> d
 def _draw_sheet(rows: list, heads: list[str], side: int, columns: int = 2) -> Image.Image:
     """Groups of pictures under their prompt, `columns` groups beside each other."""
     gap, text = 8, 34
-    wide = len(heads) * (side + gap) + 2 * gap
+    each = rows[0][1][0].shape[1] + gap
+    wide = len(heads) * each + 2 * gap
     tall = side + text + gap
     lines = -(-len(rows) // columns)
     font = ImageFont.load_default(12)
@@ -210,11 +290,11 @@ def _draw_sheet(rows: list, heads: list[str], side: int, columns: int = 2) -> Im
     draw = ImageDraw.Draw(sheet)
     for column in range(columns):
         for j, head in enumerate(heads):
-            draw.text((column * wide + gap + j * (side + gap), 6), head, "#54575e", font)
+            draw.text((column * wide + gap + j * each, 6), head, "#54575e", font)
     for i, (prompt, pictures) in enumerate(rows):
         x, y = i % columns * wide + gap, 24 + i // columns * tall
         for j, picture in enumerate(pictures):
-            sheet.paste(Image.fromarray(picture), (x + j * (side + gap), y))
+            sheet.paste(Image.fromarray(picture), (x + j * each, y))
         line = textwrap.shorten(prompt, 60, placeholder=" ...")
         draw.text((x, y + side + 4), line, "#191a1d", font)
     return sheet

@@ -11,6 +11,7 @@ from omegaconf import OmegaConf
 from PIL import Image
 
 from nar_core import Engine, Request
+from nar_core.__main__ import main
 from nar_core.train import generator, tokenizer
 from nar_core.train.data import DataFolder, windows
 
@@ -67,7 +68,7 @@ def test_a_sheet_of_tiles_is_read_as_frames(clips):
     assert np.array_equal(wrapped[0], pixels[0, [6, 0, 2, 4, 6]])
 
 
-def test_a_video_model_trains_loads_and_grows_from_space_and_time(clips, tmp_path):
+def test_a_video_model_trains_loads_grows_and_is_measured(clips, tmp_path, capsys):
     source = {"folder": str(clips), "weight": 1.0, "size": SIDE, "key": "file", "hold_out": 0.0}
     source |= {"stride": 2, "shift": 0.0, "scale": [1.0, 1.0], "flip": 0.0, "tinted": 0.0}
     small = {"encoder_width": 32, "decoder_width": 32, "encoder_depth": 1, "decoder_depth": 1}
@@ -120,3 +121,15 @@ def test_a_video_model_trains_loads_and_grows_from_space_and_time(clips, tmp_pat
     assert (video[:, 0] == engine.decode(np.maximum(known, 0))[:, 0]).all()
     assert engine.preview(frames[0].tokens).shape == video.shape
     assert len(list(engine.generate(Request(seed_position=(2, 0, 0))))) == 3 + 2 + 2 - 2
+
+    words = ["evaluate", "--model", str(tmp_path / "bars"), "--json"]
+    assert main([*words, "--data", str(clips)]) == 0
+    found = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert found["first_slice_kept"] == 1
+    assert found["psnr"] > 0
+    assert {"second_frame_data", "second_frame_grown", "second_frame_unrelated"} <= set(found)
+    sheet_file = tmp_path / "sheet.png"
+    assert main([*words, "--sheet", str(sheet_file)]) == 0
+    # two labels under each other, five moments from the corner and five from the centre
+    assert Image.open(sheet_file).size == (2 * (5 * SIDE + 8) + 16, 24 + 2 * (SIDE + 34 + 8))
+    assert Image.open(sheet_file.with_suffix(".gif")).n_frames > 1

@@ -11,13 +11,29 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from omegaconf import OmegaConf
 from PIL import Image
 
 from nar_core import Engine, Request
-from nar_core.__main__ import main
+from nar_core.__main__ import CONFIGS, main
+from nar_core.models.condition import word_ids
+from nar_core.models.transformer import TransformerConfig
+from nar_core.plan import GridShape
+from nar_core.tokenizers.mini import MiniConfig, MiniTokenizer
 from nar_core.train.data import DataFolder
-from nar_core.train.generator import keyword_prompt, prompt_of, step_weights
+from nar_core.train.generator import (
+    build,
+    collate_plans,
+    first_cells,
+    growth_of,
+    keyword_prompt,
+    prompt_of,
+    random_plan,
+    samples_of,
+    step_weights,
+)
 from nar_core.train.loop import Run, learning_rate_share
+from nar_core.train.tokenizer import start_from
 
 COLOURS = {"red": (220, 30, 30), "green": (20, 160, 60), "blue": (30, 60, 220)}
 FAST = ["train.compile=false", "train.bf16=false", "train.warmup=2", "train.ema=0.9"]
@@ -196,3 +212,52 @@ def test_every_step_of_a_plan_counts_alike():
     weights = step_weights(levels, levels > 0)
     assert torch.equal(weights[0], torch.tensor([1, 1 / 2, 1 / 2, 1 / 3, 1 / 3, 1 / 3]))
     assert torch.equal(weights[1], torch.tensor([0, 0, 1 / 2, 1 / 2, 1 / 2, 1 / 2]))
+
+
+def test_the_first_cells_of_a_growth_are_predicted_as_in_the_whole():
+    """Short growths are a part of the same growth: same logits for the same cells."""
+    torch.manual_seed(0)
+    settings = OmegaConf.to_container(OmegaConf.load(CONFIGS / "emoji.yaml").model)
+    settings |= {"grid": [1, 5, 4], "width": 32, "depth": 2, "attention_heads": 2}
+    settings |= {"vocab_size": 16, "ffn_width": 32, "rotary": [0, 4, 4]}
+    settings["taps"] = dict.fromkeys(settings["taps"], 2)
+    settings["condition"] |= {"buckets": 64}
+    config = TransformerConfig.from_dict(settings)
+    model = build(config, None).eval()
+    torch.nn.init.normal_(model.heads.output.weight)
+    rng = np.random.default_rng(1)
+    plans = [random_plan(config.grid, rng, 0.0) for _ in range(6)]
+    levels, fan_in, _, seed = collate_plans(config.grid, plans, config.directions)
+    tokens = torch.randint(16, (6, config.grid.cells))
+    values = word_ids(["red fox"] * 6, config.condition.slots, 64)
+    with torch.no_grad():
+        whole = model(values, tokens, levels, fan_in, seed)
+        part, levels, fan_in, cells = first_cells(7, tokens, levels, fan_in)
+        some = model(values, part, levels, fan_in, seed, cells)
+    expected = whole.gather(1, cells[..., None].expand(-1, -1, 16))
+    assert torch.allclose(some, expected, atol=1e-5)
+    assert (levels[:, 1:] >= levels[:, :-1]).all()
+
+
+def test_a_run_shows_growths_of_every_length():
+    growths = [{"cells": 4, "batch": 10, "share": 0.5}, {"cells": 99, "batch": 2, "share": 0.5}]
+    config = OmegaConf.create({"seed": 0, "growths": growths})
+    grid = GridShape(1, 4, 4)
+    drawn = [growth_of(config, grid, np.random.default_rng((0, i))) for i in range(40)]
+    assert set(drawn) == {(4, 10), (16, 2)}
+    assert samples_of(config, grid, 40) == sum(batch for _, batch in drawn)
+    assert growth_of(OmegaConf.create({"batch": 3}), grid, None) == (16, 3)
+
+
+def test_a_picture_tokenizer_becomes_a_clip_that_stands_still():
+    torch.manual_seed(0)
+    small = {"levels": [4, 4], "encoder_width": 32, "decoder_width": 32}
+    picture = MiniTokenizer(MiniConfig(size=(16, 16), **small)).eval()
+    clip = MiniTokenizer(MiniConfig(size=(16, 16), frames=5, frames_per_slice=2, **small)).eval()
+    start_from(clip, picture.state_dict())
+    frame = torch.rand(2, 1, 3, 16, 16)
+    expected = picture.decode(picture.encode(frame))
+    made = clip.decode(clip.encode(frame.expand(-1, 5, -1, -1, -1)))
+    assert torch.allclose(made, expected.expand_as(made), atol=1e-5)
+    with pytest.raises(ValueError, match="do not fit"):
+        start_from(picture, {"embed_first.weight": torch.zeros(1)})
