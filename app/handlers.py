@@ -18,6 +18,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, wait
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
+from importlib.metadata import version
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -1099,6 +1100,7 @@ def made_with(engine: Engine) -> dict[str, str]:
         "device": str(getattr(engine, "device", "cpu")).split(":")[0],
         "dtype": str(getattr(engine, "dtype", "float32")).removeprefix("torch."),
         "machine": platform.machine(),
+        "torch": version("torch"),
     }
 
 
@@ -1109,5 +1111,5 @@ def verdict(expected: export.Recipe, made: list[export.Recipe]) -> dict[str, Any
         return {"same": True, "differs": []}
     differs = [] if now["digest"] == expected["digest"] else ["weights"]
     before = expected.get("made_with", {})
-    differs += [k for k, v in now["made_with"].items() if before.get(k) != v]
+    differs += [k for k, v in now["made_with"].items() if before.get(k, v) != v]
     return {"same": False, "differs": differs or ["library versions"]}

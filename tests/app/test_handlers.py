@@ -172,6 +172,11 @@ def test_verdict_names_what_differs():
     after = {**before, "token_digest": "b", "digest": "w2"}
     after["made_with"] = {**made, "device": "cuda"}
     assert handlers.verdict(before, [after]) == {"same": False, "differs": ["weights", "device"]}
+    newer = {**before, "token_digest": "b", "made_with": {**made, "torch": "3.0"}}
+    older = {**before, "made_with": {**made, "torch": "2.0"}}
+    assert handlers.verdict(older, [newer])["differs"] == ["torch"]
+    # a file from before that was noted
+    assert handlers.verdict(before, [newer])["differs"] == ["library versions"]
 
 
 def test_the_line_counts_who_is_ahead():
