@@ -20,7 +20,8 @@ A recipe is one JSON object in the PNG text chunk `nar_studio`. Schema 1:
                       steps, tokens and confidence lie as seen, codes describe the unmirrored one
     holistic          true where a token describes the whole clip, not a place in it
     resumed_from      step after which a branch left its parent, or absent
-    made_with         device, dtype, machine and torch version, to name differences when a remake is not identical
+    made_with         device, dtype, machine and torch version, to name what differs when a remake
+                      is not identical
 
 "packed" is base64 of zlib of the little-endian bytes. The order of growth is `steps`, then raster
 order within a step. Cells of step 0 came with the picture (outpainting, erasing).
