@@ -25,6 +25,7 @@ Heads = Literal[
     "horizontal+temporal",
     "vertical+temporal",
 ]
+ClipFormat = Literal["mp4", "gif", "webp", "strip"]
 Fusion = Literal["logits", "probabilities", "confident", "freshest"]
 
 
@@ -204,11 +205,73 @@ def endpoints(studio: Studio, default_model: str) -> dict[str, Callable[..., Any
         centre = [0, (top + bottom) // 2, (left + right) // 2]
         return finish(prepare(form, seed_position or centre, canvas))
 
+    def animate(
+        picture: str,
+        model: str,
+        prompt: str = "",
+        label: str | None = None,
+        seed_position: list[int] | None = None,
+        rng_seed: int = 0,
+        guidance_scale: float | None = None,
+    ) -> dict[str, Any]:
+        """Begin a clip with a picture: it is the first frame, and the rest grows from it.
+
+        The picture is cropped to the model's shape and scaled to its size first.
+
+        Args:
+            picture: data address of an image, such as `data:image/png;base64,...`.
+            model: a clip model's name from `models`.
+            prompt: what moves (text models).
+            label: class name (class models).
+            seed_position: [t, h, w] where growth starts; null is the middle of the first frame.
+            rng_seed: the same number gives the same clip.
+            guidance_scale: 1 is no guidance; null is the model's default.
+
+        Returns:
+            As `generate`; the one picture is an animated PNG, see `clip` for other formats.
+        """
+        form = Form(model, prompt, None, label, guidance_scale, rng_seed=rng_seed)
+        try:
+            info = studio.engines.info(model)
+        except ValueError as error:
+            raise gr.Error(str(error), print_exception=False) from error
+        if info.media != "video" or not info.accepts_known:
+            able = [
+                m.name for m in studio.engines.models() if m.media == "video" and m.accepts_known
+            ]
+            raise gr.Error(
+                f"model: got {model!r}, expected one that can begin with a picture: "
+                f"{', '.join(able) or 'none is here'}",
+                print_exception=False,
+            )
+        first = np.zeros(info.grid, np.uint8)
+        first[0] = 1
+        canvas = {"picture": picture, "keep": export.base64_of(first)}
+        middle = [0, info.grid.h // 2, info.grid.w // 2]
+        return finish(prepare(form, seed_position or middle, canvas))
+
+    def clip(pictures: list[str], format: ClipFormat = "mp4", fps: float = 12) -> str:
+        """Put clips made here into one file. Needs no model.
+
+        Args:
+            pictures: data addresses of animated PNG files as they were made; each but the first
+                goes on from the one before.
+            format: mp4 (H.264, with its recipe), gif, webp, or strip (all frames side by side).
+            fps: frames a second, 1 to 60.
+
+        Returns:
+            The data address of the file.
+        """
+        answer = studio.clip({"files": pictures, "format": format, "fps": fps})
+        if "error" in answer:
+            raise gr.Error(answer["error"], print_exception=False)
+        return answer["file"]
+
     def replay(picture: str) -> dict[str, Any]:
         """Read the recipe inside a picture made here: how it grew, step by step. Needs no model.
 
         Args:
-            picture: data address of a PNG file as it was downloaded.
+            picture: data address of a PNG or MP4 file as it was downloaded.
 
         Returns:
             The recipe, with `growth`: one object per step with positions, tokens and confidence.
@@ -224,6 +287,8 @@ def endpoints(studio: Studio, default_model: str) -> dict[str, Callable[..., Any
         "generate": generate,
         "generate_stream": generate_stream,
         "outpaint": outpaint,
+        "animate": animate,
+        "clip": clip,
         "replay": replay,
     }
 

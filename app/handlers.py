@@ -755,7 +755,11 @@ class Studio:
 
         def load() -> None:
             try:
-                loading.set_result(self.engines.get(job.model, progress))
+                engine = self.engines.get(job.model, progress)
+                if engine.info.accepts_known:
+                    # what previews look up may have to be made first; not within the first step
+                    engine.preview(np.full((1, *engine.info.grid), -1))
+                loading.set_result(engine)
             except BaseException as error:
                 loading.set_exception(error)
 
@@ -954,20 +958,21 @@ class Studio:
     # ---- files --------------------------------------------------------------------------------
 
     def read(self, file: str) -> tuple[export.Recipe, np.ndarray]:
-        """A file made here (data address) -> its recipe and pixels; ValueError if it is not."""
-        return export.read_recipe(export.from_data_uri(file, self.limits), self.limits)
+        """A file made here (data address) -> its recipe and pixels; ValueError if it is not.
+
+        Pixels are uint8 [h, w, 3], or all frames [F, h, w, 3] of an MP4.
+        """
+        data = export.from_data_uri(file, self.limits)
+        if clips.is_mp4(data):
+            return clips.read_clip(data, self.limits)
+        return export.read_recipe(data, self.limits)
 
     def replay(self, file: str, run: str = "replay") -> dict[str, Any]:
         """A dropped file (data address) -> everything the player needs, without any model."""
-        data = export.from_data_uri(file, self.limits)
-        if clips.is_mp4(data):
-            recipe, clip = clips.read_clip(data, self.limits)
-            fps = float(recipe["fps"])
-            # from here on as if the clip had been saved as the PNG that the page works with
-            file = export.data_uri(export.png_bytes(clip, recipe, fps), "image/png")
-            pixels = clip[0]
-        else:
-            recipe, pixels = export.read_recipe(data, self.limits)
+        recipe, pixels = self.read(file)
+        if pixels.ndim == 4:  # from here on as if it had been saved as the PNG the page works with
+            data = export.png_bytes(pixels, recipe, float(recipe["fps"]))
+            file, pixels = export.data_uri(data, "image/png"), pixels[0]
         known = {m.name: m for m in self.engines.models()}
         same_model = (
             recipe["model"] in known and list(known[recipe["model"]].grid) == recipe["grid"]

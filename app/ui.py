@@ -186,7 +186,7 @@ def build(
     ) as demo:
         # first, so that no private event of the page takes one of their names
         for name, function in endpoints(studio, first.name).items():
-            lane = LANE if name in ("generate", "generate_stream", "outpaint") else {}
+            lane = LANE if name in ("generate", "generate_stream", "outpaint", "animate") else {}
             gr.api(function, api_name=name, **lane)
         with gr.Row(elem_id="head"):
             gr.HTML(BRAND, apply_default_css=False, elem_id="brand")

@@ -32,7 +32,8 @@ def pixels_of(address: str) -> np.ndarray:
 
 def test_only_documented_endpoints_are_public(client):
     named = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
-    assert set(named) == {"/models", "/generate", "/generate_stream", "/outpaint", "/replay"}
+    own = ("models", "generate", "generate_stream", "outpaint", "animate", "clip", "replay")
+    assert set(named) == {f"/{name}" for name in own}
     parameters = {p["parameter_name"]: p for p in named["/generate"]["parameters"]}
     assert parameters["rng_seed"]["type"]["type"] == "integer"
     assert set(parameters["heads"]["type"]["enum"]) >= {"mixed", "horizontal", "vertical"}
@@ -55,6 +56,19 @@ def test_generate_returns_pictures_that_replay(client):
     assert recipe["sample"] == 1
     assert len(recipe["growth"]) == result["steps"]
     assert recipe["growth"][0]["positions"] == [[0, 2, 3]]
+
+
+def test_a_picture_is_animated_and_saved_as_mp4(client):
+    picture = client.predict(prompt="owl", api_name="/generate")["pictures"][0]
+    result = client.predict(picture=picture, model="causal", prompt="owl", api_name="/animate")
+    recipe = client.predict(picture=result["pictures"][0], api_name="/replay")
+    given = sum(len(step["positions"]) for step in recipe["growth"])
+    assert given == 2 * 8 * 8  # two of three slices were grown
+    file = client.predict(pictures=result["pictures"], format="mp4", api_name="/clip")
+    again = client.predict(picture=file, api_name="/replay")
+    assert again["token_digest"] == recipe["token_digest"]
+    with pytest.raises(Exception, match="can begin with a picture: clip, causal"):
+        client.predict(picture=picture, model="emoji", prompt="owl", api_name="/animate")
 
 
 def test_generate_stream_yields_every_step(client):
@@ -198,7 +212,15 @@ def test_the_endpoints_are_mcp_tools():
         tools, good, bad = asyncio.run(use())
     finally:
         demo.close()
-    assert set(tools) == {"models", "generate", "generate_stream", "outpaint", "replay"}
+    assert set(tools) == {
+        "models",
+        "generate",
+        "generate_stream",
+        "outpaint",
+        "animate",
+        "clip",
+        "replay",
+    }
     assert tools["generate"].inputSchema["properties"]["rng_seed"]["type"] == "integer"
     assert not good.isError
     assert "data:image/png;base64," in good.content[0].text
