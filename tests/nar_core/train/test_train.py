@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import shutil
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -75,18 +78,22 @@ def data(tmp_path_factory) -> Path:
     return root
 
 
-@pytest.fixture(scope="module")
-def tokenizer(data, tmp_path_factory) -> Path:
-    """A tokenizer trained on them."""
-    root = tmp_path_factory.mktemp("tokenizer")
+def tokenizer_settings(data: Path) -> list[str]:
+    """A tokenizer small enough to train in a test."""
     source = f"{{folder: {data / 'zipped'}, weight: 1, size: 32, key: file, hold_out: 0.3, "
     source += "shift: 0.06, scale: [0.9, 1.05], flip: 0.5, tinted: 0.0}"
-    settings = [
+    return [
         "model.size=[32,32]", "model.levels=[4,4,4]", "model.encoder_width=32",
         "model.decoder_width=32", "model.encoder_depth=1", "model.decoder_depth=1",
         f"sources=[{source}]", "train.steps=60", "train.batch=4", "train.eval_every=20", *FAST,
     ]  # fmt: skip
-    words = ["train", "tokenizer", "mini-tokenizer", *settings]
+
+
+@pytest.fixture(scope="module")
+def tokenizer(data, tmp_path_factory) -> Path:
+    """A tokenizer trained on them."""
+    root = tmp_path_factory.mktemp("tokenizer")
+    words = ["train", "tokenizer", "mini-tokenizer", *tokenizer_settings(data)]
     assert main([*words, "--out", str(root / "run"), "--device", "cpu"]) == 0
     return root
 
@@ -261,3 +268,18 @@ def test_a_picture_tokenizer_becomes_a_clip_that_stands_still():
     assert torch.allclose(made, expected.expand_as(made), atol=1e-5)
     with pytest.raises(ValueError, match="do not fit"):
         start_from(picture, {"embed_first.weight": torch.zeros(1)})
+
+
+def test_two_processes_train_one_tokenizer(data, tmp_path):
+    root = Path(__file__).parents[3]
+    words = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "nar_core"]
+    words += ["train", "tokenizer", "mini-tokenizer", *tokenizer_settings(data), "train.steps=3"]
+    subprocess.run(
+        [sys.executable, *words, "--out", str(tmp_path / "run"), "--device", "cpu"],
+        check=True,
+        cwd=root,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+    )
+    record = OmegaConf.load(tmp_path / "run" / "export" / "record.yaml")
+    assert (record.steps, record.samples) == (3, 3 * 4 * 2)
