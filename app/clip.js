@@ -7,17 +7,17 @@ const ClipEditing = {
 
   useFirstModel() {                                                 // called when the model changes
     const given = this.sourceOriginal, able = this.spec.accepts_known;
-    this.clearFirst();
+    this.clearFirst(this.seed);
     if (this.studio) this.studio.querySelector('.source .tile').classList.toggle('off', !able);
     const note = this.studio?.querySelector('.upload-note');
     if (note) note.textContent = able ? this.spec.upload_note : this.spec.note;
     if (able && given && !given.before) this.useSource(given);
   },
 
-  clearFirst() {
+  clearFirst(seed = this.spec.seed) {
     Object.assign(this, { source: null, sourceOriginal: null, parts: null, keepVersion: (this.keepVersion ?? 0) + 1 });
     if (this.studio) this.showTile();
-    if (this.state !== 'growing' && this.state !== 'waiting') this.home(this.spec.seed);
+    if (this.state !== 'growing' && this.state !== 'waiting') this.home(seed);
   },
 
   // Frames side by side, the given ones first and again for the rest: what is shown of known slices.

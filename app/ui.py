@@ -201,13 +201,13 @@ def build(
             )
             gr.Button("◐", elem_id="theme", size="sm").click(None, js=TOGGLE_THEME)
             facts = _facts(studio, model, first)
-        with gr.Tabs(elem_id="pages"):
+        with gr.Tabs(elem_id="pages") as pages:
             with gr.Tab("Image", id="image"):
-                form, canvas = _studio_page(studio, "image", model, first, facts)
+                linked = {"image": _studio_page(studio, "image", model, first, facts)}
             clips = engines.models("video")
             if clips:
                 with gr.Tab("Video", id="video"):
-                    _studio_page(studio, "video", None, clips[0])
+                    linked["video"] = _studio_page(studio, "video", None, clips[0])
             with gr.Tab("Outpaint", id="outpaint"):
                 _studio_page(studio, "outpaint", model, first, facts)
             with gr.Tab("Lab", id="lab"):
@@ -226,13 +226,15 @@ def build(
             lambda: gr.update(choices=engines.choices("image")), None, model, queue=False,
             api_visibility="private", show_progress="hidden",
         )  # fmt: skip
-        demo.load(_query, None, query, queue=False, api_visibility="private").then(
-            lambda given: _fill(studio, given, first),
-            query,
-            [*form, canvas],
-            queue=False,
-            api_visibility="private",
-        )
+        asked = demo.load(_query, None, query, queue=False, api_visibility="private")
+        for media, (form, canvas) in linked.items():
+            asked.then(
+                lambda given, media=media: _fill(studio, given, first, media),
+                query,
+                [*form, canvas, pages],
+                queue=False,
+                api_visibility="private",
+            )
     return demo
 
 
@@ -578,15 +580,18 @@ def _reported(growth: Iterator[dict[str, Any]], run: str) -> Iterator[dict[str, 
         raise gr.Error(f"{type(error).__name__}: {error}", title="Growth failed") from error
 
 
-def _fill(studio: Studio, given: dict[str, str], first: ModelInfo) -> list[Any]:
-    """A shared link -> the form and the player; anything unreadable is left as it was."""
-    skip = [gr.skip()] * (len(handlers.FORM_FIELDS) + 1)
+def _fill(studio: Studio, given: dict[str, str], first: ModelInfo, media: str) -> list[Any]:
+    """A shared link -> the form and the player of its page; what is unreadable stays as it was."""
+    skip = [gr.skip()] * (len(handlers.FORM_FIELDS) + 2)
     if not given or not ({"model", "prompt", "label", "seed"} & set(given)):
         return skip
     try:
         info = studio.engines.info(given.get("model", first.name))
     except ValueError as error:
-        gr.Warning(str(error), title="Link")
+        if media == first.media:
+            gr.Warning(str(error), title="Link")
+        return skip
+    if info.media != media:
         return skip
     values = {"model": {"value": info.name}, **_controls(info)}
     values |= {"rng_seed": {}, "pictures": {}}
@@ -594,4 +599,5 @@ def _fill(studio: Studio, given: dict[str, str], first: ModelInfo) -> list[Any]:
         values[field] = {**values[field], "value": value}
     seed = handlers.seed_of_link(info, given)
     message = {"kind": "model", "spec": handlers.spec_of(info), "seed": seed}
-    return [*(gr.update(**values[field]) for field in handlers.FORM_FIELDS), message]
+    page = gr.update(selected=media)
+    return [*(gr.update(**values[field]) for field in handlers.FORM_FIELDS), message, page]

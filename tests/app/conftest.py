@@ -95,7 +95,7 @@ def open_page(served, context):
         page.goto(served.url + query)
         page.wait_for_selector(".player[data-state=ready] canvas")
         page.wait_for_function("document.querySelector('.player canvas').width > 0")
-        page.wait_for_selector(".studio .grow")
+        page.wait_for_selector(".studio .grow:visible")
         return page
 
     yield opened
