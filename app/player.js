@@ -527,6 +527,7 @@ class Player {
     this.find('[data-act=again]').hidden = !(finished && run.again);
     const clip = Boolean(finished && run.spec.frames > 1);
     this.find('[data-act=growth]').hidden = !finished || clip;
+    this.find('[data-act=save]').hidden = clip;
     this.find('[data-act=mp4]').hidden = this.find('.formats').hidden = !clip;
     this.find('[data-act=extend]').hidden = !(clip && this.mode === 'video' && run.spec.accepts_known && run.spec.model === this.spec.model);
     if (this.mode === 'video') this.showWhole(finished);

@@ -111,6 +111,7 @@ def test_a_clip_repeats_or_stops_at_its_last_frame(video):
 
 def test_a_link_to_a_clip_opens_the_video_page(open_page):
     page = open_page("?model=causal&prompt=fox&seed=1,2,3&rng=4")
+    page.wait_for_selector(".studio.video .player canvas")
     page.wait_for_function(f"{PLAYER}?.spec.model === 'causal'")
     page.wait_for_function(f"{PLAYER}.seed.join() === '1,2,3'")
     assert page.input_value(".studio.video .prompt textarea") == "fox"
