@@ -420,7 +420,6 @@ def _studio_page(
     names = [f for f in handlers.FORM_FIELDS if f not in ("model", "pictures")]
     asked = dict(zip(handlers.FORM_FIELDS, form, strict=True))
     _wire_handover(studio, canvas, model, {name: asked[name] for name in names})
-    changing = dict(zip(handlers.FORM_FIELDS, form, strict=True))
 
     def change_model(name: str) -> list[Any]:
         info = studio.engines.info(name)
@@ -431,7 +430,7 @@ def _studio_page(
     (model.input if mode == "image" or own else model.change)(
         change_model,
         model,
-        [*(changing[field] for field in start), canvas],
+        [*(asked[field] for field in start), canvas],
         queue=False,
         show_progress="hidden",
         api_visibility="private",

@@ -96,3 +96,11 @@ def test_kept_pixels_are_exact_and_the_seam_fades():
 def test_confidence_bytes_tell_unknown_from_certain():
     given = np.array([0.0, 1.0, np.nan], np.float32)
     assert export.confidence_bytes(given).tolist() == [0, 254, 255]
+
+
+def test_a_file_of_the_first_release_is_read(made):
+    """Its recipe names neither the size of a frame nor the slice of each."""
+    pixels, recipe = made
+    old = {k: v for k, v in recipe.items() if k not in ("size", "slice_of_frame")}
+    read, _ = export.read_recipe(export.png_bytes(pixels, old))
+    assert (list(read["size"]), read["slice_of_frame"]) == ([128, 128], [0])
