@@ -21,6 +21,7 @@ import numpy as np
 from PIL import Image
 
 from app import export
+from nar_core import write_mp4
 
 BOX = uuid.uuid5(uuid.NAMESPACE_URL, "nar_studio").bytes
 FORMATS = {
@@ -79,24 +80,9 @@ def enlarge(clip: np.ndarray) -> np.ndarray:
 
 
 def _mp4(frames: np.ndarray, fps: float) -> bytes:
-    """H.264 in yuv420p with its index in front, as browsers and phones play it."""
-    height, width = frames.shape[1:3]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "clip.mp4"
-        writer = imageio_ffmpeg.write_frames(
-            str(path),
-            (width, height),
-            fps=fps,
-            codec="libx264",
-            pix_fmt_out="yuv420p",
-            quality=None,
-            macro_block_size=2,
-            output_params=["-crf", "16", "-movflags", "+faststart"],
-        )
-        writer.send(None)
-        for frame in frames:
-            writer.send(np.ascontiguousarray(frame))
-        writer.close()
+        write_mp4(path, frames, fps)
         return path.read_bytes()
 
 

@@ -2,8 +2,18 @@
 
 from .checks import plan_of, validate
 from .engine import Engine, Frame
+from .mp4 import write_mp4
 from .request import Request
 from .weights.info import ModelInfo
 from .weights.registry import list_models
 
-__all__ = ["Engine", "Frame", "ModelInfo", "Request", "list_models", "plan_of", "validate"]
+__all__ = [
+    "Engine",
+    "Frame",
+    "ModelInfo",
+    "Request",
+    "list_models",
+    "plan_of",
+    "validate",
+    "write_mp4",
+]

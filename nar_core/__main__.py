@@ -18,6 +18,7 @@ from tqdm import tqdm
 from . import bench, evaluate
 from .device import pick_device
 from .engine import Engine
+from .mp4 import write_mp4
 from .request import FUSIONS, Request
 from .train import generator, tokenizer
 from .train.loop import load_config, rank_and_world
@@ -175,17 +176,8 @@ def write(path: Path, pixels: np.ndarray, fps: int) -> Path:
         path = path.with_name(f"{path.name}.png")
         Image.fromarray(pixels[0]).save(path)
         return path
-    import imageio_ffmpeg  # only clips need it
-
     path = path.with_name(f"{path.name}.mp4")
-    height, width = pixels.shape[1:3]
-    writer = imageio_ffmpeg.write_frames(
-        str(path), (width, height), fps=fps or 8, quality=9, macro_block_size=2
-    )
-    writer.send(None)
-    for picture in pixels:
-        writer.send(np.ascontiguousarray(picture))
-    writer.close()
+    write_mp4(path, pixels, fps or 8)
     return path
 
 

@@ -33,9 +33,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--count", type=int, default=16, help="prompts drawn for the sheet")
     parser.add_argument(
+        "--recall",
+        type=int,
+        default=0,
+        metavar="N",
+        help="grow N training names and tell how many come out nearest to their own picture",
+    )
+    parser.add_argument(
         "--rng-seed", type=int, default=0, help="of the drawn prompts and the pictures"
     )
-    parser.add_argument("--guidance", type=float, help="guidance scale of the sheet")
+    parser.add_argument("--guidance", type=float, help="guidance scale of what is grown")
+    parser.add_argument("--temperature", type=float, help="temperature of what is grown")
     parser.add_argument("--growth", help="write strips of growing pictures to this PNG")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
     parser.add_argument("--dtype", default="auto", help="auto, float32, bfloat16 or float16")
@@ -52,6 +60,8 @@ def run(args: argparse.Namespace) -> dict:
             stride = max(1, len(data.records) // args.limit)
             data = DataFolder(data.root, data.records[::stride][: args.limit])
         out |= measure(engine, data)
+    if args.recall:
+        out |= recall(engine, args)
     if args.sheet:
         out |= contact_sheet(engine, args)
     if args.growth:
@@ -159,19 +169,91 @@ def continuation(engine: Engine, data: DataFolder, rgba: np.ndarray, limit: int 
     }
 
 
-def training_records(engine: Engine, data: DataFolder) -> DataFolder:
-    """The records the model was trained on, as its training record says."""
-    source = OmegaConf.load(CHECKPOINTS / engine.info.name / "record.yaml").source
-    return select_records(data, source).select(
-        lambda r: not held_out(str(r.get(source.key, r["file"])), source.hold_out)
+class TrainingPictures:
+    """What a model was trained on, as its training record says, to compare grown pictures with.
+
+    Args:
+        model: registry name or model folder, as `Engine.load` takes it.
+        folder: the training folder.
+
+    Attributes:
+        names: prompt or class of every picture.
+        pixels: RGB uint8 [N, F, side, side, 3].
+    """
+
+    def __init__(self, engine: Engine, model: str, folder: str):
+        path = Path(model) if Path(model).is_dir() else CHECKPOINTS / engine.info.name
+        source = OmegaConf.load(path / "record.yaml").source
+        data = select_records(DataFolder.open(folder), source).select(
+            lambda r: not held_out(str(r.get(source.key, r["file"])), source.hold_out)
+        )
+        by_class = engine.info.task == "class"
+        self.names = [str(r[source.label]) if by_class else prompt_of(r) for r in data.records]
+        self.pixels = rgb_of(rgba_of(engine, data))
+        self.keys = self._small(self.pixels)
+
+    def draw(self, count: int, rng: np.random.Generator) -> list[str]:
+        """`count` different names at random, or all there are."""
+        names = sorted(set(self.names))
+        return [str(x) for x in rng.choice(names, min(count, len(names)), False)]
+
+    def distances(self, picture: np.ndarray) -> np.ndarray:
+        """Mean squared distance (of 0 to 1) at 32 px of RGB uint8 [F, h, w, 3] to every one."""
+        return ((self.keys - self._small(picture[None])) ** 2).mean(-1)
+
+    @staticmethod
+    def _small(pictures: np.ndarray) -> np.ndarray:
+        """RGB float [N, F * 32 * 32 * 3] of RGB uint8 [N, F, h, w, 3]."""
+        x = torch.from_numpy(pictures).flatten(0, 1).permute(0, 3, 1, 2).float() / 255
+        small = torch.nn.functional.adaptive_avg_pool2d(x, 32)
+        return small.unflatten(0, pictures.shape[:2]).flatten(1).numpy()
+
+
+def seeds_of(engine: Engine) -> dict[str, tuple[int, int, int]]:
+    """The seed positions that sheets and figures compare."""
+    t, h, w = engine.info.grid
+    return {"corner": (0, 0, 0), "centre": (t // 2, h // 2, w // 2)}
+
+
+def request_of(engine: Engine, names: list[str], args: argparse.Namespace, **more) -> Request:
+    """One picture or clip for each of the prompts or classes."""
+    told = {"label": tuple(names)} if engine.info.task == "class" else {"prompt": tuple(names)}
+    return Request(
+        **told,
+        num_samples=len(names),
+        guidance_scale=args.guidance,
+        temperature=args.temperature,
+        **more,
     )
 
 
-def _small(pictures: np.ndarray) -> np.ndarray:
-    """RGB float [N, F * 32 * 32 * 3] of RGB uint8 [N, F, h, w, 3], to compare by."""
-    x = torch.from_numpy(pictures).flatten(0, 1).permute(0, 3, 1, 2).float() / 255
-    small = torch.nn.functional.adaptive_avg_pool2d(x, 32)
-    return small.unflatten(0, pictures.shape[:2]).flatten(1).numpy()
+def recall(engine: Engine, args: argparse.Namespace) -> dict:
+    """Training names drawn at random and grown from two seeds: do they come out as they were seen?
+
+    Returns:
+        For every seed the share of names whose grown picture is nearest, among all training
+        pictures, to one of its own name (`recall_*`), and its distance to that (`recall_rmse_*`,
+        root of the mean squared distance at 32 px, 0 to 1). Raises ValueError without `--data`.
+    """
+    if not args.data:
+        raise ValueError("recall: got no --data, expected the training folder")
+    train = TrainingPictures(engine, args.model, args.data)
+    names = train.draw(args.recall, np.random.default_rng(args.rng_seed))
+    out: dict = {"recall_names": len(names)}
+    for where, seed in seeds_of(engine).items():
+        hits, gaps = [], []
+        for i in tqdm(range(0, len(names), 8), desc=f"recall, {where}"):
+            part = names[i : i + 8]
+            request = request_of(engine, part, args, seed_position=seed, rng_seed=args.rng_seed + i)
+            grown = engine.decode(engine.generate_all(request).tokens)
+            for name, picture in zip(part, grown, strict=True):
+                distances = train.distances(picture)
+                own = np.array([n == name for n in train.names])
+                hits.append(bool(own[distances.argmin()]))
+                gaps.append(float(distances[own].min()))
+        out[f"recall_{where}"] = round(float(np.mean(hits)), 4)
+        out[f"recall_rmse_{where}"] = round(float(np.mean(gaps)) ** 0.5, 4)
+    return out
 
 
 def contact_sheet(engine: Engine, args: argparse.Namespace) -> dict:
@@ -183,11 +265,7 @@ def contact_sheet(engine: Engine, args: argparse.Namespace) -> dict:
     """
     info, side = engine.info, engine.info.size[0]
     rng = np.random.default_rng(args.rng_seed)
-    train = None
-    if args.data:
-        train = training_records(engine, DataFolder.open(args.data))
-        pixels = rgb_of(rgba_of(engine, train))
-        keys = _small(pixels)
+    train = TrainingPictures(engine, args.model, args.data) if args.data else None
     if args.prompts:
         prompts = args.prompts
     elif info.task == "class":
@@ -199,26 +277,20 @@ def contact_sheet(engine: Engine, args: argparse.Namespace) -> dict:
             raise ValueError(
                 "evaluate: a sheet of training names needs --data, the training folder"
             )
-        names = sorted({prompt_of(r) for r in train.records})
-        prompts = [str(x) for x in rng.choice(names, args.count, False)]
-    centre = tuple(n // 2 for n in info.grid)
+        prompts = train.draw(args.count, rng)
     rows, distances = [], []
     for i, prompt in enumerate(tqdm(prompts, desc="sheet")):
-        told = {"label": prompt} if info.task == "class" else {"prompt": prompt}
         grown = []
-        for seed in ((0, 0, 0), centre):
-            request = Request(
-                **told,
-                seed_position=seed,
-                rng_seed=args.rng_seed + i,
-                guidance_scale=args.guidance,
+        for seed in seeds_of(engine).values():
+            request = request_of(
+                engine, [prompt], args, seed_position=seed, rng_seed=args.rng_seed + i
             )
             grown.append(engine.decode(engine.generate_all(request).tokens)[0])
         near = []
         if train is not None:
-            gaps = ((keys - _small(grown[1][None])) ** 2).mean(-1)
+            gaps = train.distances(grown[1])
             distances.append(float(gaps.min()))
-            near = [pixels[gaps.argmin()]]
+            near = [train.pixels[gaps.argmin()]]
         rows.append((prompt, near + grown))
     heads = (["nearest training picture"] if train is not None else []) + ["corner", "centre"]
     out = {"sheet": str(Path(args.sheet)), "prompts": prompts}
@@ -260,12 +332,12 @@ def growth_strips(engine: Engine, args: argparse.Namespace, shown: int = 7) -> d
         "RGB", (gap + shown * (side + gap), gap + len(prompts) * (side + gap)), "white"
     )
     for row, prompt in enumerate(prompts):
-        told = {"label": prompt} if info.task == "class" else {"prompt": prompt}
-        request = Request(
-            **told,
+        request = request_of(
+            engine,
+            [prompt],
+            args,
             seed_position=seeds[row % len(seeds)],
             rng_seed=args.rng_seed + row,
-            guidance_scale=args.guidance,
         )
         frames = list(engine.generate(request))
         moments = np.linspace(1, len(frames) - 1, shown).round().astype(int)

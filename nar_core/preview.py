@@ -58,13 +58,8 @@ class Preview:
 
     def _frames(self, slices: np.ndarray) -> np.ndarray:
         """Slices [B, T, ...] to frames [B, F, ...], each frame from the slice that codes it."""
-        frames, t = self.tokenizer.frames, slices.shape[1]
-        if frames == t:
-            return slices
-        if self.tokenizer.holistic:
-            return slices[:, np.arange(frames) * t // frames]
-        # The first slice codes the first frame, every later one an equal share of the rest.
-        index = np.r_[0, 1 + np.arange(frames - 1) // ((frames - 1) // (t - 1))]
+        tokenizer = self.tokenizer
+        index = tokenizer.grid.slice_of_frame(tokenizer.frames, not tokenizer.holistic)
         return slices[:, index]
 
     def _device(self) -> torch.device:

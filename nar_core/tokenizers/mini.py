@@ -61,11 +61,6 @@ class MiniConfig:
         slices = 1 + ((self.frames - 1) // self.frames_per_slice if self.frames > 1 else 0)
         return GridShape(slices, self.size[0] // PATCH, self.size[1] // PATCH)
 
-    @property
-    def slice_of_frame(self) -> list[int]:
-        """Which slice codes each frame."""
-        return [0] + [1 + f // self.frames_per_slice for f in range(self.frames - 1)]
-
 
 class Conv(nn.Module):
     """A convolution whose weight is kept as a matrix, so that Muon can orthogonalise updates."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 import shutil
 from pathlib import Path
 
@@ -69,17 +70,23 @@ def build(config: TransformerConfig, levels: list[int] | None) -> NARTransformer
     return model
 
 
-def random_plan(grid: GridShape, rng: np.random.Generator, known_share: float = 0.3):
+def random_plan(
+    grid: GridShape,
+    rng: np.random.Generator,
+    known_share: float = 0.3,
+    corner_share: float = 0.15,
+):
     """Levels int64 [N], known bool [N] and seed position of a random plan.
 
-    Seeds: a corner, the centre, or any cell. With chance `known_share` a box of cells is known, or
-    everything but a box; in videos half the time whole slices, mostly the first ones.
+    Seeds: a corner with chance `corner_share`, half the time the first one; with chance 0.15 the
+    centre; any cell otherwise. With chance `known_share` a box of cells is known, or everything
+    but a box; in videos half the time whole slices, mostly the first ones.
     """
     size = np.array(grid)
     kind = rng.random()
-    if kind < 0.15:
+    if kind < corner_share:
         seed = np.zeros(3, int) if rng.random() < 0.5 else (size - 1) * rng.integers(0, 2, 3)
-    elif kind < 0.3:
+    elif kind < corner_share + 0.15:
         seed = size // 2
     else:
         seed = rng.integers(0, size)
@@ -266,7 +273,10 @@ class TokenSource:
             variants.append(torch.cat(parts))
             starts = rng.integers(0, clips.shape[1], len(clips))
         self.tokens = torch.stack(variants, 1).to(torch.int16).numpy()
-        np.save(cache, self.tokens)
+        # In one move: another process of the same run may be waiting to read it.
+        written = cache.with_name(f"{cache.stem}-{os.getpid()}.npy")
+        np.save(written, self.tokens)
+        os.replace(written, cache)
 
     def sample(self, n: int, rng: np.random.Generator) -> tuple[list[dict], Tensor]:
         """Random records and their tokens, int64 [n, cells]."""
@@ -333,7 +343,8 @@ def train(config: DictConfig, folder: Path, device: torch.device) -> None:
         length, batch = growth_of(config.train, grid, rng)
         records, tokens = source.sample(batch, rng)
         known_share = config.train.known_share if length == grid.cells else 0.0
-        plans = [random_plan(grid, rng, known_share) for _ in records]
+        corner_share = config.train.get("corner_share", 0.15)
+        plans = [random_plan(grid, rng, known_share, corner_share) for _ in records]
         levels, fan_in, known, seed = collate_plans(grid, plans, directions)
         cells = None
         if length < grid.cells:

@@ -49,7 +49,7 @@ def code_statistics(tokenizer: MiniTokenizer, clips: np.ndarray, batch: int = 16
     device = next(tokenizer.parameters()).device
     counts = torch.zeros(tokenizer.vocab_size, device=device)
     sums = torch.zeros(tokenizer.vocab_size, PATCH * PATCH * 3, device=device)
-    slices = tokenizer.config.slice_of_frame
+    slices = tokenizer.grid.slice_of_frame(tokenizer.frames, first_frame_alone=True)
     for i in range(0, len(clips), batch):
         x = on_white(as_float(clips[i : i + batch])).to(device)
         codes = tokenizer.encode(x)

@@ -91,7 +91,4 @@ class ModelInfo:
     @property
     def slice_of_frame(self) -> tuple[int, ...]:
         """Which slice of the grid each pixel frame belongs to."""
-        slices, frames = self.grid.t, self.frames
-        if not self.first_frame_alone:
-            return tuple(f * slices // frames for f in range(frames))
-        return (0, *(1 + f * (slices - 1) // (frames - 1) for f in range(frames - 1)))
+        return self.grid.slice_of_frame(self.frames, self.first_frame_alone)

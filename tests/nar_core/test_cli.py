@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nar_core import Engine, Request
+from nar_core import Engine, Request, write_mp4
 from nar_core.__main__ import CONFIGS, build_parser, main, parse
 
 from .helpers import write_model_folder
@@ -122,3 +122,9 @@ def test_settings_may_stand_behind_options():
         parse([*words, "--no-such-option"])
     with pytest.raises(SystemExit):
         parse(["list", "stray"])
+
+
+def test_frames_with_odd_sides_are_refused_before_writing(tmp_path):
+    with pytest.raises(ValueError, match="5 x 4"):
+        write_mp4(tmp_path / "clip.mp4", np.zeros((2, 4, 5, 3), np.uint8), 8)
+    assert not list(tmp_path.iterdir())

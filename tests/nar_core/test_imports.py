@@ -20,6 +20,7 @@ MAY_IMPORT = {
     "device": LEAVES,
     "sampling": LEAVES,
     "request": LEAVES,
+    "mp4": LEAVES,
     "models": MODELS,
     "tokenizers": {"plan"},
     "weights": WEIGHTS | {"text"},
@@ -32,8 +33,8 @@ MAY_IMPORT = {
     "tables": VERBS,
     "evaluate": VERBS,
     "bench": VERBS,
-    "__main__": VERBS,
-    "__init__": ENGINE | {"engine"},
+    "__main__": VERBS | {"mp4"},
+    "__init__": ENGINE | {"engine", "mp4"},
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 from omegaconf import OmegaConf
 from PIL import Image
 
-from nar_core import Engine, Request
+from nar_core import Engine, Request, evaluate
 from nar_core.__main__ import main
 from nar_core.train import generator, tokenizer
 from nar_core.train.data import DataFolder, windows
@@ -66,6 +67,25 @@ def test_a_sheet_of_tiles_is_read_as_frames(clips):
         assert (pixels[0, f, :, f, :3] == (200, 20 * f, 0)).all()
     wrapped = windows(pixels, 5, 2, np.array([6, 0]))
     assert np.array_equal(wrapped[0], pixels[0, [6, 0, 2, 4, 6]])
+
+
+def recalls_what_it_was_shown(engine: Engine, model, clips) -> None:
+    """`recall` counts a picture that is nearest to its own name's, and only such."""
+    shown = evaluate.TrainingPictures(engine, str(model), str(clips))
+    args = evaluate_arguments(["--model", str(model), "--data", str(clips), "--recall", "2"])
+    names = shown.draw(2, np.random.default_rng(0))
+    own = np.stack([shown.pixels[shown.names.index(name)] for name in names])
+    for pictures, share in ((own, 1.0), (own[::-1], 0.0)):
+        engine.decode = lambda tokens, pictures=pictures: pictures
+        found = evaluate.recall(engine, args)
+        assert found["recall_centre"] == found["recall_corner"] == share
+        assert (found["recall_rmse_corner"] == 0) == (share == 1)
+
+
+def evaluate_arguments(words: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    evaluate.add_arguments(parser)
+    return parser.parse_args(words)
 
 
 def test_a_video_model_trains_loads_grows_and_is_measured(clips, tmp_path, capsys):
@@ -128,6 +148,11 @@ def test_a_video_model_trains_loads_grows_and_is_measured(clips, tmp_path, capsy
     assert found["first_slice_kept"] == 1
     assert found["psnr"] > 0
     assert {"second_frame_data", "second_frame_grown", "second_frame_unrelated"} <= set(found)
+    assert main([*words, "--data", str(clips), "--recall", "9", "--temperature", "0"]) == 0
+    found = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert found["recall_names"] == 2
+    assert {found["recall_corner"], found["recall_centre"]} <= {0, 0.5, 1}
+    recalls_what_it_was_shown(engine, tmp_path / "bars", clips)
     sheet_file = tmp_path / "sheet.png"
     assert main([*words, "--sheet", str(sheet_file)]) == 0
     # two labels under each other, five moments from the corner and five from the centre
