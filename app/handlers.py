@@ -408,6 +408,13 @@ class Form:
 FORM_FIELDS = tuple(field.name for field in fields(Form))
 
 
+def _pictures(number: Any) -> int:
+    offered = presets()["limits"]["pictures"]
+    if number not in offered:
+        raise ValueError(f"branch: got {number!r} pictures, expected one of {offered}")
+    return number
+
+
 def heads_of(info: ModelInfo) -> list[str]:
     """Values of `Request.heads` that mean something for a model: one axis, two of three, or all."""
     axes = ["horizontal", "vertical"] + (["temporal"] if info.grid.t > 1 else [])
@@ -607,6 +614,9 @@ class Studio:
         if start.get("file"):
             return self._check_again(run, start["file"])
         info = self.engines.info(form.model)
+        if start.get("resume"):
+            # a branch has as many pictures as what it leaves, whatever the form says by now
+            form = replace(form, pictures=_pictures(start["resume"]["pictures"]))
         request = form.request(info, start.get("seed"))
         canvas = None
         if start.get("canvas"):

@@ -191,7 +191,7 @@ class Player {
       run = this.run.branch(id, this.branchFrom);
       Object.assign(payload, {
         seed: this.run.plan.seed,
-        resume: { step: this.branchFrom, tokens: textOf(run.tokens), confidence: textOf(run.confidence) },
+        resume: { step: this.branchFrom, pictures: run.samples, tokens: textOf(run.tokens), confidence: textOf(run.confidence) },
       });
       this.lanes.push(run);
     } else if (more.file) {
@@ -307,7 +307,7 @@ class Player {
   canBranch() {
     const run = this.run;
     return this.state === 'done' && run && this.step >= 1 && this.step < run.total && this.step <= run.last
-      && run.spec.model === this.spec.model && (!run.replayed || (run.again && !run.plan.counts[0])) && run.samples === this.pictures();
+      && run.spec.model === this.spec.model && (!run.replayed || (run.again && !run.plan.counts[0]));
   }
 
   // ---- drawing -------------------------------------------------------------------------------

@@ -258,10 +258,12 @@ def test_the_upper_right_is_offered_as_a_mirror_image(open_page):
     assert "Mirror image" in page.inner_text(".studio.image .mirror")
     assert page.evaluate(f"{PLAYER}.run.request.seed_position") == [0, 0, 15]
     page.evaluate(f"{PLAYER}.show(5)")
+    page.click(".studio.image .pictures label:has-text('4')")
     page.click(".player .branch")
     page.click(".studio .grow")
     page.wait_for_function(f"{PLAYER}.lanes.length === 2")
     wait_finished(page, 31)
+    assert page.evaluate(f"{PLAYER}.run.samples") == 1, "a branch keeps its parent's pictures"
     # What its codes say is the unmirrored picture, so Outpaint encodes the one that is seen.
     page.click(".studio.image [data-send=outpaint]")
     page.wait_for_function(

@@ -104,10 +104,28 @@ def test_closing_the_growth_closes_the_engine(studio):
     assert studio.line.place("other") == {"ahead": 0, "seconds": 0.0}
 
 
+def branch_of(done: dict, step: int, pictures: int = 1) -> dict:
+    """What the page sends to go on from a step of a finished run."""
+    return {
+        "step": step,
+        "pictures": pictures,
+        "tokens": done["tokens"],
+        "confidence": done["confidence"],
+    }
+
+
+def test_a_branch_has_as_many_pictures_as_its_parent(studio):
+    form = Form("emoji", "owl", pictures=4)
+    *_, parent = studio.grow(studio.check(form, {"run": "a", "seed": [0, 8, 8]}))
+    start = {"run": "b", "seed": [0, 8, 8], "resume": branch_of(parent, 6, 4)}
+    *_, child = studio.grow(studio.check(replace(form, pictures=1), start))
+    assert len(child["pictures"]) == 4
+
+
 def test_branch_keeps_everything_before_it(studio):
     form = Form("emoji", "owl", rng_seed=4)
     *_, parent = studio.grow(studio.check(form, {"run": "a", "seed": [0, 8, 8]}))
-    resume = {"step": 6, "tokens": parent["tokens"], "confidence": parent["confidence"]}
+    resume = branch_of(parent, 6)
     form = Form("emoji", "fox", rng_seed=9)
     job = studio.check(form, {"run": "b", "seed": [0, 8, 8], "resume": resume})
     *steps, child = studio.grow(job)
@@ -119,19 +137,25 @@ def test_branch_keeps_everything_before_it(studio):
 
 @pytest.mark.parametrize(
     ("change", "message"),
-    [({"step": 0}, "step 0"), ({"step": 17}, "step 17"), ({"tokens": "AAA"}, "not readable")],
+    [
+        ({"step": 0}, "step 0"),
+        ({"step": 17}, "step 17"),
+        ({"tokens": "AAA"}, "not readable"),
+        ({"pictures": 3}, "3 pictures"),
+    ],
 )
 def test_a_bad_branch_is_refused(studio, change, message):
     form = Form("emoji", "owl")
     *_, parent = studio.grow(studio.check(form, {"run": "a", "seed": [0, 8, 8]}))
-    resume = {"step": 6, "tokens": parent["tokens"], "confidence": parent["confidence"], **change}
+    resume = branch_of(parent, 6) | change
     with pytest.raises(ValueError, match=message):
         studio.check(form, {"run": "b", "seed": [0, 8, 8], "resume": resume})
 
 
 def test_a_branch_beyond_what_grew_is_refused(studio):
     empty = export.base64_of(np.full(256, export.UNKNOWN_TOKEN, np.uint16))
-    resume = {"step": 6, "tokens": empty, "confidence": export.base64_of(np.zeros(256, np.uint8))}
+    sure = export.base64_of(np.zeros(256, np.uint8))
+    resume = branch_of({"tokens": empty, "confidence": sure}, 6)
     with pytest.raises(ValueError, match="steps before it are missing"):
         studio.check(Form("emoji", "owl"), {"run": "b", "seed": [0, 8, 8], "resume": resume})
 
@@ -219,7 +243,7 @@ def test_an_upload_is_encoded_only_when_its_turn_comes(studio):
     assert np.array_equal(
         tokens[words(done["order"]) == 0], encode(pixels[None, None])[keep[None] > 0]
     )
-    resume = {"step": 3, "tokens": done["tokens"], "confidence": done["confidence"]}
+    resume = branch_of(done, 3)
     start = {"run": "b", "seed": [0, 6, 8], "canvas": canvas, "resume": resume}
     *_, child = studio.grow(studio.check(Form("emoji", "fox"), start))
     early = words(done["order"]) <= 3

@@ -149,7 +149,8 @@ def test_a_lent_gpu_gets_jobs_that_pickle_and_a_duration_of_the_plan(monkeypatch
     assert done["kind"] == "done"
     large = studio.check(Form("wide", "owl", pictures=4), {"run": "b", "seed": [0, 0, 0]})
     assert list(studio.grow(large))
-    resume = {"step": 9, "tokens": done["tokens"], "confidence": done["confidence"]}
+    resume = {"step": 9, "pictures": 1}
+    resume |= {name: done[name] for name in ("tokens", "confidence")}
     branch = studio.check(Form("emoji", "fox"), {"run": "c", "seed": [0, 8, 8], "resume": resume})
     assert list(studio.grow(branch))
     first, more, less = asked
