@@ -197,12 +197,17 @@ def keyword_prompt(record: dict, rng: np.random.Generator) -> str:
 
 
 def select_records(data: DataFolder, config: DictConfig) -> DataFolder:
-    """The records that `config.only` ({field: values}) keeps and `config.drop` does not remove."""
+    """The records that `config.only` keeps and `config.drop` does not remove.
+
+    `only` is {field: values}, all of which must hold, or a list of such, any of which may; `drop`
+    is {field: values}, any of which removes a record.
+    """
     only = OmegaConf.to_container(config.get("only") or OmegaConf.create({}))
     drop = OmegaConf.to_container(config.get("drop") or OmegaConf.create({}))
+    choices = only if isinstance(only, list) else [only]
     return data.select(
         lambda r: (
-            all(r.get(k) in v for k, v in only.items())
+            any(all(r.get(k) in v for k, v in choice.items()) for choice in choices)
             and not any(r.get(k) in v for k, v in drop.items())
         )
     )

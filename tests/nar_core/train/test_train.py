@@ -33,6 +33,7 @@ from nar_core.train.generator import (
     prompt_of,
     random_plan,
     samples_of,
+    select_records,
     step_weights,
 )
 from nar_core.train.loop import Run, learning_rate_share
@@ -204,6 +205,30 @@ def test_prompts_of_records():
     assert keyword_prompt(emoji, rng) == "3d emoji of fruit"
     caption = {"text": "a red square"}
     assert prompt_of(caption) == keyword_prompt(caption, rng) == "a red square"
+
+
+def test_records_are_chosen_by_any_of_several_rules():
+    records = [{"style": s, "kind": k} for s in ("flat", "round") for k in ("food", "face", "flag")]
+    data = DataFolder(Path(), records)
+
+    def chosen(**rules) -> list[str]:
+        kept = select_records(data, OmegaConf.create(rules)).records
+        return [f"{r['style']} {r['kind']}" for r in kept]
+
+    assert len(chosen()) == len(chosen(only=None)) == 6
+    one = {"style": ["flat"], "kind": ["food", "face"]}
+    assert chosen(only=one) == ["flat food", "flat face"]
+    both = chosen(only=[one, {"style": ["round"]}], drop={"kind": ["face"]})
+    assert both == ["flat food", "round food", "round flag"]
+
+
+def test_plans_start_in_corners_as_often_as_told():
+    grid, rng = GridShape(1, 9, 9), np.random.default_rng(0)
+    seeds = [random_plan(grid, rng, 0.0, corner_share=0.6)[2] for _ in range(300)]
+    assert 0.5 < np.mean([s[1] in (0, 8) and s[2] in (0, 8) for s in seeds]) < 0.75
+    assert 0.25 < np.mean([s == (0, 0, 0) for s in seeds]) < 0.5
+    seeds = [random_plan(grid, rng, 0.0, corner_share=0.0)[2] for _ in range(300)]
+    assert np.mean([s == (0, 0, 0) for s in seeds]) < 0.1
 
 
 def test_the_learning_rate_warms_up_stays_and_falls():
