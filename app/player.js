@@ -495,7 +495,8 @@ class Player {
     Object.assign(this, { barRoom: room, barEach: each, barAxis: axis });
     svg.setAttribute('viewBox', `0 0 ${wide} ${height}`);
     svg.style.height = `${height}px`;
-    svg.innerHTML = out.join('');
+    const markup = out.join('');
+    if (this.trackMarkup !== markup) svg.innerHTML = this.trackMarkup = markup;   // else focus would be lost at every frame of a clip
     svg.setAttribute('aria-valuemin', '0');
     svg.setAttribute('aria-valuemax', String(plan.total));
     svg.setAttribute('aria-valuenow', String(step));

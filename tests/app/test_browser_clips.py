@@ -48,6 +48,11 @@ def test_the_seed_position_is_a_cell_and_a_slice(video):
     steps = 1 + 2 + 6 + 6
     assert video.evaluate(f"{PLAYER}.run.total") == steps
     assert video.get_attribute(".studio.video .player", "data-painted") == str(steps)
+    # The clip runs on; what has the keyboard's focus keeps it.
+    video.focus(".studio.video .lane")
+    tick = video.evaluate(f"{PLAYER}.tick")
+    video.wait_for_function(f"{PLAYER}.tick > {tick + 2}")
+    assert video.evaluate("document.activeElement.dataset.lane") == "0"
 
 
 def test_a_picture_begins_a_clip_that_goes_on_and_is_saved(video, tmp_path):
