@@ -58,8 +58,9 @@ def endpoints(studio: Studio, default_model: str) -> dict[str, Callable[..., Any
 
         Returns:
             One object per model: name, title, task ("text" wants a prompt, "class" a label), media,
-            grid [T, H, W], size [height, width], labels, example prompts and defaults; available,
-            or download, the bytes that are fetched when it is first used; memory, an estimate.
+            grid [T, H, W], size [height, width], labels, example prompts, names (every prompt a
+            small model was trained on) and defaults; available, or download, the bytes that are
+            fetched when it is first used; memory, an estimate.
         """
         return [
             {
@@ -74,6 +75,7 @@ def endpoints(studio: Studio, default_model: str) -> dict[str, Callable[..., Any
                 "default_seed_position": list(m.default_seed_position),
                 "labels": list(m.labels),
                 "prompts": list(m.prompts),
+                "names": list(m.names),
                 "guidance_scale": m.guidance_scale,
                 "available": m.available,
                 "download": m.download,

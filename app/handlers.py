@@ -106,6 +106,15 @@ def undress(model: str, prompt: str) -> tuple[str, str]:
     return prompt, ""
 
 
+def names_of(info: ModelInfo) -> dict[str, list[str]]:
+    """What a model was trained on, as it is typed: style (`AS_TYPED` without one) -> names."""
+    out: dict[str, list[str]] = {}
+    for prompt in info.names:
+        typed, style = undress(info.name, prompt)
+        out.setdefault(style or AS_TYPED, []).append(typed)
+    return out
+
+
 class Closed(BaseException):
     """Nobody waits for a model any more. No `Exception`, so that nothing on the way keeps it."""
 

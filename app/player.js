@@ -68,7 +68,7 @@ class Player {
     this.calm = matchMedia('(prefers-reduced-motion: reduce)');
     this.useModel(config.spec, null);
     this.wire();
-    new ResizeObserver(() => this.resize()).observe(this.find('.screen'));
+    new ResizeObserver(() => { this.resize(); this.askNames(); }).observe(this.find('.screen'));
     const themes = new MutationObserver(() => this.draw());
     for (const node of [document.documentElement, document.body]) themes.observe(node, { attributes: true, attributeFilter: ['class'] });
   }
@@ -93,6 +93,7 @@ class Player {
     if (this.state === 'growing' || this.state === 'waiting') this.stop();
     this.source = null;
     this.home(seed ?? spec.seed);
+    this.askNames();
     if (this.mode === 'image') return;
     if (this.mode === 'video') return this.useFirstModel();
     this.resetKeep();
@@ -710,6 +711,7 @@ class Player {
     document.addEventListener('nar-open', ({ detail }) => { if (detail.mode === this.mode) this.whenShown(() => this.open(detail.run, [detail.run])); });
     document.addEventListener('nar-send', () => this.take());
     this.wireSource();
+    this.wireNames();
     this.take();
     this.find('.repeat').onchange = (e) => { this.repeat = e.target.checked; this.tick = 0; this.draw(); };
     this.find('.rate select').onchange = () => this.beat();

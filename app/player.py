@@ -31,7 +31,7 @@ def player(
     Events out: `start`, `replay`. In: messages as its value, see `handlers`.
     """
     config = json.dumps({"mode": mode, "spec": spec})
-    script = source("plan.js", "paint.js", "player.js", "region.js", "clip.js")
+    script = source("plan.js", "paint.js", "player.js", "region.js", "clip.js", "names.js")
     return gr.HTML(
         html_template=source("player.html"),
         js_on_load=f"{script}\nmountPlayer(element, {{trigger, server, watch, props}}, {config});",

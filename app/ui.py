@@ -34,6 +34,8 @@ BRAND = """<div class="brand"><svg viewBox="0 0 20 20" width="20" height="20" ar
 <rect x="13" y="3" width="4" height="4" rx="1"/><rect x="3" y="13" width="4" height="4" rx="1"/>
 <rect x="13" y="13" width="4" height="4" rx="1"/></g></g></svg><span>NAR Studio</span></div>"""
 
+NAMES = """<div class="names" role="group" aria-label="Names it was trained on" hidden></div>"""
+
 STARTS = """<div class="starts"><span class="name">Starts from</span>
 <div class="seg" role="group" aria-label="Starts from">
 <button type="button" data-at="centre">Centre</button>
@@ -330,6 +332,9 @@ def _studio_page(
     def clip(given: dict[str, Any]) -> dict[str, str]:
         return studio.clip(given)
 
+    def names(model: str) -> dict[str, list[str]]:
+        return handlers.names_of(studio.engines.info(str(model)))
+
     example = handlers.undress(first.name, first.prompts[0])[0] if first.prompts else ""
     with gr.Row(elem_classes=["studio", mode], elem_id=f"studio-{mode}"):
         with gr.Column(elem_classes=["ask"]):
@@ -345,6 +350,7 @@ def _studio_page(
                 elem_classes=["prompt"],
                 **start["prompt"],
             )
+            gr.HTML(NAMES, apply_default_css=False, elem_classes=["names-row"])
             label = gr.Dropdown(
                 label="What to grow", elem_classes=["label"], filterable=True, **start["label"]
             )
@@ -360,7 +366,7 @@ def _studio_page(
             canvas = player(
                 mode,
                 handlers.spec_of(first),
-                [*_line(studio), growth, clip],
+                [*_line(studio), growth, clip, names],
                 elem_id=f"player-{mode}",
             )
         with gr.Column(elem_classes=["settings"]):
@@ -417,9 +423,9 @@ def _studio_page(
         rng_seed, pictures,
     ]  # fmt: skip
     _wire_growth(studio, canvas, form, facts)
-    names = [f for f in handlers.FORM_FIELDS if f not in ("model", "pictures")]
+    handed = [f for f in handlers.FORM_FIELDS if f not in ("model", "pictures")]
     asked = dict(zip(handlers.FORM_FIELDS, form, strict=True))
-    _wire_handover(studio, canvas, model, {name: asked[name] for name in names})
+    _wire_handover(studio, canvas, model, {name: asked[name] for name in handed})
 
     def change_model(name: str) -> list[Any]:
         info = studio.engines.info(name)

@@ -180,11 +180,14 @@ STYLES = {"fluent3d": "3d", "noto": "flat"}
 
 
 def prompt_of(record: dict) -> str:
-    """The prompt that names a record: its `text`, or style and name."""
-    if "text" in record:
-        return record["text"]
-    style = STYLES.get(record.get("style"), "")
-    return f"{style} emoji of {record['name']}".strip()
+    """The prompt that names a record: its `text`, or its name, with the style where it has one."""
+    return record["text"] if "text" in record else styled(record, record["name"])
+
+
+def styled(record: dict, words: str) -> str:
+    """Words with the style of a record, if it has one."""
+    style = STYLES.get(record.get("style"))
+    return f"{style} emoji of {words}" if style else words
 
 
 def keyword_prompt(record: dict, rng: np.random.Generator) -> str:
@@ -193,7 +196,7 @@ def keyword_prompt(record: dict, rng: np.random.Generator) -> str:
     if not words:
         return prompt_of(record)
     chosen = rng.choice(words, min(len(words), int(rng.integers(1, 3))), replace=False)
-    return f"{STYLES.get(record.get('style'), '')} emoji of {' '.join(chosen)}".strip()
+    return styled(record, " ".join(chosen))
 
 
 def select_records(data: DataFolder, config: DictConfig) -> DataFolder:
@@ -435,6 +438,9 @@ def export(model: NARTransformer, config: DictConfig, run: Run, source, figures:
     if config.get("init_from") and (before := Path(config.init_from) / "record.yaml").is_file():
         record["begun_from"] = OmegaConf.load(before)
     OmegaConf.save(OmegaConf.create(record), folder / "record.yaml")
+    if model.config.condition.kind == "words":
+        names = sorted({prompt_of(source.records[i]) for i in source.training})
+        (folder / "names.txt").write_text("\n".join(names) + "\n", encoding="utf-8")
     if (run.folder / "curve.png").is_file():
         shutil.copy(run.folder / "curve.png", folder / "curve.png")
     log.info("exported %s", folder)

@@ -1,7 +1,8 @@
 """Self-describing model folders, the form in which embedded and newly trained models come.
 
 `config.yaml` (title, task, model, tokenizer, labels, defaults), `generator.safetensors`,
-`record.yaml` (how it was trained) and `LICENSE.md`; the tokenizer is a folder beside it.
+`record.yaml` (how it was trained), `names.txt` (the prompts it was trained on, one a line, where
+there are prompts) and `LICENSE.md`; the tokenizer is a folder beside it.
 """
 
 from __future__ import annotations
@@ -79,9 +80,15 @@ def read_info(folder: Path, embedded: bool = False) -> ModelInfo:
         bytes=sum(f.stat().st_size for f in files),
         embedded=embedded,
         available=True,
+        names=_names(folder),
         held_out_loss=_held_out_loss(folder),
         **told,
     )
+
+
+def _names(folder: Path) -> tuple[str, ...]:
+    file = folder / "names.txt"
+    return tuple(file.read_text("utf-8").splitlines()) if file.is_file() else ()
 
 
 def _held_out_loss(folder: Path) -> float:

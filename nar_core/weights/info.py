@@ -22,7 +22,7 @@ class ModelInfo:
         seed_positions: "any" if the checkpoint learnt to start anywhere, else "corner".
         default_seed_position: (t, h, w).
         accepts_known: whether cells can be given, which takes tokens that are places.
-        labels: class names; prompts: examples.
+        labels: class names; prompts: examples; names: every prompt a small model was trained on.
         guidance_scale, temperature, top_k, top_p: the defaults of a request.
         prompt_words: most words a prompt may have, 0 where the text encoder cuts it.
         vocab_size: number of codes.
@@ -50,6 +50,7 @@ class ModelInfo:
     accepts_known: bool = True
     labels: tuple[str, ...] = ()
     prompts: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
     guidance_scale: float = 1.0
     temperature: float = 1.0
     top_k: int = 0

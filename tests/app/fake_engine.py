@@ -49,13 +49,26 @@ def _info(name: str, grid: GridShape, **more) -> ModelInfo:
         "default_seed_position": (grid.t // 2, grid.h // 2, grid.w // 2),
         "labels": (),
         "prompts": ("3d emoji of red apple", "3d emoji of fox", "flat emoji of owl"),
+        "names": (
+            "3d emoji of fox",
+            "3d emoji of green pear",
+            "3d emoji of red apple",
+            "flat emoji of owl",
+        ),
     }
     return ModelInfo(**{**fields, **more})
 
 
 MODELS = (
     _info("emoji", GridShape(1, 16, 16), held_out_loss=2.0),
-    _info("fruit", GridShape(1, 16, 16), task="class", labels=("blush apple", "kiwi"), prompts=()),
+    _info(
+        "fruit",
+        GridShape(1, 16, 16),
+        task="class",
+        labels=("blush apple", "kiwi"),
+        prompts=(),
+        names=(),
+    ),
     _info(
         "corner",
         GridShape(1, 16, 16),

@@ -60,6 +60,33 @@ def test_prompt_cell_start_paints_every_step(open_page, served):
     assert engine.open_runs == 0
 
 
+def test_names_it_was_trained_on_are_offered(open_page):
+    page = open_page()
+    names = page.locator(".studio.image .names")
+    names.locator("[data-name]").first.wait_for()
+    offered = set(names.locator("[data-name]").all_inner_texts())
+    assert offered <= {"fox", "green pear", "red apple"}
+    assert offered
+    page.fill(".studio.image .prompt textarea", "Pear")
+    names.get_by_text("green pear").click()
+    assert page.input_value(".studio.image .prompt textarea") == "green pear"
+    page.fill(".studio.image .prompt textarea", "submarine")
+    assert names.locator("span").inner_text() == "not among its 3 names"
+    page.click(".studio.image .style-choice label:has-text('Flat')")
+    names.get_by_label("Any of the 1 names").click()
+    assert page.input_value(".studio.image .prompt textarea") == "owl"
+    page.click(".studio .grow")
+    wait_finished(page, 17)
+    assert page.evaluate(f"{PLAYER}.run.request.prompt") == "flat emoji of owl"
+
+
+def test_a_model_of_classes_has_no_names(open_page):
+    page = open_page("?model=fruit")
+    page.wait_for_function(f"{PLAYER}.spec.model === 'fruit'")
+    page.wait_for_function(f"{PLAYER}.namesOf === 'fruit'")
+    assert not page.is_visible(".studio.image .names")
+
+
 def test_keyboard_alone(open_page):
     page = open_page()
     page.focus(".player .screen canvas")

@@ -104,6 +104,15 @@ def test_closing_the_growth_closes_the_engine(studio):
     assert studio.line.place("other") == {"ahead": 0, "seconds": 0.0}
 
 
+def test_names_are_told_by_style():
+    assert handlers.names_of(INFO["emoji"]) == {
+        "3D": ["fox", "green pear", "red apple"],
+        "Flat": ["owl"],
+    }
+    assert handlers.names_of(INFO["clip"])[handlers.AS_TYPED][0] == "3d emoji of fox"
+    assert handlers.names_of(INFO["fruit"]) == {}
+
+
 def branch_of(done: dict, step: int, pictures: int = 1) -> dict:
     """What the page sends to go on from a step of a finished run."""
     return {

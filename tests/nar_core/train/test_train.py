@@ -159,6 +159,9 @@ def test_a_text_generator_learns_from_captions(data, tokenizer, tmp_path):
     )  # fmt: skip
     engine = loaded(run, tokenizer, "words")
     assert (engine.info.task, engine.info.prompt_words) == ("text", 3)
+    captions = {r["text"] for r in DataFolder.open(data / "files").records}
+    assert set(engine.info.names) <= captions
+    assert len(engine.info.names) > 1
     one, two = (
         engine.generate_all(Request(prompt=p, temperature=0.0)) for p in ("red disc", "blue square")
     )
@@ -203,6 +206,8 @@ def test_prompts_of_records():
     emoji = {"style": "fluent3d", "name": "red apple", "keywords": ["fruit"]}
     assert prompt_of(emoji) == "3d emoji of red apple"
     assert keyword_prompt(emoji, rng) == "3d emoji of fruit"
+    plain = {"name": "red apple", "keywords": ["fruit"]}
+    assert (prompt_of(plain), keyword_prompt(plain, rng)) == ("red apple", "fruit")
     caption = {"text": "a red square"}
     assert prompt_of(caption) == keyword_prompt(caption, rng) == "a red square"
 
