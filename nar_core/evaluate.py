@@ -89,7 +89,8 @@ def condition_of(engine: Engine, records: list[dict], label: str) -> torch.Tenso
 def measure(engine: Engine, data: DataFolder) -> dict:
     """Reconstruction and likelihood on pictures or clips the model may never have seen, on white.
 
-    Clip models also continue first frames, see `continuation`.
+    Clip models also show scenes that stand still, see `still_flicker`, and continue first frames,
+    see `continuation`.
     """
     tokenizer = engine.tokenizer
     pictures = rgba_of(engine, data)
@@ -105,7 +106,10 @@ def measure(engine: Engine, data: DataFolder) -> dict:
             engine.model, condition_of(engine, data.records, "label"), torch.cat(tokens)
         )
     out |= {k: round(v, 4) for k, v in losses.items()}
-    return out | (continuation(engine, data, pictures) if engine.info.frames > 1 else {})
+    if engine.info.frames > 1:
+        out |= {"still_flicker": still_flicker(engine, pictures)}
+        out |= continuation(engine, data, pictures)
+    return out
 
 
 def rgba_of(engine: Engine, data: DataFolder) -> np.ndarray:
@@ -130,6 +134,20 @@ def rgb_of(rgba: np.ndarray) -> np.ndarray:
     """RGBA uint8 [..., H, W, 4] on white, RGB uint8."""
     white = (on_white(as_float(rgba)) * 255).round().to(torch.uint8)
     return white.movedim(-3, -1).numpy()
+
+
+def still_flicker(engine: Engine, rgba: np.ndarray, limit: int = 24) -> float:
+    """Mean absolute change from frame to frame (0 to 255) where first frames stand still.
+
+    It should be 0; what is there instead comes from coding and decoding alone.
+    """
+    chosen = np.linspace(0, len(rgba) - 1, min(limit, len(rgba))).astype(int)
+    changes = []
+    for i in chosen:
+        still = rgb_of(rgba[i : i + 1, :1].repeat(engine.info.frames, 1))
+        decoded = engine.decode(engine.encode(still)).astype(float)
+        changes.append(np.abs(np.diff(decoded, axis=1)).mean())
+    return round(float(np.mean(changes)), 3)
 
 
 def continuation(engine: Engine, data: DataFolder, rgba: np.ndarray, limit: int = 24) -> dict:

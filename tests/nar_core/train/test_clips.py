@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -82,6 +83,19 @@ def recalls_what_it_was_shown(engine: Engine, model, clips) -> None:
         assert (found["recall_rmse_corner"] == 0) == (share == 1)
 
 
+def test_flicker_is_what_changes_where_nothing_moves():
+    shown = []
+    engine = SimpleNamespace(info=SimpleNamespace(frames=3), encode=shown.append)
+    blinking = np.zeros((1, 3, 4, 4, 3), np.uint8)
+    blinking[:, 1] = 30
+    engine.decode = lambda tokens: blinking
+    rgba = np.random.default_rng(0).integers(0, 256, (1, 3, 4, 4, 4), np.uint8)
+    assert evaluate.still_flicker(engine, rgba) == 30
+    assert (shown[0] == shown[0][:, :1]).all()
+    engine.decode = lambda tokens: np.full_like(blinking, 9)
+    assert evaluate.still_flicker(engine, rgba) == 0
+
+
 def evaluate_arguments(words: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser()
     evaluate.add_arguments(parser)
@@ -146,6 +160,7 @@ def test_a_video_model_trains_loads_grows_and_is_measured(clips, tmp_path, capsy
     assert main([*words, "--data", str(clips)]) == 0
     found = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert found["first_slice_kept"] == 1
+    assert 0 <= found["still_flicker"] < 255
     assert found["psnr"] > 0
     assert {"second_frame_data", "second_frame_grown", "second_frame_unrelated"} <= set(found)
     assert main([*words, "--data", str(clips), "--recall", "9", "--temperature", "0"]) == 0
