@@ -20,8 +20,9 @@ from nar_core.sampling import guide
 from nar_core.tokenizers.larp_video import LarpConfig, LarpTokenizer
 from nar_core.tokenizers.vq_image import VQConfig, VQTokenizer
 from nar_core.weights import load
-from nar_core.weights.adapters import _BLOCK, _GENERATOR, official_config
+from nar_core.weights.adapters import official_config
 from tests import test_parity as parity
+from tests.nar_core.helpers import published
 
 IMAGE = {"vocab_size": 53, "norm_eps": 1e-5, "rope_base": 10000}
 GENERATORS = {
@@ -67,25 +68,6 @@ LARP = {
         (2, 2, 2), (16, 16), 8, (4, 8, 8), 64, 1, 2, 32, 2, 4, 60, 8, encoder_patch_type=True
     ),
 }  # fmt: skip
-
-
-def published_names(model: NARTransformer, video: bool) -> dict[str, torch.Tensor]:
-    """A generator's weights under the names of its kind."""
-    leaves = {ours: theirs for theirs, ours in _BLOCK.items()}
-    names = {}
-    for theirs, ours in _GENERATOR.items():
-        head = "norm" in theirs or "output" in theirs
-        if not head or video == theirs.split(".")[0].endswith(("_R", "_D", "_B")):
-            names[ours] = theirs
-    out = {}
-    for name, tensor in model.state_dict().items():
-        parts = name.split(".")
-        if parts[0] == "blocks":
-            name = f"layers.{parts[1]}.{leaves[parts[2]]}.weight"
-        else:
-            name = names[name]
-        out[name] = tensor[None] if name == "abs_pe" else tensor
-    return {name: tensor.clone().contiguous() for name, tensor in out.items()}
 
 
 def filled(module: torch.nn.Module) -> torch.nn.Module:
@@ -161,7 +143,7 @@ def generator_case(name: str) -> tuple[dict, dict, dict, NARTransformer]:
             {"prefix": prefix, "cfg_scale": scale, "cfg_interval": interval, "forward_calls": calls}
         )
     case = {"family": "video" if video else "image", "model_args": args, "recordings": recordings}
-    return case, published_names(model, video), io, model
+    return case, published(model, video), io, model
 
 
 @pytest.fixture

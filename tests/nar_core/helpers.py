@@ -13,6 +13,26 @@ from nar_core.models.condition import ConditionConfig
 from nar_core.models.transformer import NARTransformer, TransformerConfig
 from nar_core.plan import DIRECTIONS, GridShape
 from nar_core.tokenizers.mini import MiniConfig, MiniTokenizer
+from nar_core.weights.adapters import _BLOCK, _GENERATOR
+
+
+def published(model: NARTransformer, video: bool = False) -> dict[str, torch.Tensor]:
+    """A generator's weights under the published names of its kind."""
+    leaves = {ours: theirs for theirs, ours in _BLOCK.items()}
+    names = {}
+    for theirs, ours in _GENERATOR.items():
+        head = "norm" in theirs or "output" in theirs
+        if not head or video == theirs.split(".")[0].endswith(("_R", "_D", "_B")):
+            names[ours] = theirs
+    out = {}
+    for name, tensor in model.state_dict().items():
+        parts = name.split(".")
+        if parts[0] == "blocks":
+            name = f"layers.{parts[1]}.{leaves[parts[2]]}.weight"
+        else:
+            name = names[name]
+        out[name] = tensor[None] if name == "abs_pe" else tensor
+    return {name: tensor.clone().contiguous() for name, tensor in out.items()}
 
 
 def embedded_config(grid: GridShape, kind: str = "words") -> TransformerConfig:

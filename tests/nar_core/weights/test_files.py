@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import pickle
-import re
 import subprocess
 import sys
 import textwrap
@@ -17,30 +16,13 @@ from safetensors.torch import save_file
 from nar_core.models.transformer import NARTransformer
 from nar_core.plan import GridShape
 from nar_core.tokenizers.vq_image import VQConfig, VQTokenizer
-from nar_core.weights.adapters import _BLOCK, _GENERATOR
 from nar_core.weights.files import build, read
 from nar_core.weights.load import load_generator, load_tokenizer
 
-from ..helpers import official_config
+from ..helpers import official_config, published
 
 GRID = GridShape(1, 4, 4)
 SETTINGS = '{"block_size": 16, "n_head": 2}'
-
-
-def published(model: NARTransformer, names: dict[str, str] | None = None) -> dict:
-    """The weights of a model under their published names, by default an image model's."""
-    image = (k for k in _GENERATOR if not re.search(r"_[RDB]\.", k))
-    names = names or {_GENERATOR[theirs]: theirs for theirs in image}
-    leaves = {ours: theirs for theirs, ours in _BLOCK.items()}
-    state = {}
-    for name, tensor in model.state_dict().items():
-        parts = name.split(".")
-        if parts[0] == "blocks":
-            name = f"layers.{parts[1]}.{leaves[parts[2]]}.weight"
-        else:
-            name = names[name]
-        state[name] = tensor
-    return state
 
 
 @pytest.fixture(scope="module")

@@ -21,8 +21,7 @@ from nar_core.weights import load, registry
 from nar_core.weights.hub import Source
 from nar_core.weights.load import digest_of, load_model
 
-from ..helpers import official_config
-from .test_files import published
+from ..helpers import official_config, published
 
 VQ = VQConfig((8, 8), 32, (1, 1), (1, 1), 1, 32, 31, 4)
 LARP = LarpConfig((3, 2, 2), (16, 16), 4, (2, 8, 8), 16, 1, 2, 32, 2, 4, 31, 4)
@@ -124,16 +123,7 @@ def test_a_clip_model_from_hub_folders_to_pixels(monkeypatch, checkpoints):
     )
     torch.manual_seed(0)
     model = NARTransformer(tiny.config)
-    names = {
-        "positions.table": "abs_pe",
-        "condition.table.weight": "cls_embedding.embedding_table.weight",
-        "tokens.weight": "tok_embeddings.weight",
-    }
-    for ours, theirs in (("right", "R"), ("below", "D"), ("after", "B")):
-        for part in ("norm", "output"):
-            names[f"heads.heads.{ours}.{part}.weight"] = f"{part}_{theirs}.weight"
-    image = published(model, names)
-    image["abs_pe"] = image["abs_pe"][None]
+    image = published(model, video=True)
     save(checkpoints / "tiny", image, {"n_head": 2, "latent_shape": [3, 2, 2], "n_layer": 2})
     tokenizer = LarpTokenizer(LARP).state_dict()
     tokenizer["prior_model.head.weight"] = torch.zeros(3, 3)
