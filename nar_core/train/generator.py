@@ -247,6 +247,22 @@ def step_weights(levels: Tensor, unknown: Tensor) -> Tensor:
     return unknown / sizes.gather(1, levels).clamp(min=1)
 
 
+def with_wrong_cells(
+    tokens: Tensor, known: Tensor, share: float, rng: np.random.Generator
+) -> Tensor:
+    """Tokens [B, N] in which some cells that are not known are those of the row before.
+
+    A model that only ever sees right neighbours trusts them more than the prompt, and one wrong
+    draw leads a growth over to another picture. Half of the rows stay as they are, the others get
+    up to `share` of wrong cells.
+    """
+    if not share:
+        return tokens
+    rates = rng.uniform(-share, share, (len(tokens), 1))
+    wrong = torch.from_numpy(rng.random(tokens.shape) < rates) & ~known
+    return torch.where(wrong, tokens.roll(1, 0), tokens)
+
+
 class TokenSource:
     """The items of a folder as tokens, each in several augmented variants, the first plain."""
 
@@ -354,14 +370,15 @@ def train(config: DictConfig, folder: Path, device: torch.device) -> None:
         corner_share = config.train.get("corner_share", 0.15)
         plans = [random_plan(grid, rng, known_share, corner_share) for _ in records]
         levels, fan_in, known, seed = collate_plans(grid, plans, directions)
+        shown = with_wrong_cells(tokens, known, config.train.get("wrong_share", 0.0), rng)
         cells = None
         if length < grid.cells:
             tokens, levels, fan_in, cells = first_cells(length, tokens, levels, fan_in)
-            known, cells = known.gather(1, cells), cells.to(device)
-        tokens, levels, fan_in, known, seed = (
-            x.to(device) for x in (tokens, levels, fan_in, known, seed)
+            known, shown, cells = known.gather(1, cells), shown.gather(1, cells), cells.to(device)
+        tokens, shown, levels, fan_in, known, seed = (
+            x.to(device) for x in (tokens, shown, levels, fan_in, known, seed)
         )
-        logits = forward(condition(records, rng), tokens, levels, fan_in, seed, cells)
+        logits = forward(condition(records, rng), shown, levels, fan_in, seed, cells)
         losses = F.cross_entropy(
             logits.float().flatten(0, 1),
             tokens.flatten(),

@@ -35,6 +35,7 @@ from nar_core.train.generator import (
     samples_of,
     select_records,
     step_weights,
+    with_wrong_cells,
 )
 from nar_core.train.loop import Run, learning_rate_share
 from nar_core.train.tokenizer import start_from
@@ -249,6 +250,20 @@ def test_every_step_of_a_plan_counts_alike():
     weights = step_weights(levels, levels > 0)
     assert torch.equal(weights[0], torch.tensor([1, 1 / 2, 1 / 2, 1 / 3, 1 / 3, 1 / 3]))
     assert torch.equal(weights[1], torch.tensor([0, 0, 1 / 2, 1 / 2, 1 / 2, 1 / 2]))
+
+
+def test_wrong_cells_come_from_another_picture_and_spare_what_is_known():
+    tokens = torch.arange(40)[:, None].expand(40, 64).contiguous()
+    known = torch.zeros(40, 64, dtype=torch.bool)
+    known[:, :8] = True
+    shown = with_wrong_cells(tokens, known, 0.4, np.random.default_rng(0))
+    wrong = shown != tokens
+    assert (shown[wrong] == (tokens[wrong] - 1) % 40).all()
+    assert not wrong[:, :8].any()
+    share = wrong[:, 8:].float().mean(1)
+    assert 0.3 < (share == 0).float().mean() < 0.7
+    assert 0.3 < share.max() < 0.6
+    assert with_wrong_cells(tokens, known, 0.0, np.random.default_rng(0)) is tokens
 
 
 def test_the_first_cells_of_a_growth_are_predicted_as_in_the_whole():
