@@ -85,7 +85,7 @@ def take(url: str, prompts: list[str], rng_seed: int) -> None:
             (examples / f"{prompt.replace(' ', '-')}.png").write_bytes(data)
         growing_gif(page, ASSETS / "growing.gif")
         # light: a branch, in the middle of it
-        show(page, 7)
+        show(page, 3)
         page.keyboard.press("b")
         grow(page, prompts[-1])
         show(page, 12)
