@@ -176,6 +176,8 @@ def plan_losses(
     return out
 
 
+MOST_NAMES = 5000  # more captions than this are no list to choose from
+
 STYLES = {"fluent3d": "3d", "noto": "flat"}
 
 
@@ -457,7 +459,8 @@ def export(model: NARTransformer, config: DictConfig, run: Run, source, figures:
     OmegaConf.save(OmegaConf.create(record), folder / "record.yaml")
     if model.config.condition.kind == "words":
         names = sorted({prompt_of(source.records[i]) for i in source.training})
-        (folder / "names.txt").write_text("\n".join(names) + "\n", encoding="utf-8")
+        if len(names) <= MOST_NAMES:
+            (folder / "names.txt").write_text("\n".join(names) + "\n", encoding="utf-8")
     if (run.folder / "curve.png").is_file():
         shutil.copy(run.folder / "curve.png", folder / "curve.png")
     log.info("exported %s", folder)

@@ -151,7 +151,7 @@ def test_a_class_generator_learns_and_loads(data, tokenizer, tmp_path):
     assert picture.mean() > 220
 
 
-def test_a_text_generator_learns_from_captions(data, tokenizer, tmp_path):
+def test_a_text_generator_learns_from_captions(data, tokenizer, tmp_path, monkeypatch):
     run = train_generator(
         data, tokenizer, tmp_path / "run", "emoji", "model.condition.slots=3",
         "model.condition.buckets=64", "info.default_seed_position=[0,0,0]",
@@ -163,6 +163,13 @@ def test_a_text_generator_learns_from_captions(data, tokenizer, tmp_path):
     captions = {r["text"] for r in DataFolder.open(data / "files").records}
     assert set(engine.info.names) <= captions
     assert len(engine.info.names) > 1
+    monkeypatch.setattr("nar_core.train.generator.MOST_NAMES", 1)
+    run = train_generator(
+        data, tokenizer, tmp_path / "many", "emoji", "model.condition.slots=3",
+        "model.condition.buckets=64", "info.default_seed_position=[0,0,0]",
+        f"source.folder={data / 'files'}", "source.only=null", "source.drop=null", "train.steps=1",
+    )  # fmt: skip
+    assert not (run / "export" / "names.txt").exists()
     one, two = (
         engine.generate_all(Request(prompt=p, temperature=0.0)) for p in ("red disc", "blue square")
     )
