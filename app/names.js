@@ -24,7 +24,10 @@ const Naming = {
     this.showNames(true);
   },
 
-  styleNames() { return this.names[this.studio.querySelector('.style-choice input:checked')?.value ?? 'As typed'] ?? []; },
+  styleNames() {                                                    // a model without styles has one list
+    const style = this.studio.querySelector('.style-choice input:checked');
+    return (style ? this.names[style.value] : Object.values(this.names)[0]) ?? [];
+  },
   someNames(n) {
     const names = this.styleNames(), out = new Set();
     while (out.size < Math.min(n, names.length)) out.add(names[Math.floor(Math.random() * names.length)]);
@@ -44,11 +47,11 @@ const Naming = {
     list.hidden = !all.length || !box;
     if (list.hidden) return;
     const typed = box.value.trim().toLowerCase().replace(/\s+/g, ' ');
-    const has = (name, words) => name.toLowerCase().includes(words), known = all.some((name) => name.toLowerCase() === typed);
+    const known = all.some((name) => name.toLowerCase() === typed);
     if (fresh || !this.offered) this.offered = this.someNames(8);
     let found = this.offered;
     if (typed && !known) {
-      found = all.filter((name) => has(name, typed)).sort((a, b) => a.toLowerCase().indexOf(typed) - b.toLowerCase().indexOf(typed) || a.length - b.length);
+      found = all.filter((name) => name.toLowerCase().includes(typed)).sort((a, b) => a.toLowerCase().indexOf(typed) - b.toLowerCase().indexOf(typed) || a.length - b.length);
       if (!found.length) found = all.filter((name) => typed.split(' ').some((word) => word.length > 2 && name.toLowerCase().split(' ').includes(word)));
     }
     const words = found.slice(0, 8).map((name) => `<button type="button" data-name="${escapeText(name)}">${escapeText(name)}</button>`).join('');

@@ -16,7 +16,7 @@ from . import tables
 from .engine import Engine
 from .models.condition import word_ids
 from .request import Request
-from .train.data import DataFolder, as_float, held_out, on_white, windows
+from .train.data import DataFolder, as_float, is_held_out, on_white, windows
 from .train.generator import plan_losses, prompt_of, select_records
 from .train.tokenizer import code_statistics, reconstruction_psnr
 from .weights.hub import CHECKPOINTS
@@ -203,7 +203,7 @@ class TrainingPictures:
         path = Path(model) if Path(model).is_dir() else CHECKPOINTS / engine.info.name
         source = OmegaConf.load(path / "record.yaml").source
         data = select_records(DataFolder.open(folder), source).select(
-            lambda r: not held_out(str(r.get(source.key, r["file"])), source.hold_out)
+            lambda r: not is_held_out(r, source)
         )
         by_class = engine.info.task == "class"
         self.names = [str(r[source.label]) if by_class else prompt_of(r) for r in data.records]
@@ -310,7 +310,7 @@ def contact_sheet(engine: Engine, args: argparse.Namespace) -> dict:
             distances.append(float(gaps.min()))
             near = [train.pixels[gaps.argmin()]]
         rows.append((prompt, near + grown))
-    heads = (["nearest training picture"] if train is not None else []) + ["corner", "centre"]
+    heads = (["nearest training picture"] if train is not None else []) + list(seeds_of(engine))
     out = {"sheet": str(Path(args.sheet)), "prompts": prompts}
     if info.frames == 1:
         _draw_sheet([(p, [x[0] for x in shown]) for p, shown in rows], heads, side).save(args.sheet)

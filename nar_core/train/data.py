@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
+from omegaconf import DictConfig
 from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
@@ -87,6 +88,11 @@ def _tiles(size: tuple[int, int], frames: int) -> list[tuple[int, int, int, int]
 def held_out(key: str, share: float) -> bool:
     """Whether the item called `key` belongs to the held-out `share` (0 to 1), by its hash."""
     return int(hashlib.sha256(key.encode()).hexdigest()[:8], 16) / 2**32 < share
+
+
+def is_held_out(record: dict, source: DictConfig) -> bool:
+    """Whether a source (`key`, `hold_out`) leaves a record out of training."""
+    return held_out(str(record.get(source.key, record["file"])), source.hold_out)
 
 
 def as_float(pixels: np.ndarray) -> Tensor:

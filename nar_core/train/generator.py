@@ -26,7 +26,7 @@ from ..models.transformer import NARTransformer, TransformerConfig
 from ..plan import GridShape, distances_from, fan_in_of, levels_of
 from ..weights.embedded import load_tokenizer_folder
 from . import official
-from .data import DataFolder, as_float, augment, held_out, on_white, windows
+from .data import DataFolder, as_float, augment, is_held_out, on_white, windows
 from .loop import Run
 
 log = logging.getLogger(__name__)
@@ -270,9 +270,7 @@ class TokenSource:
 
     def __init__(self, config: DictConfig, tokenizer, device: torch.device, cache: Path):
         data = select_records(DataFolder.open(config.folder), config)
-        keep_out = [
-            held_out(str(r.get(config.key, r["file"])), config.hold_out) for r in data.records
-        ]
+        keep_out = [is_held_out(r, config) for r in data.records]
         self.records = data.records
         self.validation = np.flatnonzero(keep_out)
         self.training = np.flatnonzero(~np.array(keep_out))

@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from ..tokenizers.mini import PATCH, MiniConfig, MiniTokenizer
-from .data import DataFolder, as_float, augment, held_out, on_white, windows
+from .data import DataFolder, as_float, augment, is_held_out, on_white, windows
 from .loop import Run
 
 log = logging.getLogger(__name__)
@@ -90,8 +90,7 @@ class Source:
         self.config, self.frames = config, frames
         self.stride = config.get("stride", 1)
         data = DataFolder.open(config.folder)
-        out = np.array([held_out(str(r.get(config.key, r["file"])), config.hold_out)
-                        for r in data.records])  # fmt: skip
+        out = np.array([is_held_out(r, config) for r in data.records])
         clips = data.pixels(config.size)
         self.training = clips[~out]
         self.validation = self.window(clips[out])
