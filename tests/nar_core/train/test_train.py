@@ -10,6 +10,7 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ from nar_core.models.condition import word_ids
 from nar_core.models.transformer import TransformerConfig
 from nar_core.plan import GridShape
 from nar_core.tokenizers.mini import MiniConfig, MiniTokenizer
+from nar_core.train import loop
 from nar_core.train.data import DataFolder
 from nar_core.train.generator import (
     build,
@@ -320,6 +322,17 @@ def test_a_picture_tokenizer_becomes_a_clip_that_stands_still():
     assert torch.allclose(made, expected.expand_as(made), atol=1e-5)
     with pytest.raises(ValueError, match="do not fit"):
         start_from(picture, {"embed_first.weight": torch.zeros(1)})
+
+
+def test_gradients_are_the_mean_of_all_processes(monkeypatch):
+    params = [torch.nn.Parameter(torch.zeros(n)) for n in (2, 1, 3)]
+    params[0].grad, params[2].grad = torch.tensor([2.0, 4.0]), torch.tensor([6.0, 8.0, 10.0])
+    other = torch.tensor([0.0, 2.0, 0.0, 2.0, 0.0])
+    monkeypatch.setattr(loop.dist, "all_reduce", lambda flat, op: flat.add_(other / 2))
+    Run._average_gradients(SimpleNamespace(world=2), params)
+    assert params[0].grad.tolist() == [1, 3]
+    assert params[1].grad is None
+    assert params[2].grad.tolist() == [3, 5, 5]
 
 
 def test_two_processes_train_one_tokenizer(data, tmp_path):
