@@ -98,6 +98,7 @@ def endpoints(studio: Studio, default_model: str) -> dict[str, Callable[..., Any
         temperature: float | None = None,
         top_k: int | None = None,
         top_p: float | None = None,
+        min_p: float | None = None,
         pictures: int = 1,
     ) -> dict[str, Any]:
         """Grow pictures from a prompt or a class, starting at any cell of the token grid.
@@ -114,6 +115,8 @@ def endpoints(studio: Studio, default_model: str) -> dict[str, Callable[..., Any
             temperature: 0 is greedy; null is the model's default.
             top_k: 0 is off; null is the model's default.
             top_p: 1 is off; null is the model's default.
+            min_p: tokens less than so many times as likely as the likeliest one, before guidance,
+                are left out; 0 is off; null is the model's default.
             pictures: how many, 1 to 16.
 
         Returns:
@@ -122,7 +125,7 @@ def endpoints(studio: Studio, default_model: str) -> dict[str, Callable[..., Any
         """
         form = Form(
             model, prompt, None, label, guidance_scale, heads, fusion, temperature, top_k, top_p,
-            rng_seed, pictures,
+            min_p, rng_seed, pictures,
         )  # fmt: skip
         return finish(prepare(form, seed_position))
 

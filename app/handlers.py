@@ -380,6 +380,7 @@ class Form:
     temperature: float | None = None
     top_k: int | None = None
     top_p: float | None = None
+    min_p: float | None = None
     rng_seed: int = 0
     pictures: int = 1
 
@@ -399,6 +400,7 @@ class Form:
             "temperature": None if self.temperature is None else float(self.temperature),
             "top_k": None if self.top_k is None else int(self.top_k),
             "top_p": None if self.top_p is None else float(self.top_p),
+            "min_p": None if self.min_p is None else float(self.min_p),
         }
         if info.task == "class":
             more["label"] = self.label or None
@@ -438,6 +440,7 @@ def form_of_link(info: ModelInfo, given: dict[str, str]) -> dict[str, Any]:
         "temperature": ("temperature", float),
         "top_k": ("top_k", int),
         "top_p": ("top_p", float),
+        "min_p": ("min_p", float),
         "rng": ("rng_seed", int),
     }
     out: dict[str, Any] = {}
@@ -500,6 +503,7 @@ def request_fields(request: Request) -> dict[str, Any]:
         "temperature": request.temperature,
         "top_k": request.top_k,
         "top_p": request.top_p,
+        "min_p": request.min_p,
         "num_samples": request.num_samples,
     }
 
@@ -702,7 +706,8 @@ class Studio:
         for name in ("prompt", "label", "seed_position"):
             if isinstance(given.get(name), list):
                 given[name] = tuple(given[name])
-        request = Request(**given)
+        # A recipe from before there was min_p was made without it.
+        request = Request(**{"min_p": 0.0, **given})
         cells = int(np.prod(recipe["grid"]))
         steps = export.unpack(recipe["steps"], "uint16", cells)
         tokens = export.unpack(recipe["tokens"], "uint16", cells).astype(np.int64)

@@ -842,7 +842,7 @@ function save(address, name) {
 // What fills a form, in a link or on another page: what the engine was asked for, nothing about the session.
 function queryOf(run) {
   const query = new URLSearchParams({ model: run.spec.model }), r = run.request;
-  const short = { prompt: r.prompt, label: r.label, seed: r.seed_position.join(), rng: r.rng_seed, guidance: r.guidance_scale, heads: r.heads, fusion: r.fusion, temperature: r.temperature, top_k: r.top_k, top_p: r.top_p, pictures: r.num_samples };
+  const short = { prompt: r.prompt, label: r.label, seed: r.seed_position.join(), rng: r.rng_seed, guidance: r.guidance_scale, heads: r.heads, fusion: r.fusion, temperature: r.temperature, top_k: r.top_k, top_p: r.top_p, min_p: r.min_p, pictures: r.num_samples };
   for (const [key, value] of Object.entries(short)) if (value !== null && value !== undefined && value !== '') query.set(key, value);
   return query;
 }
@@ -850,7 +850,7 @@ const linkOf = (run) => `${location.origin}${location.pathname}?${queryOf(run)}`
 
 // How a branch differs from what it left, in a few words.
 function changesOf(before, now) {
-  const names = { guidance_scale: 'guidance', rng_seed: 'rng seed', temperature: 'temperature', top_k: 'top-k', top_p: 'top-p' }, out = [];
+  const names = { guidance_scale: 'guidance', rng_seed: 'rng seed', temperature: 'temperature', top_k: 'top-k', top_p: 'top-p', min_p: 'min-p' }, out = [];
   for (const key of ['prompt', 'label', 'heads', 'fusion', ...Object.keys(names)]) {
     if (String(before[key]) === String(now[key])) continue;
     if (key === 'prompt' || key === 'label') out.push(null);          // its title says so already

@@ -302,6 +302,7 @@ def _controls(info: ModelInfo) -> dict[str, dict[str, Any]]:
         "temperature": {"value": info.temperature},
         "top_k": {"value": info.top_k},
         "top_p": {"value": info.top_p},
+        "min_p": {"value": info.min_p},
     }
 
 
@@ -402,7 +403,7 @@ def _studio_page(
                 fusion = gr.Dropdown(
                     FUSIONS, label="Where senders meet", filterable=False, **start["fusion"]
                 )
-                temperature, top_k, top_p = (
+                temperature, top_k, top_p, min_p = (
                     gr.Slider(
                         limits[name]["min"],
                         limits[name]["max"],
@@ -414,13 +415,14 @@ def _studio_page(
                     for name, title in (
                         ("temperature", "Temperature"),
                         ("top_k", "Top-k (0 is off)"),
-                        ("top_p", "Top-p"),
+                        ("top_p", "Top-p (1 is off)"),
+                        ("min_p", "Min-p before guidance (0 is off)"),
                     )
                 )
     dice.click(None, None, rng_seed, js=DICE)
     form = [
         model, prompt, style, label, guidance, heads, fusion, temperature, top_k, top_p,
-        rng_seed, pictures,
+        min_p, rng_seed, pictures,
     ]  # fmt: skip
     _wire_growth(studio, canvas, form, facts)
     handed = [f for f in handlers.FORM_FIELDS if f not in ("model", "pictures")]

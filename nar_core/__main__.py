@@ -104,6 +104,7 @@ def add_generate_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--temperature", type=float, help="0 is greedy")
     parser.add_argument("--top-k", type=int, help="0 is off")
     parser.add_argument("--top-p", type=float, help="1 is off")
+    parser.add_argument("--min-p", type=float, help="0 is off")
     parser.add_argument("--num-samples", type=int, default=1, help="pictures or clips")
     parser.add_argument("--growth", action="store_true", help="also write a GIF of the growth")
     parser.add_argument("--out", default="outputs", help="folder to write to")
@@ -138,6 +139,7 @@ def generate_verb(args: argparse.Namespace) -> dict:
         temperature=args.temperature,
         top_k=args.top_k,
         top_p=args.top_p,
+        min_p=args.min_p,
         num_samples=args.num_samples,
     )
     request = engine.validate(request)

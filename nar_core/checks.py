@@ -49,6 +49,7 @@ def validate(info: ModelInfo, request: Request) -> Request:
         temperature=float(default("temperature")),
         top_k=int(default("top_k")),
         top_p=float(default("top_p")),
+        min_p=float(default("min_p")),
     )
     plan_of(info, request)
     return request

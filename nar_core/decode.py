@@ -12,7 +12,7 @@ from .models.cache import KVCache
 from .models.condition import Condition
 from .models.transformer import NARTransformer, proximity_mask
 from .plan import DIRECTIONS, DecodePlan, select_senders
-from .sampling import guide, sample_front
+from .sampling import guide, implausible, sample_front
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,7 @@ class SamplingSettings:
     temperature: float = 1.0
     top_k: int = 0
     top_p: float = 1.0
+    min_p: float = 0.0
 
 
 def _without_padding(condition: Condition) -> Condition:
@@ -186,10 +187,13 @@ class Growth:
     @torch.inference_mode()
     def step(self) -> tuple[Tensor, Tensor]:
         """Decode the next front; tokens int64 [B, n] and their confidence float32 [B, n]."""
-        logits = self.logits()
+        logits = conditional = self.logits()
         settings = self.settings
         if self.guided:
-            logits = guide(*logits.chunk(2), settings.guidance_scale)
+            conditional, null = logits.chunk(2)
+            logits = guide(conditional, null, settings.guidance_scale)
+        if settings.min_p:
+            logits = logits.masked_fill(implausible(conditional, settings.min_p), float("-inf"))
         cells = torch.from_numpy(self.plan.steps[self.next_step].positions).to(self.tokens.device)
         tokens, confidence = sample_front(
             logits,

@@ -178,6 +178,7 @@ class Engine:
                 request.temperature,
                 request.top_k,
                 request.top_p,
+                request.min_p,
             ),
             first,
         )

@@ -26,6 +26,8 @@ class Request:
             "temporal", joined by "+" (paper, Table 5).
         fusion: "logits" (the paper's mean), "probabilities", "confident" or "freshest".
         temperature: 0 is greedy. top_k: 0 is off. top_p: 1 is off.
+        min_p: tokens less than so many times as likely as the likeliest one, before guidance, are
+            left out; 0 is off.
         num_samples: pictures or clips, sharing one plan.
         known: given tokens, int [T, H, W] or [B, T, H, W], -1 where unknown.
         resume: a `Frame` to go on from; its tokens and its order of growth stay.
@@ -42,6 +44,7 @@ class Request:
     temperature: float | None = None
     top_k: int | None = None
     top_p: float | None = None
+    min_p: float | None = None
     num_samples: int = 1
     known: Any = None
     resume: Any = None
@@ -101,6 +104,11 @@ class Request:
             self.top_p is None or (number(self.top_p) and 0 < self.top_p <= 1),
             "top_p",
             "a number above 0, at most 1 (off)",
+        )
+        need(
+            self.min_p is None or (number(self.min_p) and 0 <= self.min_p <= 1),
+            "min_p",
+            "a number from 0 (off) to 1",
         )
         names = self.heads.split("+") if isinstance(self.heads, str) else [None]
         need(

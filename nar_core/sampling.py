@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -23,6 +25,16 @@ def uniforms(rng_seed: int, samples: int, cells: int) -> Tensor:
 def guide(conditional: Tensor, null: Tensor, scale: float) -> Tensor:
     """Classifier-free guidance on fused logits."""
     return null + scale * (conditional - null)
+
+
+def implausible(conditional: Tensor, min_p: float) -> Tensor:
+    """Tokens less than `min_p` times as likely as the likeliest one, bool [..., V].
+
+    Told by the logits *before* guidance. Guidance compares two guesses, and where both think a
+    token all but impossible their difference says nothing; among the tokens that are left it may
+    choose freely (the plausibility constraint of contrastive decoding, Li et al. 2023).
+    """
+    return conditional < conditional.amax(-1, keepdim=True) + math.log(min_p)
 
 
 def filtered_probabilities(
@@ -72,7 +84,8 @@ def sample_front(
         numbers: [B, n] in [0, 1). Temperature 0 is greedy and does not read them.
 
     Returns:
-        Tokens int64 [B, n], and their probability before temperature and filters, float32 [B, n].
+        Tokens int64 [B, n], and their probability before temperature, top-k and top-p, float32
+        [B, n].
     """
     plain = logits.float().softmax(-1)
     if temperature == 0:

@@ -24,6 +24,7 @@ from tqdm import tqdm
 from ..models.condition import word_ids
 from ..models.transformer import NARTransformer, TransformerConfig
 from ..plan import GridShape, distances_from, fan_in_of, levels_of
+from ..sampling import draw
 from ..weights.embedded import load_tokenizer_folder
 from . import official
 from .data import DataFolder, as_float, augment, is_held_out, on_white, windows
@@ -265,6 +266,20 @@ def with_wrong_cells(
     return torch.where(wrong, tokens.roll(1, 0), tokens)
 
 
+def with_own_draws(tokens: Tensor, logits: Tensor, known: Tensor, rng: np.random.Generator):
+    """Tokens [B, N] in which some cells that are not known are what the model itself would draw.
+
+    While growing, a model sees its own draws and not the data, and must find back to the prompt
+    from them (scheduled sampling, Bengio et al. 2015, all cells drawn in one pass). Half of the
+    rows stay as they are, the others get up to all cells drawn from `logits` [B, N, V].
+    """
+    numbers = torch.from_numpy(rng.random(tokens.shape)).to(logits.device)
+    drawn = draw(logits.float().softmax(-1), numbers.float())
+    rates = rng.uniform(-1, 1, (len(tokens), 1))
+    chosen = torch.from_numpy(rng.random(tokens.shape) < rates).to(known.device) & ~known
+    return torch.where(chosen, drawn, tokens)
+
+
 class TokenSource:
     """The items of a folder as tokens, each in several augmented variants, the first plain."""
 
@@ -378,7 +393,12 @@ def train(config: DictConfig, folder: Path, device: torch.device) -> None:
         tokens, shown, levels, fan_in, known, seed = (
             x.to(device) for x in (tokens, shown, levels, fan_in, known, seed)
         )
-        logits = forward(condition(records, rng), shown, levels, fan_in, seed, cells)
+        values = condition(records, rng)
+        if rng.random() < config.train.get("own_share", 0.0):
+            with torch.no_grad():
+                logits = forward(values, tokens, levels, fan_in, seed, cells)
+            shown = with_own_draws(tokens, logits, known, rng)
+        logits = forward(values, shown, levels, fan_in, seed, cells)
         losses = F.cross_entropy(
             logits.float().flatten(0, 1),
             tokens.flatten(),

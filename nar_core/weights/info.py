@@ -23,7 +23,7 @@ class ModelInfo:
         default_seed_position: (t, h, w).
         accepts_known: whether cells can be given, which takes tokens that are places.
         labels: class names; prompts: examples; names: every prompt a small model was trained on.
-        guidance_scale, temperature, top_k, top_p: the defaults of a request.
+        guidance_scale, temperature, top_k, top_p, min_p: the defaults of a request.
         prompt_words: most words a prompt may have, 0 where the text encoder cuts it.
         vocab_size: number of codes.
         parameters: of the generator; likewise tokenizer_parameters, text_parameters (the encoder).
@@ -55,6 +55,7 @@ class ModelInfo:
     temperature: float = 1.0
     top_k: int = 0
     top_p: float = 1.0
+    min_p: float = 0.0
     prompt_words: int = 0
     vocab_size: int = 0
     parameters: int = 0

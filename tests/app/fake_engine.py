@@ -20,6 +20,7 @@ _COMMON = {
     "temperature": 1.0,
     "top_k": 0,
     "top_p": 1.0,
+    "min_p": 0.0,
     "prompt_words": 12,
     "vocab_size": 4096,
     "parameters": 12_000_000,

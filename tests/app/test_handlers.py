@@ -57,12 +57,13 @@ def test_link_fills_only_what_is_possible():
         "guidance": "4.5",
         "rng": "12",
         "top_p": "7",
+        "min_p": "0.4",
         "heads": "sideways",
         "pictures": "3",
         "temperature": "warm",
     }
     filled = handlers.form_of_link(INFO["emoji"], given)
-    assert filled == {"prompt": "owl", "style": "Flat", "guidance": 4.5, "rng_seed": 12}
+    assert filled == {"prompt": "owl", "style": "Flat", "guidance": 4.5, "rng_seed": 12, "min_p": 0.4}
     assert handlers.seed_of_link(INFO["emoji"], {"seed": "0,3,4"}) == [0, 3, 4]
     assert handlers.seed_of_link(INFO["emoji"], {"seed": "0,3,40"}) == [0, 8, 8]
 
@@ -197,6 +198,17 @@ def test_making_again_is_verified_by_tokens(studio):
     changed = export.data_uri(export.png_bytes(pixels, recipe), "image/png")
     *_, other = studio.grow(studio.check(Form("fruit"), {"run": "c", "file": changed}))
     assert other["verdict"]["same"] is False
+
+
+def test_a_recipe_from_before_min_p_is_made_again_without_it(studio, monkeypatch):
+    *_, done = studio.grow(studio.check(Form("emoji", "owl"), {"run": "a"}))
+    recipe, pixels = export.read_recipe(export.from_data_uri(done["pictures"][0]))
+    assert recipe["request"].pop("min_p") == 0.0
+    old = export.data_uri(export.png_bytes(pixels, recipe), "image/png")
+    info = replace(INFO["emoji"], min_p=0.5)
+    monkeypatch.setattr(studio.engines, "info", lambda name: info)
+    assert studio.check(Form("emoji", "owl"), {"run": "b"}).request.min_p == 0.5
+    assert studio.check(Form("emoji"), {"run": "c", "file": old}).request.min_p == 0.0
 
 
 def test_verdict_names_what_differs():

@@ -148,6 +148,27 @@ def test_a_batch_of_n_equals_n_single_runs(plan):
         assert torch.equal(one[0], batch[i])
 
 
+def test_min_p_asks_the_condition_whatever_guidance_says():
+    """Under any guidance only tokens are drawn that the condition alone finds likely enough."""
+    plan = make_plan(GRIDS[0], (0, 1, 2))
+    model = MODELS[plan.grid]
+    free, _, _ = grow(model, plan, start(plan), guidance_scale=20.0)
+    tokens, logits, _ = grow(model, plan, start(plan), guidance_scale=20.0, min_p=0.8)
+    assert not torch.equal(tokens, free)
+    drawn = [_share_of_the_likeliest(logits, tokens, cell) for cell in logits]
+    assert torch.cat(drawn).min() >= 0.8
+    # Guidance chooses among them: not always the likeliest.
+    assert torch.cat(drawn).mean() < 1
+    greedy, _, _ = grow(model, plan, start(plan), temperature=0.0)
+    one, _, _ = grow(model, plan, start(plan), guidance_scale=20.0, min_p=1.0)
+    assert torch.equal(one, greedy)
+
+
+def _share_of_the_likeliest(logits, tokens, cell):
+    chances = logits[cell][: len(tokens)].softmax(-1)
+    return chances.gather(-1, tokens[:, cell, None])[:, 0] / chances.amax(-1)
+
+
 @pytest.mark.parametrize("grid", GRIDS)
 def test_official_form_incremental_equals_full_grid(grid):
     model = random_model(official_config(grid))

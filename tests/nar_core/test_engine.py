@@ -95,6 +95,15 @@ def test_half_precision_generates_too(root):
     assert half.decode(frame.tokens).shape == (1, 1, 32, 40, 3)
 
 
+def test_min_p_reaches_the_decoder(engine):
+    asked = {"prompt": "red apple", "num_samples": 2}
+    greedy = engine.generate_all(Request(guidance_scale=1.0, temperature=0.0, **asked))
+    only = engine.generate_all(Request(guidance_scale=9.0, min_p=1.0, **asked))
+    free = engine.generate_all(Request(guidance_scale=9.0, **asked))
+    np.testing.assert_array_equal(only.tokens, greedy.tokens)
+    assert (free.tokens != greedy.tokens).any()
+
+
 # Validation
 
 
@@ -103,6 +112,7 @@ def test_defaults_are_filled_in(engine, classes):
     assert request.prompt == ("red apple", "red apple")
     assert request.seed_position == (0, 2, 2)
     assert (request.guidance_scale, request.temperature, request.top_k) == (2.0, 1.0, 0)
+    assert (request.top_p, request.min_p) == (1.0, 0.0)
     assert [type(x) for x in (request.num_samples, request.rng_seed)] == [int, int]
     request = classes.validate(Request(label=(3, "class 1", None), num_samples=3))
     assert request.label == ("class 3", "class 1", None)

@@ -22,7 +22,7 @@ def test_axes_of_head_configurations():
     "fields",
     [
         {"num_samples": np.int64(3), "rng_seed": np.int64(7), "top_k": np.int32(5)},
-        {"guidance_scale": 1, "temperature": 0, "top_p": 1},
+        {"guidance_scale": 1, "temperature": 0, "top_p": 1, "min_p": 0},
         {"guidance_scale": np.float32(2.5), "guidance_interval": 0},
         {"rng_seed": 2**62},
     ],
@@ -53,6 +53,8 @@ def test_numbers_of_any_kind_are_taken(fields):
         ("top_k", 2.5, "0 \\(off\\)"),
         ("top_p", 0, "above 0"),
         ("top_p", 1.01, "at most 1"),
+        ("min_p", -0.1, "0 \\(off\\) to 1"),
+        ("min_p", 1.5, "to 1"),
         ("heads", "diagonal", "horizontal, vertical, temporal joined by '\\+'"),
         ("heads", "", "'mixed'"),
         ("heads", None, "'mixed'"),

@@ -8,7 +8,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nar_core.sampling import draw, filtered_probabilities, sample_front, uniforms
+from nar_core.sampling import (
+    draw,
+    filtered_probabilities,
+    implausible,
+    sample_front,
+    uniforms,
+)
 
 
 def logits_of(*chances: float) -> torch.Tensor:
@@ -55,6 +61,13 @@ def test_top_p_of_a_large_vocabulary(scale):
         assert row[keep].min() > row[~keep].max()
         assert row[keep].sum() > 0.8 >= row[keep].sum() - row[keep].min()
     assert bool((kept.sum(-1) > 256).all()) == (scale < 1)
+
+
+@pytest.mark.parametrize(("min_p", "left"), [(0.01, 4), (0.24, 3), (0.26, 2), (0.9, 1), (1, 1)])
+def test_min_p_is_a_share_of_the_likeliest_token(min_p, left):
+    out = implausible(logits_of(0.1, 0.4, 0.3, 0.02), min_p)
+    assert (~out).sum() == left
+    assert not out[1]
 
 
 def test_draw_inverts_the_cumulative_distribution():

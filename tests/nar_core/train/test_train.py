@@ -24,7 +24,7 @@ from nar_core.models.condition import word_ids
 from nar_core.models.transformer import TransformerConfig
 from nar_core.plan import GridShape
 from nar_core.tokenizers.mini import MiniConfig, MiniTokenizer
-from nar_core.train import loop
+from nar_core.train import generator, loop
 from nar_core.train.data import DataFolder
 from nar_core.train.generator import (
     build,
@@ -37,6 +37,7 @@ from nar_core.train.generator import (
     samples_of,
     select_records,
     step_weights,
+    with_own_draws,
     with_wrong_cells,
 )
 from nar_core.train.loop import Run, learning_rate_share
@@ -273,6 +274,49 @@ def test_wrong_cells_come_from_another_picture_and_spare_what_is_known():
     assert 0.3 < (share == 0).float().mean() < 0.7
     assert 0.3 < share.max() < 0.6
     assert with_wrong_cells(tokens, known, 0.0, np.random.default_rng(0)) is tokens
+
+
+def test_own_draws_follow_the_logits_and_spare_what_is_known():
+    tokens, logits = torch.zeros(40, 64, dtype=torch.long), torch.full((40, 64, 5), -1e9)
+    logits[..., 3:] = 0
+    known = torch.zeros(40, 64, dtype=torch.bool)
+    known[:, :8] = True
+    shown = with_own_draws(tokens, logits, known, np.random.default_rng(0))
+    own = shown != tokens
+    assert not own[:, :8].any()
+    assert set(shown[own].tolist()) == {3, 4}
+    assert 0.4 < (shown[own] == 3).float().mean() < 0.6
+    share = own[:, 8:].float().mean(1)
+    assert 0.3 < (share == 0).float().mean() < 0.7
+    assert share.max() > 0.9
+
+
+def test_the_shares_of_a_configuration_reach_the_samples(data, tokenizer, tmp_path, monkeypatch):
+    told: dict[str, list] = {"corner": [], "wrong": [], "own": []}
+
+    def spy(name: str, kind: str, place: int | None):
+        plain = getattr(generator, name)
+
+        def spied(*args):
+            told[kind].append(args if place is None else args[place])
+            return plain(*args)
+
+        monkeypatch.setattr(generator, name, spied)
+
+    spy("random_plan", "corner", 3)
+    spy("with_wrong_cells", "wrong", 2)
+    spy("with_own_draws", "own", None)
+    settings = [
+        "model.condition.classes=3", f"info.labels=[{','.join(COLOURS)}]", "train.steps=20",
+        f"source.folder={data / 'zipped'}", "train.corner_share=0.9", "train.wrong_share=0.6",
+    ]  # fmt: skip
+    train_generator(data, tokenizer, tmp_path / "none", "fruit", *settings, "train.own_share=0")
+    assert (set(told["corner"]), set(told["wrong"]), told["own"]) == ({0.9}, {0.6}, [])
+    train_generator(data, tokenizer, tmp_path / "some", "fruit", *settings, "train.own_share=0.5")
+    assert 4 < len(told["own"]) < 16
+    for tokens, logits, known, _ in told["own"]:
+        assert logits.shape == (*tokens.shape, 64)
+        assert known.shape == tokens.shape
 
 
 def test_the_first_cells_of_a_growth_are_predicted_as_in_the_whole():
