@@ -21,10 +21,11 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 from tqdm import tqdm
 
+from ..decode import Growth, SamplingSettings
 from ..models.condition import word_ids
 from ..models.transformer import NARTransformer, TransformerConfig
-from ..plan import GridShape, distances_from, fan_in_of, levels_of
-from ..sampling import draw
+from ..plan import GridShape, distances_from, fan_in_of, levels_of, make_plan
+from ..sampling import uniforms
 from ..weights.embedded import load_tokenizer_folder
 from . import official
 from .data import DataFolder, as_float, augment, is_held_out, on_white, windows
@@ -266,18 +267,42 @@ def with_wrong_cells(
     return torch.where(wrong, tokens.roll(1, 0), tokens)
 
 
-def with_own_draws(tokens: Tensor, logits: Tensor, known: Tensor, rng: np.random.Generator):
-    """Tokens [B, N] in which some cells that are not known are what the model itself would draw.
+@torch.no_grad()
+def with_own_cells(
+    model: NARTransformer,
+    plan,
+    values,
+    tokens: Tensor,
+    length: int,
+    settings: SamplingSettings,
+    rng: np.random.Generator,
+) -> Tensor:
+    """Tokens [B, N] in which cells that are not known are those the model itself grows.
 
-    While growing, a model sees its own draws and not the data, and must find back to the prompt
-    from them (scheduled sampling, Bengio et al. 2015, all cells drawn in one pass). Half of the
-    rows stay as they are, the others get up to all cells drawn from `logits` [B, N, V].
+    Growing, a model sees its own draws and not the data, and errors add up unless it has learnt to
+    find back to the prompt from them (Ross et al. 2011, DAgger). Half of the rows are grown whole,
+    in the others some cells stay; a row without a condition has nothing to find back to and stays.
+
+    Args:
+        plan: levels, known and seed position from `random_plan`, for all rows.
+        values: condition input of B rows.
+        length: how many cells are grown, the first ones of the plan.
+        settings: how they are drawn.
     """
-    numbers = torch.from_numpy(rng.random(tokens.shape)).to(logits.device)
-    drawn = draw(logits.float().softmax(-1), numbers.float())
-    rates = rng.uniform(-1, 1, (len(tokens), 1))
-    chosen = torch.from_numpy(rng.random(tokens.shape) < rates).to(known.device) & ~known
-    return torch.where(chosen, drawn, tokens)
+    _, known, seed = plan
+    config = model.config
+    order = make_plan(config.grid, seed, known, config.directions, config.known_level)
+    numbers = uniforms(int(rng.integers(2**31)), *tokens.shape)
+    null = model.condition.null_like(values)
+    grown = tokens.clone()
+    with torch.autocast(tokens.device.type, enabled=False), parametrize.cached():
+        growth = Growth(model, order, values, null, grown, numbers, settings)
+        while growth.next_step < order.total and growth.generated < length:
+            growth.step()
+    rates = rng.uniform(0, 2, (len(tokens), 1))
+    rates[(values < 0).view(len(tokens), -1).all(1).cpu().numpy()] = 0
+    own = torch.from_numpy(rng.random(tokens.shape) < rates).to(tokens.device)
+    return torch.where(own, grown, tokens)
 
 
 class TokenSource:
@@ -352,6 +377,9 @@ def train(config: DictConfig, folder: Path, device: torch.device) -> None:
     run = Run(model, config.train, folder, device)
     labels = list(config.info.get("labels", []))
     words = architecture.condition
+    as_users_draw = SamplingSettings(
+        **{k: config.info[k] for k in ("temperature", "top_p", "min_p") if k in config.info}
+    )
 
     def condition(records: list[dict], rng: np.random.Generator | None) -> Tensor:
         """Condition input; with `rng`, sometimes keywords or the null condition."""
@@ -384,8 +412,19 @@ def train(config: DictConfig, folder: Path, device: torch.device) -> None:
         known_share = config.train.known_share if length == grid.cells else 0.0
         corner_share = config.train.get("corner_share", 0.15)
         plans = [random_plan(grid, rng, known_share, corner_share) for _ in records]
+        # Alike in all processes, since each waits for the slowest.
+        turn = np.random.default_rng((config.train.seed, run.step)).random()
+        own = turn < config.train.get("own_share", 0.0)
+        if own:
+            plans = plans[:1] * len(plans)  # all rows of a growth share one
+        values = condition(records, rng)
         levels, fan_in, known, seed = collate_plans(grid, plans, directions)
-        shown = with_wrong_cells(tokens, known, config.train.get("wrong_share", 0.0), rng)
+        if own:
+            shown = with_own_cells(
+                model, plans[0], values, tokens.to(device), length, as_users_draw, rng
+            ).cpu()
+        else:
+            shown = with_wrong_cells(tokens, known, config.train.get("wrong_share", 0.0), rng)
         cells = None
         if length < grid.cells:
             tokens, levels, fan_in, cells = first_cells(length, tokens, levels, fan_in)
@@ -393,11 +432,6 @@ def train(config: DictConfig, folder: Path, device: torch.device) -> None:
         tokens, shown, levels, fan_in, known, seed = (
             x.to(device) for x in (tokens, shown, levels, fan_in, known, seed)
         )
-        values = condition(records, rng)
-        if rng.random() < config.train.get("own_share", 0.0):
-            with torch.no_grad():
-                logits = forward(values, tokens, levels, fan_in, seed, cells)
-            shown = with_own_draws(tokens, logits, known, rng)
         logits = forward(values, shown, levels, fan_in, seed, cells)
         losses = F.cross_entropy(
             logits.float().flatten(0, 1),

@@ -20,9 +20,10 @@ from PIL import Image
 
 from nar_core import Engine, Request
 from nar_core.__main__ import CONFIGS, main
+from nar_core.decode import Growth, SamplingSettings
 from nar_core.models.condition import word_ids
 from nar_core.models.transformer import TransformerConfig
-from nar_core.plan import GridShape
+from nar_core.plan import GridShape, distances_from, levels_of, make_plan
 from nar_core.tokenizers.mini import MiniConfig, MiniTokenizer
 from nar_core.train import generator, loop
 from nar_core.train.data import DataFolder
@@ -37,11 +38,13 @@ from nar_core.train.generator import (
     samples_of,
     select_records,
     step_weights,
-    with_own_draws,
+    with_own_cells,
     with_wrong_cells,
 )
 from nar_core.train.loop import Run, learning_rate_share
 from nar_core.train.tokenizer import start_from
+
+from ..helpers import embedded_config, random_model
 
 COLOURS = {"red": (220, 30, 30), "green": (20, 160, 60), "blue": (30, 60, 220)}
 FAST = ["train.compile=false", "train.bf16=false", "train.warmup=2", "train.ema=0.9"]
@@ -276,19 +279,32 @@ def test_wrong_cells_come_from_another_picture_and_spare_what_is_known():
     assert with_wrong_cells(tokens, known, 0.0, np.random.default_rng(0)) is tokens
 
 
-def test_own_draws_follow_the_logits_and_spare_what_is_known():
-    tokens, logits = torch.zeros(40, 64, dtype=torch.long), torch.full((40, 64, 5), -1e9)
-    logits[..., 3:] = 0
-    known = torch.zeros(40, 64, dtype=torch.bool)
-    known[:, :8] = True
-    shown = with_own_draws(tokens, logits, known, np.random.default_rng(0))
-    own = shown != tokens
-    assert not own[:, :8].any()
-    assert set(shown[own].tolist()) == {3, 4}
-    assert 0.4 < (shown[own] == 3).float().mean() < 0.6
-    share = own[:, 8:].float().mean(1)
-    assert 0.3 < (share == 0).float().mean() < 0.7
-    assert share.max() > 0.9
+def test_own_cells_are_what_the_model_grows_and_spare_what_is_known():
+    """Greedily, so that growing again tells what they must be."""
+    grid = GridShape(1, 4, 5)
+    model = random_model(embedded_config(grid))
+    rng = np.random.default_rng(0)
+    known = np.zeros(grid.cells, bool)
+    known[:2] = True
+    seed = (0, 2, 2)
+    plan = (levels_of(distances_from(grid, seed), known, "zero"), known, seed)
+    values = word_ids(["red apple"] * 30 + [""] * 4, 3, 64)
+    tokens = torch.from_numpy(rng.integers(0, 31, (34, grid.cells)))
+    greedy = SamplingSettings(temperature=0.0)
+    shown = with_own_cells(model, plan, values, tokens, grid.cells, greedy, rng)
+    whole = tokens.clone()
+    order = make_plan(grid, seed, known)
+    growth = Growth(model, order, values, values, whole, torch.zeros(whole.shape), greedy)
+    for _ in order.steps:
+        growth.step()
+    assert ((shown == tokens) | (shown == whole)).all()
+    assert torch.equal(shown[:, :2], tokens[:, :2])
+    assert torch.equal(shown[30:], tokens[30:])
+    rows = (shown[:30] == whole[:30]).all(1).float().mean()
+    assert 0.3 < rows < 0.8
+    # Only as far as the growth goes: the seed token and the front around it.
+    short = with_own_cells(model, plan, values, tokens, 2, greedy, rng)
+    assert not (short != tokens)[:, order.levels > 2].any()
 
 
 def test_the_shares_of_a_configuration_reach_the_samples(data, tokenizer, tmp_path, monkeypatch):
@@ -305,18 +321,18 @@ def test_the_shares_of_a_configuration_reach_the_samples(data, tokenizer, tmp_pa
 
     spy("random_plan", "corner", 3)
     spy("with_wrong_cells", "wrong", 2)
-    spy("with_own_draws", "own", None)
+    spy("with_own_cells", "own", None)
     settings = [
         "model.condition.classes=3", f"info.labels=[{','.join(COLOURS)}]", "train.steps=20",
         f"source.folder={data / 'zipped'}", "train.corner_share=0.9", "train.wrong_share=0.6",
+        "info.temperature=0.7", "info.top_p=0.8", "info.min_p=0.1",
     ]  # fmt: skip
     train_generator(data, tokenizer, tmp_path / "none", "fruit", *settings, "train.own_share=0")
     assert (set(told["corner"]), set(told["wrong"]), told["own"]) == ({0.9}, {0.6}, [])
     train_generator(data, tokenizer, tmp_path / "some", "fruit", *settings, "train.own_share=0.5")
     assert 4 < len(told["own"]) < 16
-    for tokens, logits, known, _ in told["own"]:
-        assert logits.shape == (*tokens.shape, 64)
-        assert known.shape == tokens.shape
+    assert {args[4] for args in told["own"]} == {16}
+    assert told["own"][0][5] == SamplingSettings(temperature=0.7, top_p=0.8, min_p=0.1)
 
 
 def test_the_first_cells_of_a_growth_are_predicted_as_in_the_whole():
