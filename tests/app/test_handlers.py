@@ -63,7 +63,8 @@ def test_link_fills_only_what_is_possible():
         "temperature": "warm",
     }
     filled = handlers.form_of_link(INFO["emoji"], given)
-    assert filled == {"prompt": "owl", "style": "Flat", "guidance": 4.5, "rng_seed": 12, "min_p": 0.4}
+    numbers = {"guidance": 4.5, "rng_seed": 12, "min_p": 0.4}
+    assert filled == {"prompt": "owl", "style": "Flat"} | numbers
     assert handlers.seed_of_link(INFO["emoji"], {"seed": "0,3,4"}) == [0, 3, 4]
     assert handlers.seed_of_link(INFO["emoji"], {"seed": "0,3,40"}) == [0, 8, 8]
 
