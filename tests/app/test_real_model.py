@@ -138,3 +138,9 @@ def test_surprise_tells_a_models_own_pictures_from_foreign_ones(studio, grown):
     known, unknown = engine.surprise(np.concatenate([own, foreign]))
     assert known < unknown - 3
     assert engine.info.held_out_loss > 0
+
+
+def test_embedded_models_know_their_own_examples():
+    known = [m for m in list_models() if m.names]
+    assert {m.name for m in known} >= {"emoji", "emoji-motion"}
+    assert [(m.name, p) for m in known for p in m.prompts if p not in m.names] == []

@@ -8,13 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nar_core.sampling import (
-    draw,
-    filtered_probabilities,
-    implausible,
-    sample_front,
-    uniforms,
-)
+from nar_core.sampling import draw, filtered_probabilities, implausible, sample_front, uniforms
 
 
 def logits_of(*chances: float) -> torch.Tensor:
