@@ -246,10 +246,12 @@ def request_of(engine: Engine, names: list[str], args: argparse.Namespace, **mor
 
 
 def recall(engine: Engine, args: argparse.Namespace) -> dict:
-    """Training names drawn at random and grown from two seeds: do they come out as they were seen?
+    """Training names drawn at random and grown: do they come out as they were seen?
+
+    From the corner, from the centre, and from `any` seed position, eight names from each drawn.
 
     Returns:
-        For every seed the share of names whose grown picture is nearest, among all training
+        For every kind of seed the share of names whose grown picture is nearest, among all training
         pictures, to one of its own name (`recall_*`), and its distance to that (`recall_rmse_*`,
         root of the mean squared distance at 32 px, 0 to 1). Raises ValueError without `--data`.
     """
@@ -258,9 +260,13 @@ def recall(engine: Engine, args: argparse.Namespace) -> dict:
     train = TrainingPictures(engine, args.model, args.data)
     names = train.draw(args.recall, np.random.default_rng(args.rng_seed))
     out: dict = {"recall_names": len(names)}
-    for where, seed in seeds_of(engine).items():
+    rng = np.random.default_rng((args.rng_seed, 1))
+    parts = range(0, len(names), 8)
+    seeds = {where: [seed] * len(parts) for where, seed in seeds_of(engine).items()}
+    seeds["any"] = [tuple(int(x) for x in rng.integers(0, engine.info.grid)) for _ in parts]
+    for where, places in seeds.items():
         hits, gaps = [], []
-        for i in tqdm(range(0, len(names), 8), desc=f"recall, {where}"):
+        for i, seed in tqdm(list(zip(parts, places, strict=True)), desc=f"recall, {where}"):
             part = names[i : i + 8]
             request = request_of(engine, part, args, seed_position=seed, rng_seed=args.rng_seed + i)
             grown = engine.decode(engine.generate_all(request).tokens)

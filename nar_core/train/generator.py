@@ -77,18 +77,19 @@ def random_plan(
     rng: np.random.Generator,
     known_share: float = 0.3,
     corner_share: float = 0.15,
+    centre_share: float = 0.15,
 ):
     """Levels int64 [N], known bool [N] and seed position of a random plan.
 
-    Seeds: a corner with chance `corner_share`, half the time the first one; with chance 0.15 the
-    centre; any cell otherwise. With chance `known_share` a box of cells is known, or everything
-    but a box; in videos half the time whole slices, mostly the first ones.
+    Seeds: a corner with chance `corner_share`, half the time the first one; with chance
+    `centre_share` the centre; any cell otherwise. With chance `known_share` a box of cells is
+    known, or everything but a box; in videos half the time whole slices, mostly the first ones.
     """
     size = np.array(grid)
     kind = rng.random()
     if kind < corner_share:
         seed = np.zeros(3, int) if rng.random() < 0.5 else (size - 1) * rng.integers(0, 2, 3)
-    elif kind < corner_share + 0.15:
+    elif kind < corner_share + centre_share:
         seed = size // 2
     else:
         seed = rng.integers(0, size)
@@ -410,8 +411,8 @@ def train(config: DictConfig, folder: Path, device: torch.device) -> None:
         length, batch = growth_of(config.train, grid, rng)
         records, tokens = source.sample(batch, rng)
         known_share = config.train.known_share if length == grid.cells else 0.0
-        corner_share = config.train.get("corner_share", 0.15)
-        plans = [random_plan(grid, rng, known_share, corner_share) for _ in records]
+        seeds = [config.train.get(k, 0.15) for k in ("corner_share", "centre_share")]
+        plans = [random_plan(grid, rng, known_share, *seeds) for _ in records]
         # Alike in all processes, since each waits for the slowest.
         turn = np.random.default_rng((config.train.seed, run.step)).random()
         own = turn < config.train.get("own_share", 0.0)
@@ -460,20 +461,33 @@ def train(config: DictConfig, folder: Path, device: torch.device) -> None:
 
 
 def start_from(model: NARTransformer, folder: Path) -> None:
-    """Begin with the weights of an exported generator of the same shape."""
+    """Begin with the weights of an exported generator of the same shape, but for the grid's.
+
+    Along an axis that has become longer or shorter, learned positions are stretched to fit.
+    Raises ValueError where the weights are of another shape.
+    """
     state = load_file(folder / "generator.safetensors")
+    for name, wanted in model.state_dict().items():
+        found = state.get(name)
+        if name.startswith("positions.axes.") and found is not None and len(found) != len(wanted):
+            line = found.float().T[None]
+            line = F.interpolate(line, len(wanted), mode="linear", align_corners=True)
+            state[name] = line[0].T
     for name in ("tokens", "heads.output"):
         module = model.get_submodule(name)
         if parametrize.is_parametrized(module):
             for table in module.parametrizations.weight[0].tables:
                 nn.init.zeros_(table)
             state[f"{name}.parametrizations.weight.original"] = state.pop(f"{name}.weight")
-    missing, unexpected = model.load_state_dict(
-        {k: v.float() for k, v in state.items()}, strict=False
-    )
+    try:
+        missing, unexpected = model.load_state_dict(
+            {k: v.float() for k, v in state.items()}, strict=False
+        )
+    except RuntimeError as error:  # a tensor of another shape
+        raise ValueError(f"init_from: the weights in {folder} do not fit: {error}") from None
     wrong = [k for k in missing if ".tables." not in k] + unexpected
     if wrong:
-        raise ValueError(f"init_from: got {folder}, whose weights do not fit: {wrong[:5]}")
+        raise ValueError(f"init_from: the weights in {folder} do not fit: {wrong[:5]}")
 
 
 def folded_state(model: NARTransformer) -> dict[str, Tensor]:

@@ -77,12 +77,27 @@ def code_statistics(tokenizer: MiniTokenizer, clips: np.ndarray, batch: int = 16
     }
 
 
+def reconstruction_loss(made: Tensor, video: Tensor, config: DictConfig) -> Tensor:
+    """How far frames made [B, F, 3, H, W] are from a video, by the weights of `config`.
+
+    The squared error is what PSNR measures, the absolute one (`l1`) keeps edges clean, and the
+    squared error of the change from frame to frame (`change`) keeps what stands still from
+    flickering: errors that stay where they are disturb less than errors that come and go.
+    """
+    error = made - video
+    loss = error.square().mean() + config.l1 * error.abs().mean()
+    if config.get("change") and video.shape[1] > 1:
+        loss = loss + config.change * error.diff(dim=1).square().mean()
+    return loss
+
+
 class Source:
     """Random augmented pictures or clips of one folder.
 
     Args:
         config: folder, weight, size, key (the record field that decides what is held out),
-            hold_out (share), stride (of frames, for clips), and the arguments of `augment`.
+            hold_out (share), for clips stride (of frames) and still (the share of samples in
+            which the first frame stands still), and the arguments of `augment`.
         frames: length of a sample.
     """
 
@@ -95,18 +110,19 @@ class Source:
         self.training = clips[~out]
         self.validation = self.window(clips[out])
 
-    def window(self, clips: np.ndarray, starts: np.ndarray | None = None) -> np.ndarray:
-        """`frames` frames of every clip, from its first one unless told otherwise."""
-        starts = np.zeros(len(clips), int) if starts is None else starts
-        return windows(clips, self.frames, self.stride, starts)
+    def window(self, clips: np.ndarray) -> np.ndarray:
+        """The first `frames` frames of every clip."""
+        return windows(clips, self.frames, self.stride, np.zeros(len(clips), int))
 
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
         """RGB float [n, frames, 3, size, size] in [0, 1]."""
         chosen = torch.randint(len(self.training), (n,), generator=generator).numpy()
         starts = torch.randint(self.training.shape[1], (n,), generator=generator).numpy()
         config = self.config
+        still = torch.rand(n, generator=generator).numpy() < config.get("still", 0.0)
+        stride = np.where(still, 0, self.stride)
         return augment(
-            as_float(self.window(self.training[chosen], starts)),
+            as_float(windows(self.training[chosen], self.frames, stride, starts)),
             generator,
             shift=config.shift,
             scale=tuple(config.scale),
@@ -135,9 +151,7 @@ def train(config: DictConfig, folder: Path, device: torch.device) -> None:
         counts = torch.bincount(share, minlength=len(sources)).tolist()
         parts = [s.sample(n, generator) for s, n in zip(sources, counts, strict=True) if n]
         x = torch.cat(parts).to(device)
-        error = forward(x).float() - x
-        # The absolute error keeps edges clean; the squared one is what PSNR measures.
-        return error.square().mean() + config.train.l1 * error.abs().mean()
+        return reconstruction_loss(forward(x).float(), x, config.train)
 
     def evaluate() -> dict[str, float]:
         return {

@@ -68,6 +68,36 @@ def test_a_sheet_of_tiles_is_read_as_frames(clips):
         assert (pixels[0, f, :, f, :3] == (200, 20 * f, 0)).all()
     wrapped = windows(pixels, 5, 2, np.array([6, 0]))
     assert np.array_equal(wrapped[0], pixels[0, [6, 0, 2, 4, 6]])
+    mixed = windows(pixels, 3, np.array([0, 3]), np.array([5, 5]))
+    assert np.array_equal(mixed[0], pixels[0, [5, 5, 5]])
+    assert np.array_equal(mixed[1], pixels[1, [5, 0, 3]])
+
+
+@pytest.mark.parametrize("share", [0.0, 0.4, 1.0])
+def test_as_many_samples_stand_still_as_told(clips, share):
+    config = {"folder": str(clips), "size": SIDE, "key": "file", "hold_out": 0.0, "stride": 1}
+    config |= {"shift": 0.0, "scale": [1.0, 1.0], "flip": 0.0, "tinted": 0.0, "still": share}
+    source = tokenizer.Source(OmegaConf.create(config), 5)
+    video = source.sample(60, torch.Generator().manual_seed(0))
+    still = (video == video[:, :1]).flatten(1).all(1).float().mean()
+    assert abs(still - share) < 0.15
+    assert (still == share) or 0 < share < 1
+
+
+def test_errors_that_come_and_go_weigh_more_than_errors_that_stay():
+    video = torch.zeros(1, 4, 3, 2, 2)
+    stays = torch.full_like(video, 0.1)
+    blinks = stays * torch.tensor([1, -1, 1, -1]).view(1, 4, 1, 1, 1)
+    plain = OmegaConf.create({"l1": 0.5})
+    for made in (stays, blinks):
+        loss = tokenizer.reconstruction_loss(made, video, plain)
+        assert loss.item() == pytest.approx(0.01 + 0.5 * 0.1)
+    steady = OmegaConf.create({"l1": 0.5, "change": 2.0})
+    assert tokenizer.reconstruction_loss(stays, video, steady).item() == pytest.approx(0.06)
+    loss = tokenizer.reconstruction_loss(blinks, video, steady)
+    assert loss.item() == pytest.approx(0.06 + 2 * 0.2**2)
+    picture = tokenizer.reconstruction_loss(stays[:, :1], video[:, :1], steady)
+    assert picture.item() == pytest.approx(0.06)
 
 
 def recalls_what_it_was_shown(engine: Engine, model, clips) -> None:
@@ -76,11 +106,18 @@ def recalls_what_it_was_shown(engine: Engine, model, clips) -> None:
     args = evaluate_arguments(["--model", str(model), "--data", str(clips), "--recall", "2"])
     names = shown.draw(2, np.random.default_rng(0))
     own = np.stack([shown.pixels[shown.names.index(name)] for name in names])
+    places, grow = [], engine.generate_all
+    engine.generate_all = lambda request: places.append(request.seed_position) or grow(request)
     for pictures, share in ((own, 1.0), (own[::-1], 0.0)):
         engine.decode = lambda tokens, pictures=pictures: pictures
         found = evaluate.recall(engine, args)
-        assert found["recall_centre"] == found["recall_corner"] == share
+        assert found["recall_centre"] == found["recall_corner"] == found["recall_any"] == share
         assert (found["recall_rmse_corner"] == 0) == (share == 1)
+    assert places[:2] == [(0, 0, 0), (1, 1, 1)]
+    assert places[:3] == places[3:]
+    for args.rng_seed in range(1, 6):
+        evaluate.recall(engine, args)
+    assert len(set(places[2::3])) > 2
 
 
 def test_flicker_is_what_changes_where_nothing_moves():
@@ -166,7 +203,7 @@ def test_a_video_model_trains_loads_grows_and_is_measured(clips, tmp_path, capsy
     assert main([*words, "--data", str(clips), "--recall", "9", "--temperature", "0"]) == 0
     found = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert found["recall_names"] == 2
-    assert {found["recall_corner"], found["recall_centre"]} <= {0, 0.5, 1}
+    assert {found[f"recall_{k}"] for k in ("corner", "centre", "any")} <= {0, 0.5, 1}
     recalls_what_it_was_shown(engine, tmp_path / "bars", clips)
     sheet_file = tmp_path / "sheet.png"
     assert main([*words, "--sheet", str(sheet_file)]) == 0

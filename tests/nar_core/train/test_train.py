@@ -17,6 +17,7 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 from PIL import Image
+from safetensors.torch import save_file
 
 from nar_core import Engine, Request
 from nar_core.__main__ import CONFIGS, main
@@ -241,13 +242,16 @@ def test_records_are_chosen_by_any_of_several_rules():
     assert both == ["flat food", "round food", "round flag"]
 
 
-def test_plans_start_in_corners_as_often_as_told():
+def test_plans_start_in_corners_and_the_centre_as_often_as_told():
     grid, rng = GridShape(1, 9, 9), np.random.default_rng(0)
     seeds = [random_plan(grid, rng, 0.0, corner_share=0.6)[2] for _ in range(300)]
     assert 0.5 < np.mean([s[1] in (0, 8) and s[2] in (0, 8) for s in seeds]) < 0.75
     assert 0.25 < np.mean([s == (0, 0, 0) for s in seeds]) < 0.5
-    seeds = [random_plan(grid, rng, 0.0, corner_share=0.0)[2] for _ in range(300)]
+    seeds = [random_plan(grid, rng, 0.0, 0.0, centre_share=0.4)[2] for _ in range(300)]
     assert np.mean([s == (0, 0, 0) for s in seeds]) < 0.1
+    assert 0.3 < np.mean([s == (0, 4, 4) for s in seeds]) < 0.5
+    seeds = [random_plan(grid, rng, 0.0, 0.0, centre_share=0.0)[2] for _ in range(300)]
+    assert np.mean([s == (0, 4, 4) for s in seeds]) < 0.1
 
 
 def test_the_learning_rate_warms_up_stays_and_falls():
@@ -308,27 +312,28 @@ def test_own_cells_are_what_the_model_grows_and_spare_what_is_known():
 
 
 def test_the_shares_of_a_configuration_reach_the_samples(data, tokenizer, tmp_path, monkeypatch):
-    told: dict[str, list] = {"corner": [], "wrong": [], "own": []}
+    told: dict[str, list] = {"seeds": [], "wrong": [], "own": []}
 
     def spy(name: str, kind: str, place: int | None):
         plain = getattr(generator, name)
 
         def spied(*args):
-            told[kind].append(args if place is None else args[place])
+            told[kind].append(args[place] if place else args)
             return plain(*args)
 
         monkeypatch.setattr(generator, name, spied)
 
-    spy("random_plan", "corner", 3)
+    spy("random_plan", "seeds", None)
     spy("with_wrong_cells", "wrong", 2)
     spy("with_own_cells", "own", None)
     settings = [
         "model.condition.classes=3", f"info.labels=[{','.join(COLOURS)}]", "train.steps=20",
-        f"source.folder={data / 'zipped'}", "train.corner_share=0.9", "train.wrong_share=0.6",
-        "info.temperature=0.7", "info.top_p=0.8", "info.min_p=0.1",
+        f"source.folder={data / 'zipped'}", "train.corner_share=0.7", "train.wrong_share=0.6",
+        "train.centre_share=0.2", "info.temperature=0.7", "info.top_p=0.8", "info.min_p=0.1",
     ]  # fmt: skip
     train_generator(data, tokenizer, tmp_path / "none", "fruit", *settings, "train.own_share=0")
-    assert (set(told["corner"]), set(told["wrong"]), told["own"]) == ({0.9}, {0.6}, [])
+    assert {args[3:] for args in told["seeds"]} == {(0.7, 0.2)}
+    assert (set(told["wrong"]), told["own"]) == ({0.6}, [])
     train_generator(data, tokenizer, tmp_path / "some", "fruit", *settings, "train.own_share=0.5")
     assert 4 < len(told["own"]) < 16
     assert {args[4] for args in told["own"]} == {16}
@@ -382,6 +387,21 @@ def test_a_picture_tokenizer_becomes_a_clip_that_stands_still():
     assert torch.allclose(made, expected.expand_as(made), atol=1e-5)
     with pytest.raises(ValueError, match="do not fit"):
         start_from(picture, {"embed_first.weight": torch.zeros(1)})
+
+
+def test_a_generator_begins_with_the_weights_of_another_grid(tmp_path):
+    """One more slice: positions in time are stretched, everything else is the same."""
+    before = random_model(embedded_config(GridShape(3, 2, 2)))
+    save_file(before.state_dict(), tmp_path / "generator.safetensors")
+    model = build(embedded_config(GridShape(5, 2, 2)), None)
+    generator.start_from(model, tmp_path)
+    old, new = before.state_dict(), model.state_dict()
+    name = "positions.axes.0"
+    assert torch.equal(new[name][::2], old[name])
+    assert torch.allclose(new[name][1], (old[name][0] + old[name][1]) / 2)
+    assert all(torch.equal(new[k], old[k]) for k in old if k != name)
+    with pytest.raises(ValueError, match="do not fit"):
+        generator.start_from(random_model(embedded_config(GridShape(3, 2, 2), "class")), tmp_path)
 
 
 def test_gradients_are_the_mean_of_all_processes(monkeypatch):
