@@ -46,9 +46,11 @@ const ClipEditing = {
     this.keepSlices(1);
   },
 
-  // The last frames of this clip become the first slices of the next one.
-  extendClip(slices = 2) {
+  // The last five frames of this clip, enough to tell how it moves, become the first slices of the
+  // next one.
+  extendClip() {
     const { run, spec } = this, image = run.finals[this.sample], [, width] = spec.size;
+    const slices = spec.slice_of_frame[Math.min(4, spec.frames - 1)] + 1;
     const count = spec.slice_of_frame.filter((t) => t < slices).length;
     const frames = Array.from({ length: count }, (_, k) => ({ image, x: (spec.frames - count + k) * width }));
     const parts = [...(run.parts ?? []), { picture: run.pictures[this.sample], image, run }];

@@ -63,7 +63,7 @@ def test_a_picture_is_animated_and_saved_as_mp4(client):
     result = client.predict(picture=picture, model="causal", prompt="owl", api_name="/animate")
     recipe = client.predict(picture=result["pictures"][0], api_name="/replay")
     given = sum(len(step["positions"]) for step in recipe["growth"])
-    assert given == 2 * 8 * 8  # two of three slices were grown
+    assert given == 4 * 8 * 8  # four of five slices were grown
     file = client.predict(pictures=result["pictures"], format="mp4", api_name="/clip")
     again = client.predict(picture=file, api_name="/replay")
     assert again["token_digest"] == recipe["token_digest"]

@@ -73,6 +73,8 @@ def test_a_picture_begins_a_clip_that_goes_on_and_is_saved(video, tmp_path):
         f"{PLAYER}.state === 'done' && {PLAYER}.run.parts?.length === 1"
         f" && {PLAYER}.run.finals.length > 0"
     )
+    # Five frames are known again, and four new ones follow.
+    assert video.evaluate(f"{PLAYER}.keep.filter((k) => k).length") == 3 * 64
     assert video.evaluate(f"{PLAYER}.allFrames({PLAYER}.run).length") == 9 + 4
     assert video.is_visible(".studio.video .whole")
     with video.expect_download() as download:

@@ -33,11 +33,11 @@ def words(values: np.ndarray) -> str:
 
 def tokens_of(done: dict) -> np.ndarray:
     data = np.frombuffer(base64.b64decode(done["tokens"]), "<u2")
-    return data.reshape(3, 8, 8).astype(np.int64)
+    return data.reshape(5, 8, 8).astype(np.int64)
 
 
 def kept(slices: int) -> str:
-    cells = np.zeros((3, 8, 8), np.uint8)
+    cells = np.zeros((5, 8, 8), np.uint8)
     cells[:slices] = 1
     return export.base64_of(cells)
 
@@ -70,7 +70,7 @@ def test_an_mp4_plays_in_browsers_and_replays_here(studio, tmp_path):
     assert data.index(b"moov") < data.index(b"mdat")  # plays before it is loaded whole
     played = studio.replay(answer["file"])
     assert played["tokens"] == done["tokens"]
-    assert played["spec"]["slice_of_frame"] == [0, 1, 1, 1, 1, 2, 2, 2, 2]
+    assert played["spec"]["slice_of_frame"] == [0, 1, 1, 2, 2, 3, 3, 4, 4]
     recipe, frames = clips.read_clip(data)
     exact = export.read_frames(export.from_data_uri(done["pictures"][0]), 9, 8)
     made, _ = export.read_recipe(export.from_data_uri(done["pictures"][0]))
@@ -100,18 +100,18 @@ def test_a_first_frame_is_kept_as_tokens(studio):
     engine = FakeEngine("causal")
     first = engine.encode(np.repeat(picture[None, None], 9, 1))[0][0]
     assert np.array_equal(tokens_of(done)[0], first)
-    steps = np.frombuffer(base64.b64decode(done["order"]), "<u2").reshape(3, 8, 8)
+    steps = np.frombuffer(base64.b64decode(done["order"]), "<u2").reshape(5, 8, 8)
     assert (steps[0] == 0).all()
     assert (steps[1:] > 0).all()
 
 
 def test_a_clip_goes_on_where_it_ended(studio):
     one = grown(studio)
-    two = grown(studio, canvas={"keep": kept(2), "before": words(tokens_of(one))})
+    two = grown(studio, canvas={"keep": kept(3), "before": words(tokens_of(one))})
     engine = FakeEngine("causal")
     last = engine.decode(tokens_of(one)[None])[0][-5:]
     again = engine.encode(np.concatenate([last, np.repeat(last[-1:], 4, 0)])[None])[0]
-    assert np.array_equal(tokens_of(two)[:2], again[:2])
+    assert np.array_equal(tokens_of(two)[:3], again[:3])
     answer = studio.clip({"files": one["pictures"] + two["pictures"], "format": "strip", "fps": 8})
     strip = np.asarray(Image.open(io.BytesIO(export.from_data_uri(answer["file"]))))
     assert strip.shape == (64, (9 + 4) * 64, 3)
