@@ -93,8 +93,8 @@ def open_page(served, context):
         page.emulate_media(**media)
         page.on("pageerror", lambda error: faults.append(str(error)))
         page.goto(served.url + query)
-        page.wait_for_selector(".player[data-state=ready] canvas")
-        page.wait_for_function("document.querySelector('.player canvas').width > 0")
+        # Whichever page a link opens: the others are hidden by the time a busy machine looks.
+        page.wait_for_selector(".player[data-state=ready] canvas:visible")
         page.wait_for_selector(".studio .grow:visible")
         return page
 
