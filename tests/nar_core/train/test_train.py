@@ -390,7 +390,7 @@ def test_a_picture_tokenizer_becomes_a_clip_that_stands_still():
 
 
 def test_a_generator_begins_with_the_weights_of_another_grid(tmp_path):
-    """One more slice: positions in time are stretched, everything else is the same."""
+    """Two more slices: positions in time are stretched, everything else is the same."""
     before = random_model(embedded_config(GridShape(3, 2, 2)))
     save_file(before.state_dict(), tmp_path / "generator.safetensors")
     model = build(embedded_config(GridShape(5, 2, 2)), None)
