@@ -210,7 +210,7 @@ class Engine:
         """
         tokens = np.asarray(tokens)
         if mirrored:
-            return _mirror_image(self.decode(tokens[..., ::-1].copy()))
+            return _mirror_image(self.decode(tokens[..., ::-1]))
         expected = tuple(self.info.grid)
         if tokens.ndim != 4 or tokens.shape[1:] != expected:
             raise ValueError(f"tokens: got shape {tokens.shape}, expected [B, {expected}]")
@@ -219,6 +219,7 @@ class Engine:
                 f"tokens: got {tokens.min()} to {tokens.max()}, expected 0 to "
                 f"{self.tokenizer.vocab_size - 1}; unknown cells (-1) can only be previewed"
             )
+        tokens = np.ascontiguousarray(tokens)  # torch takes no views that run backwards
         video = self.tokenizer.decode(torch.from_numpy(tokens).to(self.device))
         video = (video.float().clamp(0, 1) * 255).round().to(torch.uint8)
         return video.permute(0, 1, 3, 4, 2).cpu().numpy()
@@ -232,7 +233,7 @@ class Engine:
             raise ValueError(
                 f"video: got {video.dtype} {video.shape}, expected uint8 [B, {expected}]"
             )
-        x = torch.from_numpy(video).to(self.device).permute(0, 1, 4, 2, 3)
+        x = torch.from_numpy(np.ascontiguousarray(video)).to(self.device).permute(0, 1, 4, 2, 3)
         return self.tokenizer.encode(x.float() / 255).cpu().numpy()
 
     @torch.inference_mode()

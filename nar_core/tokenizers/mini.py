@@ -7,7 +7,7 @@ stand, so plain background costs the generator nothing, and cells far from an ed
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 import torch.nn.functional as F
@@ -29,7 +29,8 @@ class MiniConfig:
         size: height and width of a frame, pixels, multiples of 8.
         frames: frames of a clip, 1 for pictures.
         frames_per_slice: frames that each slice after the first codes; the first slice codes the
-            first frame alone, so `frames` = 1 + slices * frames_per_slice. 0 for pictures.
+            first frame alone, so `frames` = 1 + slices * frames_per_slice. 0 where every frame is
+            coded alone, as pictures are.
         levels: quantiser levels; their product is the vocabulary.
         encoder_width, decoder_width: channels at the token grid; half of it at the finer scale.
         encoder_depth, decoder_depth: residual blocks at the token grid.
@@ -49,8 +50,7 @@ class MiniConfig:
     def __post_init__(self):
         if any(side % PATCH for side in self.size):
             raise ValueError(f"size: got {tuple(self.size)}, expected multiples of {PATCH}")
-        rest = self.frames - 1
-        if rest and (not self.frames_per_slice or rest % self.frames_per_slice):
+        if self.frames_per_slice and (self.frames - 1) % self.frames_per_slice:
             raise ValueError(
                 f"frames: got {self.frames}, expected 1 plus a multiple of "
                 f"frames_per_slice ({self.frames_per_slice})"
@@ -58,8 +58,20 @@ class MiniConfig:
 
     @property
     def grid(self) -> GridShape:
-        slices = 1 + ((self.frames - 1) // self.frames_per_slice if self.frames > 1 else 0)
+        together = self.frames_per_slice
+        slices = 1 + (self.frames - 1) // together if together else self.frames
         return GridShape(slices, self.size[0] // PATCH, self.size[1] // PATCH)
+
+    def on(self, grid: GridShape) -> MiniConfig:
+        """The tokenizer for a grid: one that codes every frame alone fits clips of any shape.
+
+        Raises ValueError where one that codes several frames together has another grid.
+        """
+        if self.frames_per_slice and grid != self.grid:
+            raise ValueError(f"tokenizer: got a grid of {self.grid}, expected the model's, {grid}")
+        if self.frames_per_slice:
+            return self
+        return replace(self, size=(grid.h * PATCH, grid.w * PATCH), frames=grid.t)
 
 
 class Conv(nn.Module):
@@ -113,7 +125,7 @@ class MiniTokenizer(nn.Module):
         self.vocab_size = self.quantize.vocab_size
         patch = 3 * FINE**2
         rest = patch * config.frames_per_slice
-        causal = config.frames > 1
+        causal = config.frames_per_slice > 0
         wide, fine = config.encoder_width, config.encoder_width // 2
         self.embed_first = Conv(patch, fine)
         self.embed_rest = Conv(rest, fine) if rest else None
@@ -142,12 +154,12 @@ class MiniTokenizer(nn.Module):
     def features(self, video: Tensor) -> Tensor:
         """Frames [B, F, 3, H, W] in [0, 1] to unquantised codes [B, T, h, w, d]."""
         batch, frames = video.shape[:2]
+        together = self.config.frames_per_slice
         x = F.pixel_unshuffle(video * 2 - 1, FINE)
-        first = self.embed_first(x[:, 0]).unsqueeze(1)
-        if frames > 1:
-            x = rearrange(
-                x[:, 1:], "b (t r) c h w -> (b t) (r c) h w", r=self.config.frames_per_slice
-            )
+        alone = 1 if together else frames
+        first = self.embed_first(x[:, :alone].flatten(0, 1)).unflatten(0, (batch, alone))
+        if frames > alone:
+            x = rearrange(x[:, alone:], "b (t r) c h w -> (b t) (r c) h w", r=together)
             rest = rearrange(self.embed_rest(x), "(b t) c h w -> b t c h w", b=batch)
             first = torch.cat([first, rest], 1)
         slices = first.shape[1]
@@ -168,12 +180,12 @@ class MiniTokenizer(nn.Module):
         for block in self.decoder_fine:
             x = block(x, slices)
         x = rearrange(x, "(b t) c h w -> b t c h w", b=batch)
-        frames = self.out_first(x[:, 0]).unsqueeze(1)
-        if slices > 1:
-            rest = self.out_rest(x[:, 1:].flatten(0, 1))
-            rest = rearrange(
-                rest, "(b t) (r c) h w -> b (t r) c h w", b=batch, r=self.config.frames_per_slice
-            )
+        together = self.config.frames_per_slice
+        alone = 1 if together else slices
+        frames = self.out_first(x[:, :alone].flatten(0, 1)).unflatten(0, (batch, alone))
+        if slices > alone:
+            rest = self.out_rest(x[:, alone:].flatten(0, 1))
+            rest = rearrange(rest, "(b t) (r c) h w -> b (t r) c h w", b=batch, r=together)
             frames = torch.cat([frames, rest], 1)
         return (F.pixel_shuffle(frames.float(), FINE) + 1) / 2
 

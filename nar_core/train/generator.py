@@ -361,13 +361,13 @@ def train(config: DictConfig, folder: Path, device: torch.device) -> None:
         official.train(config, folder, device)
         return
     torch.manual_seed(config.train.seed)
-    tokenizer, _ = load_tokenizer_folder(Path(config.tokenizer))
+    architecture = TransformerConfig.from_dict(OmegaConf.to_container(config.model))
+    grid, directions = architecture.grid, architecture.directions
+    tokenizer, _ = load_tokenizer_folder(Path(config.tokenizer), grid)
     tokenizer.to(device)
     folder.mkdir(parents=True, exist_ok=True)
     source = TokenSource(config.source, tokenizer, device, folder / "tokens.npy")
     log.info("%d training and %d held-out pictures", len(source.training), len(source.validation))
-    architecture = TransformerConfig.from_dict(OmegaConf.to_container(config.model))
-    grid, directions = architecture.grid, architecture.directions
     model = build(architecture, tokenizer.quantize.levels if config.train.share_digits else None)
     if config.get("init_from"):
         start_from(model, Path(config.init_from))
@@ -411,8 +411,8 @@ def train(config: DictConfig, folder: Path, device: torch.device) -> None:
         length, batch = growth_of(config.train, grid, rng)
         records, tokens = source.sample(batch, rng)
         known_share = config.train.known_share if length == grid.cells else 0.0
-        seeds = [config.train.get(k, 0.15) for k in ("corner_share", "centre_share")]
-        plans = [random_plan(grid, rng, known_share, *seeds) for _ in records]
+        shares = {k: config.train[k] for k in ("corner_share", "centre_share") if k in config.train}
+        plans = [random_plan(grid, rng, known_share, **shares) for _ in records]
         # Alike in all processes, since each waits for the slowest.
         turn = np.random.default_rng((config.train.seed, run.step)).random()
         own = turn < config.train.get("own_share", 0.0)
@@ -463,11 +463,16 @@ def train(config: DictConfig, folder: Path, device: torch.device) -> None:
 def start_from(model: NARTransformer, folder: Path) -> None:
     """Begin with the weights of an exported generator of the same shape, but for the grid's.
 
-    Along an axis that has become longer or shorter, learned positions are stretched to fit.
+    Along an axis that has become longer or shorter, learned positions are stretched to fit; where a
+    picture model becomes one of clips, the heads that it lacks begin as the one to the right.
     Raises ValueError where the weights are of another shape.
     """
     state = load_file(folder / "generator.safetensors")
     for name, wanted in model.state_dict().items():
+        for direction in ("after", "before"):
+            if name.startswith(f"heads.heads.{direction}.") and name not in state:
+                other = name.replace(direction, "right")
+                state |= {name: state[other]} if other in state else {}
         found = state.get(name)
         if name.startswith("positions.axes.") and found is not None and len(found) != len(wanted):
             line = found.float().T[None]

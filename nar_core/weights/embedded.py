@@ -16,6 +16,7 @@ from omegaconf import OmegaConf
 from torch import Tensor
 
 from ..models.transformer import NARTransformer, TransformerConfig
+from ..plan import GridShape
 from ..tokenizers.mini import MiniConfig, MiniTokenizer
 from .files import build, expect, read
 from .info import ModelInfo
@@ -56,7 +57,7 @@ def read_info(folder: Path, embedded: bool = False) -> ModelInfo:
     """What the folder says of its model, without reading weights."""
     config = _config(folder)
     model = TransformerConfig.from_dict(config["model"])
-    tokens = MiniConfig(**_config(tokenizer_folder(folder))["model"])
+    tokens = MiniConfig(**_config(tokenizer_folder(folder))["model"]).on(model.grid)
     files = [folder / "generator.safetensors", tokenizer_folder(folder) / "tokenizer.safetensors"]
     names = {f.name for f in fields(ModelInfo)}
     told = {k: v for k, v in config["info"].items() if k in names}
@@ -98,13 +99,16 @@ def _held_out_loss(folder: Path) -> float:
     return float(losses.get("loss_held_out_any", losses.get("loss_any", 0.0)))
 
 
-def load_tokenizer_folder(folder: Path) -> tuple[MiniTokenizer, Tensor | None]:
-    """A tokenizer in float32, and its preview table."""
+def load_tokenizer_folder(folder: Path, grid: GridShape) -> tuple[MiniTokenizer, Tensor | None]:
+    """A tokenizer in float32 for clips or pictures of a grid, and its preview table.
+
+    Raises ValueError where it cannot make that grid, see `MiniConfig.on`.
+    """
     path = folder / "tokenizer.safetensors"
     file = read(path)
     expect(file, ("mini",), "a tokenizer of this project")
     patches = file.tensors.pop("patches", None)
-    config = MiniConfig(**_config(folder)["model"])
+    config = MiniConfig(**_config(folder)["model"]).on(grid)
     return build(lambda: MiniTokenizer(config), file.tensors, where=str(path)), patches
 
 
@@ -115,7 +119,7 @@ def load_folder(folder: Path, embedded: bool = False) -> Loaded:
     expect(file, ("nar",), "a generator of this project")
     config = TransformerConfig.from_dict(_config(folder)["model"])
     model = build(lambda: NARTransformer(config), file.tensors, where=str(path))
-    tokenizer, patches = load_tokenizer_folder(tokenizer_folder(folder))
+    tokenizer, patches = load_tokenizer_folder(tokenizer_folder(folder), config.grid)
     digest = hashlib.sha256()
     for weights in (path, tokenizer_folder(folder) / "tokenizer.safetensors"):
         digest.update(weights.read_bytes())

@@ -34,7 +34,14 @@ def classes(root):
 
 @pytest.fixture(scope="module")
 def clips(tmp_path_factory):
-    folder = write_model_folder(tmp_path_factory.mktemp("clips"), "clips", frames=5)
+    folder = write_model_folder(tmp_path_factory.mktemp("clips"), "clips", frames=5, together=2)
+    return Engine.load(folder, device="cpu", dtype="float32")
+
+
+@pytest.fixture(scope="module")
+def moving(tmp_path_factory):
+    """Clips by a tokenizer of pictures, frame by frame."""
+    folder = write_model_folder(tmp_path_factory.mktemp("moving"), "moving", frames=4)
     return Engine.load(folder, device="cpu", dtype="float32")
 
 
@@ -327,6 +334,24 @@ def test_a_clip_grows_in_time(clips):
     np.testing.assert_array_equal(again.tokens[:, 0], frame.tokens[:, 0])
     with pytest.raises(ValueError, match=r"expected \(t, h, w\) inside the grid \(3, 4, 5\)"):
         clips.generate(Request(seed_position=(1, 1)))
+
+
+def test_a_tokenizer_of_pictures_codes_a_clip_frame_by_frame(moving):
+    info = moving.info
+    assert (info.media, info.grid, info.frames) == ("video", (4, *SIDE), 4)
+    assert (info.size, info.slice_of_frame) == ((32, 40), (0, 1, 2, 3))
+    frame = moving.generate_all(Request(prompt="whale", seed_position=(2, 1, 1)))
+    video = moving.decode(frame.tokens)
+    assert video.shape == (1, 4, 32, 40, 3)
+    assert moving.preview(frame.tokens, full=True).shape == video.shape
+    # Frames do not touch each other: those of equal tokens are equal, whatever the others hold.
+    still = frame.tokens.copy()
+    still[:, 1:] = still[:, :1]
+    shown = moving.decode(still).astype(int)
+    assert np.abs(shown - video[:, :1]).max() <= 1
+    assert np.abs(moving.decode(frame.tokens[:, ::-1]).astype(int) - video[:, ::-1]).max() <= 1
+    backwards = moving.encode(video[:, ::-1])
+    np.testing.assert_array_equal(backwards[:, ::-1], moving.encode(video))
 
 
 # Pixels

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -387,6 +388,45 @@ def test_a_picture_tokenizer_becomes_a_clip_that_stands_still():
     assert torch.allclose(made, expected.expand_as(made), atol=1e-5)
     with pytest.raises(ValueError, match="do not fit"):
         start_from(picture, {"embed_first.weight": torch.zeros(1)})
+
+
+def test_a_picture_tokenizer_codes_the_frames_of_clips_one_by_one():
+    """On any grid, and each frame as if it were alone; one with a past fits its own grid only."""
+    torch.manual_seed(0)
+    small = {"levels": [4, 4], "encoder_width": 32, "decoder_width": 32}
+    config = MiniConfig(size=(16, 24), **small)
+    picture = MiniTokenizer(config).eval()
+    clip = MiniTokenizer(config.on(GridShape(3, 2, 3))).eval()
+    assert (clip.frames, clip.size, clip.grid) == (3, (16, 24), GridShape(3, 2, 3))
+    assert MiniConfig(**small).on(GridShape(1, 5, 4)).size == (40, 32)
+    clip.load_state_dict(picture.state_dict())
+    frames = torch.rand(2, 3, 3, 16, 24)
+    codes = clip.encode(frames)
+    assert codes.shape == (2, 3, 2, 3)
+    alone = picture.encode(frames.flatten(0, 1)[:, None])
+    assert torch.equal(codes.flatten(0, 1)[:, None], alone)
+    made = clip.decode(codes)
+    assert torch.allclose(made.flatten(0, 1)[:, None], picture.decode(alone), atol=1e-6)
+    together = MiniConfig(size=(16, 16), frames=5, frames_per_slice=2, **small)
+    assert together.on(together.grid) == together
+    with pytest.raises(ValueError, match=r"got a grid of .*t=3.*, expected the model's, .*t=5"):
+        together.on(GridShape(5, 2, 2))
+
+
+def test_a_clip_model_begins_with_a_picture_model(tmp_path):
+    """Time is new: every slice begins where the picture was, its heads with another's weights."""
+    before = random_model(embedded_config(GridShape(1, 2, 2)))
+    save_file(before.state_dict(), tmp_path / "generator.safetensors")
+    model = build(embedded_config(GridShape(3, 2, 2)), None)
+    generator.start_from(model, tmp_path)
+    old, new = before.state_dict(), model.state_dict()
+    added = {k for k in new if k not in old}
+    assert {k.split(".")[2] for k in added} == {"after", "before"}
+    for k in added:
+        assert torch.equal(new[k], old[re.sub("after|before", "right", k)])
+    name = "positions.axes.0"
+    assert torch.equal(new[name], old[name].expand(3, -1))
+    assert all(torch.equal(new[k], old[k]) for k in old if k != name)
 
 
 def test_a_generator_begins_with_the_weights_of_another_grid(tmp_path):
