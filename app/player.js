@@ -276,6 +276,7 @@ class Player {
     if (on && this.step >= this.run.last && !this.active) this.step = 0;
     this.playing = on;
     if (this.branchFrom) this.branchFrom = 0;
+    this.easyView();
     this.draw();
     this.loop();
   }
@@ -328,6 +329,7 @@ class Player {
     this.state = state;
     this.element.dataset.state = state;
     if (this.studio) this.studio.dataset.state = state;
+    this.easyView();
     this.resize();
     this.draw();
   }
@@ -691,7 +693,7 @@ class Player {
     this.find('.fresh').onclick = () => { this.home(this.seed); canvas.focus(); };
     this.find('.speed').onclick = (e) => { this.speed = { 1: 2, 2: .5, .5: 1 }[this.speed]; e.currentTarget.textContent = `${this.speed}×`; };
     this.element.querySelectorAll('[data-layer]').forEach((box) => { box.onchange = () => { this.layers[box.dataset.layer] = box.checked; this.draw(); }; });
-    this.element.querySelectorAll('[data-view]').forEach((b) => { b.onclick = () => this.setView(b.dataset.view); });
+    this.element.querySelectorAll('[data-view]').forEach((b) => { b.onclick = () => { this.viewChosen = true; this.setView(b.dataset.view); }; });
     this.element.querySelectorAll('[data-send]').forEach((b) => { b.onclick = () => this.send(b.dataset.send); });
     this.element.querySelectorAll('[data-act]').forEach((b) => { b.onclick = () => this.act(b.dataset.act, b); });
 
@@ -730,6 +732,12 @@ class Player {
   whenShown(then, tries = 100) {
     if (this.element.offsetParent) then();
     else if (tries) setTimeout(() => this.whenShown(then, tries - 1), 50);
+  }
+
+  // Clips grow slice by slice and then move, unless someone has chosen how to look at them.
+  easyView() {
+    if (this.viewChosen || (this.run ?? this).spec.grid[0] === 1) return;
+    this.setView(this.state === 'done' && !this.playing && !this.calm.matches ? 'loop' : 'slices');
   }
 
   setView(view) {

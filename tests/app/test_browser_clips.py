@@ -116,6 +116,24 @@ def test_a_clip_repeats_or_stops_at_its_last_frame(video):
     assert video.evaluate(f"{PLAYER}.slices({PLAYER}.spec).frame[0]") == 8
 
 
+def test_a_clip_grows_side_by_side_and_then_moves(video):
+    """Until someone chooses how to look at it."""
+    view = f"{PLAYER}.view"
+    video.click(".studio.video .grow")
+    video.wait_for_selector(".studio.video .player[data-state=growing]")
+    assert video.evaluate(view) == "slices"
+    video.wait_for_function(f"{PLAYER}.state === 'done' && !{PLAYER}.playing")
+    video.wait_for_function(f"{view} === 'loop'")
+    assert video.locator(".studio.video [data-view=loop].on").count() == 1
+    video.click(".studio.video .play")
+    assert video.evaluate(view) == "slices"
+    video.wait_for_function(f"!{PLAYER}.playing && {view} === 'loop'")
+    video.click(".studio.video [data-view=slices]")
+    grow(video)
+    video.wait_for_function(f"!{PLAYER}.playing")
+    assert video.evaluate(view) == "slices"
+
+
 def test_a_link_to_a_clip_opens_the_video_page(open_page):
     page = open_page("?model=causal&prompt=fox&seed=1,2,3&rng=4")
     page.wait_for_selector(".studio.video .player canvas")
