@@ -93,6 +93,8 @@ def test_a_saved_mp4_replays_on_the_video_page(video, open_page):
     page = open_page()
     file = {"name": "clip.mp4", "mimeType": "video/mp4"}
     page.set_input_files(".recent input", {**file, "buffer": download.value.path().read_bytes()})
+    # Nothing is there to ask before the page that plays it has been shown.
+    page.wait_for_selector(".studio.video .player canvas:visible")
     page.wait_for_function(f"{PLAYER}.run?.replayed && {PLAYER}.run.finals.length")
     assert page.evaluate(f"{PLAYER}.run.tokens.join()") == tokens
 
@@ -101,6 +103,7 @@ def test_a_picture_just_made_can_move(open_page):
     page = open_page()
     page.click(".studio.image .grow")
     page.click(".studio.image [data-send=video]")
+    page.wait_for_selector(".studio.video .player canvas:visible")
     page.wait_for_function(f"{PLAYER}.source?.address")
     assert page.evaluate(f"{PLAYER}.keep.filter((k) => k).length") == 64
     assert page.is_visible(".studio.video .source img")

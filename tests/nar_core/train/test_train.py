@@ -318,9 +318,9 @@ def test_the_shares_of_a_configuration_reach_the_samples(data, tokenizer, tmp_pa
     def spy(name: str, kind: str, place: int | None):
         plain = getattr(generator, name)
 
-        def spied(*args):
-            told[kind].append(args[place] if place else args)
-            return plain(*args)
+        def spied(*args, **shares):
+            told[kind].append(args[place] if place else (*args, *shares.values()))
+            return plain(*args, **shares)
 
         monkeypatch.setattr(generator, name, spied)
 
