@@ -737,7 +737,8 @@ class Player {
   // Clips grow slice by slice and then move, unless someone has chosen how to look at them.
   easyView() {
     if (this.viewChosen || (this.run ?? this).spec.grid[0] === 1) return;
-    this.setView(this.state === 'done' && !this.playing && !this.calm.matches ? 'loop' : 'slices');
+    const view = this.state === 'done' && !this.playing && !this.calm.matches ? 'loop' : 'slices';
+    if (view !== this.view) this.setView(view);
   }
 
   setView(view) {

@@ -67,11 +67,11 @@ class MiniConfig:
 
         Raises ValueError where one that codes several frames together has another grid.
         """
-        if self.frames_per_slice and grid != self.grid:
+        if not self.frames_per_slice:
+            return replace(self, size=(grid.h * PATCH, grid.w * PATCH), frames=grid.t)
+        if grid != self.grid:
             raise ValueError(f"tokenizer: got a grid of {self.grid}, expected the model's, {grid}")
-        if self.frames_per_slice:
-            return self
-        return replace(self, size=(grid.h * PATCH, grid.w * PATCH), frames=grid.t)
+        return self
 
 
 class Conv(nn.Module):

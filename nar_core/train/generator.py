@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import math
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -469,10 +470,9 @@ def start_from(model: NARTransformer, folder: Path) -> None:
     """
     state = load_file(folder / "generator.safetensors")
     for name, wanted in model.state_dict().items():
-        for direction in ("after", "before"):
-            if name.startswith(f"heads.heads.{direction}.") and name not in state:
-                other = name.replace(direction, "right")
-                state |= {name: state[other]} if other in state else {}
+        other = re.sub(r"^heads\.heads\.(after|before)\.", "heads.heads.right.", name)
+        if name not in state and other in state:
+            state[name] = state[other]
         found = state.get(name)
         if name.startswith("positions.axes.") and found is not None and len(found) != len(wanted):
             line = found.float().T[None]

@@ -413,13 +413,17 @@ def test_a_picture_tokenizer_codes_the_frames_of_clips_one_by_one():
         together.on(GridShape(5, 2, 2))
 
 
+def begun(grid: GridShape, other: GridShape, folder: Path) -> tuple[dict, dict]:
+    """Weights written for a grid, and those of a model of another that begins with them."""
+    before, model = random_model(embedded_config(grid)), build(embedded_config(other), None)
+    save_file(before.state_dict(), folder / "generator.safetensors")
+    generator.start_from(model, folder)
+    return before.state_dict(), model.state_dict()
+
+
 def test_a_clip_model_begins_with_a_picture_model(tmp_path):
     """Time is new: every slice begins where the picture was, its heads with another's weights."""
-    before = random_model(embedded_config(GridShape(1, 2, 2)))
-    save_file(before.state_dict(), tmp_path / "generator.safetensors")
-    model = build(embedded_config(GridShape(3, 2, 2)), None)
-    generator.start_from(model, tmp_path)
-    old, new = before.state_dict(), model.state_dict()
+    old, new = begun(GridShape(1, 2, 2), GridShape(3, 2, 2), tmp_path)
     added = {k for k in new if k not in old}
     assert {k.split(".")[2] for k in added} == {"after", "before"}
     for k in added:
@@ -431,11 +435,7 @@ def test_a_clip_model_begins_with_a_picture_model(tmp_path):
 
 def test_a_generator_begins_with_the_weights_of_another_grid(tmp_path):
     """Two more slices: positions in time are stretched, everything else is the same."""
-    before = random_model(embedded_config(GridShape(3, 2, 2)))
-    save_file(before.state_dict(), tmp_path / "generator.safetensors")
-    model = build(embedded_config(GridShape(5, 2, 2)), None)
-    generator.start_from(model, tmp_path)
-    old, new = before.state_dict(), model.state_dict()
+    old, new = begun(GridShape(3, 2, 2), GridShape(5, 2, 2), tmp_path)
     name = "positions.axes.0"
     assert torch.equal(new[name][::2], old[name])
     assert torch.allclose(new[name][1], (old[name][0] + old[name][1]) / 2)
