@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from PIL import Image, ImageDraw, ImageFont
 from tqdm import tqdm
 
@@ -26,6 +26,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the verb."""
     parser.add_argument("--model", default="emoji", help="registry name or model folder")
     parser.add_argument("--data", help="data folder to measure on (images.zip and index.jsonl)")
+    parser.add_argument(
+        "--part",
+        choices=("all", "training", "held-out"),
+        default="all",
+        help="of --data what the generator was trained on, or what was held out, by its record",
+    )
     parser.add_argument("--limit", type=int, default=0, help="pictures at most, 0 for all")
     parser.add_argument("--sheet", help="write a contact sheet to this PNG")
     parser.add_argument(
@@ -55,7 +61,7 @@ def run(args: argparse.Namespace) -> dict:
     engine = Engine.load(args.model, device=args.device, dtype=args.dtype)
     out: dict = {"model": engine.info.name, "digest": engine.digest}
     if args.data:
-        data = DataFolder.open(args.data)
+        data = part_of(DataFolder.open(args.data), args.part, engine, args.model)
         if args.limit:
             stride = max(1, len(data.records) // args.limit)
             data = DataFolder(data.root, data.records[::stride][: args.limit])
@@ -73,6 +79,30 @@ def run(args: argparse.Namespace) -> dict:
             "evaluate: got nothing to do, expected --data, --sheet, --growth or --table"
         )
     return out
+
+
+def source_of(engine: Engine, model: str) -> DictConfig:
+    """The `source` of a model's training record: folder, selection, what was held out.
+
+    Raises ValueError where the model has no such record.
+    """
+    path = Path(model) if Path(model).is_dir() else CHECKPOINTS / engine.info.name
+    if not (path / "record.yaml").is_file():
+        raise ValueError(f"evaluate: got {model}, expected a model with a training record")
+    return OmegaConf.load(path / "record.yaml").source
+
+
+def part_of(data: DataFolder, part: str, engine: Engine, model: str) -> DataFolder:
+    """The items that a model was trained on (`training`), that its record holds out, or `all`.
+
+    Held out are items of every kind, also of kinds that training leaves aside.
+    """
+    if part == "all":
+        return data
+    source = source_of(engine, model)
+    if part == "held-out":
+        return data.select(lambda r: is_held_out(r, source))
+    return select_records(data, source).select(lambda r: not is_held_out(r, source))
 
 
 def condition_of(engine: Engine, records: list[dict], label: str) -> torch.Tensor:
@@ -200,13 +230,10 @@ class TrainingPictures:
     """
 
     def __init__(self, engine: Engine, model: str, folder: str):
-        path = Path(model) if Path(model).is_dir() else CHECKPOINTS / engine.info.name
-        source = OmegaConf.load(path / "record.yaml").source
-        data = select_records(DataFolder.open(folder), source).select(
-            lambda r: not is_held_out(r, source)
-        )
+        data = part_of(DataFolder.open(folder), "training", engine, model)
         by_class = engine.info.task == "class"
-        self.names = [str(r[source.label]) if by_class else prompt_of(r) for r in data.records]
+        label = source_of(engine, model).label if by_class else ""
+        self.names = [str(r[label]) if by_class else prompt_of(r) for r in data.records]
         self.pixels = rgb_of(rgba_of(engine, data))
         self.keys = self._small(self.pixels)
 

@@ -1,5 +1,8 @@
 """The tokenizer of the embedded models: small, fast on a CPU, for pictures and videos.
 
+A clip is coded frame by frame: every slice of the grid is one frame, frames that are equal get
+equal tokens and do not flicker, and any frame can be known.
+
 The encoder sees little around a cell on purpose: equal patches then get equal codes wherever they
 stand, so plain background costs the generator nothing, and cells far from an edit keep their codes.
 """
@@ -28,9 +31,6 @@ class MiniConfig:
     Args:
         size: height and width of a frame, pixels, multiples of 8.
         frames: frames of a clip, 1 for pictures.
-        frames_per_slice: frames that each slice after the first codes; the first slice codes the
-            first frame alone, so `frames` = 1 + slices * frames_per_slice. 0 where every frame is
-            coded alone, as pictures are.
         levels: quantiser levels; their product is the vocabulary.
         encoder_width, decoder_width: channels at the token grid; half of it at the finer scale.
         encoder_depth, decoder_depth: residual blocks at the token grid.
@@ -39,7 +39,6 @@ class MiniConfig:
 
     size: tuple[int, int] = (128, 128)
     frames: int = 1
-    frames_per_slice: int = 0
     levels: list[int] = field(default_factory=lambda: [8, 8, 8, 8])
     encoder_width: int = 256
     decoder_width: int = 320
@@ -50,28 +49,14 @@ class MiniConfig:
     def __post_init__(self):
         if any(side % PATCH for side in self.size):
             raise ValueError(f"size: got {tuple(self.size)}, expected multiples of {PATCH}")
-        if self.frames_per_slice and (self.frames - 1) % self.frames_per_slice:
-            raise ValueError(
-                f"frames: got {self.frames}, expected 1 plus a multiple of "
-                f"frames_per_slice ({self.frames_per_slice})"
-            )
 
     @property
     def grid(self) -> GridShape:
-        together = self.frames_per_slice
-        slices = 1 + (self.frames - 1) // together if together else self.frames
-        return GridShape(slices, self.size[0] // PATCH, self.size[1] // PATCH)
+        return GridShape(self.frames, self.size[0] // PATCH, self.size[1] // PATCH)
 
     def on(self, grid: GridShape) -> MiniConfig:
-        """The tokenizer for a grid: one that codes every frame alone fits clips of any shape.
-
-        Raises ValueError where one that codes several frames together has another grid.
-        """
-        if not self.frames_per_slice:
-            return replace(self, size=(grid.h * PATCH, grid.w * PATCH), frames=grid.t)
-        if grid != self.grid:
-            raise ValueError(f"tokenizer: got a grid of {self.grid}, expected the model's, {grid}")
-        return self
+        """The same tokenizer for another grid: the weights fit pictures and clips of any shape."""
+        return replace(self, size=(grid.h * PATCH, grid.w * PATCH), frames=grid.t)
 
 
 class Conv(nn.Module):
@@ -90,30 +75,24 @@ class Conv(nn.Module):
 
 
 class Residual(nn.Module):
-    """Norm, 3x3 (or 1x1) mixing, GELU, 1x1; with `causal`, also a look at the slice before.
+    """Norm, 3x3 (or 1x1) mixing, GELU, 1x1, on [B, C, h, w].
 
-    Works on [B * T, C, h, w]. The norm is over channels only, which keeps the block local.
+    The norm is over channels only, which keeps the block local.
     """
 
-    def __init__(self, width: int, hidden: int, kernel: int = 3, causal: bool = False):
+    def __init__(self, width: int, hidden: int, kernel: int = 3):
         super().__init__()
         self.norm = nn.LayerNorm(width)
         self.mix = Conv(width, hidden, kernel)
         self.out = Conv(hidden, width, zero=True)
-        self.past = Conv(width, hidden) if causal else None
 
-    def forward(self, x: Tensor, slices: int) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor:
         y = self.norm(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
-        mixed = self.mix(y)
-        if self.past is not None and slices > 1:
-            before = rearrange(y, "(b t) c h w -> b t c h w", t=slices)
-            before = F.pad(before[:, :-1], (0, 0, 0, 0, 0, 0, 1, 0))
-            mixed = mixed + self.past(before.flatten(0, 1))
-        return x + self.out(F.gelu(mixed))
+        return x + self.out(F.gelu(self.mix(y)))
 
 
 class MiniTokenizer(nn.Module):
-    """Frames to a token grid and back, 8x smaller per side, causal in time."""
+    """Frames to a token grid and back, 8x smaller per side, each frame alone."""
 
     holistic = False
 
@@ -124,70 +103,45 @@ class MiniTokenizer(nn.Module):
         self.quantize = FSQ(list(config.levels))
         self.vocab_size = self.quantize.vocab_size
         patch = 3 * FINE**2
-        rest = patch * config.frames_per_slice
-        causal = config.frames_per_slice > 0
         wide, fine = config.encoder_width, config.encoder_width // 2
         self.embed_first = Conv(patch, fine)
-        self.embed_rest = Conv(rest, fine) if rest else None
         self.encoder_fine = Residual(fine, fine)
         self.down = Conv(fine * (PATCH // FINE) ** 2, wide)
         self.encoder = nn.ModuleList(
-            Residual(wide, 2 * wide, kernel=3 if i == 0 else 1, causal=causal)
-            for i in range(config.encoder_depth)
+            Residual(wide, 2 * wide, kernel=3 if i == 0 else 1) for i in range(config.encoder_depth)
         )
         self.to_code = Conv(wide, self.quantize.dim)
         wide, fine = config.decoder_width, config.decoder_width // 2
         self.from_code = Conv(self.quantize.dim, wide)
-        self.decoder = nn.ModuleList(
-            Residual(wide, wide, causal=causal) for _ in range(config.decoder_depth)
-        )
+        self.decoder = nn.ModuleList(Residual(wide, wide) for _ in range(config.decoder_depth))
         self.up = Conv(wide, fine * (PATCH // FINE) ** 2)
         self.decoder_fine = nn.ModuleList(Residual(fine, fine) for _ in range(config.fine_depth))
         self.out_first = Conv(fine, patch)
-        self.out_rest = Conv(fine, rest) if rest else None
 
     def encoding_modules(self) -> list[nn.Module]:
         """What decides on codes; frozen when only the decoder is trained on."""
-        parts = [self.embed_first, self.embed_rest, self.encoder_fine, self.down, self.encoder]
-        return [m for m in (*parts, self.to_code) if m is not None]
+        return [self.embed_first, self.encoder_fine, self.down, self.encoder, self.to_code]
 
     def features(self, video: Tensor) -> Tensor:
-        """Frames [B, F, 3, H, W] in [0, 1] to unquantised codes [B, T, h, w, d]."""
-        batch, frames = video.shape[:2]
-        together = self.config.frames_per_slice
-        x = F.pixel_unshuffle(video * 2 - 1, FINE)
-        alone = 1 if together else frames
-        first = self.embed_first(x[:, :alone].flatten(0, 1)).unflatten(0, (batch, alone))
-        if frames > alone:
-            x = rearrange(x[:, alone:], "b (t r) c h w -> (b t) (r c) h w", r=together)
-            rest = rearrange(self.embed_rest(x), "(b t) c h w -> b t c h w", b=batch)
-            first = torch.cat([first, rest], 1)
-        slices = first.shape[1]
-        x = first.flatten(0, 1).contiguous(memory_format=torch.channels_last)
-        x = self.down(F.pixel_unshuffle(self.encoder_fine(x, slices), PATCH // FINE))
+        """Frames [B, T, 3, H, W] in [0, 1] to unquantised codes [B, T, h, w, d]."""
+        x = F.pixel_unshuffle(video.flatten(0, 1) * 2 - 1, FINE)
+        x = self.embed_first(x).contiguous(memory_format=torch.channels_last)
+        x = self.down(F.pixel_unshuffle(self.encoder_fine(x), PATCH // FINE))
         for block in self.encoder:
-            x = block(x, slices)
-        return rearrange(self.to_code(x), "(b t) d h w -> b t h w d", b=batch)
+            x = block(x)
+        return rearrange(self.to_code(x), "(b t) d h w -> b t h w d", b=len(video))
 
     def render(self, values: Tensor) -> Tensor:
-        """Quantised values [B, T, h, w, d] to frames [B, F, 3, H, W], about [0, 1], not clamped."""
-        batch, slices = values.shape[:2]
+        """Quantised values [B, T, h, w, d] to frames [B, T, 3, H, W], about [0, 1], not clamped."""
         x = rearrange(values, "b t h w d -> (b t) d h w")
         x = self.from_code(x.contiguous(memory_format=torch.channels_last))
         for block in self.decoder:
-            x = block(x, slices)
+            x = block(x)
         x = F.pixel_shuffle(self.up(x), PATCH // FINE)
         for block in self.decoder_fine:
-            x = block(x, slices)
-        x = rearrange(x, "(b t) c h w -> b t c h w", b=batch)
-        together = self.config.frames_per_slice
-        alone = 1 if together else slices
-        frames = self.out_first(x[:, :alone].flatten(0, 1)).unflatten(0, (batch, alone))
-        if slices > alone:
-            rest = self.out_rest(x[:, alone:].flatten(0, 1))
-            rest = rearrange(rest, "(b t) (r c) h w -> b (t r) c h w", b=batch, r=together)
-            frames = torch.cat([frames, rest], 1)
-        return (F.pixel_shuffle(frames.float(), FINE) + 1) / 2
+            x = block(x)
+        frames = F.pixel_shuffle(self.out_first(x).float(), FINE).unflatten(0, values.shape[:2])
+        return (frames + 1) / 2
 
     def forward(self, video: Tensor) -> Tensor:
         """Reconstruction with straight-through gradients, for training."""
@@ -195,10 +149,10 @@ class MiniTokenizer(nn.Module):
 
     @torch.no_grad()
     def encode(self, video: Tensor) -> Tensor:
-        """Frames [B, F, 3, H, W] in [0, 1] to codes, int64 [B, T, h, w]."""
+        """Frames [B, T, 3, H, W] in [0, 1] to codes, int64 [B, T, h, w]."""
         return self.quantize.encode(self.features(video))
 
     @torch.no_grad()
     def decode(self, codes: Tensor) -> Tensor:
-        """Codes [B, T, h, w] to frames [B, F, 3, H, W], about [0, 1], not clamped."""
+        """Codes [B, T, h, w] to frames [B, T, 3, H, W], about [0, 1], not clamped."""
         return self.render(self.quantize.decode(codes).to(self.from_code.weight.dtype))

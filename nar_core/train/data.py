@@ -106,15 +106,9 @@ def on_white(rgba: Tensor) -> Tensor:
     return rgb * alpha + 1 - alpha
 
 
-def windows(
-    clips: np.ndarray, frames: int, stride: int | np.ndarray, starts: np.ndarray
-) -> np.ndarray:
-    """Frames start, start + stride, ... of each clip [N, F, ...], wrapping; [N, frames, ...].
-
-    `stride` is one for all clips or int64 [N]; with 0 a clip stands still.
-    """
-    steps = np.broadcast_to(stride, starts.shape)[:, None] * np.arange(frames)
-    index = (starts[:, None] + steps) % clips.shape[1]
+def windows(clips: np.ndarray, frames: int, stride: int, starts: np.ndarray) -> np.ndarray:
+    """Frames start, start + stride, ... of each clip [N, F, ...], wrapping; [N, frames, ...]."""
+    index = (starts[:, None] + stride * np.arange(frames)) % clips.shape[1]
     return clips[np.arange(len(clips))[:, None], index]
 
 

@@ -117,6 +117,27 @@ def random_plan(
     return levels, known, tuple(int(x) for x in seed)
 
 
+def plans_for(
+    config: DictConfig, grid: GridShape, length: int, batch: int, rng: np.random.Generator
+) -> list:
+    """A random plan for each sample of a step, of which the first `length` cells are grown.
+
+    What is known comes first: a short growth that would hardly reach beyond it knows nothing.
+    """
+    shares = {k: config[k] for k in ("corner_share", "centre_share") if k in config}
+    plans = [random_plan(grid, rng, config.known_share, **shares) for _ in range(batch)]
+    reach = [length == grid.cells or 2 * known.sum() <= length for _, known, _ in plans]
+    return [
+        p if far else random_plan(grid, rng, 0.0, **shares)
+        for p, far in zip(plans, reach, strict=True)
+    ]
+
+
+def goes_on(known: np.ndarray, grid: GridShape) -> bool:
+    """Whether whole slices of a clip are known, bool [N]: growth then goes on from pictures."""
+    return grid.t > 1 and bool(known.reshape(grid.t, -1).all(1).any())
+
+
 def collate_plans(grid: GridShape, plans, directions) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Plans to levels [B, N], fan-in [B, N, 6], known [B, N] and flat seeds [B]."""
     levels = np.stack([p[0] for p in plans])
@@ -203,6 +224,18 @@ def keyword_prompt(record: dict, rng: np.random.Generator) -> str:
         return prompt_of(record)
     chosen = rng.choice(words, min(len(words), int(rng.integers(1, 3))), replace=False)
     return styled(record, " ".join(chosen))
+
+
+def told_by(records: list[dict], other: np.ndarray, rng: np.random.Generator) -> list[dict | None]:
+    """The records whose prompts the samples are told by, None where there is no prompt.
+
+    Where `other` [n], a third each: its own, none, and that of the sample before, so that growth
+    from a known picture follows the picture and not only a name that it has learnt.
+    """
+    return [
+        (record, None, records[i - 1])[rng.integers(3)] if other[i] else record
+        for i, record in enumerate(records)
+    ]
 
 
 def select_records(data: DataFolder, config: DictConfig) -> DataFolder:
@@ -308,14 +341,25 @@ def with_own_cells(
 
 
 class TokenSource:
-    """The items of a folder as tokens, each in several augmented variants, the first plain."""
+    """The items of a folder as tokens, each in several augmented variants, the first plain.
 
-    def __init__(self, config: DictConfig, tokenizer, device: torch.device, cache: Path):
-        data = select_records(DataFolder.open(config.folder), config)
-        keep_out = [is_held_out(r, config) for r in data.records]
+    Attributes:
+        training, validation: rows of what `config` selects, without and with what is held out.
+        others: rows of what it leaves aside and does not hold out; empty unless `with_others`.
+    """
+
+    def __init__(
+        self, config: DictConfig, tokenizer, device: torch.device, cache: Path, with_others=False
+    ):
+        data = DataFolder.open(config.folder)
+        chosen = {r["file"] for r in select_records(data, config).records}
+        data = data.select(lambda r: with_others or r["file"] in chosen)
+        held_out = np.array([is_held_out(r, config) for r in data.records])
+        chosen = np.array([r["file"] in chosen for r in data.records])
         self.records = data.records
-        self.validation = np.flatnonzero(keep_out)
-        self.training = np.flatnonzero(~np.array(keep_out))
+        self.validation = np.flatnonzero(held_out & chosen)
+        self.training = np.flatnonzero(~held_out & chosen)
+        self.others = np.flatnonzero(~held_out & ~chosen)
         self.plain_share = config.plain_share
         if cache.is_file():
             self.tokens = np.load(cache)
@@ -344,11 +388,14 @@ class TokenSource:
         np.save(written, self.tokens)
         os.replace(written, cache)
 
-    def sample(self, n: int, rng: np.random.Generator) -> tuple[list[dict], Tensor]:
-        """Random records and their tokens, int64 [n, cells]."""
+    def sample(self, other: np.ndarray, rng: np.random.Generator) -> tuple[list[dict], Tensor]:
+        """Random records and their tokens, int64 [n, cells]; of the others where `other` [n]."""
+        n = len(other)
         rows = rng.choice(self.training, n)
+        if other.any():
+            rows[other] = rng.choice(self.others, other.sum())
         variant = rng.integers(0, self.tokens.shape[1], n)
-        variant = np.where(rng.random(n) < self.plain_share, 0, variant)
+        variant = np.where(~other & (rng.random(n) < self.plain_share), 0, variant)
         tokens = self.tokens[rows, variant].astype(np.int64)
         return [self.records[i] for i in rows], torch.from_numpy(tokens)
 
@@ -367,7 +414,14 @@ def train(config: DictConfig, folder: Path, device: torch.device) -> None:
     tokenizer, _ = load_tokenizer_folder(Path(config.tokenizer), grid)
     tokenizer.to(device)
     folder.mkdir(parents=True, exist_ok=True)
-    source = TokenSource(config.source, tokenizer, device, folder / "tokens.npy")
+    other_share = config.train.get("other_share", 0.0)
+    source = TokenSource(
+        config.source, tokenizer, device, folder / "tokens.npy", with_others=other_share > 0
+    )
+    if other_share and not len(source.others):
+        raise ValueError(
+            f"train.other_share: got {other_share}, expected 0: the source leaves nothing aside"
+        )
     log.info("%d training and %d held-out pictures", len(source.training), len(source.validation))
     model = build(architecture, tokenizer.quantize.levels if config.train.share_digits else None)
     if config.get("init_from"):
@@ -383,21 +437,23 @@ def train(config: DictConfig, folder: Path, device: torch.device) -> None:
         **{k: config.info[k] for k in ("temperature", "top_p", "min_p") if k in config.info}
     )
 
-    def condition(records: list[dict], rng: np.random.Generator | None) -> Tensor:
-        """Condition input; with `rng`, sometimes keywords or the null condition."""
+    def condition(records: list[dict | None], rng: np.random.Generator | None) -> Tensor:
+        """Condition input, null for None; with `rng`, sometimes keywords or the null condition."""
 
         def chance(share: float) -> bool:
             return rng is not None and rng.random() < share
 
         if words.kind == "class":
-            ids = [
-                -1 if chance(config.train.null_share) else labels.index(r[config.source.label])
+            names = [
+                None if r is None or chance(config.train.null_share) else r[config.source.label]
                 for r in records
             ]
+            # What is no class of the model's is only ever shown after known slices.
+            ids = [labels.index(name) if name in labels else -1 for name in names]
             return torch.tensor(ids, device=device)
         prompts = [
             ""
-            if chance(config.train.null_share)
+            if r is None or chance(config.train.null_share)
             else keyword_prompt(r, rng)
             if chance(config.train.keyword_share)
             else prompt_of(r)
@@ -410,16 +466,15 @@ def train(config: DictConfig, folder: Path, device: torch.device) -> None:
     def loss_of(index: int) -> Tensor:
         rng = np.random.default_rng((config.train.seed, index))
         length, batch = growth_of(config.train, grid, rng)
-        records, tokens = source.sample(batch, rng)
-        known_share = config.train.known_share if length == grid.cells else 0.0
-        shares = {k: config.train[k] for k in ("corner_share", "centre_share") if k in config.train}
-        plans = [random_plan(grid, rng, known_share, **shares) for _ in records]
+        plans = plans_for(config.train, grid, length, batch, rng)
         # Alike in all processes, since each waits for the slowest.
         turn = np.random.default_rng((config.train.seed, run.step)).random()
         own = turn < config.train.get("own_share", 0.0)
         if own:
-            plans = plans[:1] * len(plans)  # all rows of a growth share one
-        values = condition(records, rng)
+            plans = plans[:1] * batch  # all rows of a growth share one
+        other = np.array([goes_on(p[1], grid) for p in plans]) & (rng.random(batch) < other_share)
+        records, tokens = source.sample(other, rng)
+        values = condition(told_by(records, other, rng), rng)
         levels, fan_in, known, seed = collate_plans(grid, plans, directions)
         if own:
             shown = with_own_cells(

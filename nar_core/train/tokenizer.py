@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from ..tokenizers.mini import PATCH, MiniConfig, MiniTokenizer
-from .data import DataFolder, as_float, augment, is_held_out, on_white, windows
+from .data import DataFolder, as_float, augment, is_held_out, on_white
 from .loop import Run
 
 log = logging.getLogger(__name__)
@@ -49,13 +49,12 @@ def code_statistics(tokenizer: MiniTokenizer, clips: np.ndarray, batch: int = 16
     device = next(tokenizer.parameters()).device
     counts = torch.zeros(tokenizer.vocab_size, device=device)
     sums = torch.zeros(tokenizer.vocab_size, PATCH * PATCH * 3, device=device)
-    slices = tokenizer.grid.slice_of_frame(tokenizer.frames, first_frame_alone=True)
     for i in range(0, len(clips), batch):
         x = on_white(as_float(clips[i : i + batch])).to(device)
         codes = tokenizer.encode(x)
         y = tokenizer.decode(codes).float().clamp(0, 1)
         cells = F.pixel_unshuffle(y, PATCH).movedim(2, -1).flatten(0, 3)
-        codes = codes[:, slices].flatten()
+        codes = codes.flatten()
         counts.index_add_(0, codes, torch.ones(codes.numel(), device=device))
         sums.index_add_(0, codes, cells)
     # A code that never occurred shows what it decodes to among its own kind.
@@ -80,54 +79,42 @@ def code_statistics(tokenizer: MiniTokenizer, clips: np.ndarray, batch: int = 16
 def reconstruction_loss(made: Tensor, video: Tensor, config: DictConfig) -> Tensor:
     """How far frames made [B, F, 3, H, W] are from a video, by the weights of `config`.
 
-    The squared error is what PSNR measures, the absolute one (`l1`) keeps edges clean, and the
-    squared error of the change from frame to frame (`change`) keeps what stands still from
-    flickering: errors that stay where they are disturb less than errors that come and go.
+    The squared error is what PSNR measures, the absolute one (`l1`) keeps edges clean.
     """
     error = made - video
-    loss = error.square().mean() + config.l1 * error.abs().mean()
-    if config.get("change") and video.shape[1] > 1:
-        loss = loss + config.change * error.diff(dim=1).square().mean()
-    return loss
+    return error.square().mean() + config.l1 * error.abs().mean()
 
 
 class Source:
-    """Random augmented pictures or clips of one folder.
+    """Random augmented pictures of one folder, or frames of its clips.
 
     Args:
         config: folder, weight, size, key (the record field that decides what is held out),
-            hold_out (share), for clips stride (of frames) and still (the share of samples in
-            which the first frame stands still), and the arguments of `augment`.
-        frames: length of a sample.
+            hold_out (share), and the arguments of `augment`.
+
+    Attributes:
+        training: RGBA uint8 [N, F, size, size, 4].
+        validation: the first frames of what is held out, [N, 1, size, size, 4].
     """
 
-    def __init__(self, config: DictConfig, frames: int):
-        self.config, self.frames = config, frames
-        self.stride = config.get("stride", 1)
+    def __init__(self, config: DictConfig):
+        self.config = config
         data = DataFolder.open(config.folder)
         out = np.array([is_held_out(r, config) for r in data.records])
         clips = data.pixels(config.size)
-        self.training = clips[~out]
-        self.validation = self.window(clips[out])
-
-    def window(self, clips: np.ndarray) -> np.ndarray:
-        """The first `frames` frames of every clip."""
-        return windows(clips, self.frames, self.stride, np.zeros(len(clips), int))
+        self.training, self.validation = clips[~out], clips[out, :1]
 
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
-        """RGB float [n, frames, 3, size, size] in [0, 1]."""
+        """RGB float [n, 1, 3, size, size] in [0, 1]."""
         chosen = torch.randint(len(self.training), (n,), generator=generator).numpy()
-        starts = torch.randint(self.training.shape[1], (n,), generator=generator).numpy()
-        config = self.config
-        still = torch.rand(n, generator=generator).numpy() < config.get("still", 0.0)
-        stride = np.where(still, 0, self.stride)
+        frame = torch.randint(self.training.shape[1], (n,), generator=generator).numpy()
         return augment(
-            as_float(windows(self.training[chosen], self.frames, stride, starts)),
+            as_float(self.training[chosen, frame][:, None]),
             generator,
-            shift=config.shift,
-            scale=tuple(config.scale),
-            flip=config.flip,
-            tinted=config.tinted,
+            shift=self.config.shift,
+            scale=tuple(self.config.scale),
+            flip=self.config.flip,
+            tinted=self.config.tinted,
         )
 
 
@@ -136,11 +123,11 @@ def train(config: DictConfig, folder: Path, device: torch.device) -> None:
     torch.manual_seed(config.train.seed)
     tokenizer = MiniTokenizer(MiniConfig(**OmegaConf.to_container(config.model))).to(device)
     if config.get("init_from"):
-        start_from(tokenizer, load_weights(config.init_from))
+        start_from(tokenizer, Path(config.init_from))
     if config.train.get("decoder_only"):
         for module in tokenizer.encoding_modules():
             module.requires_grad_(False)
-    sources = [Source(s, tokenizer.frames) for s in config.sources]
+    sources = [Source(s) for s in config.sources]
     weights = torch.tensor([s.config.weight for s in sources], dtype=torch.float)
     forward = torch.compile(tokenizer) if config.train.compile else tokenizer
     run = Run(tokenizer, config.train, folder, device)
@@ -172,7 +159,7 @@ def export(tokenizer, config: DictConfig, run: Run, sources, figures: dict) -> N
     """Write a self-describing tokenizer folder (float16 weights, config, record) into the run."""
     folder = run.folder / "export"
     folder.mkdir(exist_ok=True)
-    clips = [s.window(s.training[:: max(1, len(s.training) // 1500)]) for s in sources]
+    clips = [s.training[:: max(1, len(s.training) // 1500), :1] for s in sources]
     statistics = code_statistics(tokenizer, np.concatenate(clips))
     state = {k: v.half().contiguous().cpu() for k, v in tokenizer.state_dict().items()}
     save_file({**state, "patches": statistics.pop("patches")}, folder / "tokenizer.safetensors")
@@ -185,33 +172,17 @@ def export(tokenizer, config: DictConfig, run: Run, sources, figures: dict) -> N
         "codes": {k: round(v, 4) for k, v in statistics.items()},
         "config": config,
     }
+    if config.get("init_from") and (before := Path(config.init_from) / "record.yaml").is_file():
+        record["begun_from"] = OmegaConf.load(before)
     OmegaConf.save(OmegaConf.create(record), folder / "record.yaml")
     log.info("exported %s: %s", folder, {k: v for k, v in record.items() if k != "config"})
 
 
-def start_from(tokenizer: MiniTokenizer, state: dict[str, Tensor]) -> None:
-    """Begin with trained weights [...]; those of pictures become a clip that stands still.
-
-    Raises ValueError where the weights are of another shape.
-    """
-    frames = tokenizer.config.frames_per_slice
-    if frames and "embed_rest.weight" not in state:
-        state = dict(state)
-        # Channels are (frame, colour and place): the mean frame goes in, every frame comes out.
-        state["embed_rest.weight"] = state["embed_first.weight"].repeat(1, frames) / frames
-        state["embed_rest.bias"] = state["embed_first.bias"]
-        state["out_rest.weight"] = state["out_first.weight"].repeat(frames, 1)
-        state["out_rest.bias"] = state["out_first.bias"].repeat(frames)
-        for name, value in tokenizer.state_dict().items():
-            if ".past." in name:
-                state[name] = torch.zeros_like(value)
+def start_from(tokenizer: MiniTokenizer, folder: Path) -> None:
+    """Begin with the weights of an exported tokenizer of the same shape, else ValueError."""
+    state = load_file(folder / "tokenizer.safetensors")
+    state.pop("patches", None)
     try:
         tokenizer.load_state_dict(state)
     except RuntimeError as error:
-        raise ValueError(f"init_from: the weights do not fit this configuration: {error}") from None
-
-
-def load_weights(folder: str | Path) -> dict[str, Tensor]:
-    """State dict of an exported tokenizer, float32, without its preview table."""
-    state = load_file(Path(folder) / "tokenizer.safetensors")
-    return {k: v.float() for k, v in state.items() if k != "patches"}
+        raise ValueError(f"init_from: the weights in {folder} do not fit: {error}") from None

@@ -92,16 +92,11 @@ def random_model(config: TransformerConfig, seed: int = 0) -> NARTransformer:
 
 
 def write_model_folder(
-    root: Path, name: str = "tiny", kind: str = "words", frames: int = 1, together: int = 0
+    root: Path, name: str = "tiny", kind: str = "words", frames: int = 1
 ) -> Path:
-    """A random model of the embedded form, with a tokenizer beside it; its folder.
-
-    `together` frames of a clip share a slice; with 0 the tokenizer is one of pictures.
-    """
+    """A random model of the embedded form, with a tokenizer beside it; its folder."""
     tokenizer = MiniConfig(
         size=(32, 40),
-        frames=frames if together else 1,
-        frames_per_slice=together,
         levels=[4, 4],
         encoder_width=16,
         decoder_width=16,
@@ -109,7 +104,7 @@ def write_model_folder(
         decoder_depth=1,
         fine_depth=1,
     )
-    grid = tokenizer.grid if together else tokenizer.grid._replace(t=frames)
+    grid = tokenizer.grid._replace(t=frames)
     config = replace(embedded_config(grid, kind), vocab_size=16)
     torch.manual_seed(0)
     tokens = MiniTokenizer(tokenizer)

@@ -74,7 +74,7 @@ def test_generate_writes_what_the_engine_makes(folder, tmp_path, capsys):
 
 
 def test_generate_writes_clips_as_mp4(tmp_path, capsys):
-    folder = write_model_folder(tmp_path, kind="class", frames=5, together=2)
+    folder = write_model_folder(tmp_path, kind="class", frames=5)
     words = ["--label", "class 3", "--seed-position", "0,0,0", "--out", str(tmp_path / "out")]
     assert main(["generate", "--model", str(folder), *words, "--json"]) == 0
     (path,) = last_json(capsys)["files"]

@@ -34,14 +34,7 @@ def classes(root):
 
 @pytest.fixture(scope="module")
 def clips(tmp_path_factory):
-    folder = write_model_folder(tmp_path_factory.mktemp("clips"), "clips", frames=5, together=2)
-    return Engine.load(folder, device="cpu", dtype="float32")
-
-
-@pytest.fixture(scope="module")
-def moving(tmp_path_factory):
-    """Clips by a tokenizer of pictures, frame by frame."""
-    folder = write_model_folder(tmp_path_factory.mktemp("moving"), "moving", frames=4)
+    folder = write_model_folder(tmp_path_factory.mktemp("clips"), "clips", frames=4)
     return Engine.load(folder, device="cpu", dtype="float32")
 
 
@@ -59,7 +52,7 @@ def test_a_folder_describes_itself(engine, classes, clips):
     assert (info.prompt_words, info.prompts, info.guidance_scale) == (3, ("red apple",), 2.0)
     assert not info.embedded
     assert classes.info.labels[4] == "class 4"
-    assert (clips.info.media, clips.info.grid, clips.info.frames) == ("video", (3, *SIDE), 5)
+    assert (clips.info.media, clips.info.grid, clips.info.frames) == ("video", (4, *SIDE), 4)
     assert "+t" in clips.info.directions
     assert "+t" not in info.directions
 
@@ -325,33 +318,33 @@ def test_head_configurations_share_random_numbers(engine):
 
 def test_a_clip_grows_in_time(clips):
     request = Request(prompt="whale", seed_position=(0, 0, 0))
-    assert clips.plan(request).total == 3 + 4 + 5 - 2
+    assert clips.plan(request).total == 4 + 4 + 5 - 2
     frame = clips.generate_all(request)
-    assert frame.tokens.shape == (1, 3, *SIDE)
-    assert clips.decode(frame.tokens).shape == (1, 5, 32, 40, 3)
-    known = np.where(np.arange(3)[:, None, None] == 0, frame.tokens[0], -1)
+    assert frame.tokens.shape == (1, 4, *SIDE)
+    assert clips.decode(frame.tokens).shape == (1, 4, 32, 40, 3)
+    known = np.where(np.arange(4)[:, None, None] == 0, frame.tokens[0], -1)
     again = clips.generate_all(Request(prompt="whale", seed_position=(0, 0, 0), known=known))
     np.testing.assert_array_equal(again.tokens[:, 0], frame.tokens[:, 0])
-    with pytest.raises(ValueError, match=r"expected \(t, h, w\) inside the grid \(3, 4, 5\)"):
+    with pytest.raises(ValueError, match=r"expected \(t, h, w\) inside the grid \(4, 4, 5\)"):
         clips.generate(Request(seed_position=(1, 1)))
 
 
-def test_a_tokenizer_of_pictures_codes_a_clip_frame_by_frame(moving):
-    info = moving.info
+def test_a_tokenizer_of_pictures_codes_a_clip_frame_by_frame(clips):
+    info = clips.info
     assert (info.media, info.grid, info.frames) == ("video", (4, *SIDE), 4)
     assert (info.size, info.slice_of_frame) == ((32, 40), (0, 1, 2, 3))
-    frame = moving.generate_all(Request(prompt="whale", seed_position=(2, 1, 1)))
-    video = moving.decode(frame.tokens)
+    frame = clips.generate_all(Request(prompt="whale", seed_position=(2, 1, 1)))
+    video = clips.decode(frame.tokens)
     assert video.shape == (1, 4, 32, 40, 3)
-    assert moving.preview(frame.tokens, full=True).shape == video.shape
+    assert clips.preview(frame.tokens, full=True).shape == video.shape
     # Frames do not touch each other: those of equal tokens are equal, whatever the others hold.
     still = frame.tokens.copy()
     still[:, 1:] = still[:, :1]
-    shown = moving.decode(still).astype(int)
+    shown = clips.decode(still).astype(int)
     assert np.abs(shown - video[:, :1]).max() <= 1
-    assert np.abs(moving.decode(frame.tokens[:, ::-1]).astype(int) - video[:, ::-1]).max() <= 1
-    backwards = moving.encode(video[:, ::-1])
-    np.testing.assert_array_equal(backwards[:, ::-1], moving.encode(video))
+    assert np.abs(clips.decode(frame.tokens[:, ::-1]).astype(int) - video[:, ::-1]).max() <= 1
+    backwards = clips.encode(video[:, ::-1])
+    np.testing.assert_array_equal(backwards[:, ::-1], clips.encode(video))
 
 
 # Pixels
