@@ -317,7 +317,10 @@ class Player {
     const screen = this.find('.screen'), wide = screen.clientWidth;
     if (!wide) return;
     const ratio = window.devicePixelRatio || 1, width = Math.round(wide * ratio);
-    const { height } = tilesOf((this.run ?? this).spec, width, this.view);
+    const { spec } = this.run ?? this, { height, tiles } = tilesOf(spec, width, this.view);
+    this.element.toggleAttribute('data-tiles', tiles.length > 1);
+    // Slices and loop take the same room, so that nothing below moves from one to the other.
+    screen.style.minHeight = `${Math.max(...['slices', 'loop'].map((view) => tilesOf(spec, width, view).height)) / ratio}px`;
     if (this.canvas.width !== width || this.canvas.height !== height) {
       Object.assign(this.canvas, { width, height });
       this.canvas.style.aspectRatio = `${width} / ${height}`;
@@ -598,7 +601,7 @@ class Player {
     const x = (tile.x + at[2] * tile.cell) * scale, y = (tile.y + at[1] * tile.cell) * scale, c = tile.cell * scale;
     const left = x + c + 14 + tip.offsetWidth > box.width ? x - tip.offsetWidth - 14 : x + c + 14;
     tip.style.left = `${clamp(left, 4, Math.max(4, box.width - tip.offsetWidth - 4))}px`;
-    tip.style.top = `${clamp(y - 20, 4, Math.max(4, box.height - tip.offsetHeight - 4))}px`;
+    tip.style.top = `${this.canvas.offsetTop + clamp(y - 20, 4, Math.max(4, box.height - tip.offsetHeight - 4))}px`;
   }
 
   // ---- input ---------------------------------------------------------------------------------

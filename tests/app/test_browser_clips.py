@@ -128,8 +128,12 @@ def test_a_clip_grows_side_by_side_and_then_moves(video):
     video.wait_for_function(f"{PLAYER}.state === 'done' && !{PLAYER}.playing")
     video.wait_for_function(f"{view} === 'loop'")
     assert video.locator(".studio.video [data-view=loop].on").count() == 1
+    # Nothing below has moved.
+    transport = "document.querySelector('.studio.video .transport').getBoundingClientRect().top"
+    looping = video.evaluate(transport)
     video.click(".studio.video .play")
     assert video.evaluate(view) == "slices"
+    assert abs(video.evaluate(transport) - looping) < 1
     video.wait_for_function(f"!{PLAYER}.playing && {view} === 'loop'")
     video.click(".studio.video [data-view=slices]")
     grow(video)
