@@ -352,10 +352,10 @@ class TokenSource:
         self, config: DictConfig, tokenizer, device: torch.device, cache: Path, with_others=False
     ):
         data = DataFolder.open(config.folder)
-        chosen = {r["file"] for r in select_records(data, config).records}
-        data = data.select(lambda r: with_others or r["file"] in chosen)
+        files = {r["file"] for r in select_records(data, config).records}
+        data = data.select(lambda r: with_others or r["file"] in files)
+        chosen = np.array([r["file"] in files for r in data.records])
         held_out = np.array([is_held_out(r, config) for r in data.records])
-        chosen = np.array([r["file"] in chosen for r in data.records])
         self.records = data.records
         self.validation = np.flatnonzero(held_out & chosen)
         self.training = np.flatnonzero(~held_out & chosen)
@@ -363,6 +363,11 @@ class TokenSource:
         self.plain_share = config.plain_share
         if cache.is_file():
             self.tokens = np.load(cache)
+            if len(self.tokens) != len(self.records):
+                raise ValueError(
+                    f"{cache}: got tokens of {len(self.tokens)} items, expected "
+                    f"{len(self.records)}: remove it, or choose another run folder"
+                )
             return
         clips = data.pixels(tokenizer.size[0])
         generator = torch.Generator().manual_seed(0)

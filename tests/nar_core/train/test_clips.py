@@ -202,6 +202,8 @@ def test_clips_of_other_names_are_shown_only_after_known_slices(clips, tmp_path)
     assert both.tokens.shape == (2, 3, 4 * 2 * 2)
     again = generator.TokenSource(source, coder, CPU, tmp_path / "both.npy", with_others=True)
     assert np.array_equal(again.tokens, both.tokens)
+    with pytest.raises(ValueError, match="got tokens of 1 items, expected 2"):
+        generator.TokenSource(source, coder, CPU, tmp_path / "alone.npy", with_others=True)
     other = np.arange(60) % 3 == 0
     records, tokens = both.sample(other, np.random.default_rng(0))
     assert [r["label"] == "right bar" for r in records] == other.tolist()
