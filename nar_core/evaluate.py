@@ -95,14 +95,19 @@ def source_of(engine: Engine, model: str) -> DictConfig:
 def part_of(data: DataFolder, part: str, engine: Engine, model: str) -> DataFolder:
     """The items that a model was trained on (`training`), that its record holds out, or `all`.
 
-    Held out are items of every kind, also of kinds that training leaves aside.
+    Held out are items of every kind, also of kinds that training leaves aside. Raises ValueError
+    where nothing is left to measure.
     """
     if part == "all":
         return data
     source = source_of(engine, model)
     if part == "held-out":
-        return data.select(lambda r: is_held_out(r, source))
-    return select_records(data, source).select(lambda r: not is_held_out(r, source))
+        found = data.select(lambda r: is_held_out(r, source))
+    else:
+        found = select_records(data, source).select(lambda r: not is_held_out(r, source))
+    if not found.records:
+        raise ValueError(f"evaluate: got --part {part}, of which {data.root} has nothing: try all")
+    return found
 
 
 def condition_of(engine: Engine, records: list[dict], label: str) -> torch.Tensor:

@@ -126,11 +126,8 @@ def plans_for(
     """
     shares = {k: config[k] for k in ("corner_share", "centre_share") if k in config}
     plans = [random_plan(grid, rng, config.known_share, **shares) for _ in range(batch)]
-    reach = [length == grid.cells or 2 * known.sum() <= length for _, known, _ in plans]
-    return [
-        p if far else random_plan(grid, rng, 0.0, **shares)
-        for p, far in zip(plans, reach, strict=True)
-    ]
+    most = grid.cells if length == grid.cells else length // 2
+    return [p if p[1].sum() <= most else random_plan(grid, rng, 0.0, **shares) for p in plans]
 
 
 def goes_on(known: np.ndarray, grid: GridShape) -> bool:
@@ -397,8 +394,7 @@ class TokenSource:
         """Random records and their tokens, int64 [n, cells]; of the others where `other` [n]."""
         n = len(other)
         rows = rng.choice(self.training, n)
-        if other.any():
-            rows[other] = rng.choice(self.others, other.sum())
+        rows[other] = rng.choice(self.others, other.sum())
         variant = rng.integers(0, self.tokens.shape[1], n)
         variant = np.where(~other & (rng.random(n) < self.plain_share), 0, variant)
         tokens = self.tokens[rows, variant].astype(np.int64)

@@ -140,6 +140,9 @@ def test_what_is_measured_may_be_what_was_trained_on_or_held_out(tmp_path):
     rest = [r for r in records if r not in parts["training"] and r not in parts["held-out"]]
     assert {r["label"] for r in rest} == {"b"}
     assert len(parts["training"]) + len(parts["held-out"]) + len(rest) == 200
+    OmegaConf.save({"source": source | {"hold_out": 0.0}}, tmp_path / "record.yaml")
+    with pytest.raises(ValueError, match=r"got --part held-out, of which .* has nothing"):
+        evaluate.part_of(data, "held-out", engine, str(tmp_path))
 
 
 def evaluate_arguments(words: list[str]) -> argparse.Namespace:
@@ -179,12 +182,7 @@ def configuration(clips, root) -> DictConfig:
             },
             "source": source | {"label": "label", "stride": 2, "variants": 2, "plain_share": 0.5},
             "train": LOOP
-            | {
-                "share_digits": True,
-                "known_share": 0.9,
-                "null_share": 0.1,
-                "keyword_share": 0.0,
-            }
+            | {"share_digits": True, "known_share": 0.9, "null_share": 0.1, "keyword_share": 0.0}
             | {"label_smoothing": 0.0},
         }
     )
