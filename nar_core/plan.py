@@ -32,15 +32,9 @@ class GridShape(NamedTuple):
     def cells(self) -> int:
         return self.t * self.h * self.w
 
-    def slice_of_frame(self, frames: int, first_frame_alone: bool) -> tuple[int, ...]:
-        """Which slice each of `frames` pixel frames belongs to.
-
-        Slices share the frames evenly, all of them or, where the first slice codes the first frame
-        alone, all but the first.
-        """
-        if not first_frame_alone or frames == 1:
-            return tuple(f * self.t // frames for f in range(frames))
-        return (0, *(1 + f * (self.t - 1) // (frames - 1) for f in range(frames - 1)))
+    def slice_of_frame(self, frames: int) -> tuple[int, ...]:
+        """Which slice each of `frames` pixel frames belongs to; slices share them evenly."""
+        return tuple(f * self.t // frames for f in range(frames))
 
 
 @dataclass(frozen=True, eq=False)

@@ -58,9 +58,7 @@ class Preview:
 
     def _frames(self, slices: np.ndarray) -> np.ndarray:
         """Slices [B, T, ...] to frames [B, F, ...], each frame from the slice that codes it."""
-        tokenizer = self.tokenizer
-        index = tokenizer.grid.slice_of_frame(tokenizer.frames, not tokenizer.holistic)
-        return slices[:, index]
+        return slices[:, self.tokenizer.grid.slice_of_frame(self.tokenizer.frames)]
 
     def _device(self) -> torch.device:
         return next(self.tokenizer.parameters()).device

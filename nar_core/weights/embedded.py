@@ -69,7 +69,6 @@ def read_info(folder: Path, embedded: bool = False) -> ModelInfo:
         grid=model.grid,
         size=tuple(tokens.size),
         frames=tokens.frames,
-        first_frame_alone=tokens.frames > 1,
         media="video" if tokens.frames > 1 else "image",
         directions=model.directions,
         known_level=model.known_level,

@@ -16,8 +16,6 @@ class ModelInfo:
         name, title: registry name, and how a page calls it.
         task: "text" or "class"; media: "image" or "video".
         grid: token grid; size: frame (height, width) in pixels; frames, fps: of a clip.
-        first_frame_alone: the first slice codes the first frame, the others share the rest; else
-            all slices share all frames.
         directions: directions that have a head; known_level: see `plan.levels_of`.
         seed_positions: "any" if the checkpoint learnt to start anywhere, else "corner".
         default_seed_position: (t, h, w).
@@ -42,7 +40,6 @@ class ModelInfo:
     size: tuple[int, int]
     frames: int = 1
     fps: int = 0
-    first_frame_alone: bool = False
     directions: tuple[str, ...] = DIRECTIONS
     known_level: str = "zero"
     seed_positions: str = "any"
@@ -93,4 +90,4 @@ class ModelInfo:
     @property
     def slice_of_frame(self) -> tuple[int, ...]:
         """Which slice of the grid each pixel frame belongs to."""
-        return self.grid.slice_of_frame(self.frames, self.first_frame_alone)
+        return self.grid.slice_of_frame(self.frames)

@@ -90,7 +90,7 @@ MODELS = (
         default_seed_position=(0, 0, 0),
     ),
     _info("far", GridShape(1, 16, 16), available=False, embedded=False, download=522_000_000),
-    _info("causal", GridShape(5, 8, 8), frames=9, first_frame_alone=True),
+    _info("frames", GridShape(9, 8, 8), frames=9),
 )
 
 

@@ -60,14 +60,14 @@ def test_generate_returns_pictures_that_replay(client):
 
 def test_a_picture_is_animated_and_saved_as_mp4(client):
     picture = client.predict(prompt="owl", api_name="/generate")["pictures"][0]
-    result = client.predict(picture=picture, model="causal", prompt="owl", api_name="/animate")
+    result = client.predict(picture=picture, model="frames", prompt="owl", api_name="/animate")
     recipe = client.predict(picture=result["pictures"][0], api_name="/replay")
     given = sum(len(step["positions"]) for step in recipe["growth"])
-    assert given == 4 * 8 * 8  # four of five slices were grown
+    assert given == 8 * 8 * 8  # eight of nine slices were grown
     file = client.predict(pictures=result["pictures"], format="mp4", api_name="/clip")
     again = client.predict(picture=file, api_name="/replay")
     assert again["token_digest"] == recipe["token_digest"]
-    with pytest.raises(Exception, match="can begin with a picture: clip, causal"):
+    with pytest.raises(Exception, match="can begin with a picture: clip, frames"):
         client.predict(picture=picture, model="emoji", prompt="owl", api_name="/animate")
 
 

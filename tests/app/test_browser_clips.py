@@ -13,13 +13,13 @@ PLAYER = "document.querySelector('.studio.video .player').parentElement.player"
 
 @pytest.fixture
 def video(open_page):
-    """The Video page with the causal model, nothing grown yet."""
+    """The Video page with the model of nine slices, nothing grown yet."""
     page = open_page()
     page.click("#pages [data-tab-id=video]")
     page.wait_for_selector(".studio.video .player canvas")
     page.locator(".studio.video .settings").get_by_label("Model").click()
-    page.get_by_role("option", name="Causal").click()
-    page.wait_for_function(f"{PLAYER}.spec.model === 'causal'")
+    page.get_by_role("option", name="Frames").click()
+    page.wait_for_function(f"{PLAYER}.spec.model === 'frames'")
     return page
 
 
@@ -45,7 +45,7 @@ def test_the_seed_position_is_a_cell_and_a_slice(video):
     canvas.click(position=at)
     assert video.evaluate(f"{PLAYER}.seed.join()") == "2,6,1"
     grow(video)
-    steps = 1 + 2 + 6 + 6
+    steps = 1 + 6 + 6 + 6
     assert video.evaluate(f"{PLAYER}.run.total") == steps
     assert video.get_attribute(".studio.video .player", "data-painted") == str(steps)
     # The clip runs on; what has the keyboard's focus keeps it.
@@ -74,7 +74,7 @@ def test_a_picture_begins_a_clip_that_goes_on_and_is_saved(video, tmp_path):
         f" && {PLAYER}.run.finals.length > 0"
     )
     # Five frames are known again, and four new ones follow.
-    assert video.evaluate(f"{PLAYER}.keep.filter((k) => k).length") == 3 * 64
+    assert video.evaluate(f"{PLAYER}.keep.filter((k) => k).length") == 5 * 64
     assert video.evaluate(f"{PLAYER}.allFrames({PLAYER}.run).length") == 9 + 4
     assert video.is_visible(".studio.video .whole")
     with video.expect_download() as download:
@@ -142,9 +142,9 @@ def test_a_clip_grows_side_by_side_and_then_moves(video):
 
 
 def test_a_link_to_a_clip_opens_the_video_page(open_page):
-    page = open_page("?model=causal&prompt=fox&seed=1,2,3&rng=4")
+    page = open_page("?model=frames&prompt=fox&seed=1,2,3&rng=4")
     page.wait_for_selector(".studio.video .player canvas")
-    page.wait_for_function(f"{PLAYER}?.spec.model === 'causal'")
+    page.wait_for_function(f"{PLAYER}?.spec.model === 'frames'")
     page.wait_for_function(f"{PLAYER}.seed.join() === '1,2,3'")
     assert page.input_value(".studio.video .prompt textarea") == "fox"
     assert page.evaluate(

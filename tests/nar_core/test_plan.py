@@ -138,10 +138,9 @@ def test_steps_without_a_known_set_reach_the_farthest_cell(grid, data):
 
 
 def test_slices_share_the_frames():
-    assert GridShape(1, 2, 2).slice_of_frame(1, True) == (0,)
-    assert GridShape(3, 2, 2).slice_of_frame(5, True) == (0, 1, 1, 2, 2)
-    assert GridShape(4, 2, 2).slice_of_frame(4, True) == (0, 1, 2, 3)
-    assert GridShape(2, 2, 2).slice_of_frame(6, False) == (0, 0, 0, 1, 1, 1)
+    assert GridShape(1, 2, 2).slice_of_frame(1) == (0,)
+    assert GridShape(4, 2, 2).slice_of_frame(4) == (0, 1, 2, 3)
+    assert GridShape(2, 2, 2).slice_of_frame(6) == (0, 0, 0, 1, 1, 1)
 
 
 def test_the_step_counts_of_the_paper():

@@ -42,7 +42,7 @@ def test_frames_show_the_slice_that_codes_them():
     patches = torch.arange(4, dtype=torch.uint8).view(4, 1, 1, 1).expand(4, 2, 2, 3) * 10
     tokens = np.array([0, 1, 2]).reshape(1, 3, 1, 1)
     video = Preview(layout(GridShape(3, 1, 1), 9), patches)(tokens)
-    assert video[0, :, 0, 0, 0].tolist() == [0, 10, 10, 10, 10, 20, 20, 20, 20]
+    assert video[0, :, 0, 0, 0].tolist() == [0, 0, 0, 10, 10, 10, 20, 20, 20]
 
 
 def test_a_table_is_measured_where_none_was_stored(engine):
