@@ -7,8 +7,8 @@ import logging
 import os
 
 from app import zero
+from app.engines import Engines
 from app.export import LIMITS, Limits
-from app.handlers import Engines
 from app.ui import build, launch_options
 from nar_core import Engine, list_models
 

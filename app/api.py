@@ -14,7 +14,8 @@ import gradio as gr
 import numpy as np
 
 from app import export
-from app.handlers import Form, Job, Studio
+from app.form import Form
+from app.handlers import Job, Studio
 
 Heads = Literal[
     "mixed",

@@ -1,4 +1,4 @@
-"""From the form to a Request, from Frames to messages for the player. No Gradio components here.
+"""From the form to a job, from Frames to messages for the player. No Gradio components here.
 
 Every message is a small dict. `run` names one growth and is chosen by the browser, so a message of
 an earlier run can be told from the present one. Pixels travel as data addresses: nothing is written
@@ -10,25 +10,24 @@ from __future__ import annotations
 import base64
 import logging
 import math
-import platform
 import threading
 import time
-from collections import OrderedDict
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, wait
-from dataclasses import dataclass, fields, replace
-from functools import lru_cache
-from importlib.metadata import version
-from itertools import combinations
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import yaml
 from PIL import Image
 
 from app import clips, export
+from app.engines import Closed, Engines
 from app.export import base64_of
+from app.form import Form
+from app.line import Line
+from app.presets import presets
+from app.recipes import recipe_of, request_fields, title_of, verdict
+from app.spec import comparisons
 from app.zero import on_gpu
 from nar_core import Engine, Frame, ModelInfo, Request, plan_of, validate
 
@@ -40,13 +39,6 @@ SECONDS_PER_MESSAGE = 0.05
 MAX_PARTS = 32
 """Clips that may be put together into one file."""
 
-FORGET_TICKET_AFTER = 6.0
-"""Seconds without a sign of life after which somebody waiting no longer counts."""
-
-REMEMBER_RUNS = 1000
-"""How many ended runs are remembered, so that none of them begins again."""
-
-
 UNLIKE = 1.5
 """A picture is foreign if its tokens cost so many nats more than those of a model's own kind."""
 
@@ -57,263 +49,6 @@ SHARE_FOR_GUESSES = 0.1
 """Of the time that growing takes, what decodes of an unfinished clip may take.
 
 Each costs as much as that of a finished clip, so how many there are follows from their cost."""
-
-WHOLE_CLIP = (
-    "A token of this model describes the whole clip, not a place in it: while it grows, cells show "
-    "how sure each token is, and now and then what a decode makes of them."
-)
-
-SEEN_LATE = (
-    "This model grows right and down from the upper left. It sees a kept cell only when growth "
-    "has come as far, not earlier."
-)
-
-Progress = Callable[[str, float | None], None]
-
-AS_TYPED = "As typed"
-"""The style that adds nothing."""
-
-
-@lru_cache(maxsize=1)
-def presets() -> dict[str, Any]:
-    """The contents of presets.yaml."""
-    return yaml.safe_load((Path(__file__).parent / "presets.yaml").read_text("utf-8"))
-
-
-def styles_of(model: str) -> dict[str, str]:
-    """Style name -> prompt form with `{}` for the subject."""
-    models = presets()["models"]
-    return models.get(model, models["default"])["styles"]
-
-
-def dress(model: str, prompt: str, style: str | None) -> str:
-    """The prompt a model was trained on: the style's words around what was typed.
-
-    An empty prompt stays empty (the null condition), and one that already has a style's form stays
-    as it is.
-    """
-    prompt = " ".join((prompt or "").split())
-    form = styles_of(model).get(style or "")
-    return form.format(prompt) if form and prompt and not undress(model, prompt)[1] else prompt
-
-
-def undress(model: str, prompt: str) -> tuple[str, str]:
-    """Inverse of `dress`: (what was typed, style or "")."""
-    for style, form in styles_of(model).items():
-        before, after = form.split("{}")
-        if prompt.startswith(before) and prompt.endswith(after) and len(prompt) > len(form) - 2:
-            return prompt[len(before) : len(prompt) - len(after)], style
-    return prompt, ""
-
-
-def names_of(info: ModelInfo) -> dict[str, list[str]]:
-    """What a model was trained on, as it is typed: style (`AS_TYPED` without one) -> names."""
-    out: dict[str, list[str]] = {}
-    for prompt in info.names:
-        typed, style = undress(info.name, prompt)
-        out.setdefault(style or AS_TYPED, []).append(typed)
-    return out
-
-
-class Closed(BaseException):
-    """Nobody waits for a model any more. No `Exception`, so that nothing on the way keeps it."""
-
-
-@lru_cache(maxsize=1)
-def examples() -> list[dict[str, str]]:
-    """Growths that come with the studio and replay without a model: title and file of each."""
-    out = []
-    for path in sorted((Path(__file__).parents[1] / "assets" / "examples").glob("*.png")):
-        recipe, _ = export.read_recipe(path)
-        file = export.data_uri(path.read_bytes(), "image/png")
-        out.append({"title": _title(recipe), "file": file})
-    return out
-
-
-class Engines:
-    """Loads engines on first use and keeps the last few; safe to call from several threads."""
-
-    def __init__(
-        self,
-        load: Callable[..., Engine],
-        models: Callable[[], Sequence[ModelInfo]],
-        keep: int = 1,
-    ) -> None:
-        """`load(name, device=..., progress=...)` makes an engine; `models()` lists what is."""
-        self._load, self._models, self._keep = load, models, keep
-        self._device = "auto"
-        self._added: dict[str, ModelInfo] = {}
-        self._folders: dict[str, str] = {}
-        self._engines: OrderedDict[str, Engine] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def configure(self, device: str, keep: int) -> None:
-        """Set the device and how many engines stay in memory, before any is loaded."""
-        self._device, self._keep = device, max(1, keep)
-
-    def include(self, name: str) -> str:
-        """Offer a model that is not on the list by itself (a model folder)."""
-        if all(m.name != name for m in self.models()):
-            engine = self._load(name, device=self._device)
-            self._added[engine.info.name] = engine.info
-            self._folders[engine.info.name] = name
-            self._engines[engine.info.name] = engine
-            return engine.info.name
-        return name
-
-    def models(self, media: str | None = None) -> list[ModelInfo]:
-        """All models, those on this machine before those that would be fetched."""
-        found = list(self._models())
-        found += [m for m in self._added.values() if m.name not in {f.name for f in found}]
-        found.sort(key=lambda m: not m.available)
-        return [m for m in found if media in (None, m.media)]
-
-    def first(self, wanted: str | None = None) -> ModelInfo:
-        """The picture model shown first: the wanted one, that of presets.yaml, or any."""
-        models = self.models("image")
-        wanted = wanted or presets()["first"]
-        return next((m for m in models if m.name == wanted), models[0])
-
-    def choices(self, media: str) -> list[tuple[str, str]]:
-        """(what a picker shows, name) of every model of one medium."""
-        return [
-            (m.title if m.available else f"{m.title} (to be fetched)", m.name)
-            for m in self.models(media)
-        ]
-
-    def facts(self, info: ModelInfo) -> str:
-        """One line on a model: size, kind, licence, memory, and whether it is here."""
-        kind = {"text": "text", "class": "class"}[info.task]
-        kind += f" to {'clip' if info.media == 'video' else 'picture'}, {info.size[1]} px"
-        here = "on this machine"
-        if not info.available:
-            here = f"to be fetched, {info.download / 1e6:,.0f} MB"
-        size, memory = info.parameters / 1e6, info.memory(self._device) / 1e6
-        return (
-            f"{size:.0f} M parameters · {kind} · licence {info.licence} · "
-            f"about {memory:,.0f} MB of memory · {here}"
-        )
-
-    def info(self, name: str) -> ModelInfo:
-        """What is known of a model without loading it; ValueError for an unknown name."""
-        for model in self.models():
-            if model.name == name:
-                return model
-        raise ValueError(
-            f"model: got {name!r}, expected one of {', '.join(m.name for m in self.models())}"
-        )
-
-    def resident(self, name: str) -> bool:
-        """Whether the model is in memory."""
-        return name in self._engines
-
-    def get(self, name: str, progress: Progress | None = None) -> Engine:
-        """The engine of a model, fetched and loaded if need be.
-
-        Raises:
-            ValueError: an unknown name, or what to download and where to put it.
-        """
-        self.info(name)
-        with self._lock:
-            if name not in self._engines:
-                # Room is made first: two models would need the memory of both.
-                while len(self._engines) >= self._keep:
-                    self._engines.popitem(last=False)
-                source = self._folders.get(name, name)
-                try:
-                    self._engines[name] = self._load(source, device=self._device, progress=progress)
-                except (FileNotFoundError, ImportError) as error:
-                    raise ValueError(str(error)) from error
-            self._engines.move_to_end(name)
-            return self._engines[name]
-
-
-class Line:
-    """Who is waiting for the one engine: only counts and times, nothing of what they make.
-
-    A run waits, runs once and is over. Stopping is a note here that the growth reads after every
-    step: cancelling it from the browser would race with a new start of the same page.
-    """
-
-    def __init__(self) -> None:
-        self._waiting: OrderedDict[str, float] = OrderedDict()
-        self._running: dict[str, float] = {}
-        self._over: OrderedDict[str, None] = OrderedDict()
-        self._tabs: dict[str, str] = {}
-        self._seconds = 2.0
-        self._lock = threading.Lock()
-
-    def join(self, run: str) -> None:
-        """Wait, unless it was stopped while it was still being checked."""
-        with self._lock:
-            if run not in self._over:
-                self._waiting[run] = time.monotonic()
-
-    def enter(self, run: str) -> bool:
-        """Begin; False if the run was stopped before, or has begun already."""
-        with self._lock:
-            self._waiting.pop(run, None)
-            if run in self._over or run in self._running:
-                return False
-            for left in list(self._running):  # there is one lane: it was given up unfinished
-                self._end(left)
-            self._running = {run: time.monotonic()}
-            return True
-
-    def restart(self, run: str) -> None:
-        """Count the time of a run from now."""
-        with self._lock:
-            self._running[run] = time.monotonic()
-
-    def leave(self, run: str) -> None:
-        """The run has ended, by itself or not."""
-        with self._lock:
-            self._end(run)
-            started = self._running.pop(run, None)
-            if started is not None:
-                self._seconds += 0.3 * (time.monotonic() - started - self._seconds)
-
-    def stop(self, run: str) -> None:
-        """Ask a run to end, whether it is being checked, waits or runs."""
-        with self._lock:
-            self._end(run)
-
-    def belongs(self, run: str, tab: str) -> None:
-        """Note which tab of a browser a run was started in."""
-        with self._lock:
-            if run not in self._over:
-                self._tabs[run] = tab
-
-    def closed(self, tab: str) -> None:
-        """A tab was closed: nobody waits for its runs any more."""
-        with self._lock:
-            for run in [run for run, of in self._tabs.items() if of == tab]:
-                self._end(run)
-
-    def stopped(self, run: str) -> bool:
-        """Should this run end now?"""
-        return run in self._over
-
-    def _end(self, run: str) -> None:
-        self._waiting.pop(run, None)
-        self._tabs.pop(run, None)
-        self._over[run] = None
-        while len(self._over) > REMEMBER_RUNS:
-            self._over.popitem(last=False)
-
-    def place(self, run: str) -> dict[str, float]:
-        """How many come before this run and about how long that takes, in seconds."""
-        with self._lock:
-            now = time.monotonic()
-            if run in self._waiting:
-                self._waiting[run] = now
-            for other, seen in list(self._waiting.items()):
-                if now - seen > FORGET_TICKET_AFTER:
-                    del self._waiting[other]
-            before = list(self._waiting)
-            ahead = before.index(run) if run in before else 0
-            ahead += len(self._running) if run in before else 0
-            return {"ahead": ahead, "seconds": round(ahead * self._seconds, 1)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -366,224 +101,11 @@ class Job:
     """The recipe this run must reproduce ("make again")."""
 
 
-@dataclass
-class Form:
-    """What the page's controls say, in the order in which they are wired."""
-
-    model: str
-    prompt: str = ""
-    style: str | None = None
-    label: str | None = None
-    guidance: float | None = None
-    heads: str = "mixed"
-    fusion: str = "logits"
-    temperature: float | None = None
-    top_k: int | None = None
-    top_p: float | None = None
-    min_p: float | None = None
-    rng_seed: int = 0
-    pictures: int = 1
-
-    def request(self, info: ModelInfo, seed: Sequence[int] | None) -> Request:
-        """The engine's request; ValueError names what is wrong in the words of the page."""
-        limits = presets()["limits"]
-        longest = limits["prompt_characters"]
-        if len(self.prompt or "") > longest:
-            raise ValueError(
-                f"The prompt has {len(self.prompt)} characters, at most {longest} are possible. "
-                "Shorten it."
-            )
-        if self.rng_seed is None or not 0 <= int(self.rng_seed) <= limits["rng_seed"]:
-            raise ValueError(f"The rng seed must lie between 0 and {limits['rng_seed']}.")
-        more = {
-            "guidance_scale": None if self.guidance is None else float(self.guidance),
-            "temperature": None if self.temperature is None else float(self.temperature),
-            "top_k": None if self.top_k is None else int(self.top_k),
-            "top_p": None if self.top_p is None else float(self.top_p),
-            "min_p": None if self.min_p is None else float(self.min_p),
-        }
-        if info.task == "class":
-            more["label"] = self.label or None
-        else:
-            more["prompt"] = dress(self.model, self.prompt, self.style)
-        return Request(
-            seed_position=None if seed is None else tuple(int(n) for n in seed),
-            rng_seed=int(self.rng_seed),
-            heads=self.heads,
-            fusion=self.fusion,
-            num_samples=int(self.pictures),
-            **{name: value for name, value in more.items() if value is not None},
-        )
-
-
-FORM_FIELDS = tuple(field.name for field in fields(Form))
-
-
 def _pictures(number: Any) -> int:
     offered = presets()["limits"]["pictures"]
     if number not in offered:
         raise ValueError(f"branch: got {number!r} pictures, expected one of {offered}")
     return number
-
-
-def heads_of(info: ModelInfo) -> list[str]:
-    """Values of `Request.heads` that mean something for a model: one axis, two of three, or all."""
-    axes = ["horizontal", "vertical"] + (["temporal"] if info.grid.t > 1 else [])
-    pairs = ["+".join(pair) for pair in combinations(axes, 2)] if len(axes) > 2 else []
-    return ["mixed", *axes, *pairs]
-
-
-def form_of_link(info: ModelInfo, given: dict[str, str]) -> dict[str, Any]:
-    """Query parameters of a shared link -> values of the form; what does not fit is left out."""
-    numbers = {
-        "guidance": ("guidance", float),
-        "temperature": ("temperature", float),
-        "top_k": ("top_k", int),
-        "top_p": ("top_p", float),
-        "min_p": ("min_p", float),
-        "rng": ("rng_seed", int),
-    }
-    out: dict[str, Any] = {}
-    for key, (name, kind) in numbers.items():
-        try:
-            number = kind(given[key])
-        except (KeyError, ValueError):
-            continue
-        low, high = _range(name)
-        if low <= number <= high:
-            out[name] = number
-    if given.get("prompt") and info.task == "text":
-        typed, style = undress(
-            info.name, given["prompt"][: presets()["limits"]["prompt_characters"]]
-        )
-        out["prompt"], out["style"] = typed, style or AS_TYPED
-    if given.get("label") in info.labels:
-        out["label"] = given["label"]
-    if given.get("heads") in heads_of(info):
-        out["heads"] = given["heads"]
-    if given.get("fusion") in ("logits", "probabilities", "confident", "freshest"):
-        out["fusion"] = given["fusion"]
-    if given.get("pictures") in [str(n) for n in presets()["limits"]["pictures"]]:
-        out["pictures"] = int(given["pictures"])
-    return out
-
-
-def _range(name: str) -> tuple[float, float]:
-    limit = presets()["limits"][name]
-    return (limit["min"], limit["max"]) if isinstance(limit, dict) else (0, limit)
-
-
-def seed_of_link(info: ModelInfo, given: dict[str, str]) -> list[int]:
-    """The seed position a shared link names, or the model's own."""
-    try:
-        seed = [int(n) for n in given["seed"].split(",")]
-    except (KeyError, ValueError):
-        seed = []
-    inside = len(seed) == 3 and all(0 <= p < n for p, n in zip(seed, info.grid, strict=True))
-    return seed if inside else list(info.default_seed_position)
-
-
-def request_fields(request: Request) -> dict[str, Any]:
-    """A validated request as JSON, without the token grids it may hold."""
-
-    def one(value: Any) -> Any:
-        if not isinstance(value, tuple):
-            return value
-        return value[0] if len(set(value)) == 1 else list(value)
-
-    return {
-        "prompt": one(request.prompt),
-        "label": one(request.label),
-        "seed_position": [int(n) for n in request.seed_position],
-        "rng_seed": request.rng_seed,
-        "guidance_scale": request.guidance_scale,
-        "guidance_interval": request.guidance_interval,
-        "heads": request.heads,
-        "fusion": request.fusion,
-        "temperature": request.temperature,
-        "top_k": request.top_k,
-        "top_p": request.top_p,
-        "min_p": request.min_p,
-        "num_samples": request.num_samples,
-    }
-
-
-def spec_of(info: ModelInfo) -> dict[str, Any]:
-    """What the player must know of a model to plan and draw."""
-    return {
-        "model": info.name,
-        "grid": list(info.grid),
-        "size": list(info.size),
-        "frames": info.frames,
-        "fps": info.fps,
-        "slice_of_frame": list(info.slice_of_frame),
-        "directions": list(info.directions),
-        "known_level": info.known_level,
-        "seed_positions": info.seed_positions,
-        "mirrors": info.mirrors,
-        "accepts_known": info.accepts_known,
-        "note": "" if info.accepts_known else WHOLE_CLIP,
-        "seed": list(info.default_seed_position),
-        "upload_note": presets()["models"]
-        .get(info.name, {})
-        .get("upload_note", SEEN_LATE if info.known_level == "distance" else ""),
-    }
-
-
-def comparisons(info: ModelInfo, models: Sequence[ModelInfo] = ()) -> list[dict[str, Any]]:
-    """What the lab can compare with a model: sets of two to four panes.
-
-    A pane has a title, a seed position and the fields of the form that it changes, the model among
-    them. `models` are those on this machine.
-    """
-    own = list(info.default_seed_position)
-    t, h, w = (n // 2 for n in info.grid)
-    axes = ["horizontal", "vertical"] + (["temporal"] if info.grid.t > 1 else [])
-    heads = [(name.capitalize(), {"heads": name}) for name in ("mixed", *axes)]
-    fusions = {
-        "Mean of logits": "logits",
-        "Mean of probabilities": "probabilities",
-        "Most confident": "confident",
-        "Freshest": "freshest",
-    }
-
-    def panes(choices: list[tuple[str, dict[str, Any]]], seed: list[int]) -> list[dict[str, Any]]:
-        return [{"title": title, "seed": seed, "form": form} for title, form in choices]
-
-    sets = [("table5", "Table 5: heads", panes(heads, [0, 0, 0]))]
-    if info.seed_positions == "any":
-        places = {
-            "Centre": [t, h, w],
-            "Edge": [t, 0, w],
-            "Corner": [0, 0, 0],
-            "Aside": [t, h // 2, w // 2],
-        }
-        sets.append(("heads", "Heads", panes(heads, own)))
-        sets.append(
-            ("seeds", "Seed position", [p for k, v in places.items() for p in panes([(k, {})], v)])
-        )
-    scales = [(f"Guidance {x}", {"guidance": float(x)}) for x in (1, 2, 4, 8)]
-    sets.append(("guidance", "Guidance", panes(scales, own)))
-    rules = [(title, {"fusion": name}) for title, name in fusions.items()]
-    sets.append(("fusion", "Fusion", panes(rules, own)))
-    same = [m for m in models if m.name != info.name and askable(m) == askable(info)][:3]
-    if same:
-        checkpoints = [
-            {
-                "title": m.title,
-                "seed": list(m.default_seed_position),
-                "form": {"model": m.name},
-                "spec": spec_of(m),
-            }
-            for m in (info, *same)
-        ]
-        sets.append(("checkpoints", "Checkpoints", checkpoints))
-    return [{"name": name, "title": title, "panes": these} for name, title, these in sets]
-
-
-def askable(info: ModelInfo) -> tuple[Any, ...]:
-    """Models for which this is the same can be asked the same thing."""
-    return info.media, info.task, info.labels
 
 
 def _raw(text: str, dtype: str, shape: tuple[int, ...], what: str) -> np.ndarray:
@@ -1028,7 +550,7 @@ class Studio:
             "request": recipe["request"],
             "digest": recipe["digest"],
             "again": same_model,
-            "title": _title(recipe),
+            "title": title_of(recipe),
         }
 
     def growth(self, file: str) -> dict[str, str]:
@@ -1081,64 +603,3 @@ def sheets_of(pictures: list[str], frames: int, fps: float) -> list[str] | None:
         return None
     clips = [export.read_frames(export.from_data_uri(p), frames, fps) for p in pictures]
     return [export.data_uri(export.jpeg_bytes(export.sheet(c), 92), "image/jpeg") for c in clips]
-
-
-def _title(recipe: export.Recipe) -> str:
-    """A short name for a replayed file."""
-    request = recipe["request"]
-    words = request.get("prompt") or request.get("label") or "Replay"
-    if not isinstance(words, str):
-        words = words[min(int(recipe["sample"]), len(words) - 1)]
-    return undress(recipe["model"], words)[0][:40]
-
-
-def recipe_of(engine: Engine, frame: Frame, steps: np.ndarray, sample: int) -> export.Recipe:
-    """The recipe of one sample of a finished frame; `steps` [N] says which step wrote each cell."""
-    info, tokens = engine.info, frame.tokens[sample]
-    recipe: export.Recipe = {
-        "schema": export.SCHEMA,
-        "model": info.name,
-        "digest": engine.digest,
-        "grid": [int(n) for n in info.grid],
-        "directions": list(info.directions),
-        "known_level": info.known_level,
-        "size": [int(n) for n in info.size],
-        "frames": info.frames,
-        "fps": info.fps,
-        "slice_of_frame": list(info.slice_of_frame),
-        "request": request_fields(frame.request),
-        "sample": sample,
-        "steps": export.pack(steps.astype(np.uint16)),
-        "tokens": export.pack(export.token_words(tokens).reshape(-1)),
-        "confidence": export.pack(export.confidence_bytes(frame.confidence[sample]).reshape(-1)),
-        "token_digest": export.token_digest(tokens),
-        "made_with": made_with(engine),
-    }
-    if frame.mirrored:
-        recipe["mirrored"] = True
-    if not info.accepts_known:
-        recipe["holistic"] = True
-    if frame.request.resume is not None:
-        recipe["resumed_from"] = int(frame.request.resume.step)
-    return recipe
-
-
-def made_with(engine: Engine) -> dict[str, str]:
-    """What may make a remake differ although the recipe is the same."""
-    return {
-        "device": str(getattr(engine, "device", "cpu")).split(":")[0],
-        "dtype": str(getattr(engine, "dtype", "float32")).removeprefix("torch."),
-        "machine": platform.machine(),
-        "torch": version("torch"),
-    }
-
-
-def verdict(expected: export.Recipe, made: list[export.Recipe]) -> dict[str, Any]:
-    """Is this the same picture, token for token? If not, what differs between then and now."""
-    now = made[min(int(expected["sample"]), len(made) - 1)]
-    if now["token_digest"] == expected["token_digest"]:
-        return {"same": True, "differs": []}
-    differs = [] if now["digest"] == expected["digest"] else ["weights"]
-    before = expected.get("made_with", {})
-    differs += [k for k, v in now["made_with"].items() if before.get(k, v) != v]
-    return {"same": False, "differs": differs or ["library versions"]}

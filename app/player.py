@@ -26,7 +26,7 @@ def player(
 
     Args:
         mode: "image", "video" or "outpaint".
-        spec: the model shown first, see `handlers.spec_of`.
+        spec: the model shown first, see `spec.spec_of`.
 
     Events out: `start`, `replay`. In: messages as its value, see `handlers`.
     """
@@ -45,7 +45,7 @@ def player(
 def lab(
     spec: dict[str, Any], sets: list[dict[str, Any]], server_functions: list[Callable]
 ) -> gr.HTML:
-    """Growths side by side; `sets` is what can be compared, see `handlers.comparisons`."""
+    """Growths side by side; `sets` is what can be compared, see `spec.comparisons`."""
     config = json.dumps({"spec": spec, "sets": sets})
     script = source("plan.js", "paint.js", "player.js", "lab.js")
     return gr.HTML(

@@ -9,10 +9,16 @@ from typing import Any
 
 import gradio as gr
 
-from app import export, handlers
+from app import export
 from app.api import endpoints
-from app.handlers import Engines, Form, Job, Studio
+from app.engines import Engines
+from app.form import FORM_FIELDS, Form, form_of_link, seed_of_link
+from app.handlers import Job, Studio
+from app.line import Line
 from app.player import lab, player, recent, source
+from app.presets import AS_TYPED, names_of, presets, styles_of, undress
+from app.recipes import examples
+from app.spec import spec_of
 from nar_core import ModelInfo
 
 log = logging.getLogger(__name__)
@@ -216,7 +222,7 @@ def build(
                 _lab_page(studio, model, first)
             with gr.Tab("About", id="about"):
                 gr.Markdown(ABOUT + _model_list(engines), elem_classes=["prose-page"])
-        recent(handlers.examples())
+        recent(examples())
 
         def closed(request: gr.Request) -> None:
             studio.line.closed(request.session_hash)
@@ -278,13 +284,13 @@ def _query(request: gr.Request) -> dict[str, str]:
 def _controls(info: ModelInfo) -> dict[str, dict[str, Any]]:
     """What changes in the form with the model: field -> properties of its component."""
     words = info.task == "text"
-    undressed = [handlers.undress(info.name, p) for p in info.prompts]
+    undressed = [undress(info.name, p) for p in info.prompts]
     examples = [typed for typed, _ in undressed]
     # Only styles the model has learnt are offered: those its own examples are in.
-    styles = [s for s in handlers.styles_of(info.name) if s in {style for _, style in undressed}]
+    styles = [s for s in styles_of(info.name) if s in {style for _, style in undressed}]
     axes = {d[1] for d in info.directions}
     heads = CLIP_HEADS if "t" in axes else HEADS
-    names = [*styles, handlers.AS_TYPED]
+    names = [*styles, AS_TYPED]
     return {
         "prompt": {
             "visible": words,
@@ -308,7 +314,7 @@ def _controls(info: ModelInfo) -> dict[str, dict[str, Any]]:
 
 def _first_label(info: ModelInfo) -> str | None:
     """The class shown first: the one named in presets.yaml, or the model's first."""
-    wanted = handlers.presets()["models"].get(info.name, {}).get("label")
+    wanted = presets()["models"].get(info.name, {}).get("label")
     return wanted if wanted in info.labels else next(iter(info.labels), None)
 
 
@@ -324,7 +330,7 @@ def _studio_page(
     A page without a `model` of its own kind in the head, and the `facts` under it, gets a choice
     among its settings.
     """
-    limits = handlers.presets()["limits"]
+    limits = presets()["limits"]
     start = _controls(first)
 
     def growth(file: str) -> dict[str, str]:
@@ -334,9 +340,9 @@ def _studio_page(
         return studio.clip(given)
 
     def names(model: str) -> dict[str, list[str]]:
-        return handlers.names_of(studio.engines.info(str(model)))
+        return names_of(studio.engines.info(str(model)))
 
-    example = handlers.undress(first.name, first.prompts[0])[0] if first.prompts else ""
+    example = undress(first.name, first.prompts[0])[0] if first.prompts else ""
     with gr.Row(elem_classes=["studio", mode], elem_id=f"studio-{mode}"):
         with gr.Column(elem_classes=["ask"]):
             if mode == "outpaint":
@@ -366,7 +372,7 @@ def _studio_page(
         with gr.Column(elem_classes=["stage"]):
             canvas = player(
                 mode,
-                handlers.spec_of(first),
+                spec_of(first),
                 [*_line(studio), growth, clip, names],
                 elem_id=f"player-{mode}",
             )
@@ -425,14 +431,14 @@ def _studio_page(
         min_p, rng_seed, pictures,
     ]  # fmt: skip
     _wire_growth(studio, canvas, form, facts)
-    handed = [f for f in handlers.FORM_FIELDS if f not in ("model", "pictures")]
-    asked = dict(zip(handlers.FORM_FIELDS, form, strict=True))
+    handed = [f for f in FORM_FIELDS if f not in ("model", "pictures")]
+    asked = dict(zip(FORM_FIELDS, form, strict=True))
     _wire_handover(studio, canvas, model, {name: asked[name] for name in handed})
 
     def change_model(name: str) -> list[Any]:
         info = studio.engines.info(name)
         updates = [gr.update(**properties) for properties in _controls(info).values()]
-        return [*updates, {"kind": "model", "spec": handlers.spec_of(info)}]
+        return [*updates, {"kind": "model", "spec": spec_of(info)}]
 
     # a shared link fills the first page by itself; the others follow the model
     (model.input if mode == "image" or own else model.change)(
@@ -467,7 +473,7 @@ def _wire_growth(studio: Studio, canvas: gr.HTML, form: list[gr.Component], fact
 
 
 def _wire_start(
-    line: handlers.Line,
+    line: Line,
     canvas: gr.HTML,
     form: list[gr.Component],
     check: Callable[..., Any],
@@ -519,7 +525,7 @@ def _line(studio: Studio) -> list[Callable[[str], Any]]:
 def _lab_page(studio: Studio, model: gr.Dropdown, first: ModelInfo) -> None:
     """Two to four growths in step, from one prompt and one rng seed."""
     start = _controls(first)
-    example = handlers.undress(first.name, first.prompts[0])[0] if first.prompts else ""
+    example = undress(first.name, first.prompts[0])[0] if first.prompts else ""
     with gr.Column(elem_classes=["lab-page"]):
         with gr.Row(elem_classes=["lab-head"]):
             prompt = gr.Textbox(
@@ -532,7 +538,7 @@ def _lab_page(studio: Studio, model: gr.Dropdown, first: ModelInfo) -> None:
             rng_seed = gr.Number(7, label="Rng seed", precision=0, minimum=0, min_width=80)
             gr.Button("Grow all", variant="primary", elem_classes=["grow"], min_width=120)
             gr.Button("Stop", variant="secondary", elem_classes=["stop"], min_width=120)
-        panes = lab(handlers.spec_of(first), studio.comparisons(first.name), _line(studio))
+        panes = lab(spec_of(first), studio.comparisons(first.name), _line(studio))
 
     def check(
         event: gr.EventData, name: str, words: str, style: str, of: str, rng: int
@@ -546,7 +552,7 @@ def _lab_page(studio: Studio, model: gr.Dropdown, first: ModelInfo) -> None:
     def change_model(name: str) -> list[Any]:
         info = studio.engines.info(name)
         controls = _controls(info)
-        message = {"kind": "model", "spec": handlers.spec_of(info)}
+        message = {"kind": "model", "spec": spec_of(info)}
         message["sets"] = studio.comparisons(name)
         return [*(gr.update(**controls[field]) for field in ("prompt", "style", "label")), message]
 
@@ -562,7 +568,7 @@ def _wire_handover(
 
     def fill(event: gr.EventData, name: str) -> list[Any]:
         given = {str(k): str(v) for k, v in event._data["query"].items()}
-        values = handlers.form_of_link(studio.engines.info(name), given)
+        values = form_of_link(studio.engines.info(name), given)
         return [gr.update(value=values[f]) if f in values else gr.skip() for f in form]
 
     canvas.fill(fill, model, list(form.values()), queue=False, **PRIVATE)
@@ -589,7 +595,7 @@ def _reported(growth: Iterator[dict[str, Any]], run: str) -> Iterator[dict[str, 
 
 def _fill(studio: Studio, given: dict[str, str], first: ModelInfo, media: str) -> list[Any]:
     """A shared link -> the form and the player of its page; what is unreadable stays as it was."""
-    skip = [gr.skip()] * (len(handlers.FORM_FIELDS) + 2)
+    skip = [gr.skip()] * (len(FORM_FIELDS) + 2)
     if not given or not ({"model", "prompt", "label", "seed"} & set(given)):
         return skip
     try:
@@ -602,9 +608,9 @@ def _fill(studio: Studio, given: dict[str, str], first: ModelInfo, media: str) -
         return skip
     values = {"model": {"value": info.name}, **_controls(info)}
     values |= {"rng_seed": {}, "pictures": {}}
-    for field, value in handlers.form_of_link(info, given).items():
+    for field, value in form_of_link(info, given).items():
         values[field] = {**values[field], "value": value}
-    seed = handlers.seed_of_link(info, given)
-    message = {"kind": "model", "spec": handlers.spec_of(info), "seed": seed}
+    seed = seed_of_link(info, given)
+    message = {"kind": "model", "spec": spec_of(info), "seed": seed}
     page = gr.update(selected=media)
-    return [*(gr.update(**values[field]) for field in handlers.FORM_FIELDS), message, page]
+    return [*(gr.update(**values[field]) for field in FORM_FIELDS), message, page]

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from app.handlers import Engines
+from app.engines import Engines
 from app.ui import build, launch_options
 from tests.app.fake_engine import MODELS, FakeEngine
 

@@ -17,7 +17,8 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
-from app.handlers import Engines, undress
+from app.engines import Engines
+from app.presets import undress
 from app.ui import build, launch_options
 from nar_core import Engine, list_models
 

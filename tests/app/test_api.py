@@ -187,7 +187,7 @@ def test_the_endpoints_are_mcp_tools():
     from mcp import ClientSession
     from mcp.client.streamable_http import streamablehttp_client
 
-    from app.handlers import Engines
+    from app.engines import Engines
     from app.ui import build
     from tests.app.fake_engine import MODELS, FakeEngine
 

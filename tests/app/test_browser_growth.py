@@ -7,8 +7,8 @@ import time
 import numpy as np
 import pytest
 
-from app.handlers import spec_of
 from app.player import source
+from app.spec import spec_of
 from nar_core import Request, plan_of, validate
 from nar_core.plan import DIRECTIONS, GridShape, legal_seed_positions, make_plan
 from tests.app.fake_engine import MODELS

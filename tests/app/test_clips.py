@@ -12,7 +12,9 @@ import pytest
 from PIL import Image
 
 from app import clips, export
-from app.handlers import Engines, Form, Studio
+from app.engines import Engines
+from app.form import Form
+from app.handlers import Studio
 from tests.app.fake_engine import MODELS, FakeEngine
 
 

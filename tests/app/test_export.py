@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from app import export
-from app.handlers import recipe_of
+from app.recipes import recipe_of
 from nar_core import Request
 from tests.app.fake_engine import FakeEngine
 

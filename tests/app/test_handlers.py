@@ -1,24 +1,22 @@
-"""Forms, links, the waiting line and growth messages, without a page."""
+"""Jobs and growth messages, without a page."""
 
 from __future__ import annotations
 
 import base64
-import gc
 import io
 import threading
 import time
-import weakref
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from app import export, handlers
-from app.handlers import Engines, Form, Studio
-from tests.app.fake_engine import MODELS, FakeEngine
-
-INFO = {m.name: m for m in MODELS}
+from app import export
+from app.engines import Engines
+from app.form import Form
+from app.handlers import Job, Studio, fit
+from tests.app.fake_engine import INFO, MODELS, FakeEngine
 
 
 @pytest.fixture
@@ -30,43 +28,6 @@ def studio() -> Studio:
 
 def words(text: str) -> np.ndarray:
     return np.frombuffer(base64.b64decode(text), "<u2")
-
-
-@pytest.mark.parametrize(
-    ("typed", "style", "asked"),
-    [
-        ("red apple", "3D", "3d emoji of red apple"),
-        ("  red   apple ", "Flat", "flat emoji of red apple"),
-        ("red apple", handlers.AS_TYPED, "red apple"),
-        ("flat emoji of owl", "3D", "flat emoji of owl"),
-        ("", "3D", ""),
-    ],
-)
-def test_style_rewrites_the_prompt(typed, style, asked):
-    assert handlers.dress("emoji", typed, style) == asked
-
-
-def test_undress_is_the_inverse_of_dress():
-    assert handlers.undress("emoji", "flat emoji of owl") == ("owl", "Flat")
-    assert handlers.undress("emoji", "an owl") == ("an owl", "")
-
-
-def test_link_fills_only_what_is_possible():
-    given = {
-        "prompt": "flat emoji of owl",
-        "guidance": "4.5",
-        "rng": "12",
-        "top_p": "7",
-        "min_p": "0.4",
-        "heads": "sideways",
-        "pictures": "3",
-        "temperature": "warm",
-    }
-    filled = handlers.form_of_link(INFO["emoji"], given)
-    numbers = {"guidance": 4.5, "rng_seed": 12, "min_p": 0.4}
-    assert filled == {"prompt": "owl", "style": "Flat"} | numbers
-    assert handlers.seed_of_link(INFO["emoji"], {"seed": "0,3,4"}) == [0, 3, 4]
-    assert handlers.seed_of_link(INFO["emoji"], {"seed": "0,3,40"}) == [0, 8, 8]
 
 
 def test_messages_cover_every_cell_once(studio):
@@ -104,15 +65,6 @@ def test_closing_the_growth_closes_the_engine(studio):
     growth.close()
     assert engine.open_runs == 0
     assert studio.line.place("other") == {"ahead": 0, "seconds": 0.0}
-
-
-def test_names_are_told_by_style():
-    assert handlers.names_of(INFO["emoji"]) == {
-        "3D": ["fox", "green pear", "red apple"],
-        "Flat": ["owl"],
-    }
-    assert handlers.names_of(INFO["clip"])[handlers.AS_TYPED][0] == "3d emoji of fox"
-    assert handlers.names_of(INFO["fruit"]) == {}
 
 
 def branch_of(done: dict, step: int, pictures: int = 1) -> dict:
@@ -212,37 +164,13 @@ def test_a_recipe_from_before_min_p_is_made_again_without_it(studio, monkeypatch
     assert studio.check(Form("emoji"), {"run": "c", "file": old}).request.min_p == 0.0
 
 
-def test_verdict_names_what_differs():
-    made = {"device": "cpu", "dtype": "float32", "machine": "x"}
-    before = {"sample": 0, "token_digest": "a", "digest": "w1", "made_with": made}
-    after = {**before, "token_digest": "b", "digest": "w2"}
-    after["made_with"] = {**made, "device": "cuda"}
-    assert handlers.verdict(before, [after]) == {"same": False, "differs": ["weights", "device"]}
-    newer = {**before, "token_digest": "b", "made_with": {**made, "torch": "3.0"}}
-    older = {**before, "made_with": {**made, "torch": "2.0"}}
-    assert handlers.verdict(older, [newer])["differs"] == ["torch"]
-    # a file from before that was noted
-    assert handlers.verdict(before, [newer])["differs"] == ["library versions"]
-
-
-def test_the_line_counts_who_is_ahead():
-    line = handlers.Line()
-    for run in "abc":
-        line.join(run)
-    line.enter("a")
-    assert line.place("c")["ahead"] == 2
-    line.leave("a")
-    line.leave("b")
-    assert line.place("c")["ahead"] == 0
-
-
 def test_fit_crops_the_centre_and_puts_transparency_on_white():
     picture = Image.new("RGBA", (300, 100), (255, 0, 0, 0))
     picture.paste((0, 0, 255, 255), (100, 0, 200, 100))
-    out = handlers.fit(picture, (64, 64))
+    out = fit(picture, (64, 64))
     assert out.shape == (64, 64, 3)
     assert out[32, 32].tolist() == [0, 0, 255]
-    assert handlers.fit(Image.new("RGBA", (8, 8)), (16, 16)).min() == 255
+    assert fit(Image.new("RGBA", (8, 8)), (16, 16)).min() == 255
 
 
 def test_an_upload_is_encoded_only_when_its_turn_comes(studio):
@@ -301,35 +229,7 @@ def test_a_clip_is_an_animated_file_that_replays(studio):
         export.read_frames(data, 5, 8)
 
 
-def test_one_model_is_resident_and_what_is_missing_is_told():
-    def load(name: str, device: str = "auto", progress=None) -> FakeEngine:
-        if name == "fruit":
-            raise FileNotFoundError("put the file into checkpoints/")
-        return FakeEngine(name)
-
-    engines = Engines(load, lambda: list(MODELS))
-    first = weakref.ref(engines.get("emoji"))
-    assert engines.get("emoji") is first()
-    with pytest.raises(ValueError, match="put the file"):
-        engines.get("fruit")
-    gc.collect()
-    assert first() is None
-
-
-def test_models_here_come_first_and_one_line_tells_what_each_is():
-    engines = Engines(FakeEngine, lambda: list(MODELS)[::-1])
-    assert [m.name for m in engines.models()][-1] == "far"
-    assert engines.choices("image")[-1] == ("Far (to be fetched)", "far")
-    assert ("Emoji", "emoji") in engines.choices("image")
-    assert "clip" in dict(map(reversed, engines.choices("video")))
-    line = engines.facts(INFO["far"])
-    for part in ("12 M parameters", "text to picture, 128 px", "licence MIT", "MB of memory"):
-        assert part in line
-    assert line.endswith("to be fetched, 522 MB")
-    assert engines.facts(INFO["emoji"]).endswith("on this machine")
-
-
-def fetching(load) -> tuple[Studio, handlers.Job]:
+def fetching(load) -> tuple[Studio, Job]:
     """A studio that loads with `load`, and a job for a model that is not here."""
     studio = Studio(Engines(load, lambda: list(MODELS)))
     return studio, studio.check(Form("far", "owl"), {"run": "r", "seed": [0, 3, 3]})
@@ -397,11 +297,6 @@ def test_a_mirror_image_is_told_replayed_and_made_again(studio):
     *_, plain = studio.grow(studio.check(Form("corner", "owl"), {"run": "t", "seed": [0, 0, 0]}))
     assert "mirrored" not in export.read_recipe(export.from_data_uri(plain["pictures"][0]))[0]
     assert not studio.replay(plain["pictures"][0])["spec"]["mirrors"]
-
-
-def test_models_that_see_kept_cells_late_say_so():
-    assert handlers.spec_of(INFO["corner"])["upload_note"] == handlers.SEEN_LATE
-    assert handlers.SEEN_LATE not in handlers.spec_of(INFO["emoji"])["upload_note"]
 
 
 def test_a_run_ends_within_a_step_of_being_stopped(studio):
@@ -531,8 +426,6 @@ def test_a_clip_of_holistic_tokens_is_decoded_now_and_then_within_a_tenth_of_the
     recipe, _ = export.read_recipe(export.from_data_uri(done["pictures"][0]))
     assert recipe["holistic"] is True
     assert studio.replay(done["pictures"][0])["spec"]["accepts_known"] is False
-    assert handlers.spec_of(INFO["whole"])["note"] == handlers.WHOLE_CLIP
-    assert handlers.spec_of(INFO["clip"])["note"] == ""
 
 
 def test_a_closed_tab_takes_its_runs_along(studio):

@@ -13,7 +13,9 @@ import numpy as np
 import pytest
 
 from app import export
-from app.handlers import Engines, Form, Studio
+from app.engines import Engines
+from app.form import Form
+from app.handlers import Studio
 from nar_core import Engine, list_models
 
 
@@ -66,7 +68,9 @@ def test_ten_switches_leave_no_memory_behind():
         pytest.skip("needs two models in checkpoints/")
     script = textwrap.dedent("""
         import re, sys
-        from app.handlers import Engines, Form, Studio
+        from app.engines import Engines
+        from app.form import Form
+        from app.handlers import Studio
         from nar_core import Engine, list_models
         studio = Studio(Engines(Engine.load, list_models))
         def grow(name, run):

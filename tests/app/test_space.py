@@ -18,7 +18,9 @@ import pytest
 import yaml
 
 from app import zero
-from app.handlers import Engines, Form, Studio
+from app.engines import Engines
+from app.form import Form
+from app.handlers import Studio
 from tests.app.fake_engine import MODELS, FakeEngine
 
 ROOT = Path(__file__).parents[2]

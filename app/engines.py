@@ -1,0 +1,114 @@
+"""Which models there are, and the few that are in memory."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+
+from app.presets import presets
+from nar_core import Engine, ModelInfo
+
+Progress = Callable[[str, float | None], None]
+
+
+class Closed(BaseException):
+    """Nobody waits for a model any more. No `Exception`, so that nothing on the way keeps it."""
+
+
+class Engines:
+    """Loads engines on first use and keeps the last few; safe to call from several threads."""
+
+    def __init__(
+        self,
+        load: Callable[..., Engine],
+        models: Callable[[], Sequence[ModelInfo]],
+        keep: int = 1,
+    ) -> None:
+        """`load(name, device=..., progress=...)` makes an engine; `models()` lists what is."""
+        self._load, self._models, self._keep = load, models, keep
+        self._device = "auto"
+        self._added: dict[str, ModelInfo] = {}
+        self._folders: dict[str, str] = {}
+        self._engines: OrderedDict[str, Engine] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def configure(self, device: str, keep: int) -> None:
+        """Set the device and how many engines stay in memory, before any is loaded."""
+        self._device, self._keep = device, max(1, keep)
+
+    def include(self, name: str) -> str:
+        """Offer a model that is not on the list by itself (a model folder)."""
+        if all(m.name != name for m in self.models()):
+            engine = self._load(name, device=self._device)
+            self._added[engine.info.name] = engine.info
+            self._folders[engine.info.name] = name
+            self._engines[engine.info.name] = engine
+            return engine.info.name
+        return name
+
+    def models(self, media: str | None = None) -> list[ModelInfo]:
+        """All models, those on this machine before those that would be fetched."""
+        found = list(self._models())
+        found += [m for m in self._added.values() if m.name not in {f.name for f in found}]
+        found.sort(key=lambda m: not m.available)
+        return [m for m in found if media in (None, m.media)]
+
+    def first(self, wanted: str | None = None) -> ModelInfo:
+        """The picture model shown first: the wanted one, that of presets.yaml, or any."""
+        models = self.models("image")
+        wanted = wanted or presets()["first"]
+        return next((m for m in models if m.name == wanted), models[0])
+
+    def choices(self, media: str) -> list[tuple[str, str]]:
+        """(what a picker shows, name) of every model of one medium."""
+        return [
+            (m.title if m.available else f"{m.title} (to be fetched)", m.name)
+            for m in self.models(media)
+        ]
+
+    def facts(self, info: ModelInfo) -> str:
+        """One line on a model: size, kind, licence, memory, and whether it is here."""
+        kind = {"text": "text", "class": "class"}[info.task]
+        kind += f" to {'clip' if info.media == 'video' else 'picture'}, {info.size[1]} px"
+        here = "on this machine"
+        if not info.available:
+            here = f"to be fetched, {info.download / 1e6:,.0f} MB"
+        size, memory = info.parameters / 1e6, info.memory(self._device) / 1e6
+        return (
+            f"{size:.0f} M parameters · {kind} · licence {info.licence} · "
+            f"about {memory:,.0f} MB of memory · {here}"
+        )
+
+    def info(self, name: str) -> ModelInfo:
+        """What is known of a model without loading it; ValueError for an unknown name."""
+        for model in self.models():
+            if model.name == name:
+                return model
+        raise ValueError(
+            f"model: got {name!r}, expected one of {', '.join(m.name for m in self.models())}"
+        )
+
+    def resident(self, name: str) -> bool:
+        """Whether the model is in memory."""
+        return name in self._engines
+
+    def get(self, name: str, progress: Progress | None = None) -> Engine:
+        """The engine of a model, fetched and loaded if need be.
+
+        Raises:
+            ValueError: an unknown name, or what to download and where to put it.
+        """
+        self.info(name)
+        with self._lock:
+            if name not in self._engines:
+                # Room is made first: two models would need the memory of both.
+                while len(self._engines) >= self._keep:
+                    self._engines.popitem(last=False)
+                source = self._folders.get(name, name)
+                try:
+                    self._engines[name] = self._load(source, device=self._device, progress=progress)
+                except (FileNotFoundError, ImportError) as error:
+                    raise ValueError(str(error)) from error
+            self._engines.move_to_end(name)
+            return self._engines[name]
