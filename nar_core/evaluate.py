@@ -17,7 +17,8 @@ from .engine import Engine
 from .models.condition import word_ids
 from .request import Request
 from .train.data import DataFolder, as_float, is_held_out, on_white, windows
-from .train.generator import plan_losses, prompt_of, select_records
+from .train.generator import plan_losses
+from .train.source import prompt_of, select_records
 from .train.tokenizer import code_statistics, reconstruction_psnr
 from .weights.hub import CHECKPOINTS
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import math
-import os
 import re
 import shutil
 from pathlib import Path
@@ -20,17 +19,25 @@ from omegaconf import DictConfig, OmegaConf
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
-from tqdm import tqdm
 
 from ..decode import Growth, SamplingSettings
 from ..models.condition import word_ids
 from ..models.transformer import NARTransformer, TransformerConfig
-from ..plan import GridShape, distances_from, fan_in_of, levels_of, make_plan
+from ..plan import distances_from, levels_of, make_plan
 from ..sampling import uniforms
 from ..weights.embedded import load_tokenizer_folder
 from . import official
-from .data import DataFolder, as_float, augment, is_held_out, on_white, windows
 from .loop import Run
+from .plans import (
+    collate_plans,
+    first_cells,
+    goes_on,
+    growth_of,
+    plans_for,
+    samples_of,
+    step_weights,
+)
+from .source import TokenSource, keyword_prompt, prompt_of, told_by
 
 log = logging.getLogger(__name__)
 
@@ -73,94 +80,6 @@ def build(config: TransformerConfig, levels: list[int] | None) -> NARTransformer
     return model
 
 
-def random_plan(
-    grid: GridShape,
-    rng: np.random.Generator,
-    known_share: float = 0.3,
-    corner_share: float = 0.15,
-    centre_share: float = 0.15,
-):
-    """Levels int64 [N], known bool [N] and seed position of a random plan.
-
-    Seeds: a corner with chance `corner_share`, half the time the first one; with chance
-    `centre_share` the centre; any cell otherwise. With chance `known_share` a box of cells is
-    known, or everything but a box; in videos half the time whole slices, mostly the first ones.
-    """
-    size = np.array(grid)
-    kind = rng.random()
-    if kind < corner_share:
-        seed = np.zeros(3, int) if rng.random() < 0.5 else (size - 1) * rng.integers(0, 2, 3)
-    elif kind < corner_share + centre_share:
-        seed = size // 2
-    else:
-        seed = rng.integers(0, size)
-    known = np.zeros(grid, bool)
-    if rng.random() < known_share:
-        extent = np.maximum(1, (size * rng.uniform(0.25, 0.85, 3)).round().astype(int))
-        low = rng.integers(0, size - extent + 1)
-        slices = grid.t > 1 and rng.random() < 0.5
-        if slices:
-            extent[1:], low[1:] = size[1:], 0
-            if rng.random() < 0.6:
-                low[0], extent[0] = 0, rng.integers(1, grid.t) if rng.random() < 0.4 else 1
-        box = tuple(slice(a, a + n) for a, n in zip(low, extent, strict=True))
-        known[box] = True
-        if not slices and rng.random() < 0.5:
-            known = ~known
-        if known.all() or not known.any():
-            known[:] = False
-        elif rng.random() < 0.7:
-            # Growth mostly starts inside the box: its centre when outpainting, the hole otherwise.
-            seed = low + extent // 2
-    known = known.reshape(-1)
-    levels = levels_of(distances_from(grid, tuple(seed)), known, "zero")
-    return levels, known, tuple(int(x) for x in seed)
-
-
-def plans_for(
-    config: DictConfig, grid: GridShape, length: int, batch: int, rng: np.random.Generator
-) -> list:
-    """A random plan for each sample of a step, of which the first `length` cells are grown.
-
-    What is known comes first: a short growth that would hardly reach beyond it knows nothing.
-    """
-    shares = {k: config[k] for k in ("corner_share", "centre_share") if k in config}
-    plans = [random_plan(grid, rng, config.known_share, **shares) for _ in range(batch)]
-    most = grid.cells if length == grid.cells else length // 2
-    return [p if p[1].sum() <= most else random_plan(grid, rng, 0.0, **shares) for p in plans]
-
-
-def goes_on(known: np.ndarray, grid: GridShape) -> bool:
-    """Whether whole slices of a clip are known, bool [N]: growth then goes on from pictures."""
-    return grid.t > 1 and bool(known.reshape(grid.t, -1).all(1).any())
-
-
-def collate_plans(grid: GridShape, plans, directions) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Plans to levels [B, N], fan-in [B, N, 6], known [B, N] and flat seeds [B]."""
-    levels = np.stack([p[0] for p in plans])
-    known = np.stack([p[1] for p in plans])
-    fan_in = np.stack([fan_in_of(grid, p[0], p[1], directions) for p in plans])
-    seeds = np.array([np.ravel_multi_index(p[2], grid) for p in plans])
-    return tuple(torch.from_numpy(x) for x in (levels, fan_in, known, seeds))
-
-
-def first_cells(n: int, tokens: Tensor, levels: Tensor, fan_in: Tensor) -> tuple[Tensor, ...]:
-    """The first `n` cells of each row's decoding order, as `NARTransformer.forward` takes them.
-
-    Args:
-        tokens, levels: int64 [B, N] in raster order; fan_in: int64 [B, N, 6].
-
-    Returns:
-        tokens [B, n], levels [B, n], fan-in [B, n, 6] and the cells' flat indices [B, n].
-    """
-    cells = levels.argsort(dim=1, stable=True)[:, :n]
-    place = torch.full_like(levels, -1).scatter_(1, cells, torch.arange(n).expand_as(cells))
-    fan_in = fan_in.gather(1, cells[..., None].expand(-1, -1, fan_in.shape[-1]))
-    found = place.gather(1, fan_in.clamp(min=0).flatten(1)).view_as(fan_in)
-    fan_in = torch.where(fan_in >= 0, found, -1)
-    return tokens.gather(1, cells), levels.gather(1, cells), fan_in, cells
-
-
 @torch.no_grad()
 def plan_losses(
     model: NARTransformer, values, tokens: Tensor, rng_seed: int = 0, batch: int = 16
@@ -199,88 +118,6 @@ def plan_losses(
 
 
 MOST_NAMES = 5000  # more captions than this are no list to choose from
-
-STYLES = {"fluent3d": "3d", "noto": "flat"}
-
-
-def prompt_of(record: dict) -> str:
-    """The prompt that names a record: its `text`, or its name, with the style where it has one."""
-    return record["text"] if "text" in record else styled(record, record["name"])
-
-
-def styled(record: dict, words: str) -> str:
-    """Words with the style of a record, if it has one."""
-    style = STYLES.get(record.get("style"))
-    return f"{style} emoji of {words}" if style else words
-
-
-def keyword_prompt(record: dict, rng: np.random.Generator) -> str:
-    """Style and one or two keywords in place of the name, so that synonyms are learnt too."""
-    words = record.get("keywords")
-    if not words:
-        return prompt_of(record)
-    chosen = rng.choice(words, min(len(words), int(rng.integers(1, 3))), replace=False)
-    return styled(record, " ".join(chosen))
-
-
-def told_by(records: list[dict], other: np.ndarray, rng: np.random.Generator) -> list[dict | None]:
-    """The records whose prompts the samples are told by, None where there is no prompt.
-
-    Where `other` [n], a third each: its own, none, and that of the sample before, so that growth
-    from a known picture follows the picture and not only a name that it has learnt.
-    """
-    return [
-        (record, None, records[i - 1])[rng.integers(3)] if other[i] else record
-        for i, record in enumerate(records)
-    ]
-
-
-def select_records(data: DataFolder, config: DictConfig) -> DataFolder:
-    """The records that `config.only` keeps and `config.drop` does not remove.
-
-    `only` is {field: values}, all of which must hold, or a list of such, any of which may; `drop`
-    is {field: values}, any of which removes a record.
-    """
-    only = OmegaConf.to_container(config.get("only") or OmegaConf.create({}))
-    drop = OmegaConf.to_container(config.get("drop") or OmegaConf.create({}))
-    choices = only if isinstance(only, list) else [only]
-    return data.select(
-        lambda r: (
-            any(all(r.get(k) in v for k, v in choice.items()) for choice in choices)
-            and not any(r.get(k) in v for k, v in drop.items())
-        )
-    )
-
-
-def growth_of(config: DictConfig, grid: GridShape, rng: np.random.Generator) -> tuple[int, int]:
-    """How many cells each sample of a step grows, and how many samples it has.
-
-    `config.growths` lists {cells, batch, share}; without it every growth is whole. Short growths
-    show many more prompts at the same cost, and the prompt is what the first cells are told by.
-    """
-    growths = config.get("growths")
-    if not growths:
-        return grid.cells, config.batch
-    share = np.array([g.share for g in growths])
-    chosen = growths[rng.choice(len(growths), p=share / share.sum())]
-    return min(chosen.cells, grid.cells), chosen.batch
-
-
-def samples_of(config: DictConfig, grid: GridShape, steps: int) -> int:
-    """How many growths the first `steps` steps have shown, over all processes."""
-    rngs = (np.random.default_rng((config.seed, i)) for i in range(steps))
-    return sum(growth_of(config, grid, rng)[1] for rng in rngs)
-
-
-def step_weights(levels: Tensor, unknown: Tensor) -> Tensor:
-    """Loss weights [B, N] under which every step of a plan counts alike, whatever its front.
-
-    Among equal cells the few early ones would hardly count, yet only they must be told from the
-    prompt; later ones are told by their neighbours, and the prompt would go unlearnt.
-    """
-    sizes = torch.zeros(len(levels), int(levels.max()) + 1, device=levels.device)
-    sizes.scatter_add_(1, levels, unknown.float())
-    return unknown / sizes.gather(1, levels).clamp(min=1)
 
 
 def with_wrong_cells(
@@ -335,70 +172,6 @@ def with_own_cells(
     rates[(values < 0).view(len(tokens), -1).all(1).cpu().numpy()] = 0
     own = torch.from_numpy(rng.random(tokens.shape) < rates).to(tokens.device)
     return torch.where(own, grown, tokens)
-
-
-class TokenSource:
-    """The items of a folder as tokens, each in several augmented variants, the first plain.
-
-    Attributes:
-        training, validation: rows of what `config` selects, without and with what is held out.
-        others: rows of what it leaves aside and does not hold out; empty unless `with_others`.
-    """
-
-    def __init__(
-        self, config: DictConfig, tokenizer, device: torch.device, cache: Path, with_others=False
-    ):
-        data = DataFolder.open(config.folder)
-        files = {r["file"] for r in select_records(data, config).records}
-        data = data.select(lambda r: with_others or r["file"] in files)
-        chosen = np.array([r["file"] in files for r in data.records])
-        held_out = np.array([is_held_out(r, config) for r in data.records])
-        self.records = data.records
-        self.validation = np.flatnonzero(held_out & chosen)
-        self.training = np.flatnonzero(~held_out & chosen)
-        self.others = np.flatnonzero(~held_out & ~chosen)
-        self.plain_share = config.plain_share
-        if cache.is_file():
-            self.tokens = np.load(cache)
-            if len(self.tokens) != len(self.records):
-                raise ValueError(
-                    f"{cache}: got tokens of {len(self.tokens)} items, expected "
-                    f"{len(self.records)}: remove it, or choose another run folder"
-                )
-            return
-        clips = data.pixels(tokenizer.size[0])
-        generator = torch.Generator().manual_seed(0)
-        rng = np.random.default_rng(0)
-        starts = np.zeros(len(clips), int)
-        variants = []
-        for v in tqdm(range(config.variants), desc="encoding variants"):
-            parts = []
-            for i in range(0, len(clips), 32):
-                part = slice(i, i + 32)
-                rgba = as_float(
-                    windows(clips[part], tokenizer.frames, config.get("stride", 1), starts[part])
-                )
-                rgb = on_white(rgba) if v == 0 else augment(
-                    rgba, generator, config.shift, tuple(config.scale), config.flip, config.tinted
-                )  # fmt: skip
-                parts.append(tokenizer.encode(rgb.to(device)).flatten(1).cpu())
-            variants.append(torch.cat(parts))
-            starts = rng.integers(0, clips.shape[1], len(clips))
-        self.tokens = torch.stack(variants, 1).to(torch.int16).numpy()
-        # In one move: another process of the same run may be waiting to read it.
-        written = cache.with_name(f"{cache.stem}-{os.getpid()}.npy")
-        np.save(written, self.tokens)
-        os.replace(written, cache)
-
-    def sample(self, other: np.ndarray, rng: np.random.Generator) -> tuple[list[dict], Tensor]:
-        """Random records and their tokens, int64 [n, cells]; of the others where `other` [n]."""
-        n = len(other)
-        rows = rng.choice(self.training, n)
-        rows[other] = rng.choice(self.others, other.sum())
-        variant = rng.integers(0, self.tokens.shape[1], n)
-        variant = np.where(~other & (rng.random(n) < self.plain_share), 0, variant)
-        tokens = self.tokens[rows, variant].astype(np.int64)
-        return [self.records[i] for i in rows], torch.from_numpy(tokens)
 
 
 def train(config: DictConfig, folder: Path, device: torch.device) -> None:

@@ -17,6 +17,7 @@ from nar_core.__main__ import main
 from nar_core.tokenizers.mini import MiniConfig, MiniTokenizer
 from nar_core.train import generator, tokenizer
 from nar_core.train.data import DataFolder, as_float, on_white, windows
+from nar_core.train.source import TokenSource
 
 CPU = torch.device("cpu")
 SIDE, FRAMES = 16, 8
@@ -194,14 +195,14 @@ def test_clips_of_other_names_are_shown_only_after_known_slices(clips, tmp_path)
     source |= {"only": {"label": ["left bar"]}, "variants": 3, "plain_share": 1.0}
     source = OmegaConf.create(source)
     coder = MiniTokenizer(MiniConfig(size=(SIDE, SIDE), frames=4, levels=[4, 4])).eval()
-    alone = generator.TokenSource(source, coder, CPU, tmp_path / "alone.npy")
+    alone = TokenSource(source, coder, CPU, tmp_path / "alone.npy")
     assert (len(alone.training), len(alone.others)) == (1, 0)
-    both = generator.TokenSource(source, coder, CPU, tmp_path / "both.npy", with_others=True)
+    both = TokenSource(source, coder, CPU, tmp_path / "both.npy", with_others=True)
     assert both.tokens.shape == (2, 3, 4 * 2 * 2)
-    again = generator.TokenSource(source, coder, CPU, tmp_path / "both.npy", with_others=True)
+    again = TokenSource(source, coder, CPU, tmp_path / "both.npy", with_others=True)
     assert np.array_equal(again.tokens, both.tokens)
     with pytest.raises(ValueError, match="got tokens of 1 items, expected 2"):
-        generator.TokenSource(source, coder, CPU, tmp_path / "alone.npy", with_others=True)
+        TokenSource(source, coder, CPU, tmp_path / "alone.npy", with_others=True)
     other = np.arange(60) % 3 == 0
     records, tokens = both.sample(other, np.random.default_rng(0))
     assert [r["label"] == "right bar" for r in records] == other.tolist()
@@ -218,7 +219,7 @@ def test_a_share_of_what_goes_on_is_of_other_names(clips, tmp_path, monkeypatch)
     with pytest.raises(ValueError, match=r"got 0\.5, expected 0: the source leaves nothing aside"):
         generator.train(config, tmp_path / "none", CPU)
     shown, told = [], []
-    sample, tell = generator.TokenSource.sample, generator.told_by
+    sample, tell = TokenSource.sample, generator.told_by
 
     def spied_sample(self, other, rng):
         shown.append(other)
@@ -228,7 +229,7 @@ def test_a_share_of_what_goes_on_is_of_other_names(clips, tmp_path, monkeypatch)
         told.append(([r["label"] for r in records], other))
         return tell(records, other, rng)
 
-    monkeypatch.setattr(generator.TokenSource, "sample", spied_sample)
+    monkeypatch.setattr(TokenSource, "sample", spied_sample)
     monkeypatch.setattr(generator, "told_by", spied_tell)
     config.source.only = {"label": ["left bar"]}
     config.info.labels = ["left bar"]

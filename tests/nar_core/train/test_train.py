@@ -27,26 +27,21 @@ from nar_core.models.condition import word_ids
 from nar_core.models.transformer import TransformerConfig
 from nar_core.plan import GridShape, distances_from, levels_of, make_plan
 from nar_core.tokenizers.mini import MiniConfig, MiniTokenizer
-from nar_core.train import generator, loop
+from nar_core.train import generator, loop, plans
 from nar_core.train.data import DataFolder
-from nar_core.train.generator import (
-    build,
+from nar_core.train.generator import build, with_own_cells, with_wrong_cells
+from nar_core.train.loop import Run, learning_rate_share
+from nar_core.train.plans import (
     collate_plans,
     first_cells,
     goes_on,
     growth_of,
-    keyword_prompt,
     plans_for,
-    prompt_of,
     random_plan,
     samples_of,
-    select_records,
     step_weights,
-    told_by,
-    with_own_cells,
-    with_wrong_cells,
 )
-from nar_core.train.loop import Run, learning_rate_share
+from nar_core.train.source import keyword_prompt, prompt_of, select_records, told_by
 
 from ..helpers import embedded_config, random_model
 
@@ -380,18 +375,18 @@ def test_own_cells_are_what_the_model_grows_and_spare_what_is_known():
 def test_the_shares_of_a_configuration_reach_the_samples(data, tokenizer, tmp_path, monkeypatch):
     told: dict[str, list] = {"seeds": [], "wrong": [], "own": []}
 
-    def spy(name: str, kind: str, place: int | None):
-        plain = getattr(generator, name)
+    def spy(module, name: str, kind: str, place: int | None):
+        plain = getattr(module, name)
 
         def spied(*args, **shares):
             told[kind].append(args[place] if place else (*args, *shares.values()))
             return plain(*args, **shares)
 
-        monkeypatch.setattr(generator, name, spied)
+        monkeypatch.setattr(module, name, spied)
 
-    spy("random_plan", "seeds", None)
-    spy("with_wrong_cells", "wrong", 2)
-    spy("with_own_cells", "own", None)
+    spy(plans, "random_plan", "seeds", None)
+    spy(generator, "with_wrong_cells", "wrong", 2)
+    spy(generator, "with_own_cells", "own", None)
     settings = [
         "model.condition.classes=3", f"info.labels=[{','.join(COLOURS)}]", "train.steps=20",
         f"source.folder={data / 'zipped'}", "train.corner_share=0.7", "train.wrong_share=0.6",
