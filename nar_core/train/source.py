@@ -86,6 +86,7 @@ class TokenSource:
         self.training = np.flatnonzero(~held_out & chosen)
         self.others = np.flatnonzero(~held_out & ~chosen)
         self.plain_share = config.plain_share
+        self.chances = self._chances(config)
         if cache.is_file():
             self.tokens = np.load(cache)
             if len(self.tokens) != len(self.records):
@@ -118,10 +119,22 @@ class TokenSource:
         np.save(written, self.tokens)
         os.replace(written, cache)
 
+    def _chances(self, config: DictConfig) -> np.ndarray:
+        """How likely each row of `training` is drawn, by `often`: {prompt or class: times}."""
+        records = [self.records[i] for i in self.training]
+        names = [r[config.label] if "label" in config else prompt_of(r) for r in records]
+        often = config.get("often") or {}
+        if unknown := set(often) - set(names):
+            raise ValueError(
+                f"source.often: got {sorted(unknown)}, expected names that are trained on"
+            )
+        times = np.array([often.get(name, 1.0) for name in names])
+        return times / times.sum()
+
     def sample(self, other: np.ndarray, rng: np.random.Generator) -> tuple[list[dict], Tensor]:
         """Random records and their tokens, int64 [n, cells]; of the others where `other` [n]."""
         n = len(other)
-        rows = rng.choice(self.training, n)
+        rows = rng.choice(self.training, n, p=self.chances)
         rows[other] = rng.choice(self.others, other.sum())
         variant = rng.integers(0, self.tokens.shape[1], n)
         variant = np.where(~other & (rng.random(n) < self.plain_share), 0, variant)

@@ -192,7 +192,7 @@ def configuration(clips, root) -> DictConfig:
 def test_clips_of_other_names_are_shown_only_after_known_slices(clips, tmp_path):
     source = {"folder": str(clips), "key": "file", "hold_out": 0.0, "stride": 2}
     source |= {"shift": 0.0, "scale": [1.0, 1.0], "flip": 0.0, "tinted": 0.0}
-    source |= {"only": {"label": ["left bar"]}, "variants": 3, "plain_share": 1.0}
+    source |= {"only": {"label": ["left bar"]}, "label": "label", "variants": 3, "plain_share": 1.0}
     source = OmegaConf.create(source)
     coder = MiniTokenizer(MiniConfig(size=(SIDE, SIDE), frames=4, levels=[4, 4])).eval()
     alone = TokenSource(source, coder, CPU, tmp_path / "alone.npy")
@@ -211,6 +211,19 @@ def test_clips_of_other_names_are_shown_only_after_known_slices(clips, tmp_path)
     found = {tuple(t.tolist()) for t in tokens[other]}
     assert found == {tuple(t.tolist()) for t in both.tokens[both.others[0]]}
     assert len(found) > 1
+
+
+def test_a_name_is_drawn_as_often_as_said(clips, tmp_path):
+    source = OmegaConf.to_container(configuration(clips, tmp_path).source)
+    source = OmegaConf.create(source | {"only": {}, "often": {"left bar": 3}})
+    coder = MiniTokenizer(MiniConfig(size=(SIDE, SIDE), frames=4, levels=[4, 4])).eval()
+    tokens = TokenSource(source, coder, CPU, tmp_path / "tokens.npy")
+    none = np.zeros(400, bool)
+    records, _ = tokens.sample(none, np.random.default_rng(0))
+    assert 0.68 < np.mean([r["label"] == "left bar" for r in records]) < 0.82
+    source.often = {"left bra": 3}
+    with pytest.raises(ValueError, match=r"source.often: got \['left bra'\]"):
+        TokenSource(source, coder, CPU, tmp_path / "tokens.npy")
 
 
 def test_a_share_of_what_goes_on_is_of_other_names(clips, tmp_path, monkeypatch):
