@@ -126,7 +126,8 @@ class TokenSource:
         often = config.get("often") or {}
         if unknown := set(often) - set(names):
             raise ValueError(
-                f"source.often: got {sorted(unknown)}, expected names that are trained on"
+                f"source.often: got {sorted(unknown)}, expected names that are trained on, or "
+                "null where all are drawn alike"
             )
         times = np.array([often.get(name, 1.0) for name in names])
         return times / times.sum()
