@@ -18,9 +18,10 @@ class ConditionConfig:
     """What the model is told.
 
     Args:
-        kind: "class", "caption" (features of a text encoder) or "words" (hashed words).
+        kind: "class", "caption" (features of a text encoder), "words" (hashed words) or "facts" (of
+            a world, see `nar_core.worlds`).
         slots: condition tokens, the seed query not counted.
-        classes: number of classes; the row after the last is the null class.
+        classes: number of classes, the row after the last is the null class; or of a world's terms.
         caption_width: width of caption features.
         buckets: rows of the word table.
         causal: condition tokens see only earlier ones (official models), or each other.
@@ -162,4 +163,37 @@ class WordCondition(nn.Module):
         return torch.full_like(ids, -1)
 
 
-CONDITIONS = {"class": ClassCondition, "caption": CaptionCondition, "words": WordCondition}
+class FactsCondition(nn.Module):
+    """Facts of a world, one value per slot, trained jointly with the generator."""
+
+    def __init__(self, config: ConditionConfig, width: int):
+        super().__init__()
+        self.table = nn.Embedding(config.classes, width)
+        self.places = nn.Parameter(torch.randn(config.slots, width) * 0.02)
+        self.blank = nn.Parameter(torch.randn(width) * 0.02)
+        self.null = nn.Parameter(torch.randn(config.slots, width) * 0.02)
+        self.norm = nn.LayerNorm(width)
+        self.pool = nn.Linear(width, width, bias=False) if config.broadcast else None
+
+    def forward(self, ids: Tensor) -> Condition:
+        """Ids int64 [B, slots], -1 where a slot is empty; nothing but -1 is the null condition."""
+        there = (ids >= 0).unsqueeze(-1)
+        values = torch.where(there, self.norm(self.table(ids.clamp(min=0))), self.blank)
+        is_null = ~there.any(1, keepdim=True)
+        values = torch.where(is_null, self.null, values) + self.places
+        pooled = None
+        if self.pool is not None:
+            weight = (there | is_null).to(values.dtype)
+            pooled = self.pool((values * weight).sum(1) / weight.sum(1))
+        return Condition(values, None, pooled)
+
+    def null_like(self, ids: Tensor) -> Tensor:
+        return torch.full_like(ids, -1)
+
+
+CONDITIONS = {
+    "class": ClassCondition,
+    "caption": CaptionCondition,
+    "words": WordCondition,
+    "facts": FactsCondition,
+}

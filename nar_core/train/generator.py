@@ -38,6 +38,7 @@ from .plans import (
     step_weights,
 )
 from .source import TokenSource, keyword_prompt, prompt_of, told_by
+from .stream import WorldStream, chunk_of
 
 log = logging.getLogger(__name__)
 
@@ -189,14 +190,16 @@ def train(config: DictConfig, folder: Path, device: torch.device) -> None:
     tokenizer.to(device)
     folder.mkdir(parents=True, exist_ok=True)
     other_share = config.train.get("other_share", 0.0)
-    source = TokenSource(
-        config.source, tokenizer, device, folder / "tokens.npy", with_others=other_share > 0
-    )
-    if other_share and not len(source.others):
-        raise ValueError(
-            f"train.other_share: got {other_share}, expected 0: the source leaves nothing aside"
+    source = None
+    if "world" not in config.source:
+        source = TokenSource(
+            config.source, tokenizer, device, folder / "tokens.npy", with_others=other_share > 0
         )
-    log.info("%d training and %d held-out pictures", len(source.training), len(source.validation))
+        if other_share and not len(source.others):
+            raise ValueError(
+                f"train.other_share: got {other_share}, expected 0: the source leaves nothing aside"
+            )
+        log.info("%d training, %d held-out pictures", len(source.training), len(source.validation))
     model = build(architecture, tokenizer.quantize.levels if config.train.share_digits else None)
     if config.get("init_from"):
         start_from(model, Path(config.init_from))
@@ -205,6 +208,10 @@ def train(config: DictConfig, folder: Path, device: torch.device) -> None:
     # One graph per length of growth; a dynamic one would be slower.
     forward = torch.compile(model, dynamic=False) if config.train.compile else model
     run = Run(model, config.train, folder, device)
+    if source is None:
+        taken = samples_of(config.train, grid, run.step * run.world, run.rank, run.world)
+        key = (config.train.seed, run.rank)
+        stream = WorldStream(config.source, Path(config.tokenizer), grid, key, taken)
     labels = list(config.info.get("labels", []))
     words = architecture.condition
     as_users_draw = SamplingSettings(
@@ -246,9 +253,15 @@ def train(config: DictConfig, folder: Path, device: torch.device) -> None:
         own = turn < config.train.get("own_share", 0.0)
         if own:
             plans = plans[:1] * batch  # all rows of a growth share one
-        other = np.array([goes_on(p[1], grid) for p in plans]) & (rng.random(batch) < other_share)
-        records, tokens = source.sample(other, rng)
-        values = condition(told_by(records, other, rng), rng)
+        if source is None:
+            values, tokens = stream.take(batch)
+            values[torch.from_numpy(rng.random(batch) < config.train.null_share)] = -1
+            values = values.to(device)
+        else:
+            goes = np.array([goes_on(p[1], grid) for p in plans])
+            other = goes & (rng.random(batch) < other_share)
+            records, tokens = source.sample(other, rng)
+            values = condition(told_by(records, other, rng), rng)
         levels, fan_in, known, seed = collate_plans(grid, plans, directions)
         if own:
             shown = with_own_cells(
@@ -275,6 +288,17 @@ def train(config: DictConfig, folder: Path, device: torch.device) -> None:
 
     def evaluate() -> dict[str, float]:
         out = {}
+        if source is None:
+            out["fresh_a_second"] = round(stream.rate, 2)
+            for name in ("", "held_out_"):
+                values, tokens = chunk_of(stream.world, tokenizer, (0,), 48, bool(name))
+                figures = plan_losses(
+                    model,
+                    torch.from_numpy(values).to(device),
+                    torch.from_numpy(tokens).long().to(device),
+                )
+                out |= {k.replace("loss_", f"loss_{name}"): round(v, 4) for k, v in figures.items()}
+            return out
         for name, rows in (("", source.training), ("held_out_", source.validation)):
             rows = rows[:: max(1, len(rows) // 48)][:48]
             if len(rows):
@@ -288,16 +312,24 @@ def train(config: DictConfig, folder: Path, device: torch.device) -> None:
     if run.rank == 0:
         with run.averaged():
             export(model, config, run, source, evaluate())
+    if source is None:
+        stream.close()
 
 
 def start_from(model: NARTransformer, folder: Path) -> None:
     """Begin with the weights of an exported generator of the same shape, but for the grid's.
 
     Along an axis that has become longer or shorter, learned positions are stretched to fit; where a
-    picture model becomes one of clips, the heads that it lacks begin as the one to the right.
+    picture model becomes one of clips, the heads that it lacks begin as the one to the right. A
+    condition of another kind begins anew.
     Raises ValueError where the weights are of another shape.
     """
     state = load_file(folder / "generator.safetensors")
+    wanted_condition = {
+        k: v.shape for k, v in model.state_dict().items() if k.startswith("condition.")
+    }
+    if any(k not in state or state[k].shape != shape for k, shape in wanted_condition.items()):
+        state = {k: v for k, v in state.items() if not k.startswith("condition.")}
     for name, wanted in model.state_dict().items():
         other = re.sub(r"^heads\.heads\.(after|before)\.", "heads.heads.right.", name)
         if name not in state and other in state:
@@ -319,7 +351,9 @@ def start_from(model: NARTransformer, folder: Path) -> None:
         )
     except RuntimeError as error:  # a tensor of another shape
         raise ValueError(f"init_from: the weights in {folder} do not fit: {error}") from None
-    wrong = [k for k in missing if ".tables." not in k] + unexpected
+    anew = "condition.table.weight" not in state
+    wrong = [k for k in missing if ".tables." not in k and not (anew and k.startswith("condition"))]
+    wrong += unexpected
     if wrong:
         raise ValueError(f"init_from: the weights in {folder} do not fit: {wrong[:5]}")
 
@@ -346,7 +380,7 @@ def export(model: NARTransformer, config: DictConfig, run: Run, source, figures:
         folder / "config.yaml",
     )
     record = {
-        "pictures": len(source.training),
+        "pictures": len(source.training) if source else None,
         "steps": run.step,
         "samples": samples_of(config.train, model.config.grid, run.step * run.world),
         "hours": round(run.seconds / 3600, 3),
@@ -357,7 +391,7 @@ def export(model: NARTransformer, config: DictConfig, run: Run, source, figures:
     if config.get("init_from") and (before := Path(config.init_from) / "record.yaml").is_file():
         record["begun_from"] = OmegaConf.load(before)
     OmegaConf.save(OmegaConf.create(record), folder / "record.yaml")
-    if model.config.condition.kind == "words":
+    if source and model.config.condition.kind == "words":
         names = sorted({prompt_of(source.records[i]) for i in source.training})
         if len(names) <= MOST_NAMES:
             (folder / "names.txt").write_text("\n".join(names) + "\n", encoding="utf-8")

@@ -86,9 +86,11 @@ def growth_of(config: DictConfig, grid: GridShape, rng: np.random.Generator) -> 
     return min(chosen.cells, grid.cells), chosen.batch
 
 
-def samples_of(config: DictConfig, grid: GridShape, steps: int) -> int:
-    """How many growths the first `steps` steps have shown, over all processes."""
-    rngs = (np.random.default_rng((config.seed, i)) for i in range(steps))
+def samples_of(
+    config: DictConfig, grid: GridShape, steps: int, first: int = 0, every: int = 1
+) -> int:
+    """How many growths the first `steps` steps have shown: all, or one process's share of them."""
+    rngs = (np.random.default_rng((config.seed, i)) for i in range(first, steps, every))
     return sum(growth_of(config, grid, rng)[1] for rng in rngs)
 
 

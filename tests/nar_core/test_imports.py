@@ -13,7 +13,7 @@ PACKAGE = ROOT / "nar_core"
 LEAVES: set[str] = set()
 MODELS = {"plan"}
 WEIGHTS = MODELS | {"device", "models", "tokenizers"}
-ENGINE = WEIGHTS | {"weights", "sampling", "request", "checks", "decode", "preview"}
+ENGINE = WEIGHTS | {"worlds", "weights", "sampling", "request", "checks", "decode", "preview"}
 VERBS = ENGINE | {"engine", "train", "tables", "evaluate", "bench"}
 MAY_IMPORT = {
     "plan": LEAVES,
@@ -21,6 +21,7 @@ MAY_IMPORT = {
     "sampling": LEAVES,
     "request": LEAVES,
     "mp4": LEAVES,
+    "worlds": LEAVES,
     "models": MODELS,
     "tokenizers": {"plan"},
     "weights": WEIGHTS | {"text"},

@@ -1,0 +1,116 @@
+"""What a generator learns from where pictures are composed: an endless stream of a world's."""
+
+from __future__ import annotations
+
+import logging
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.multiprocessing as processes
+from omegaconf import DictConfig
+from torch import Tensor
+
+from ..plan import GridShape
+from ..worlds import WORLDS
+from ..worlds.world import World
+
+log = logging.getLogger(__name__)
+CHUNK = 32
+
+
+def chunk_of(world: World, tokenizer, key: tuple[int, ...], n: int = CHUNK, held_out: bool = False):
+    """The n pictures of one key: facts int64 [n, slots] and tokens int16 [n, cells]."""
+    rng = np.random.default_rng(key)
+    draw = world.draw_held_out if held_out else world.draw
+    facts = [draw(rng) for _ in range(n)]
+    pixels = np.stack([world.render(f, rng) for f in facts])
+    x = torch.from_numpy(pixels).movedim(-1, -3).float() / 255
+    with torch.inference_mode():
+        tokens = tokenizer.encode(x).flatten(1).to(torch.int16).numpy()
+    return np.array([world.encode(f) for f in facts]), tokens
+
+
+def _produce(name: str, folder: str, grid: tuple, key: tuple[int, ...], first: int, out) -> None:
+    from ..weights.embedded import load_tokenizer_folder
+
+    torch.set_num_threads(1)
+    world = WORLDS[name]()
+    tokenizer = load_tokenizer_folder(Path(folder), GridShape(*grid))[0].float().eval()
+    while True:
+        out.put((first, *chunk_of(world, tokenizer, (*key, first))))
+        first += 1
+
+
+class WorldStream:
+    """Pictures of a world as tokens, drawn and encoded ahead by a process of their own.
+
+    Sample number n is the same whenever it is asked for, so a run that goes on sees what it would
+    have seen. A window of pictures is gone through `repeats` times, with other plans each time.
+
+    Args:
+        config: `world` (a name), `window` (pictures, a multiple of 32) and `repeats`.
+        tokenizer: folder of the tokenizer. grid: shape of the token grid.
+        key: seed of the run and rank of this process.
+        start: how many samples have been taken before.
+    """
+
+    def __init__(
+        self, config: DictConfig, tokenizer: Path, grid: GridShape, key: tuple[int, int], start: int
+    ):
+        self.world = WORLDS[config.world]()
+        self.window, self.repeats = config.window, config.repeats
+        if self.window % CHUNK:
+            raise ValueError(f"source.window: got {self.window}, expected a multiple of {CHUNK}")
+        self.next = start
+        self.pictures = start // (self.window * self.repeats) * self.window
+        self._first = self._begun = self.pictures
+        self._since = time.monotonic()
+        self._facts = np.zeros((self.window, len(self.world.slots)), np.int64)
+        self._tokens = np.zeros((self.window, grid.cells), np.int16)
+        context = processes.get_context("spawn")
+        self._queue = context.Queue(2 * self.window // CHUNK)
+        self._process = context.Process(
+            target=_produce,
+            args=(
+                config.world,
+                str(tokenizer),
+                tuple(grid),
+                key,
+                self.pictures // CHUNK,
+                self._queue,
+            ),
+            daemon=True,
+        )
+        self._process.start()
+
+    @property
+    def rate(self) -> float:
+        """New pictures a second, since this process began."""
+        return (self.pictures - self._begun) / (time.monotonic() - self._since)
+
+    def take(self, n: int) -> tuple[Tensor, Tensor]:
+        """The next n samples: facts int64 [n, slots] and tokens int64 [n, cells]."""
+        facts, tokens = [], []
+        for _ in range(n):
+            round_, at = divmod(self.next, self.window)
+            first = round_ // self.repeats * self.window
+            while self.pictures <= first + at:
+                self._receive()
+            facts.append(self._facts[at])
+            tokens.append(self._tokens[at])
+            self.next += 1
+        return torch.from_numpy(np.stack(facts)), torch.from_numpy(np.stack(tokens)).long()
+
+    def _receive(self) -> None:
+        number, facts, tokens = self._queue.get(timeout=600)
+        assert number * CHUNK == self.pictures
+        at = self.pictures % self.window
+        self._facts[at : at + CHUNK], self._tokens[at : at + CHUNK] = facts, tokens
+        self.pictures += CHUNK
+
+    def close(self) -> None:
+        """End the process that draws."""
+        self._process.kill()
+        self._process.join()

@@ -1,0 +1,176 @@
+"""The emoji world: everyday objects in other colours, numbers, places and company.
+
+Facts become a picture in `scene`, words become facts in `grammar`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..world import Understood, pair_is_held_out
+from . import grammar
+from .colours import COLOURS
+from .objects import BY_NOUN, OBJECTS
+from .scene import (
+    COUNTS,
+    PLACES,
+    PLAIN,
+    RELATIONS,
+    SCENES,
+    SIDE,
+    SIZES,
+    WORN,
+    Layout,
+    Scene,
+    Thing,
+    layouts,
+    paint,
+)
+
+VERBS = (
+    "jumps",
+    "falls",
+    "slides left",
+    "slides right",
+    "spins",
+    "grows",
+    "shrinks",
+    "shakes",
+    "circles",
+)
+NOUNS = tuple(o.noun for o in OBJECTS)
+COLOURABLE = tuple(o.noun for o in OBJECTS if o.takes != "none")
+WEARERS = tuple(o.noun for o in OBJECTS if o.head)
+_TERMS = (
+    *(f"count {k}" for k in (2, 3, 4)),
+    *(f"size {s}" for s in SIZES if s),
+    *(f"colour {c}" for c in COLOURS),
+    *(f"wears {w}" for w in WORN),
+    *(f"verb {v}" for v in VERBS),
+    *(f"relation {r}" for r in RELATIONS),
+    *(f"place {p}" for p in PLACES),
+    *(f"noun {n}" for n in NOUNS),
+)
+
+
+_IDS = {term: i for i, term in enumerate(_TERMS)}
+
+
+class EmojiWorld:
+    """Pictures of 128 x 128 pixels: one thing, several, or two in a relation, in some place."""
+
+    name = "emoji"
+    size = (SIDE, SIDE)
+    frames = 1
+    slots = (
+        "count",
+        "size",
+        "colour",
+        "noun",
+        "wears",
+        "verb",
+        "relation",
+        "second colour",
+        "second noun",
+        "second wears",
+        "second verb",
+        "place",
+    )
+    terms = _TERMS
+
+    def draw(self, rng: np.random.Generator) -> Scene:
+        while True:
+            scene = self._any(rng)
+            if not self.is_held_out(scene):
+                return scene
+
+    def draw_held_out(self, rng: np.random.Generator) -> Scene:
+        while True:
+            scene = self._any(rng)
+            if self.is_held_out(scene):
+                return scene
+
+    def _any(self, rng: np.random.Generator) -> Scene:
+        place = ""
+        if rng.random() < 0.3:
+            place = _pick(rng, SCENES if rng.random() < 0.6 else tuple(PLAIN))
+        kind = rng.random()
+        if kind < 0.42:
+            worn = rng.random() < 0.14
+            thing = _thing(rng, 0.5, worn)
+            size = "" if worn else str(rng.choice(["", "small", "big"], p=[0.8, 0.08, 0.12]))
+            return Scene((thing,), size=size, place=place)
+        if kind < 0.62:
+            return Scene((_thing(rng, 0.45),), count=int(rng.integers(2, 5)), place=place)
+        relation = RELATIONS[rng.choice(3, p=[0.32, 0.34, 0.34])]
+        first = _thing(rng, 0.5, relation == "left of" and rng.random() < 0.08)
+        second = _thing(rng, 0.5, relation == "left of" and rng.random() < 0.08)
+        if rng.random() < 0.08 and first.noun in COLOURABLE:  # one kind in two colours
+            colours = rng.choice(list(COLOURS), 2, replace=False)
+            first, second = (Thing(first.noun, str(c)) for c in colours)
+        elif first.noun == second.noun:
+            return self._any(rng)
+        return Scene((first, second), relation=relation, place=place)
+
+    def is_held_out(self, facts: Scene) -> bool:
+        out = [pair_is_held_out("colour", t.noun, t.colour) for t in facts.things if t.colour]
+        out += [pair_is_held_out("wears", t.noun, t.worn) for t in facts.things if t.worn]
+        out += [pair_is_held_out("verb", t.noun, t.verb) for t in facts.things if t.verb]
+        if facts.count > 1:
+            out.append(pair_is_held_out("count", facts.things[0].noun, str(facts.count)))
+        if len(facts.things) == 2:
+            a, b = (t.noun for t in facts.things)
+            out.append(pair_is_held_out("pair", a, b))
+            if facts.relation == "and":  # drawn in either order
+                out.append(pair_is_held_out("pair", b, a))
+        return any(out)
+
+    def layouts(self, facts: Scene) -> list[Layout]:
+        """Every way to lay the facts out."""
+        return layouts(facts)
+
+    def render(self, facts: Scene, rng: np.random.Generator) -> np.ndarray:
+        return self.paint(facts, _pick(rng, layouts(facts)))
+
+    def paint(self, facts: Scene, layout: Layout) -> np.ndarray:
+        """A picture of one layout of the facts, uint8 [1, 128, 128, 3]."""
+        return paint(layout, facts.place)[None]
+
+    def say(self, facts: Scene, rng: np.random.Generator | None = None) -> str:
+        return grammar.say(facts, rng)
+
+    def understand(self, prompt: str) -> Understood:
+        return grammar.understand(prompt, verbs=self.frames > 1)
+
+    def encode(self, facts: Scene) -> list[int]:
+        first, second = (*facts.things, Thing(""))[:2]
+        values = (
+            f"count {facts.count}",
+            f"size {facts.size}",
+            f"colour {first.colour}",
+            f"noun {first.noun}",
+            f"wears {first.worn}",
+            f"verb {first.verb}",
+            f"relation {facts.relation}",
+            f"colour {second.colour}",
+            f"noun {second.noun}",
+            f"wears {second.worn}",
+            f"verb {second.verb}",
+            f"place {facts.place}",
+        )
+        return [_IDS.get(value, -1) for value in values]
+
+
+def _pick(rng: np.random.Generator, choices):
+    return choices[rng.integers(len(choices))]
+
+
+def _thing(rng: np.random.Generator, coloured: float, worn: bool = False) -> Thing:
+    noun = _pick(rng, WEARERS if worn else NOUNS)
+    colour = ""
+    if BY_NOUN[noun].takes != "none" and rng.random() < coloured:
+        colour = _pick(rng, tuple(COLOURS))
+    return Thing(noun, colour, _pick(rng, WORN) if worn else "")
+
+
+__all__ = ["COUNTS", "EmojiWorld", "Layout", "Scene", "Thing"]

@@ -1,0 +1,476 @@
+"""Words for emoji scenes, both ways: facts to a wording, a prompt to facts.
+
+A prompt is read from left to right. Phrases are known by their longest match; what is said before a
+noun (number, size, colour) belongs to it, and so does what follows it ("wearing a hat").
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import unicodedata
+from dataclasses import dataclass, replace
+from functools import cache
+
+import numpy as np
+
+from ..world import Understood, Word, nearest
+from .colours import COLOURS
+from .objects import BY_NOUN, OBJECTS
+from .scene import PLAIN, WORN, Scene, Thing
+
+NUMBERS = {1: ("one", "1", "single"), 2: ("two", "2"), 3: ("three", "3"), 4: ("four", "4")}
+MORE_NUMBERS = {2: ("pair of", "couple of", "both"), 3: ("trio of",), 4: ()}
+SIZES = {
+    "small": ("small", "little", "tiny", "mini", "wee"),
+    "big": ("big", "large", "huge", "giant", "enormous"),
+}
+COLOUR_WORDS = {
+    "red": ("scarlet", "crimson", "ruby"),
+    "yellow": ("golden", "gold", "blond"),
+    "green": ("lime", "emerald"),
+    "blue": ("navy", "azure", "cyan", "turquoise", "teal"),
+    "purple": ("violet", "lilac", "indigo"),
+    "pink": ("magenta", "rosy"),
+    "grey": ("gray", "silver"),
+    "brown": ("tan", "beige"),
+    "black": ("dark",),
+}
+WEARS = {
+    "hat": ("hat", "top hat", "cap"),
+    "glasses": ("glasses", "sunglasses", "shades", "spectacles", "goggles"),
+}
+BEFORE_WORN = ("wearing", "with", "in", "has", "wears", "that wears", "who wears", "that has")
+VERBS = {
+    "jumps": ("jumps", "jumping", "jump", "hops", "hopping", "bounces", "bouncing"),
+    "falls": ("falls", "falling", "fall", "drops", "dropping"),
+    "slides left": (
+        "slides left",
+        "sliding left",
+        "moves left",
+        "moving left",
+        "slides to the left",
+        "sliding to the left",
+        "moves to the left",
+        "moving to the left",
+        "going left",
+        "goes left",
+    ),
+    "slides right": (
+        "slides right",
+        "sliding right",
+        "moves right",
+        "moving right",
+        "slides to the right",
+        "sliding to the right",
+        "moves to the right",
+        "moving to the right",
+        "going right",
+        "goes right",
+        "slides",
+        "sliding",
+    ),
+    "spins": ("spins", "spinning", "spin", "rotates", "rotating", "turns", "turning", "rolls"),
+    "grows": ("grows", "growing", "grow", "gets bigger", "getting bigger", "swells"),
+    "shrinks": ("shrinks", "shrinking", "shrink", "gets smaller", "getting smaller"),
+    "shakes": ("shakes", "shaking", "shake", "trembles", "wobbles", "wobbling", "shivers"),
+    "circles": ("circles", "circling", "goes in circles", "going in circles", "goes round"),
+}
+# "and" and "with" are given last, so that the plain wording is the first.
+RELATION_WORDS = {
+    "and": ("and", "next to", "beside", "near", "by", "with", "alongside", "close to"),
+    "left of": ("left of", "to the left of", "on the left of", "at the left of"),
+    "right of": ("right of", "to the right of", "on the right of", "at the right of"),
+    "above": ("above", "over", "on top of", "on", "upon", "atop", "standing on", "sitting on"),
+    "below": ("below", "under", "beneath", "underneath"),
+}
+PLACE_WORDS = {
+    "hill": (
+        "on a hill",
+        "on the hill",
+        "on a green hill",
+        "on the grass",
+        "on grass",
+        "in the grass",
+        "in a meadow",
+        "in a field",
+        "in the park",
+    ),
+    "sea": (
+        "in the sea",
+        "in the ocean",
+        "in the water",
+        "in water",
+        "at sea",
+        "on the sea",
+        "on the ocean",
+        "on the water",
+        "on water",
+        "swimming",
+    ),
+    "beach": ("on the beach", "at the beach", "on a beach", "on the sand", "on sand"),
+    "snow": ("in the snow", "in snow", "on the snow", "on snow", "in winter"),
+    "moon": ("on the moon", "on the surface of the moon", "in space", "in outer space"),
+    "night": ("at night", "in the night", "by night", "in the dark", "under the stars"),
+    **{
+        c: (
+            f"on a {c} background",
+            f"on {c} background",
+            f"on {c}",
+            f"with a {c} background",
+            f"{c} background",
+            f"in front of a {c} background",
+        )
+        for c in PLAIN
+    },
+    "": ("on white", "on a white background", "on white background", "white background"),
+}
+FILLERS = frozenset(
+    [
+        "a",
+        "an",
+        "the",
+        "of",
+        "it",
+        "its",
+        "is",
+        "are",
+        "was",
+        "be",
+        "that",
+        "this",
+        "these",
+        "those",
+        "there",
+        "which",
+        "who",
+        "some",
+        "in",
+        "at",
+        "to",
+        "for",
+        "my",
+        "your",
+        "his",
+        "her",
+        "their",
+        "our",
+        "emoji",
+        "emojis",
+        "3d",
+        "picture",
+        "image",
+        "photo",
+        "drawing",
+        "icon",
+        "illustration",
+        "cute",
+        "nice",
+        "pretty",
+        "beautiful",
+        "lovely",
+        "cool",
+        "happy",
+        "smiling",
+        "please",
+        "draw",
+        "show",
+        "make",
+        "me",
+        "very",
+        "really",
+        "just",
+        "coloured",
+        "colored",
+        "color",
+        "colour",
+        "style",
+        "fluent",
+        "standing",
+        "sitting",
+        "stands",
+        "sits",
+        "has",
+        "have",
+    ]
+)
+
+
+def plural(noun: str) -> str:
+    """The plural of an object's noun."""
+    known = BY_NOUN.get(noun)
+    return known.plural if known and known.plural else _regular(noun)
+
+
+def _regular(word: str) -> str:
+    if re.search(r"[^aeiou]y$", word):
+        return word[:-1] + "ies"
+    if re.search(r"(s|x|ch|sh|ato|ango)$", word):
+        return word + "es"
+    return word + "s"
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """What a phrase says: a kind of fact, its value, and whether it is the world's own word."""
+
+    kind: str
+    value: str | int
+    own: bool = True
+
+
+@cache
+def _phrases() -> dict[tuple[str, ...], _Entry]:
+    """Every phrase that is understood, by its words."""
+    out: dict[tuple[str, ...], _Entry] = {}
+
+    def add(phrase: str, kind: str, value: str | int, own: bool = True) -> None:
+        out.setdefault(tuple(split(phrase)), _Entry(kind, value, own))
+
+    for value, phrases in PLACE_WORDS.items():
+        for i, phrase in enumerate(phrases):
+            add(phrase, "place", value, i < 2)
+    for worn in WORN:
+        for i, name in enumerate(WEARS[worn]):
+            for lead in BEFORE_WORN:
+                for article in ("", "a ", "the ", "a pair of "):
+                    add(f"{lead} {article}{name}", "worn", worn, i == 0)
+    for value, phrases in VERBS.items():
+        for i, phrase in enumerate(phrases):
+            add(phrase, "verb", value, i < 2)
+    for value, phrases in RELATION_WORDS.items():
+        for phrase in phrases:
+            add(phrase, "relation", value)
+            for lead in ("is", "that is", "which is", "are", "standing", "sitting"):
+                add(f"{lead} {phrase}", "relation", value)
+    for value, phrases in NUMBERS.items():
+        for phrase in (*phrases, *MORE_NUMBERS.get(value, ())):
+            add(phrase, "count", value)
+            add(f"a {phrase}", "count", value)
+    for value, phrases in SIZES.items():
+        for i, phrase in enumerate(phrases):
+            add(phrase, "size", value, i == 0)
+    for thing in OBJECTS:
+        for i, name in enumerate((thing.noun, *thing.also)):
+            add(name, "noun", thing.noun, i == 0)
+            add(plural(name), "nouns", thing.noun, i == 0)
+            add(_regular(name), "nouns", thing.noun, i == 0)
+    for colour in COLOURS:
+        add(colour, "colour", colour)
+        for other in COLOUR_WORDS.get(colour, ()):
+            add(other, "colour", colour, False)
+    return out
+
+
+def split(prompt: str) -> list[str]:
+    """Lower-case words of a prompt; hyphens and apostrophes part them."""
+    text = unicodedata.normalize("NFKC", prompt).lower().replace("'s ", " ")
+    text = "".join(c for c in text if unicodedata.category(c) != "Cf")
+    return re.findall(r"\w+", text.replace("_", " "))
+
+
+LONGEST = 6
+
+
+def _match(words: list[str], at: int) -> tuple[int, _Entry | None]:
+    """The longest phrase that begins at a word: how many words it has, and what it says."""
+    phrases = _phrases()
+    for n in range(min(LONGEST, len(words) - at), 0, -1):
+        if found := phrases.get(tuple(words[at : at + n])):
+            return n, found
+    return 1, None
+
+
+def understand(prompt: str, verbs: bool) -> Understood:
+    """The scene that a prompt asks for, and what became of each of its words.
+
+    At most two things can be drawn; words of a third are said to be left out, and so are verbs
+    where nothing moves.
+    """
+    words = split(prompt)
+    reading = _Reading()
+    said: list[tuple[Word, _Entry | None]] = []
+    at = 0
+    while at < len(words):
+        n, entry = _match(words, at)
+        text = " ".join(words[at : at + n])
+        at += n
+        if entry is None and text in FILLERS:
+            said.append((Word(text, "filler"), None))
+            continue
+        own = True
+        if entry is None:
+            singles = {p[0]: e for p, e in _phrases().items() if len(p) == 1 and len(p[0]) > 2}
+            close = nearest(text, singles)
+            if len(text) < 4 or not close or not _typo(text, close):
+                said.append((Word(text, "unknown", close), None))
+                continue
+            entry, own = singles[close], False
+        if reading.take(entry):
+            own = own and entry.own
+            said.append(
+                (Word(text, *(("known",) if own else ("taken as", str(entry.value)))), entry)
+            )
+        else:
+            said.append((Word(text, "left out"), None))
+    scene = reading.scene()
+    left_out = _without_effect(scene, verbs)
+    return Understood(
+        scene if verbs or scene is None else still(scene),
+        tuple(
+            Word(word.text, "left out") if entry and entry.kind in left_out else word
+            for word, entry in said
+        ),
+    )
+
+
+def _without_effect(scene: Scene | None, verbs: bool) -> set[str]:
+    """Kinds of words that were read but say nothing of this scene."""
+    out = set() if verbs else {"verb"}
+    if scene is not None and len(scene.things) == 2:
+        out |= {"count"}
+    if scene is not None and not scene.size:
+        out |= {"size"}
+    return out
+
+
+def still(scene: Scene) -> Scene:
+    """The scene without its verbs."""
+    return replace(scene, things=tuple(replace(t, verb="") for t in scene.things))
+
+
+def _typo(word: str, known: str) -> bool:
+    """Whether a word is another with one or two letters amiss."""
+    return word[0] == known[0] and difflib.SequenceMatcher(None, word, known).ratio() >= 0.8
+
+
+class _Reading:
+    """What has been read so far."""
+
+    def __init__(self):
+        self.things: list[Thing] = []
+        self.counts: list[int] = []
+        self.sizes: list[str] = []
+        self.relation = ""
+        self.place: str | None = None
+        self.before: dict[str, str | int] = {}
+
+    def take(self, entry: _Entry) -> bool:
+        """Whether a fact could be used; of two that contradict each other the first counts."""
+        kind, value = entry.kind, entry.value
+        if kind == "place":
+            if self.place is not None:
+                return False
+            self.place = str(value)
+            return True
+        if kind == "relation":
+            if len(self.things) != 1 or (self.relation and value != "and"):
+                return not self.things or len(self.things) < 2
+            self.relation = str(value)
+            return True
+        if kind in ("noun", "nouns"):
+            return self._noun(str(value), 2 if kind == "nouns" else 1)
+        if kind in ("worn", "verb"):
+            return self._after(kind, str(value))
+        if len(self.things) >= 2 or kind in self.before:
+            return kind == "count" and value == 1
+        self.before[kind] = value
+        return True
+
+    def _noun(self, noun: str, usual: int) -> bool:
+        if len(self.things) == 2:
+            return False
+        colour = str(self.before.get("colour", ""))
+        verb = str(self.before.get("verb", ""))
+        self.things.append(Thing(noun, colour, verb=verb))
+        self.counts.append(int(self.before.get("count", usual)))
+        self.sizes.append(str(self.before.get("size", "")))
+        self.before = {}
+        return True
+
+    def _after(self, kind: str, value: str) -> bool:
+        if not self.things:
+            if kind == "verb" and "verb" not in self.before:
+                self.before["verb"] = value
+                return True
+            return False
+        last = self.things[-1]
+        if getattr(last, kind) or (kind == "worn" and BY_NOUN[last.noun].head is None):
+            return False
+        self.things[-1] = replace(last, **{kind: value})
+        return True
+
+    def scene(self) -> Scene | None:
+        """The facts, None where no thing was named."""
+        if not self.things:
+            return None
+        colour = self.before.get("colour")
+        if colour and not self.things[-1].colour:  # "an apple that is blue"
+            self.things[-1] = replace(self.things[-1], colour=str(colour))
+        things = tuple(
+            t if BY_NOUN[t.noun].takes != "none" else replace(t, colour="") for t in self.things
+        )
+        place = self.place or ""
+        if len(things) == 1:
+            return Scene(
+                things,
+                count=self.counts[0],
+                size=self.sizes[0] if self.counts[0] == 1 else "",
+                place=place,
+            )
+        relation = self.relation or "and"
+        if relation in ("right of", "below"):
+            things = things[::-1]
+            relation = {"right of": "left of", "below": "above"}[relation]
+        return Scene(things, relation=relation, place=place)
+
+
+def say(scene: Scene, rng: np.random.Generator | None = None) -> str:
+    """A prompt for a scene: the plain wording, or one of many."""
+
+    def pick(*choices: str) -> str:
+        return choices[0] if rng is None else choices[rng.integers(len(choices))]
+
+    parts = [_name(t, scene.count, scene.size, pick) for t in scene.things]
+    text = parts[0]
+    if len(parts) == 2:
+        first, second = parts
+        if scene.relation == "left of":
+            text = pick(
+                f"{first} to the left of {second}",
+                f"{first} left of {second}",
+                f"{second} to the right of {first}",
+            )
+        elif scene.relation == "above":
+            text = pick(
+                f"{first} above {second}",
+                f"{second} below {first}",
+                f"{first} over {second}",
+                f"{second} under {first}",
+            )
+        else:
+            text = pick(
+                f"{first} and {second}", f"{first} next to {second}", f"{first} with {second}"
+            )
+    if scene.place:
+        phrases = PLACE_WORDS[scene.place]
+        text += " " + (phrases[0] if rng is None else phrases[rng.integers(min(2, len(phrases)))])
+    return text
+
+
+def _name(thing: Thing, count: int, size: str, pick) -> str:
+    words = [w for w in (size and pick(*SIZES[size][:3]), thing.colour) if w]
+    if count > 1:
+        words = [pick(*NUMBERS[count]), *words, plural(thing.noun)]
+    else:
+        words.append(thing.noun)
+        invariant = thing.noun in ("grapes", "fries", "scissors", "sunglasses")
+        article = "some" if invariant else "an" if words[0][0] in "aeiou" else "a"
+        words = [pick(article, ""), *words]
+    text = " ".join(w for w in words if w)
+    if thing.worn:
+        worn = "a hat" if thing.worn == "hat" else "glasses"
+        text += " " + pick(f"wearing {worn}", f"with {worn}")
+    if thing.verb:
+        text += " " + pick(*VERBS[thing.verb][:2])
+    return text

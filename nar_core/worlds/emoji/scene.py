@@ -1,0 +1,247 @@
+"""Facts of an emoji scene, and how they are laid out and painted.
+
+Everything stands on the 8-pixel grid of the tokenizer at one of three sizes, so that equal things
+give equal tokens wherever they stand.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from .colours import recolour
+from .objects import BY_NOUN, cutouts
+
+CELL = 8
+SIDE = 128
+SIZES = {"small": 7, "": 12, "big": 15}  # cells; things in company are as big as small ones
+COUNTS = {1: "", 2: "two", 3: "three", 4: "four"}
+RELATIONS = ("and", "left of", "above")
+WORN = ("hat", "glasses")
+PLAIN = {
+    "blue": (214, 232, 252),
+    "green": (218, 242, 220),
+    "yellow": (253, 246, 208),
+    "pink": (252, 222, 232),
+    "grey": (222, 225, 230),
+}
+SCENES = ("hill", "sea", "beach", "snow", "moon", "night")
+PLACES = (*PLAIN, *SCENES)
+GROUND = 14  # the row of cells on which things stand in a scene
+
+
+@dataclass(frozen=True)
+class Thing:
+    """One kind of thing in a scene; empty strings where nothing is said."""
+
+    noun: str
+    colour: str = ""
+    worn: str = ""
+    verb: str = ""
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Facts of a picture or clip.
+
+    Attributes:
+        things: one, or two in `relation`: the first and, left of, or above the second.
+        count: how many of a single thing, 1 to 4.
+        size: of a single thing: "", "small" or "big".
+        place: what is behind: "" for white, a plain colour or a scene.
+    """
+
+    things: tuple[Thing, ...]
+    count: int = 1
+    size: str = ""
+    relation: str = ""
+    place: str = ""
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A thing in its place: the upper left corner in cells, and the size in cells."""
+
+    thing: Thing
+    x: int
+    y: int
+    cells: int
+
+
+Layout = tuple[Placed, ...]
+
+
+def _corners(scene: Scene) -> list[list[tuple[int, int]]]:
+    """Every layout of a scene as the upper-left cells (x, y) of its boxes."""
+    stands = scene.place in SCENES
+    if len(scene.things) == 1 and scene.count == 1:
+        cells = SIZES[scene.size]
+        if scene.size == "big":
+            columns, rows = (0, 1), (0,) if stands else (0, 1)
+        elif scene.size == "small":
+            columns, rows = (3, 4, 5, 6), (GROUND - cells,) if stands else (3, 4, 5, 6)
+        else:
+            columns, rows = (1, 2, 3), (GROUND - cells,) if stands else (1, 2, 3)
+            if scene.things[0].worn == "hat":
+                rows = (4,)  # room for the hat
+        return [[(x, y)] for y in rows for x in columns]
+    low, high = (0, 1), (8, 9)
+    level = (7,) if stands else (4, 5)
+    side_by_side = [[(a, y), (b, y)] for a in low for b in high for y in level]
+    stacked = [[(x, a), (x, b)] for x in (4, 5) for a in low for b in ((7,) if stands else high)]
+    if stands:  # the upper one above the standing one
+        stacked = [[(x, 0), (x, 7)] for x in (4, 5)]
+    falling = [[(a, a), (b, 7 if stands else b)] for a in low for b in high]
+    rising = [[(a, 7 if stands else b), (b, a)] for a in low for b in high]
+    if len(scene.things) == 2:
+        if scene.relation == "left of":
+            return side_by_side
+        if scene.relation == "above":
+            return stacked
+        swapped = [pair[::-1] for pair in side_by_side]
+        return side_by_side + swapped + falling + rising
+    bottom = 7 if stands else 8
+    if scene.count == 2:
+        return side_by_side + falling + rising
+    if scene.count == 3:
+        up = [[(4 + d, 0), (a, bottom), (b, bottom)] for d in (0, 1) for a in low for b in high]
+        down = [[(a, 0), (b, 0), (4 + d, bottom)] for d in (0, 1) for a in low for b in high]
+        return up + down
+    return [[(a, c), (b, c), (a, bottom), (b, bottom)] for a in low for b in high for c in (0,)]
+
+
+def layouts(scene: Scene) -> list[Layout]:
+    """Every way to lay out a scene."""
+    alone = len(scene.things) == 1 and scene.count == 1
+    cells = SIZES[scene.size] if alone else SIZES["small"]
+    things = scene.things if len(scene.things) == 2 else scene.things * scene.count
+    return [
+        tuple(Placed(thing, x, y, cells) for thing, (x, y) in zip(things, corners, strict=True))
+        for corners in _corners(scene)
+    ]
+
+
+@lru_cache(4096)
+def sprite(thing: Thing, cells: int) -> tuple[Image.Image, int]:
+    """A thing as a picture, and how many pixels of it (a hat) stand out above its box."""
+    known = BY_NOUN[thing.noun]
+    pixels = cutouts()[thing.noun]
+    if thing.colour:
+        pixels = recolour(pixels, thing.colour, known.takes == "whole")
+    image = Image.fromarray(pixels)
+    scale = cells * CELL / max(image.size)
+    image = _resized(image, scale)
+    if not thing.worn:
+        return image, 0
+    head = known.head
+    assert head is not None
+    worn = Image.fromarray(cutouts()["hat" if thing.worn == "hat" else "sunglasses"])
+    wide = (head.hat if thing.worn == "hat" else head.glasses) * image.width
+    worn = _resized(worn, wide / worn.width)
+    x = round(head.x * image.width - worn.width / 2)
+    if thing.worn == "glasses":
+        image = image.copy()
+        _paste(image, worn, x, round(head.eyes * image.height - worn.height / 2))
+        return image, 0
+    y = round(head.top * image.height - worn.height)
+    above = max(0, -y)
+    left = max(0, -x)
+    right = max(0, x + worn.width - image.width)
+    whole = Image.new("RGBA", (left + image.width + right, image.height + above))
+    whole.alpha_composite(image, (left, above))
+    whole.alpha_composite(worn, (x + left, y + above))
+    if left or right:
+        whole = whole.crop((left, 0, left + image.width, whole.height))
+    return whole, above
+
+
+def _resized(image: Image.Image, scale: float) -> Image.Image:
+    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+    return image.resize(size, Image.Resampling.LANCZOS)
+
+
+def _paste(canvas: Image.Image, image: Image.Image, x: int, y: int) -> None:
+    """Composite, also where the picture reaches beyond the canvas."""
+    left, top = max(0, -x), max(0, -y)
+    right, bottom = min(image.width, canvas.width - x), min(image.height, canvas.height - y)
+    if right > left and bottom > top:
+        canvas.alpha_composite(image.crop((left, top, right, bottom)), (x + left, y + top))
+
+
+def spot(placed: Placed, stands: bool) -> tuple[int, int]:
+    """Where the picture of a placed thing begins, in pixels: on the grid, in its box's middle."""
+    image, above = sprite(placed.thing, placed.cells)
+    wide, high = -(-image.width // CELL), -(-(image.height - above) // CELL)
+    x = placed.x + (placed.cells - wide) // 2
+    y = placed.y + (placed.cells - high if stands else (placed.cells - high) // 2)
+    return x * CELL, y * CELL - above
+
+
+@lru_cache(32)
+def backdrop(place: str) -> Image.Image:
+    """What is behind the things, [128, 128] RGBA; drawn twice as large for smooth edges."""
+    if place in PLAIN or not place:
+        return Image.new("RGBA", (SIDE, SIDE), (*PLAIN.get(place, (255, 255, 255)), 255))
+    k = 4
+    sky = {
+        "hill": (206, 232, 252),
+        "sea": (222, 240, 252),
+        "beach": (206, 234, 252),
+        "snow": (196, 216, 238),
+        "moon": (24, 26, 50),
+        "night": (30, 36, 76),
+    }[place]
+    image = Image.new("RGB", (SIDE * k, SIDE * k), sky)
+    draw = ImageDraw.Draw(image)
+
+    def box(x0: float, y0: float, x1: float, y1: float) -> tuple[float, float, float, float]:
+        return x0 * k, y0 * k, x1 * k, y1 * k
+
+    if place in ("moon", "night"):
+        for x, y in ((12, 12), (44, 20), (84, 12), (116, 28), (20, 52), (108, 68), (68, 36)):
+            draw.ellipse(box(x - 1.2, y - 1.2, x + 1.2, y + 1.2), (246, 240, 206))
+    if place == "hill":
+        draw.ellipse(box(-76, 88, 204, 300), (124, 190, 92))
+    elif place == "sea":
+        draw.rectangle(box(0, 72, SIDE, SIDE), (92, 170, 226))
+    elif place == "beach":
+        draw.rectangle(box(0, 64, SIDE, 88), (92, 176, 222))
+        draw.rectangle(box(0, 88, SIDE, SIDE), (240, 214, 158))
+    elif place == "snow":
+        draw.ellipse(box(-76, 88, 204, 300), (248, 250, 254))
+        for x, y in ((12, 20), (44, 12), (76, 28), (108, 12), (20, 60), (116, 52), (60, 60)):
+            draw.ellipse(box(x - 1.8, y - 1.8, x + 1.8, y + 1.8), (248, 250, 254))
+    elif place == "moon":
+        draw.ellipse(box(-76, 88, 204, 300), (176, 178, 188))
+        for x, y, r in ((20, 112, 7), (64, 122, 8), (108, 112, 6)):
+            draw.ellipse(box(x - r, y - r / 2, x + r, y + r / 2), (150, 152, 164))
+    elif place == "night":
+        draw.ellipse(box(-76, 96, 204, 300), (38, 74, 62))
+    return image.resize((SIDE, SIDE), Image.Resampling.BOX).convert("RGBA")
+
+
+@lru_cache(4)
+def waves() -> Image.Image:
+    """The water in front of what stands in the sea, [16, 128] RGBA."""
+    k = 4
+    image = Image.new("RGBA", (SIDE * k, 2 * CELL * k), (0, 0, 0, 0))
+    draw = ImageDraw.Draw(image)
+    draw.rectangle((0, 4 * k, SIDE * k, 2 * CELL * k), (92, 170, 226, 255))
+    for x in range(-8, SIDE, 16):
+        draw.ellipse((x * k, 0, (x + 16) * k, 12 * k), (92, 170, 226, 255))
+    return image.resize((SIDE, 2 * CELL), Image.Resampling.BOX)
+
+
+def paint(layout: Layout, place: str) -> np.ndarray:
+    """A picture of a layout, uint8 [128, 128, 3]."""
+    canvas = backdrop(place).copy()
+    stands = place in SCENES
+    for placed in layout:
+        _paste(canvas, sprite(placed.thing, placed.cells)[0], *spot(placed, stands))
+    if place == "sea":
+        canvas.alpha_composite(waves(), (0, (GROUND - 1) * CELL))
+        ImageDraw.Draw(canvas).rectangle((0, (GROUND + 1) * CELL, SIDE, SIDE), (92, 170, 226, 255))
+    return np.asarray(canvas.convert("RGB"))

@@ -1,0 +1,162 @@
+"""The emoji world: same rng same picture, words both ways, what training never shows."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from nar_core.worlds import WORLDS
+from nar_core.worlds.emoji import COLOURABLE, NOUNS, EmojiWorld, Scene, Thing
+from nar_core.worlds.emoji.colours import COLOURS
+from nar_core.worlds.emoji.scene import PLACES, layouts
+
+world = EmojiWorld()
+
+
+def drawn(n: int, rng_seed: int = 0, held_out: bool = False) -> list[Scene]:
+    rng = np.random.default_rng(rng_seed)
+    return [(world.draw_held_out if held_out else world.draw)(rng) for _ in range(n)]
+
+
+def test_the_same_rng_gives_the_same_facts_and_the_same_picture():
+    def once() -> tuple[list[Scene], np.ndarray]:
+        rng = np.random.default_rng(5)
+        scenes = [world.draw(rng) for _ in range(8)]
+        return scenes, np.stack([world.render(s, rng) for s in scenes])
+
+    (a, x), (b, y) = once(), once()
+    assert a == b
+    assert (x == y).all()
+    assert x.shape == (8, 1, 128, 128, 3)
+    assert x.dtype == np.uint8
+
+
+def test_every_wording_of_a_scene_is_understood_as_that_scene():
+    rng = np.random.default_rng(1)
+    for scene in drawn(300, 1) + drawn(100, 2, held_out=True):
+        for how in (None, rng):
+            prompt = world.say(scene, how)
+            understood = world.understand(prompt)
+            assert understood.facts == scene, prompt
+            assert not understood.unknown, prompt
+
+
+RED_CAR = Scene((Thing("car", "red"),))
+
+
+@pytest.mark.parametrize(
+    ("prompt", "scene"),
+    [
+        ("a red car", RED_CAR),
+        ("RED CAR!", RED_CAR),
+        ("scarlet automobile", RED_CAR),
+        ("a car that is red", RED_CAR),
+        ("3d emoji of a red car", RED_CAR),
+        ("a redd car", RED_CAR),
+        ("car", Scene((Thing("car"),))),
+        ("two mice", Scene((Thing("mouse"),), count=2)),
+        ("cats", Scene((Thing("cat"),), count=2)),
+        ("a pair of blue shoes", Scene((Thing("shoe", "blue"),), count=2)),
+        ("tiny ghost", Scene((Thing("ghost"),), size="small")),
+        ("dog wearing a hat", Scene((Thing("dog", worn="hat"),))),
+        ("a dog with sunglasses", Scene((Thing("dog", worn="glasses"),))),
+        ("a hat", Scene((Thing("hat"),))),
+        ("cat and dog", Scene((Thing("cat"), Thing("dog")), relation="and")),
+        ("cat below a dog", Scene((Thing("dog"), Thing("cat")), relation="above")),
+        ("cat on top of a dog", Scene((Thing("cat"), Thing("dog")), relation="above")),
+        ("cat to the right of a dog", Scene((Thing("dog"), Thing("cat")), relation="left of")),
+        (
+            "a green apple and a purple banana on a blue background",
+            Scene(
+                (Thing("apple", "green"), Thing("banana", "purple")), relation="and", place="blue"
+            ),
+        ),
+        ("robot on the moon", Scene((Thing("robot"),), place="moon")),
+        ("an ice-cream at the beach", Scene((Thing("ice cream"),), place="beach")),
+        ("the moon", Scene((Thing("moon"),))),
+        ("", None),
+        ("quixotic zeitgeist", None),
+    ],
+)
+def test_strangers_words(prompt, scene):
+    assert world.understand(prompt).facts == scene
+
+
+def test_each_word_is_known_taken_as_left_out_or_unknown():
+    words = world.understand("a crimson elefant and a zeitgeist on a hill").words
+    assert [(w.text, w.kind, w.meaning) for w in words if w.kind != "filler"] == [
+        ("crimson", "taken as", "red"),
+        ("elefant", "taken as", "elephant"),
+        ("and", "known", ""),
+        ("zeitgeist", "unknown", ""),
+        ("on a hill", "known", ""),
+    ]
+    kinds = {w.text: w.kind for w in world.understand("a jumping cat and two dogs and a fox").words}
+    assert kinds["jumping"] == kinds["two"] == kinds["fox"] == "left out"
+    assert world.understand("a hors").words[1].meaning == "horse"
+
+
+def test_training_never_shows_what_is_held_out_and_the_rest_always_does():
+    assert not any(world.is_held_out(s) for s in drawn(400))
+    assert all(world.is_held_out(s) for s in drawn(50, held_out=True))
+    pairs = list(itertools.product(COLOURABLE, COLOURS))
+    share = np.mean([world.is_held_out(Scene((Thing(n, c),))) for n, c in pairs])
+    assert 0.09 < share < 0.15
+    for colour in COLOURS:  # every colour and every noun is seen somewhere
+        assert not all(world.is_held_out(Scene((Thing(n, colour),))) for n in COLOURABLE)
+    for noun in COLOURABLE:
+        assert not all(world.is_held_out(Scene((Thing(noun, c),))) for c in COLOURS)
+
+
+def test_facts_are_told_apart_by_their_ids():
+    scenes = set(drawn(500, 3))
+    ids = {tuple(world.encode(s)) for s in scenes}
+    assert len(ids) == len(scenes)
+    assert all(len(row) == len(world.slots) for row in ids)
+    assert max(map(max, ids)) < len(world.terms)
+    swapped = Scene((Thing("dog", "red"), Thing("cat")), relation="above")
+    assert world.encode(swapped) != world.encode(
+        Scene((Thing("dog"), Thing("cat", "red")), relation="above")
+    )
+
+
+def test_equal_things_are_equal_pixels_wherever_they_stand():
+    first, *others = layouts(Scene((Thing("apple", "blue"),)))
+
+    def box(layout) -> np.ndarray:
+        placed = layout[0]
+        picture = world.paint(Scene((placed.thing,)), layout)[0]
+        return picture[8 * placed.y : 8 * (placed.y + 12), 8 * placed.x : 8 * (placed.x + 12)]
+
+    assert len(others) == 8
+    assert all((box(first) == box(o)).all() for o in others)
+
+
+def test_layouts_keep_the_relation():
+    for layout in layouts(Scene((Thing("cat"), Thing("dog")), relation="left of")):
+        cat, dog = layout
+        assert cat.x + cat.cells <= dog.x
+    for place in ("", "hill"):
+        scene = Scene((Thing("cat"), Thing("dog")), relation="above", place=place)
+        for cat, dog in layouts(scene):
+            assert cat.y + cat.cells <= dog.y
+    for count in (2, 3, 4):
+        assert all(len(x) == count for x in layouts(Scene((Thing("cat"),), count=count)))
+
+
+def test_a_colour_changes_the_body_and_leaves_the_rest():
+    plain = world.paint(Scene((Thing("apple"),)), layouts(Scene((Thing("apple"),)))[4])[0]
+    blue = Scene((Thing("apple", "blue"),))
+    picture = world.paint(blue, layouts(blue)[4])[0]
+    middle = picture[60:90, 50:80].reshape(-1, 3).mean(0)
+    assert middle[2] > 1.5 * middle[0]
+    leaf = slice(12, 24), slice(72, 84)
+    assert np.abs(plain[leaf].astype(int) - picture[leaf]).mean() < 8
+
+
+def test_every_object_and_place_can_be_painted():
+    for place in PLACES:
+        for noun in NOUNS[:: 1 if place == "sea" else 25]:
+            scene = Scene((Thing(noun),), place=place)
+            assert world.paint(scene, layouts(scene)[0])[0].std() > 1
+    assert WORLDS["emoji"] is EmojiWorld
