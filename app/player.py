@@ -1,7 +1,12 @@
-"""The canvas player as a Gradio component: constant markup, all drawing in the browser."""
+"""The parts of the page that draw themselves: Gradio components, and how their scripts are served.
+
+The scripts are ordinary ES modules in `web/`. They are served under an address that carries a hash
+of their content, so that a browser keeps them until they change.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from functools import cache
@@ -9,14 +14,85 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from starlette.responses import Response
+from starlette.routing import Mount
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
 
-HERE = Path(__file__).parent
+WEB = Path(__file__).parent / "web"
+STYLES = ("css/page.css", "css/player.css")
+
+# Below Gradio's own prefix: what lies elsewhere its server-side rendering takes for a page.
+PREFIX = "gradio_api/web"
 
 
 @cache
 def source(*names: str) -> str:
-    """The named files of this folder, joined."""
-    return "\n".join((HERE / name).read_text("utf-8") for name in names)
+    """The named files of `web/`, joined."""
+    return "\n".join((WEB / name).read_text("utf-8") for name in names)
+
+
+@cache
+def modules() -> tuple[str, ...]:
+    """Paths of the scripts in `web/`."""
+    return tuple(sorted(p.relative_to(WEB).as_posix() for p in WEB.rglob("*.js")))
+
+
+@cache
+def address() -> str:
+    """Where the scripts are served, relative to the page; another one when they have changed."""
+    digest = hashlib.sha256("\0".join(f"{m}\0{source(m)}" for m in modules()).encode())
+    return f"{PREFIX}/{digest.hexdigest()[:12]}"
+
+
+class Scripts(StaticFiles):
+    """The modules in `web/`, to be kept by browsers for good: their address holds their hash."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        response = await super().get_response(path, scope)
+        if path.endswith(".js"):
+            response.headers["content-type"] = "text/javascript; charset=utf-8"
+        response.headers["cache-control"] = "public, max-age=31536000, immutable"
+        return response
+
+
+def routes() -> list[Mount]:
+    """What the page's server must answer besides Gradio's own addresses."""
+    return [Mount(f"/{address()}", Scripts(directory=WEB))]
+
+
+def head() -> str:
+    """What the page's head must hold: all styles, and the modules' names, so that they are fetched
+    at once and not one import after the other.
+
+    The styles are inside it, because without them the page would be seen before it is dressed; and
+    here, because `css` of `launch` would rewrite the selectors and lose :root and media queries.
+    """
+    early = "".join(f'<link rel="modulepreload" href="{address()}/{m}">' for m in modules())
+    return f"{early}<style>{source(*STYLES)}</style>"
+
+
+def mounted(
+    html_template: str, function: str, config: Any, events: tuple[str, ...] = (), **more: Any
+) -> gr.HTML:
+    """Constant markup that a function of `web/main.js` brings to life.
+
+    Args:
+        html_template: file in `web/html`.
+        function: called once with the element, Gradio's tools and `config` (sent as JSON).
+        events: what it may trigger. Gradio knows only events whose names stand in the script.
+    """
+    script = (
+        f"/* {' '.join(map(repr, events))} */ "
+        f"import(new URL({json.dumps(f'{address()}/main.js')}, document.baseURI)).then((web) => "
+        f"web.{function}(element, {{ trigger, server, watch, props }}, {json.dumps(config)}));"
+    )
+    return gr.HTML(
+        html_template=source(f"html/{html_template}"),
+        js_on_load=script,
+        apply_default_css=False,
+        **more,
+    )
 
 
 def player(
@@ -28,16 +104,15 @@ def player(
         mode: "image", "video" or "outpaint".
         spec: the model shown first, see `spec.spec_of`.
 
-    Events out: `start`, `replay`. In: messages as its value, see `handlers`.
+    Events out: `start`, `replay`, `fill`. In: messages as its value, see `handlers`.
     """
-    config = json.dumps({"mode": mode, "spec": spec})
-    script = source("plan.js", "paint.js", "player.js", "region.js", "clip.js", "names.js")
-    return gr.HTML(
-        html_template=source("player.html"),
-        js_on_load=f"{script}\nmountPlayer(element, {{trigger, server, watch, props}}, {config});",
+    return mounted(
+        "player.html",
+        "mountPlayer",
+        {"mode": mode, "spec": spec},
+        events=("start", "replay", "fill"),
         server_functions=server_functions,
         elem_classes=["player-host"],
-        apply_default_css=False,
         **more,
     )
 
@@ -46,13 +121,12 @@ def lab(
     spec: dict[str, Any], sets: list[dict[str, Any]], server_functions: list[Callable]
 ) -> gr.HTML:
     """Growths side by side; `sets` is what can be compared, see `spec.comparisons`."""
-    config = json.dumps({"spec": spec, "sets": sets})
-    script = source("plan.js", "paint.js", "player.js", "lab.js")
-    return gr.HTML(
-        html_template=source("lab.html"),
-        js_on_load=f"{script}\nmountLab(element, {{trigger, server, watch, props}}, {config});",
+    return mounted(
+        "lab.html",
+        "mountLab",
+        {"spec": spec, "sets": sets},
+        events=("start", "fill"),
         server_functions=server_functions,
-        apply_default_css=False,
     )
 
 
@@ -62,8 +136,4 @@ def recent(examples: list[dict[str, str]]) -> gr.HTML:
     Args:
         examples: title and file (data address) of growths that can be replayed at once.
     """
-    return gr.HTML(
-        html_template=source("recent.html"),
-        js_on_load=f"{source('recent.js')}\nmountRecent(element, {json.dumps(examples)});",
-        apply_default_css=False,
-    )
+    return mounted("recent.html", "mountRecent", {"examples": examples})

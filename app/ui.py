@@ -1,4 +1,4 @@
-"""Layout and wiring of the page. What happens is in handlers.py, what is drawn in player.js."""
+"""Layout and wiring of the page. What happens is in handlers.py, what is drawn in web/."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from app.engines import Engines
 from app.form import FORM_FIELDS, Form, form_of_link, seed_of_link
 from app.handlers import Job, Studio
 from app.line import Line
-from app.player import lab, player, recent, source
+from app.player import head, lab, player, recent, routes
 from app.presets import AS_TYPED, names_of, presets, styles_of, undress
 from app.recipes import examples
 from app.spec import spec_of
@@ -172,9 +172,13 @@ _THEME_KEYS = set(gr.themes.Base.set.__code__.co_varnames)
 
 def launch_options() -> dict[str, Any]:
     """What `launch()` needs to look right, the same for the application and its tests."""
-    style = f"<style>{source('page.css', 'player.css')}</style>"
-    # in the head, because `css` would rewrite the selectors and lose :root and media queries
-    return {"theme": theme(), "head": style, "footer_links": ["api"], "run_history": False}
+    return {
+        "theme": theme(),
+        "head": head(),
+        "app_kwargs": {"routes": routes()},
+        "footer_links": ["api"],
+        "run_history": False,
+    }
 
 
 def build(

@@ -7,7 +7,7 @@ import time
 import numpy as np
 import pytest
 
-from app.player import source
+from app.player import address
 from app.spec import spec_of
 from nar_core import Request, plan_of, validate
 from nar_core.plan import DIRECTIONS, GridShape, legal_seed_positions, make_plan
@@ -409,9 +409,10 @@ def test_nothing_is_fetched_from_elsewhere(served, context):
     assert [u for u in asked if not u.startswith((served.url, "data:", "blob:"))] == []
 
 
-def test_the_plan_drawn_is_the_plan_decoded(context):
-    """plan.js against nar_core.plan: steps, senders and legality, with and without known cells."""
+def test_the_plan_drawn_is_the_plan_decoded(served, context):
+    """web/plan.js against nar_core.plan: steps, senders, legality; with and without known cells."""
     page = context.new_page()
+    page.goto(served.url)
     rng = np.random.default_rng(3)
     cases = []
     for grid in (GridShape(1, 7, 5), GridShape(3, 4, 5)):
@@ -423,9 +424,9 @@ def test_the_plan_drawn_is_the_plan_decoded(context):
                 cases += [(grid, seed, known, directions, level)]
                 cases += [(grid, (0, 0, 0), known, directions, level)]
     script = (
-        source("plan.js")
-        + """
-    ; const plan = makePlan(spec, seed, known); return {
+        f"const {{ isLegal, makePlan, maySee, sendersOf }} = await import('/{address()}/plan.js');"
+        """
+    const plan = makePlan(spec, seed, known); return {
       step: [...plan.step], legal: isLegal(plan), total: plan.total,
       sees: [...plan.step.keys()].map(i => [...plan.step.keys()].filter(j => maySee(plan, i, j))),
       senders: [...plan.step.keys()].map(i => sendersOf(plan, i).map(s => [s.head.name, s.cell])) };
@@ -434,7 +435,9 @@ def test_the_plan_drawn_is_the_plan_decoded(context):
     for grid, seed, known, directions, level in cases:
         spec = {"grid": list(grid), "directions": list(directions), "known_level": level}
         given = None if known is None else known.astype(int).reshape(-1).tolist()
-        drawn = page.evaluate(f"([spec, seed, known]) => {{ {script} }}", [spec, list(seed), given])
+        drawn = page.evaluate(
+            f"async ([spec, seed, known]) => {{ {script} }}", [spec, list(seed), given]
+        )
         legal = legal_seed_positions(grid, directions, known, level)[seed]
         assert drawn["legal"] == bool(legal)
         if not legal:
@@ -452,7 +455,7 @@ def test_the_plan_drawn_is_the_plan_decoded(context):
     seed = (0, 0, info.grid.w - 1)
     plan = plan_of(info, validate(info, Request(seed_position=seed)))
     drawn = page.evaluate(
-        f"([spec, seed, known]) => {{ {script} }}", [spec_of(info), list(seed), None]
+        f"async ([spec, seed, known]) => {{ {script} }}", [spec_of(info), list(seed), None]
     )
     assert drawn["legal"]
     for cell, fan_in in enumerate(plan.fan_in):

@@ -1,15 +1,15 @@
 // The session's results, newest first. They live in this browser tab and nowhere else.
+import { handOver } from '../handover.js';
+
 const KEEP = 16, LARGEST = 2e7;
 
-function mountRecent(element, examples) {
+export function mountRecent(element, tools, { examples }) {
   const strip = element.querySelector('.strip'), drop = element.querySelector('.drop'), input = drop.querySelector('input');
 
   const replay = (file) => {
     const isClip = file.startsWith('data:video/') && document.querySelector('#pages [data-tab-id=video]');
     const to = isClip ? 'video' : 'image';
-    window.narHandover = { to, file };
-    document.dispatchEvent(new CustomEvent('nar-page', { detail: to }));
-    document.dispatchEvent(new CustomEvent('nar-send'));
+    handOver(to, { file });
   };
   const tile = (picture, caption) => {
     const button = document.createElement('button');

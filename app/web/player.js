@@ -1,16 +1,17 @@
 // The canvas player: one instance per page, for pictures and clips. It plans and draws by itself;
 // Python only sends what a growth has written. mountPlayer() is called once per gr.HTML element.
-const ICONS = {
-  play: '<svg viewBox="0 0 16 16" width="16" height="16" fill="currentColor" aria-hidden="true"><path d="M5 3.1v9.8l8-4.9z"/></svg>',
-  pause: '<svg viewBox="0 0 16 16" width="16" height="16" fill="currentColor" aria-hidden="true"><rect x="4" y="3" width="3" height="10" rx="1"/><rect x="9" y="3" width="3" height="10" rx="1"/></svg>',
-};
-const escapeText = (s) => String(s).replace(/[&<>"]/g, (c) => ({ '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' })[c]);
-const seconds = (s) => (s < 10 ? s.toFixed(1) : Math.round(s)) + ' s';
+import { cellsOf, flatOf, framesOf, isHolistic, isLegal, followsKept, makePlan, planFromSteps, positionOf, sendersOf } from './plan.js';
+import { handOver, takeHandover } from './handover.js';
+import { ClipEditing } from './tools/clip.js';
+import { RegionEditing } from './tools/region.js';
+import { ICONS, clamp, escapeText, loadImage, seconds } from './page.js';
+import { bytesOf, paintGrid, readColours, textOf, tilesOf, UNKNOWN_CONFIDENCE, UNKNOWN_TOKEN, wordsOf } from './views/grid.js';
+import { Naming } from './views/names.js';
+
 const MOVES = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
-const clamp = (x, low, high) => Math.max(low, Math.min(high, x));
 
 // One growth, as far as it has arrived. Everything needed to scrub and to branch is kept here.
-class Run {
+export class Run {
   constructor(id, spec, plan, samples) {
     const n = plan.step.length;
     Object.assign(this, { id, spec, plan, samples, sheets: new Map(), guesses: new Map(), finals: [], pictures: [], last: 0 });
@@ -45,13 +46,6 @@ class Run {
     }
     return Object.assign(child, { parent: this.id, from, last: from, early: this.finals, source: this.source, canvas: this.canvas, window: this.window, parts: this.parts });
   }
-}
-
-async function loadImage(address) {
-  const image = new Image();
-  image.src = address;
-  await image.decode();
-  return image;
 }
 
 class Player {
@@ -830,19 +824,6 @@ class Player {
   }
 }
 
-// A result sent to another page: that page may not be mounted yet, so it waits to be taken.
-function handOver(to, given) {
-  window.narHandover = { to, ...given };
-  document.dispatchEvent(new CustomEvent('nar-page', { detail: to }));
-  document.dispatchEvent(new CustomEvent('nar-send'));
-}
-function takeHandover(to) {
-  if (window.narHandover?.to !== to) return null;
-  const given = window.narHandover;
-  window.narHandover = null;
-  return given;
-}
-
 function save(address, name) {
   const link = document.createElement('a');
   Object.assign(link, { href: address, download: name });
@@ -871,7 +852,9 @@ function changesOf(before, now) {
   return out.includes(null) ? '' : out.join(', ') || 'the same again';
 }
 
-function mountPlayer(element, tools, config) {
+Object.assign(Player.prototype, RegionEditing, ClipEditing, Naming);
+
+export function mountPlayer(element, tools, config) {
   const player = new Player(element, tools, config);
   element.player = player;
   tools.watch('value', () => player.receive(tools.props.value));

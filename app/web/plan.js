@@ -1,6 +1,6 @@
 // The decoding plan, for showing it before anything is computed. Same rule as nar_core.plan:
 // fronts of ascending Manhattan distance from the seed position, known cells left out.
-const HEADS = [
+export const HEADS = [
   { name: '+w', by: [0, 0, 1], axis: 'horizontal' },
   { name: '-w', by: [0, 0, -1], axis: 'horizontal' },
   { name: '+h', by: [0, 1, 0], axis: 'vertical' },
@@ -9,20 +9,20 @@ const HEADS = [
   { name: '-t', by: [-1, 0, 0], axis: 'temporal' },
 ];
 
-const cellsOf = (grid) => grid[0] * grid[1] * grid[2];
-const flatOf = (grid, [t, h, w]) => (t * grid[1] + h) * grid[2] + w;
-const positionOf = (grid, i) => [
+export const cellsOf = (grid) => grid[0] * grid[1] * grid[2];
+export const flatOf = (grid, [t, h, w]) => (t * grid[1] + h) * grid[2] + w;
+export const positionOf = (grid, i) => [
   Math.floor(i / (grid[1] * grid[2])), Math.floor(i / grid[2]) % grid[1], i % grid[2]];
-const framesOf = (spec, t) => spec.slice_of_frame.flatMap((slice, f) => (slice === t ? [f] : []));
-const distanceBetween = (a, b) => a.reduce((sum, x, k) => sum + Math.abs(x - b[k]), 0);
+export const framesOf = (spec, t) => spec.slice_of_frame.flatMap((slice, f) => (slice === t ? [f] : []));
+export const distanceBetween = (a, b) => a.reduce((sum, x, k) => sum + Math.abs(x - b[k]), 0);
 
 // A model that grows from the upper left only offers the upper right as the mirror image of such a growth.
 // Tokens that describe the whole clip are no places in it: before the end there is nothing to see in a cell.
-const isHolistic = (spec) => spec.accepts_known === false;
+export const isHolistic = (spec) => spec.accepts_known === false;
 const MIRRORED = { '+w': '-w', '-w': '+w' };
 const isMirror = (spec, seed) => Boolean(spec.mirrors && seed.join() === [0, 0, spec.grid[2] - 1].join());
 
-function makePlan(spec, seed, known = null) {
+export function makePlan(spec, seed, known = null) {
   const n = cellsOf(spec.grid), distance = new Int32Array(n), fronts = new Set();
   for (let i = 0; i < n; i++) {
     distance[i] = distanceBetween(positionOf(spec.grid, i), seed);
@@ -34,7 +34,7 @@ function makePlan(spec, seed, known = null) {
 }
 
 // A plan whose steps were read from a message or a file; step 0 means the cell was given.
-function planFromSteps(spec, seed, step, distance = null) {
+export function planFromSteps(spec, seed, step, distance = null) {
   const n = step.length, total = step.reduce((a, b) => Math.max(a, b), 0);
   const counts = new Array(total + 1).fill(0), cells = Array.from({ length: total + 1 }, () => []);
   distance ??= Int32Array.from(step, (_, i) => distanceBetween(positionOf(spec.grid, i), seed));
@@ -45,11 +45,11 @@ function planFromSteps(spec, seed, step, distance = null) {
 
 // The proximity mask: a cell sees every cell of its own or a lower level.
 const levelsOf = (plan) => (plan.spec.known_level === 'distance' ? plan.distance : plan.step);
-const maySee = (plan, i, other) => levelsOf(plan)[other] <= levelsOf(plan)[i];
+export const maySee = (plan, i, other) => levelsOf(plan)[other] <= levelsOf(plan)[i];
 
 // Does what grows beside a kept cell see it? Where kept cells are seen at their distance only, what
 // grows to their left or above does not.
-function followsKept(plan) {
+export function followsKept(plan) {
   const { grid } = plan.spec;
   for (let i = 0; i < plan.step.length; i++) {
     if (!plan.step[i]) continue;
@@ -64,7 +64,7 @@ function followsKept(plan) {
 }
 
 // The neighbours that predict cell i: those of lower level whose direction the checkpoint has.
-function sendersOf(plan, i) {
+export function sendersOf(plan, i) {
   const { spec, step, directions } = plan, at = positionOf(spec.grid, i), out = [];
   if (step[i] === 0) return out;
   const level = levelsOf(plan);
@@ -79,7 +79,7 @@ function sendersOf(plan, i) {
 }
 
 // Can every unknown cell be reached? A seed with no sender is predicted by the condition.
-function isLegal(plan) {
+export function isLegal(plan) {
   if (plan.mirrored && plan.counts[0]) return false;                // given cells are not mirrored
   if (plan.spec.seed_positions === 'corner' && plan.seed.some((x) => x > 0) && !plan.mirrored) return false;
   const seed = flatOf(plan.spec.grid, plan.seed);

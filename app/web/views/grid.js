@@ -1,17 +1,19 @@
 // Drawing one moment of a growth on a canvas. Nothing here keeps state.
-const UNKNOWN_TOKEN = 65535, UNKNOWN_CONFIDENCE = 255;
+import { flatOf, maySee, positionOf, sendersOf } from '../plan.js';
 
-function bytesOf(text) {
+export const UNKNOWN_TOKEN = 65535, UNKNOWN_CONFIDENCE = 255;
+
+export function bytesOf(text) {
   const raw = atob(text), out = new Uint8Array(raw.length);
   for (let i = 0; i < raw.length; i++) out[i] = raw.charCodeAt(i);
   return out;
 }
-function wordsOf(text) {
+export function wordsOf(text) {
   const b = bytesOf(text), out = new Uint16Array(b.length / 2);
   for (let i = 0; i < out.length; i++) out[i] = b[2 * i] | (b[2 * i + 1] << 8);
   return out;
 }
-function textOf(values) {
+export function textOf(values) {
   const b = new Uint8Array(values.length * values.BYTES_PER_ELEMENT);
   if (values.BYTES_PER_ELEMENT === 1) b.set(values);
   else values.forEach((v, i) => { b[2 * i] = v & 255; b[2 * i + 1] = v >> 8; });
@@ -21,7 +23,7 @@ function textOf(values) {
 }
 
 let hues = {};
-function readColours(element) {
+export function readColours(element) {
   const style = getComputedStyle(element);
   for (const name of ['bg', 'surface', 'sunken', 'line', 'line-2', 'ink', 'ink-2', 'ink-3', 'accent',
     'on-accent', 'front', 'ramp-0', 'ramp-1']) hues[name] = style.getPropertyValue('--n-' + name).trim();
@@ -35,7 +37,7 @@ function rampColour(share) {
 const sureness = (byte) => Math.max(0, Math.min(1, byte / 254)) ** 1.6;
 
 // Where every slice of the grid lies: one tile for a picture, a square of tiles for a clip.
-function tilesOf(spec, width, view) {
+export function tilesOf(spec, width, view) {
   const [T, H, W] = spec.grid, gap = Math.round(width / 60);
   if (T === 1 || view === 'loop') {
     return { height: Math.round(width * H / W), tiles: [{ x: 0, y: 0, cell: width / W }] };
@@ -51,7 +53,7 @@ function outline(pen, x, y, w, h, r) { pen.beginPath(); pen.roundRect(x, y, w, h
 
 // view: { plan, step, layers, ready, seed, legal, hover, image, from, tokens, confidence, mean,
 //         region, slices: [t per tile], frame: [pixel frame per tile], radius, hideFront }
-function paintGrid(pen, width, view) {
+export function paintGrid(pen, width, view) {
   const { height, tiles } = tilesOf(view.plan.spec, width, view.slices.length === 1 ? 'loop' : '');
   pen.clearRect(0, 0, width, height);
   view.slices.forEach((t, k) => {

@@ -1,5 +1,9 @@
 // Outpainting: a source picture, the cells of it that are kept, and the seed position that follows.
-const RegionEditing = {
+import { clamp, loadImage } from '../page.js';
+import { cellsOf, distanceBetween, flatOf, followsKept, HEADS, isLegal, makePlan, positionOf } from '../plan.js';
+import { textOf, UNKNOWN_TOKEN } from '../views/grid.js';
+
+export const RegionEditing = {
   resetKeep() {
     const [, H, W] = this.spec.grid;
     this.rectangle = [Math.floor(H / 4), Math.floor(W / 4), Math.ceil(3 * H / 4), Math.ceil(3 * W / 4)];
@@ -254,4 +258,3 @@ const RegionEditing = {
     reader.readAsDataURL(file);
   },
 };
-Object.assign(Player.prototype, RegionEditing);

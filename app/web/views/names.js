@@ -1,6 +1,8 @@
 // Names the model was trained on: some to pick from under the prompt, and a word where what is typed
 // is none of them.
-const Naming = {
+import { escapeText } from '../page.js';
+
+export const Naming = {
   wireNames() {
     this.names = {};
     const list = this.studio?.querySelector('.names');
@@ -63,4 +65,3 @@ const Naming = {
     below.forEach((b) => { b.hidden = true; });                     // a second row is neither seen nor reached
   },
 };
-Object.assign(Player.prototype, Naming);

@@ -1,4 +1,10 @@
 // The lab: two to four growths side by side, one scrubber, the same random numbers in each.
+import { takeHandover } from './handover.js';
+import { escapeText, ICONS, loadImage } from './page.js';
+import { framesOf, isLegal, makePlan } from './plan.js';
+import { Run } from './player.js';
+import { bytesOf, paintGrid, readColours, tilesOf, UNKNOWN_CONFIDENCE } from './views/grid.js';
+
 class Lab {
   constructor(element, { trigger, server }, config) {
     this.element = element.querySelector('.lab');
@@ -175,7 +181,7 @@ class Lab {
   }
 }
 
-function mountLab(element, tools, config) {
+export function mountLab(element, tools, config) {
   const lab = new Lab(element, tools, config);
   element.lab = lab;
   tools.watch('value', () => lab.receive(tools.props.value));

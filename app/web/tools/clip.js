@@ -1,5 +1,8 @@
 // Clips: a picture as the first frame, and a clip that goes on where another one ends.
-const ClipEditing = {
+import { cellsOf } from '../plan.js';
+import { textOf } from '../views/grid.js';
+
+export const ClipEditing = {
   wireFirst() {
     this.studio.querySelector('.clear')?.addEventListener('click', () => this.clearFirst());
     this.takePictures();
@@ -82,4 +85,3 @@ const ClipEditing = {
     small.title = `${frames.length} frames`;
   },
 };
-Object.assign(Player.prototype, ClipEditing);

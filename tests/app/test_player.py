@@ -1,0 +1,48 @@
+"""How the page's scripts are served: once, as modules, under an address that holds their hash."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+
+import pytest
+
+from app.player import address, modules
+
+
+def get(url: str):
+    return urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url, timeout=30)
+
+
+def test_modules_are_kept_by_the_browser_for_good(served):
+    for module in modules():
+        with get(f"{served.url}{address()}/{module}") as reply:
+            assert reply.headers["content-type"].startswith("text/javascript")
+            assert "immutable" in reply.headers["cache-control"]
+            assert reply.read()
+
+
+def test_scripts_of_another_version_are_not_there(served):
+    with pytest.raises(urllib.error.HTTPError, match="404"):
+        get(f"{served.url}gradio_api/web/0123456789ab/main.js")
+
+
+def test_a_component_holds_one_line_of_script(served):
+    parts = [c for c in served.demo.config["components"] if c["type"] == "html"]
+    scripts = [c["props"]["js_on_load"] for c in parts if "mount" in c["props"]["js_on_load"]]
+    assert len(scripts) == 5  # image, video, outpaint, lab, recent
+    for script in scripts:
+        assert "\n" not in script
+        assert len(script.split(json.dumps("spec"))[0].split("examples")[0]) < 300
+
+
+def test_the_page_fetches_each_module_once(served, context):
+    page = context.new_page()
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(served.url)
+    page.wait_for_selector(".player[data-state=ready] canvas")
+    page.close()
+    ours = sorted(url.removeprefix(served.url) for url in asked if "/web/" in url)
+    assert ours == [f"{address()}/{module}" for module in modules()]
