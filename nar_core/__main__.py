@@ -19,7 +19,8 @@ from . import bench, evaluate
 from .device import pick_device
 from .engine import Engine
 from .mp4 import write_mp4
-from .request import FUSIONS, Request
+from .request import Request
+from .settings import NUM_SAMPLES, RNG_SEED, SETTINGS, Setting, Value
 from .train import generator, tokenizer
 from .train.loop import load_config, rank_and_world
 from .weights.registry import list_models
@@ -89,27 +90,30 @@ def add_generate_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--label", nargs="+", help="class name or number, or one per sample")
     parser.add_argument("--seed-position", type=numbers, metavar="[T,]H,W", help="where to start")
-    parser.add_argument("--rng-seed", type=int, default=0, help="random seed of the first sample")
-    parser.add_argument("--guidance", type=float, help="guidance scale, 1 for none")
-    parser.add_argument(
-        "--guidance-interval", type=int, default=-1, help="guide until so many tokens; -1: all"
-    )
-    parser.add_argument(
-        "--heads",
-        default="mixed",
-        help="heads heard where predictions meet: mixed, or horizontal, vertical, temporal joined "
-        "by '+'",
-    )
-    parser.add_argument("--fusion", default="logits", choices=FUSIONS, help="how they are fused")
-    parser.add_argument("--temperature", type=float, help="0 is greedy")
-    parser.add_argument("--top-k", type=int, help="0 is off")
-    parser.add_argument("--top-p", type=float, help="1 is off")
-    parser.add_argument("--min-p", type=float, help="0 is off")
-    parser.add_argument("--num-samples", type=int, default=1, help="pictures or clips")
+    for setting in (RNG_SEED, NUM_SAMPLES):
+        add_setting(parser, setting, setting.off)
+    for setting in SETTINGS:
+        add_setting(parser, setting)
     parser.add_argument("--growth", action="store_true", help="also write a GIF of the growth")
     parser.add_argument("--out", default="outputs", help="folder to write to")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
     parser.add_argument("--dtype", default="auto", help="auto, float32, bfloat16 or float16")
+
+
+def add_setting(
+    parser: argparse.ArgumentParser, setting: Setting, default: Value | None = None
+) -> None:
+    """The argument of one setting; without a default, what is left out is left to the model."""
+    kind = {"number": float, "whole": int, "choice": str}[setting.kind]
+    names = (setting.name, *setting.aliases)
+    parser.add_argument(
+        *(f"--{name.replace('_', '-')}" for name in names),
+        dest=setting.name,
+        type=kind,
+        default=default,
+        metavar=None if setting.kind != "choice" else "CHOICE",
+        help=setting.told + (f": {', '.join(setting.choices)}" if setting.choices else ""),
+    )
 
 
 def list_verb(args: argparse.Namespace) -> dict:
@@ -131,16 +135,7 @@ def generate_verb(args: argparse.Namespace) -> dict:
         prompt=args.prompt[0] if len(args.prompt) == 1 else tuple(args.prompt),
         label=labels[0] if labels and len(labels) == 1 else labels,
         seed_position=args.seed_position,
-        rng_seed=args.rng_seed,
-        guidance_scale=args.guidance,
-        guidance_interval=args.guidance_interval,
-        heads=args.heads,
-        fusion=args.fusion,
-        temperature=args.temperature,
-        top_k=args.top_k,
-        top_p=args.top_p,
-        min_p=args.min_p,
-        num_samples=args.num_samples,
+        **{x.name: getattr(args, x.name) for x in (RNG_SEED, NUM_SAMPLES, *SETTINGS)},
     )
     request = engine.validate(request)
     growth = []

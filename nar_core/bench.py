@@ -24,8 +24,9 @@ from .models.condition import Caption, Condition, ConditionConfig
 from .models.packed import pack_linears
 from .models.transformer import NARTransformer, RMSNorm, proximity_mask
 from .plan import DIRECTIONS, make_plan
-from .request import MAX_SAMPLES, Request
+from .request import Request
 from .sampling import filtered_probabilities, guide
+from .settings import MAX_SAMPLES
 from .tokenizers.larp_video import LarpConfig, LarpTokenizer
 from .tokenizers.vq_image import VQConfig, VQTokenizer
 from .weights.load import load_model

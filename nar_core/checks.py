@@ -11,6 +11,7 @@ import numpy as np
 from .models.condition import split_words
 from .plan import DecodePlan, make_plan
 from .request import Request
+from .settings import SETTINGS
 from .weights.info import ModelInfo
 
 MIRRORED = {"+w": "-w", "-w": "+w"}
@@ -23,8 +24,7 @@ def validate(info: ModelInfo, request: Request) -> Request:
         ValueError: what was got, what is expected, and the remedy.
     """
     request.check()
-    whole = ("num_samples", "rng_seed", "guidance_interval")
-    request = replace(request, **{name: int(getattr(request, name)) for name in whole})
+    request = replace(request, num_samples=int(request.num_samples), rng_seed=int(request.rng_seed))
     frame = request.resume
     if frame is not None:
         _check_resume(info, request, frame)
@@ -39,18 +39,12 @@ def validate(info: ModelInfo, request: Request) -> Request:
     else:
         request = replace(request, label=_labels(info, request))
 
-    def default(name: str):
-        value = getattr(request, name)
-        return getattr(info, name) if value is None else value
-
-    request = replace(
-        request,
-        guidance_scale=float(default("guidance_scale")),
-        temperature=float(default("temperature")),
-        top_k=int(default("top_k")),
-        top_p=float(default("top_p")),
-        min_p=float(default("min_p")),
-    )
+    said = {x.name: getattr(request, x.name) for x in SETTINGS}
+    settled = {
+        x.name: x.check(getattr(info, x.name) if said[x.name] is None else said[x.name])
+        for x in SETTINGS
+    }
+    request = replace(request, **settled)
     plan_of(info, request)
     return request
 

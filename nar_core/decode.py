@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -13,20 +11,7 @@ from .models.condition import Condition
 from .models.transformer import NARTransformer, proximity_mask
 from .plan import DIRECTIONS, DecodePlan, select_senders
 from .sampling import guide, implausible, sample_front
-
-
-@dataclass(frozen=True)
-class SamplingSettings:
-    """How fronts are predicted and drawn; the names are those of `Request`."""
-
-    guidance_scale: float = 1.0
-    guidance_interval: int = -1
-    axes: frozenset[str] = frozenset("wht")
-    fusion: str = "logits"
-    temperature: float = 1.0
-    top_k: int = 0
-    top_p: float = 1.0
-    min_p: float = 0.0
+from .settings import SamplingSettings
 
 
 def _without_padding(condition: Condition) -> Condition:
@@ -198,9 +183,9 @@ class Growth:
         tokens, confidence = sample_front(
             logits,
             self.numbers[:, cells],
-            settings.temperature,
-            settings.top_k,
-            settings.top_p,
+            temperature=settings.temperature,
+            top_k=settings.top_k,
+            top_p=settings.top_p,
         )
         self.tokens[:, cells] = tokens
         self.generated += len(cells)

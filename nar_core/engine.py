@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from .checks import is_mirrored, plan_of, validate
-from .decode import Growth, SamplingSettings
+from .decode import Growth
 from .device import pick_device, pick_dtype
 from .models.condition import word_ids
 from .models.packed import pack_linears, release_mapping
@@ -21,6 +21,7 @@ from .plan import DecodePlan, coordinates
 from .preview import Preview
 from .request import Request
 from .sampling import uniforms
+from .settings import SETTINGS, SamplingSettings
 from .weights.files import trim_heap
 from .weights.info import ModelInfo
 from .weights.load import load_model
@@ -170,16 +171,7 @@ class Engine:
             *self._condition(request),
             torch.from_numpy(tokens).to(self.device, copy=True),
             uniforms(request.rng_seed, *shape),
-            SamplingSettings(
-                request.guidance_scale,
-                request.guidance_interval,
-                request.axes,
-                request.fusion,
-                request.temperature,
-                request.top_k,
-                request.top_p,
-                request.min_p,
-            ),
+            SamplingSettings(**{x.name: getattr(request, x.name) for x in SETTINGS}),
             first,
         )
         at = coordinates(plan.grid)

@@ -75,7 +75,7 @@ def draw(probabilities: Tensor, numbers: Tensor) -> Tensor:
 
 
 def sample_front(
-    logits: Tensor, numbers: Tensor, temperature: float, top_k: int, top_p: float
+    logits: Tensor, numbers: Tensor, *, temperature: float, top_k: int, top_p: float
 ) -> tuple[Tensor, Tensor]:
     """Draw a whole front at once.
 

@@ -21,7 +21,8 @@ from PIL import Image
 from tqdm import tqdm
 
 from .engine import Engine
-from .request import MAX_SAMPLES, Request
+from .request import Request
+from .settings import MAX_SAMPLES
 from .weights.registry import official_models
 
 log = logging.getLogger(__name__)

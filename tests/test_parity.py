@@ -14,11 +14,12 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from nar_core.decode import Growth, SamplingSettings
+from nar_core.decode import Growth
 from nar_core.models.condition import Caption
 from nar_core.models.transformer import proximity_mask
 from nar_core.plan import make_plan
 from nar_core.sampling import filtered_probabilities, guide
+from nar_core.settings import SamplingSettings
 from nar_core.weights.load import load_generator, load_tokenizer
 
 DEFAULT = Path(__file__).parent / "data" / "reference"

@@ -20,11 +20,12 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from ..decode import Growth, SamplingSettings
+from ..decode import Growth
 from ..models.condition import word_ids
 from ..models.transformer import NARTransformer, TransformerConfig
 from ..plan import distances_from, levels_of, make_plan
 from ..sampling import uniforms
+from ..settings import SamplingSettings
 from ..weights.embedded import load_tokenizer_folder
 from . import official
 from .loop import Run

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 from ..device import pick_device, pick_dtype
 from ..plan import DIRECTIONS, GridShape
+from ..settings import SamplingSettings
 
 
 @dataclass(frozen=True)
-class ModelInfo:
-    """A model as `list_models` describes it.
+class ModelInfo(SamplingSettings):
+    """A model as `list_models` describes it, with its default for every sampling setting.
 
     Attributes:
         name, title: registry name, and how a page calls it.
@@ -21,7 +22,6 @@ class ModelInfo:
         default_seed_position: (t, h, w).
         accepts_known: whether cells can be given, which takes tokens that are places.
         labels: class names; prompts: examples; names: every prompt a small model was trained on.
-        guidance_scale, temperature, top_k, top_p, min_p: the defaults of a request.
         prompt_words: most words a prompt may have, 0 where the text encoder cuts it.
         vocab_size: number of codes.
         parameters: of the generator; likewise tokenizer_parameters, text_parameters (the encoder).
@@ -48,11 +48,6 @@ class ModelInfo:
     labels: tuple[str, ...] = ()
     prompts: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
-    guidance_scale: float = 1.0
-    temperature: float = 1.0
-    top_k: int = 0
-    top_p: float = 1.0
-    min_p: float = 0.0
     prompt_words: int = 0
     vocab_size: int = 0
     parameters: int = 0

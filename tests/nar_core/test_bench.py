@@ -12,10 +12,11 @@ from torch import nn
 
 from nar_core import Request, bench
 from nar_core.bench import random_engine, random_model, sample_as_published
-from nar_core.decode import Growth, SamplingSettings
+from nar_core.decode import Growth
 from nar_core.models.condition import word_ids
 from nar_core.models.packed import PackedLinear, can_pack, pack_linears
 from nar_core.plan import GridShape, make_plan
+from nar_core.settings import SamplingSettings
 from nar_core.weights.registry import official_models
 
 from .helpers import embedded_config, official_config, write_model_folder

@@ -10,11 +10,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nar_core.decode import Growth, SamplingSettings
+from nar_core.decode import Growth
 from nar_core.models.condition import Caption, ConditionConfig, word_ids
 from nar_core.models.position import rotary_table, rotate
 from nar_core.plan import GridShape, make_plan
 from nar_core.sampling import guide, uniforms
+from nar_core.settings import SamplingSettings
 
 from .helpers import embedded_config, official_config, random_model
 

@@ -12,22 +12,23 @@ PACKAGE = ROOT / "nar_core"
 
 LEAVES: set[str] = set()
 MODELS = {"plan"}
-WEIGHTS = MODELS | {"device", "models", "tokenizers"}
+WEIGHTS = MODELS | {"device", "settings", "models", "tokenizers"}
 ENGINE = WEIGHTS | {"worlds", "weights", "sampling", "request", "checks", "decode", "preview"}
 VERBS = ENGINE | {"engine", "train", "tables", "evaluate", "bench"}
 MAY_IMPORT = {
     "plan": LEAVES,
     "device": LEAVES,
     "sampling": LEAVES,
-    "request": LEAVES,
+    "settings": LEAVES,
+    "request": {"settings"},
     "mp4": LEAVES,
     "worlds": LEAVES,
     "models": MODELS,
     "tokenizers": {"plan"},
     "weights": WEIGHTS | {"text"},
     "text": {"models", "weights"},
-    "checks": MODELS | {"models", "request", "weights"},
-    "decode": MODELS | {"models", "sampling"},
+    "checks": MODELS | {"models", "settings", "request", "weights"},
+    "decode": MODELS | {"models", "settings", "sampling"},
     "preview": {"tokenizers"},
     "engine": ENGINE,
     "train": ENGINE,

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from nar_core.sampling import draw, filtered_probabilities, implausible, sample_front, uniforms
 
+PLAIN = {"temperature": 1.0, "top_k": 0, "top_p": 1.0}
+
 
 def logits_of(*chances: float) -> torch.Tensor:
     return torch.tensor(chances).log()
@@ -93,11 +95,11 @@ def test_draws_follow_the_distribution():
 def test_a_front_is_drawn_cell_by_cell():
     logits = torch.randn(2, 3, 9, generator=torch.Generator().manual_seed(0)) * 3
     numbers = uniforms(0, 2, 3)
-    tokens, confidence = sample_front(logits, numbers, 1.0, 0, 1.0)
+    tokens, confidence = sample_front(logits, numbers, **PLAIN)
     for i in range(2):
         for j in range(3):
             one, alone = sample_front(
-                logits[i : i + 1, j : j + 1], numbers[i, j].view(1, 1), 1, 0, 1
+                logits[i : i + 1, j : j + 1], numbers[i, j].view(1, 1), **PLAIN
             )
             assert tokens[i, j] == one
             torch.testing.assert_close(confidence[i, j], alone[0, 0])
@@ -106,7 +108,9 @@ def test_a_front_is_drawn_cell_by_cell():
 def test_confidence_is_told_before_temperature_and_filters():
     logits = logits_of(0.5, 0.3, 0.2)[None, None]
     for temperature, top_k, top_p in ((0.0, 0, 1.0), (0.3, 1, 1.0), (1.0, 0, 0.4)):
-        tokens, confidence = sample_front(logits, torch.zeros(1, 1), temperature, top_k, top_p)
+        tokens, confidence = sample_front(
+            logits, torch.zeros(1, 1), temperature=temperature, top_k=top_k, top_p=top_p
+        )
         assert tokens.item() == 0
         assert confidence.item() == pytest.approx(0.5)
 
@@ -114,12 +118,12 @@ def test_confidence_is_told_before_temperature_and_filters():
 def test_temperature_zero_is_greedy_and_ignores_numbers():
     logits = torch.randn(3, 4, 17, generator=torch.Generator().manual_seed(1))
     for numbers in (torch.zeros(3, 4), torch.full((3, 4), 0.999)):
-        tokens, _ = sample_front(logits, numbers, 0.0, 0, 1.0)
+        tokens, _ = sample_front(logits, numbers, temperature=0.0, top_k=0, top_p=1.0)
         assert torch.equal(tokens, logits.argmax(-1))
 
 
 def test_the_plain_path_draws_what_the_filtered_path_draws():
     logits = torch.randn(4, 5, 33, generator=torch.Generator().manual_seed(2)) * 3
     numbers = uniforms(3, 4, 5)
-    plain, _ = sample_front(logits, numbers, 1.0, 0, 1.0)
+    plain, _ = sample_front(logits, numbers, **PLAIN)
     assert torch.equal(plain, draw(filtered_probabilities(logits), numbers))

@@ -22,10 +22,11 @@ from safetensors.torch import load_file, save_file
 
 from nar_core import Engine, Request
 from nar_core.__main__ import CONFIGS, main
-from nar_core.decode import Growth, SamplingSettings
+from nar_core.decode import Growth
 from nar_core.models.condition import word_ids
 from nar_core.models.transformer import TransformerConfig
 from nar_core.plan import GridShape, distances_from, levels_of, make_plan
+from nar_core.settings import SamplingSettings
 from nar_core.tokenizers.mini import MiniConfig, MiniTokenizer
 from nar_core.train import generator, loop, plans
 from nar_core.train.data import DataFolder
