@@ -13,6 +13,7 @@ from .plan import DecodePlan, make_plan
 from .request import Request
 from .settings import SETTINGS
 from .weights.info import ModelInfo
+from .worlds import WORLDS, Understood, Word
 
 MIRRORED = {"+w": "-w", "-w": "+w"}
 
@@ -141,7 +142,23 @@ def _prompts(info: ModelInfo, request: Request) -> tuple[str, ...]:
                 f"prompt: got {words} words, expected at most {info.prompt_words} "
                 f"(fillers such as 'the' do not count); shorten {prompt[:60]!r}"
             )
+        if info.world and split_words(prompt) and understand(info, prompt).facts is None:
+            raise ValueError(
+                f"prompt: got {prompt[:60]!r}, in which {info.name} knows nothing to draw, "
+                f"expected words of its world, such as {info.prompts[0]!r}"
+            )
     return prompts
+
+
+def understand(info: ModelInfo, prompt: str) -> Understood:
+    """What a model makes of each word of a prompt.
+
+    A model of a world grows the facts that it has understood; the text encoder of another reads
+    every word, and so do hashed words.
+    """
+    if info.world:
+        return WORLDS[info.world]().understand(prompt)
+    return Understood(None, tuple(Word(w, "known") for w in prompt.split()))
 
 
 def _labels(info: ModelInfo, request: Request) -> tuple[str | None, ...]:

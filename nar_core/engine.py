@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .checks import is_mirrored, plan_of, validate
+from .checks import is_mirrored, plan_of, understand, validate
 from .decode import Growth
 from .device import pick_device, pick_dtype
 from .models.condition import word_ids
@@ -25,6 +25,7 @@ from .settings import SETTINGS, SamplingSettings
 from .weights.files import trim_heap
 from .weights.info import ModelInfo
 from .weights.load import load_model
+from .worlds import WORLDS, Understood
 
 Progress = Callable[[str, float | None], None]
 
@@ -117,12 +118,25 @@ class Engine:
         """The decoding plan of a request, also before it is started. Raises as `validate` does."""
         return plan_of(self.info, self.validate(request))
 
+    def understand(self, prompt: str) -> Understood:
+        """Each word of a prompt as known, taken as another, left out or unknown, and the facts."""
+        return understand(self.info, prompt)
+
+    def facts(self, prompts: Sequence[str]) -> Tensor:
+        """What prompts say in the model's world, int64 [B, slots]; -1 where they say nothing."""
+        world = WORLDS[self.info.world]()
+        found = [world.understand(prompt).facts for prompt in prompts]
+        rows = [[-1] * len(world.slots) if f is None else world.encode(f) for f in found]
+        return torch.tensor(rows, device=self.device)
+
     def _condition(self, request: Request):
         """Condition input and its null form, on the device."""
         kind = self.model.config.condition.kind
         if kind == "words":
             slots = self.model.config.condition
             values = word_ids(list(request.prompt), slots.slots, slots.buckets).to(self.device)
+        elif kind == "facts":
+            values = self.facts(request.prompt)
         elif kind == "caption":
             values = self.text_encoder(list(request.prompt), self.device)
         else:

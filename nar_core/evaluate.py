@@ -117,6 +117,8 @@ def condition_of(engine: Engine, records: list[dict], label: str) -> torch.Tenso
     if config.kind == "words":
         prompts = [" ".join(prompt_of(r).split()[: config.slots]) for r in records]
         return word_ids(prompts, config.slots, config.buckets).to(engine.device)
+    if config.kind == "facts":
+        return engine.facts([prompt_of(r) for r in records])
     names = list(engine.info.labels)
     ids = [names.index(r[label]) if r.get(label) in names else -1 for r in records]
     return torch.tensor(ids, device=engine.device)

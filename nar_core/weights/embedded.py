@@ -15,11 +15,14 @@ from typing import Any
 from omegaconf import OmegaConf
 from torch import Tensor
 
+from ..models.condition import ConditionConfig
 from ..models.transformer import NARTransformer, TransformerConfig
 from ..plan import GridShape
 from ..tokenizers.mini import MiniConfig, MiniTokenizer
 from .files import build, expect, read
 from .info import ModelInfo
+
+MOST_WORDS = 32  # that a prompt of a world may have
 
 
 @dataclass
@@ -72,7 +75,7 @@ def read_info(folder: Path, embedded: bool = False) -> ModelInfo:
         media="video" if tokens.frames > 1 else "image",
         directions=model.directions,
         known_level=model.known_level,
-        prompt_words=model.condition.slots if model.condition.kind == "words" else 0,
+        prompt_words=_prompt_words(model.condition),
         vocab_size=model.vocab_size,
         # Weights are kept in half precision.
         tokenizer_parameters=files[1].stat().st_size // 2,
@@ -84,6 +87,10 @@ def read_info(folder: Path, embedded: bool = False) -> ModelInfo:
         held_out_loss=_held_out_loss(folder),
         **told,
     )
+
+
+def _prompt_words(condition: ConditionConfig) -> int:
+    return {"words": condition.slots, "facts": MOST_WORDS}.get(condition.kind, 0)
 
 
 def _names(folder: Path) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ class ModelInfo(SamplingSettings):
     Attributes:
         name, title: registry name, and how a page calls it.
         task: "text" or "class"; media: "image" or "video".
+        world: name of the world that its prompts are facts of, see `nar_core.worlds`; "" for none.
         grid: token grid; size: frame (height, width) in pixels; frames, fps: of a clip.
         directions: directions that have a head; known_level: see `plan.levels_of`.
         seed_positions: "any" if the checkpoint learnt to start anywhere, else "corner".
@@ -38,6 +39,7 @@ class ModelInfo(SamplingSettings):
     media: str
     grid: GridShape
     size: tuple[int, int]
+    world: str = ""
     frames: int = 1
     fps: int = 0
     directions: tuple[str, ...] = DIRECTIONS

@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "tokenizers": {"plan"},
     "weights": WEIGHTS | {"text"},
     "text": {"models", "weights"},
-    "checks": MODELS | {"models", "settings", "request", "weights"},
+    "checks": MODELS | {"models", "settings", "request", "weights", "worlds"},
     "decode": MODELS | {"models", "settings", "sampling"},
     "preview": {"tokenizers"},
     "engine": ENGINE,
