@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from nar_core.__main__ import parse
+from nar_core.cli import parse
 from nar_core.weights.registry import official_models
 
 ROOT = Path(__file__).parents[1]

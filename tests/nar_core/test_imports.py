@@ -14,7 +14,7 @@ LEAVES: set[str] = set()
 MODELS = {"plan"}
 WEIGHTS = MODELS | {"device", "settings", "models", "tokenizers"}
 ENGINE = WEIGHTS | {"worlds", "weights", "sampling", "request", "checks", "decode", "preview"}
-VERBS = ENGINE | {"engine", "train", "tables", "evaluate", "bench"}
+MEASURE = ENGINE | {"engine", "train"}
 MAY_IMPORT = {
     "plan": LEAVES,
     "device": LEAVES,
@@ -32,10 +32,9 @@ MAY_IMPORT = {
     "preview": {"tokenizers"},
     "engine": ENGINE,
     "train": ENGINE,
-    "tables": VERBS,
-    "evaluate": VERBS,
-    "bench": VERBS,
-    "__main__": VERBS | {"mp4"},
+    "measure": MEASURE,
+    "cli": MEASURE | {"measure", "mp4"},
+    "__main__": {"cli"},
     "__init__": ENGINE | {"engine", "mp4"},
 }
 

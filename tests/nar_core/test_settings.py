@@ -121,7 +121,7 @@ ITS_USE = """
 ASK = """
 import json, sys
 from nar_core import Engine, Request
-from nar_core.__main__ import build_parser
+from nar_core.cli import build_parser
 engine = Engine.load(sys.argv[1])
 told = {}
 try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 from types import SimpleNamespace
 
@@ -12,8 +11,11 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 from PIL import Image
 
-from nar_core import Engine, Request, evaluate
-from nar_core.__main__ import main
+from nar_core import Engine, Request
+from nar_core.cli import main
+from nar_core.measure.growing import Grower
+from nar_core.measure.items import TrainingPictures, part_of
+from nar_core.measure.rightness import recall
 from nar_core.tokenizers.mini import MiniConfig, MiniTokenizer
 from nar_core.train import generator, tokenizer
 from nar_core.train.data import DataFolder, as_float, on_white, windows
@@ -91,35 +93,21 @@ def test_a_tokenizer_is_shown_pictures_and_frames_of_clips_alike(clips):
 
 def recalls_what_it_was_shown(engine: Engine, model, clips) -> None:
     """`recall` counts a picture that is nearest to its own name's, and only such."""
-    shown = evaluate.TrainingPictures(engine, str(model), str(clips))
-    args = evaluate_arguments(["--model", str(model), "--data", str(clips), "--recall", "2"])
+    shown = TrainingPictures(engine, str(model), str(clips))
     names = shown.draw(2, np.random.default_rng(0))
     own = np.stack([shown.pixels[shown.names.index(name)] for name in names])
     places, grow = [], engine.generate_all
     engine.generate_all = lambda request: places.append(request.seed_position) or grow(request)
     for pictures, share in ((own, 1.0), (own[::-1], 0.0)):
         engine.decode = lambda tokens, pictures=pictures: pictures
-        found = evaluate.recall(engine, args)
+        found = recall(Grower(engine), shown, 2)
         assert found["recall_centre"] == found["recall_corner"] == found["recall_any"] == share
         assert (found["recall_rmse_corner"] == 0) == (share == 1)
     assert places[:2] == [(0, 0, 0), (2, 1, 1)]
     assert places[:3] == places[3:]
-    for args.rng_seed in range(1, 6):
-        evaluate.recall(engine, args)
+    for rng_seed in range(1, 6):
+        recall(Grower(engine, rng_seed), shown, 2)
     assert len(set(places[2::3])) > 2
-
-
-def test_flicker_is_what_changes_where_nothing_moves():
-    shown = []
-    engine = SimpleNamespace(info=SimpleNamespace(frames=3), encode=shown.append)
-    blinking = np.zeros((1, 3, 4, 4, 3), np.uint8)
-    blinking[:, 1] = 30
-    engine.decode = lambda tokens: blinking
-    rgba = np.random.default_rng(0).integers(0, 256, (1, 3, 4, 4, 4), np.uint8)
-    assert evaluate.still_flicker(engine, rgba) == 30
-    assert (shown[0] == shown[0][:, :1]).all()
-    engine.decode = lambda tokens: np.full_like(blinking, 9)
-    assert evaluate.still_flicker(engine, rgba) == 0
 
 
 def test_what_is_measured_may_be_what_was_trained_on_or_held_out(tmp_path):
@@ -127,11 +115,11 @@ def test_what_is_measured_may_be_what_was_trained_on_or_held_out(tmp_path):
     records = [{"file": f"{i}.png", "label": "ab"[i % 2]} for i in range(200)]
     data = DataFolder(tmp_path, records)
     with pytest.raises(ValueError, match="expected a model with a training record"):
-        evaluate.part_of(data, "training", engine, str(tmp_path))
+        part_of(data, "training", engine, str(tmp_path))
     source = {"key": "file", "hold_out": 0.3, "only": {"label": ["a"]}}
     OmegaConf.save({"source": source}, tmp_path / "record.yaml")
     parts = {
-        part: evaluate.part_of(data, part, engine, str(tmp_path)).records
+        part: part_of(data, part, engine, str(tmp_path)).records
         for part in ("all", "training", "held-out")
     }
     assert parts["all"] == records
@@ -143,13 +131,7 @@ def test_what_is_measured_may_be_what_was_trained_on_or_held_out(tmp_path):
     assert len(parts["training"]) + len(parts["held-out"]) + len(rest) == 200
     OmegaConf.save({"source": source | {"hold_out": 0.0}}, tmp_path / "record.yaml")
     with pytest.raises(ValueError, match=r"got --part held-out, of which .* has nothing"):
-        evaluate.part_of(data, "held-out", engine, str(tmp_path))
-
-
-def evaluate_arguments(words: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser()
-    evaluate.add_arguments(parser)
-    return parser.parse_args(words)
+        part_of(data, "held-out", engine, str(tmp_path))
 
 
 def configuration(clips, root) -> DictConfig:
@@ -279,8 +261,7 @@ def test_a_video_model_trains_loads_grows_and_is_measured(clips, tmp_path, capsy
     words = ["evaluate", "--model", str(tmp_path / "bars"), "--json"]
     assert main([*words, "--data", str(clips)]) == 0
     found = json.loads(capsys.readouterr().out.splitlines()[-1])
-    assert (found["pictures"], found["first_slice_kept"]) == (2, 1)
-    assert found["still_flicker"] == 0
+    assert found["pictures"] == 2
     assert found["psnr"] > 0
     assert {"second_frame_data", "second_frame_grown", "second_frame_unrelated"} <= set(found)
     assert main([*words, "--data", str(clips), "--recall", "9", "--temperature", "0"]) == 0

@@ -21,7 +21,8 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from nar_core import Engine, Request
-from nar_core.__main__ import CONFIGS, main
+from nar_core.cli import main
+from nar_core.cli.train import CONFIGS
 from nar_core.decode import Growth
 from nar_core.models.condition import word_ids
 from nar_core.models.transformer import TransformerConfig

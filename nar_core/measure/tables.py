@@ -1,4 +1,4 @@
-"""Samples and scores for the published tables: `python -m nar_core evaluate --table 1 | 2 | 3`.
+"""Samples and scores for the paper's tables 1, 2 and 3.
 
 Samples are written in the form that each table's own tool reads. Where a maintained library and
 its feature weights are at hand, its scores are given too; the published figures stand beside.
@@ -6,7 +6,6 @@ its feature weights are at hand, its scores are given too; the published figures
 
 from __future__ import annotations
 
-import argparse
 import json
 import logging
 import shutil
@@ -20,10 +19,9 @@ import torch
 from PIL import Image
 from tqdm import tqdm
 
-from .engine import Engine
-from .request import Request
-from .settings import MAX_SAMPLES
-from .weights.registry import official_models
+from ..settings import NUM_SAMPLES
+from ..weights.registry import official_models
+from .growing import Grower
 
 log = logging.getLogger(__name__)
 
@@ -39,55 +37,48 @@ HOW = {
 }
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments of `evaluate` for tables."""
-    parser.add_argument(
-        "--table", type=int, choices=TABLES, help="make a published table's samples"
-    )
-    parser.add_argument("--out", help="folder for the samples; a run found there is continued")
-    parser.add_argument("--samples", type=int, help="how many, by default as published")
-    parser.add_argument("--batch", type=int, default=8, help="samples at once")
-    parser.add_argument(
-        "--reference",
-        help="table 1: folder of real pictures; 2: .npy of real clips uint8 [N, F, H, W, 3]; "
-        f"3: GenEval's {PROMPTS_FILE}",
-    )
-
-
-def run(engine: Engine, args: argparse.Namespace) -> dict[str, Any]:
+def make_table(
+    grower: Grower,
+    table: int,
+    folder: Path,
+    count: int | None = None,
+    batch: int = 8,
+    reference: str | None = None,
+) -> dict[str, Any]:
     """Write samples, score them where possible; keys `scores`, `published`, `note`.
 
+    Args:
+        folder: for the samples; a run found there is continued.
+        count: how many, by default as published.
+        batch: samples at once.
+        reference: table 1: folder of real pictures; 2: .npy of real clips; 3: GenEval's prompts.
+
     Raises:
-        ValueError: a model of another task, or missing or contradicting arguments.
+        ValueError: a model of another task, or samples of other settings in the folder.
     """
-    task, media, count = TABLES[args.table]
+    engine = grower.engine
+    task, media, published = TABLES[table]
     if (engine.info.task, engine.info.media) != (task, media):
         raise ValueError(
-            f"table {args.table}: got {engine.info.name}, a {engine.info.task} to "
+            f"table {table}: got {engine.info.name}, a {engine.info.task} to "
             f"{engine.info.media} model, expected a {task} to {media} model"
         )
-    if not args.out:
-        raise ValueError(f"table {args.table}: expected --out with a folder for the samples")
-    if not 1 <= args.batch <= MAX_SAMPLES:
-        raise ValueError(f"batch: got {args.batch}, expected 1 to {MAX_SAMPLES}")
-    folder = Path(args.out)
+    NUM_SAMPLES.check(batch)
     folder.mkdir(parents=True, exist_ok=True)
-    count = args.samples or count
-    if args.table == 3:
-        files = write_geneval(engine, folder, count, args)
+    count = count or published
+    if table == 3:
+        files = write_geneval(grower, folder, count, batch, Path(reference or PROMPTS_FILE))
         scores, note = {}, HOW[3]
     else:
-        samples = write_balanced(engine, folder, count, args)
-        files = {"samples": str(folder / "samples.npy")}
-        if args.table == 1:
-            files = {"samples": str(as_npz(folder))}
-        score = {1: score_pictures, 2: score_clips}[args.table]
-        scores, note = scored(lambda: score(samples, args.reference, engine.device), args.table)
+        samples = write_balanced(grower, folder, count, batch)
+        files = {"samples": str(as_npz(folder) if table == 1 else folder / "samples.npy")}
+        score = score_pictures if table == 1 else score_clips
+        scores, note = scored(lambda: score(samples, reference, engine.device), table)
     official = official_models().get(engine.info.name)
     return {
-        "table": args.table,
+        "table": table,
         **files,
-        "guidance": engine.info.guidance_scale if args.guidance is None else args.guidance,
+        "guidance": grower.settings.get("guidance_scale") or engine.info.guidance_scale,
         "scores": scores,
         "published": official.published if official else {},
         "note": note,
@@ -117,13 +108,13 @@ def note_progress(folder: Path, settings: dict[str, Any], done: int) -> None:
     (folder / "progress.json").write_text(json.dumps(settings | {"done": done}), encoding="utf-8")
 
 
-def settings_of(engine: Engine, args: argparse.Namespace, count: int) -> dict[str, Any]:
+def settings_of(grower: Grower, count: int) -> dict[str, Any]:
     """What the samples depend on."""
     return {
-        "model": engine.info.name,
-        "digest": engine.digest,
-        "guidance": args.guidance,
-        "rng_seed": args.rng_seed,
+        "model": grower.engine.info.name,
+        "digest": grower.engine.digest,
+        "settings": {k: v for k, v in grower.settings.items() if v is not None},
+        "rng_seed": grower.rng_seed,
         "samples": count,
     }
 
@@ -137,16 +128,14 @@ def batches(done: int, count: int, batch: int, name: str) -> Iterator[tuple[int,
             bar.update(size)
 
 
-def write_balanced(
-    engine: Engine, folder: Path, count: int, args: argparse.Namespace
-) -> np.ndarray:
+def write_balanced(grower: Grower, folder: Path, count: int, batch: int) -> np.ndarray:
     """Samples of every class in turn, uint8 [N(, F), H, W, 3], in `samples.npy`.
 
     Sample i is of class i modulo the number of classes and of random seed `rng_seed + i`, whatever
     the batch size.
     """
-    info, path = engine.info, folder / "samples.npy"
-    settings = settings_of(engine, args, count)
+    info, path = grower.engine.info, folder / "samples.npy"
+    settings = settings_of(grower, count)
     done = continued(folder, settings)
     frames = (info.frames,) if info.media == "video" else ()
     shape = (count, *frames, *info.size, 3)
@@ -155,14 +144,9 @@ def write_balanced(
         if done
         else np.lib.format.open_memmap(path, "w+", np.uint8, shape)
     )
-    for start, size in batches(done, count, args.batch, info.name):
-        request = Request(
-            label=tuple((start + i) % len(info.labels) for i in range(size)),
-            rng_seed=args.rng_seed + start,
-            guidance_scale=args.guidance,
-            num_samples=size,
-        )
-        video = engine.decode(engine.generate_all(request).tokens)
+    for start, size in batches(done, count, batch, info.name):
+        classes = [(start + i) % len(info.labels) for i in range(size)]
+        video = grower.grow(classes, number=start)
         out[start : start + size] = video if frames else video[:, 0]
         out.flush()
         note_progress(folder, settings, start + size)
@@ -176,35 +160,31 @@ def as_npz(folder: Path) -> Path:
     return folder / "samples.npz"
 
 
-def write_geneval(engine: Engine, folder: Path, count: int, args: argparse.Namespace) -> dict:
+def write_geneval(
+    grower: Grower, folder: Path, count: int, batch: int, source: Path
+) -> dict[str, Any]:
     """`count` pictures of every GenEval prompt in GenEval's layout.
 
     Each prompt has a folder `00000`, `00001`, ... with its line in `metadata.jsonl` and pictures
     `samples/0000.png`, ...
     """
-    source = Path(args.reference or PROMPTS_FILE)
     if not source.is_file():
         raise ValueError(
             f"reference: got {source}, expected GenEval's prompts/{PROMPTS_FILE} "
             "(from its repository, djghosh13/geneval)"
         )
     lines = [x for x in source.read_text(encoding="utf-8").splitlines() if x.strip()]
-    settings = settings_of(engine, args, count)
-    for index, _ in batches(continued(folder, settings), len(lines), 1, engine.info.name):
+    settings = settings_of(grower, count)
+    done = continued(folder, settings)
+    for index, _ in batches(done, len(lines), 1, grower.engine.info.name):
         place = folder / f"{index:05d}"
         shutil.rmtree(place, ignore_errors=True)
         (place / "samples").mkdir(parents=True)
         (place / "metadata.jsonl").write_text(lines[index], encoding="utf-8")
-        for start in range(0, count, args.batch):
-            size = min(args.batch, count - start)
-            request = Request(
-                prompt=json.loads(lines[index])["prompt"],
-                rng_seed=args.rng_seed + start,
-                guidance_scale=args.guidance,
-                num_samples=size,
-            )
-            pictures = engine.decode(engine.generate_all(request).tokens)[:, 0]
-            for i, pixels in enumerate(pictures):
+        prompt = json.loads(lines[index])["prompt"]
+        for start in range(0, count, batch):
+            size = min(batch, count - start)
+            for i, pixels in enumerate(grower.grow([prompt] * size, number=start)[:, 0]):
                 Image.fromarray(pixels).save(place / "samples" / f"{start + i:04d}.png")
         note_progress(folder, settings, index + 1)
     return {"samples": str(folder), "prompts": len(lines)}

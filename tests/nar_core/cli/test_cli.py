@@ -9,11 +9,10 @@ import pytest
 from PIL import Image
 
 from nar_core import Engine, Request, write_mp4
-from nar_core.__main__ import CONFIGS, build_parser, main, parse
+from nar_core.cli import VERBS, build_parser, main, parse
+from nar_core.cli.train import CONFIGS
 
-from .helpers import write_model_folder
-
-VERBS = ("list", "generate", "bench", "evaluate", "train")
+from ..helpers import write_model_folder
 
 
 @pytest.fixture(scope="module")
@@ -95,6 +94,9 @@ def test_generate_writes_clips_as_mp4(tmp_path, capsys):
         (["train", "tokenizer", "no-such-config", "--out", "x"], "mini-tokenizer"),
         (["train", "generator", "fruit", "stray", "--out", "x"], "key=value"),
         (["bench", "--model", "{folder}", "--batch", "99"], "--batch"),
+        (["bench", "--model", "{folder}", "--repeats", "0"], "--repeats: got 0, expected"),
+        (["evaluate", "--model", "{folder}", "--recall", "3"], "--data"),
+        (["evaluate", "--model", "{folder}", "--table", "1"], "expected --out"),
     ],
 )
 def test_mistakes_are_told_in_one_line(words, told, folder, capsys):
@@ -117,7 +119,7 @@ def test_every_configuration_can_be_named():
 def test_settings_may_stand_behind_options():
     words = ["train", "generator", "fruit", "a.b=1", "--out", "x", "c=2", "--threads", "1", "d=3"]
     args = parse(words)
-    assert (args.settings, args.out, args.threads) == (["a.b=1", "c=2", "d=3"], "x", 1)
+    assert (args.changes, args.out, args.threads) == (["a.b=1", "c=2", "d=3"], "x", 1)
     with pytest.raises(SystemExit):
         parse([*words, "--no-such-option"])
     with pytest.raises(SystemExit):

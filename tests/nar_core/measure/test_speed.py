@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import argparse
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
-from nar_core import Request, bench
-from nar_core.bench import random_engine, random_model, sample_as_published
+from nar_core import Engine, Request
 from nar_core.decode import Growth
+from nar_core.measure import speed
+from nar_core.measure.published import sample_as_published
+from nar_core.measure.speed import random_engine, random_model
 from nar_core.models.condition import word_ids
-from nar_core.models.packed import PackedLinear, can_pack, pack_linears
 from nar_core.plan import GridShape, make_plan
 from nar_core.settings import SamplingSettings
+from nar_core.weights.load import load_model
 from nar_core.weights.registry import official_models
 
-from .helpers import embedded_config, official_config, write_model_folder
-from .helpers import random_model as small_model
+from ..helpers import embedded_config, official_config, write_model_folder
+from ..helpers import random_model as small_model
 
 PICTURE, CLIP = GridShape(1, 4, 5), GridShape(3, 3, 2)
 
@@ -56,28 +56,15 @@ def test_the_baseline_grows_the_same_greedy_tokens(form, grid, guidance_scale):
     expected = greedy(model, values, guidance_scale)
     null = model.condition.null_like(values)
     assert torch.equal(
-        sample_as_published(model, values, null, guidance_scale, temperature=0.0), expected
+        sample_as_published(model, values, null, guidance_scale=guidance_scale, temperature=0.0),
+        expected,
     )
     # Drawing from the most likely token alone is greedy too.
     generator = torch.Generator().manual_seed(0)
-    drawn = sample_as_published(model, values, null, guidance_scale, top_k=1, generator=generator)
+    drawn = sample_as_published(
+        model, values, null, guidance_scale=guidance_scale, top_k=1, generator=generator
+    )
     assert torch.equal(drawn, expected)
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_packed_layers_give_the_same_numbers(dtype):
-    torch.manual_seed(0)
-    plain = nn.Sequential(nn.Linear(48, 40, bias=False), nn.Sequential(nn.Linear(40, 8)))
-    plain = plain.to(dtype).requires_grad_(False)
-    if not can_pack(plain[0].weight):
-        pytest.skip(f"no kernels for packed {dtype} weights on this machine")
-    x = torch.randn(2, 7, 48, dtype=dtype)
-    expected = plain(x)
-    pack_linears(plain)
-    assert isinstance(plain[0], PackedLinear)
-    assert isinstance(plain[1][0], nn.Linear)  # a layer with a bias stays
-    tolerance = 1e-5 if dtype == torch.float32 else 2e-2
-    torch.testing.assert_close(plain(x), expected, atol=tolerance, rtol=tolerance)
 
 
 @pytest.fixture
@@ -87,7 +74,7 @@ def small_official(monkeypatch):
     b = official_models()["NAR-B"]
     info = replace(b.info, grid=grid, size=(64, 64), labels=tuple("abcde"))
     b = replace(b, info=info, config=official_config(grid))
-    monkeypatch.setattr(bench, "official_models", lambda: {"NAR-B": b})
+    monkeypatch.setattr(speed, "official_models", lambda: {"NAR-B": b})
 
 
 def test_random_weights_are_the_same_every_time(small_official):
@@ -99,15 +86,10 @@ def test_random_weights_are_the_same_every_time(small_official):
     np.testing.assert_array_equal(frame.tokens.reshape(1, -1), expected.numpy())
 
 
-def arguments(*words: str) -> argparse.Namespace:
-    parser = argparse.ArgumentParser()
-    bench.add_arguments(parser)
-    return parser.parse_args([*words, "--device", "cpu"])
-
-
 def test_a_report_for_a_model_folder(tmp_path):
-    folder = write_model_folder(tmp_path)
-    out = bench.run(arguments("--model", str(folder), "--repeats", "1", "--batch", "2"))
+    engine = Engine.load(write_model_folder(tmp_path), "cpu", "float32")
+    plain = load_model(tmp_path / "tiny").model
+    out = speed.speed(engine, plain, batch=2, guidance_scale=2.0, repeats=1)
     assert out["steps"] == out["passes"] == 4 + 5 - 1
     assert (out["batch"], out["dtype"], out["device"]) == (2, "float32", "cpu")
     assert out["images_per_second"] == pytest.approx(2 / out["seconds"], rel=0.01)
@@ -121,14 +103,7 @@ def test_a_report_for_a_model_folder(tmp_path):
 
 
 def test_steps_alone_without_baseline(small_official):
-    out = bench.run(
-        arguments("--random-init", "NAR-B", "--repeats", "1", "--steps-only", "--no-baseline")
-    )
+    engine = random_engine("NAR-B", "cpu", "float32", with_tokenizer=False)
+    out = speed.speed(engine, None, batch=1, guidance_scale=2.0, repeats=1, steps_only=True)
     assert out["steps"] == 7
     assert not {"decode_seconds", "preview_overhead", "baseline_seconds"} & set(out)
-
-
-@pytest.mark.parametrize("words", [("--batch", "0"), ("--repeats", "0")])
-def test_refusals_name_the_argument(words):
-    with pytest.raises(ValueError, match=f"{words[0]}: got 0, expected"):
-        bench.run(arguments(*words))

@@ -1,0 +1,71 @@
+"""The command line: `python -m nar_core VERB`, one file for each verb."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+from typing import Any
+
+from . import bench, evaluate, generate, models, train
+
+VERBS = {"list": models, "generate": generate, "bench": bench, "evaluate": evaluate, "train": train}
+"""Each has `HELP`, `add_arguments(parser)` and `run(args)`, which returns what `--json` prints."""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """All verbs and their arguments."""
+    parser = argparse.ArgumentParser(
+        prog="python -m nar_core",
+        description="Next-neighbour generation of pictures and clips from any seed position.",
+    )
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument(
+        "--json", action="store_true", help="one JSON object as the last line of standard output"
+    )
+    common.add_argument("--verbose", action="store_true", help="log what is done to standard error")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    for name, verb in VERBS.items():
+        added = verbs.add_parser(name, parents=[common], help=verb.HELP, description=verb.HELP)
+        added.set_defaults(run=verb.run)
+        verb.add_arguments(added)
+    return parser
+
+
+def report(found: dict[str, Any]) -> str:
+    """Lines of `key: value`; a table for models."""
+    if "models" in found:
+        return "\n".join(map(models.line, found["models"])) or "no models"
+    return "\n".join(f"{key}: {value}" for key, value in found.items())
+
+
+def parse(argv: list[str] | None = None) -> argparse.Namespace:
+    """Arguments of the command line; `key=value` may stand anywhere behind `train`."""
+    parser = build_parser()
+    args, rest = parser.parse_known_args(argv)
+    if args.verb == "train":
+        args.changes += [word for word in rest if not word.startswith("-")]
+        rest = [word for word in rest if word.startswith("-")]
+    if rest:
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    return args
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one verb; 0, or 2 after a mistake of the user's, told in one line."""
+    args = parse(argv)
+    logging.basicConfig(
+        level=logging.INFO if args.verbose or args.verb == "train" else logging.WARNING,
+        format="%(message)s",
+        stream=sys.stderr,
+    )
+    try:
+        found = args.run(args)
+    except (ValueError, FileNotFoundError, ImportError) as error:
+        sys.stderr.write(f"{' '.join(str(error).split())}\n")
+        return 2
+    except KeyboardInterrupt:
+        return 130  # a training run goes on from its last save
+    sys.stdout.write((json.dumps(found) if args.json else report(found)) + "\n")
+    return 0

@@ -1,0 +1,47 @@
+"""Arguments that several verbs share."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable
+
+from ..settings import SETTINGS, Setting, Value
+
+
+def add_model(parser: argparse._ActionsContainer) -> None:
+    """Which model."""
+    parser.add_argument("--model", default="emoji", help="registry name or model folder")
+
+
+def add_device(parser: argparse.ArgumentParser) -> None:
+    """Where it runs and in which numbers."""
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
+    parser.add_argument("--dtype", default="auto", help="auto, float32, bfloat16 or float16")
+
+
+def add_setting(
+    parser: argparse.ArgumentParser, setting: Setting, default: Value | None = None
+) -> None:
+    """The argument of one setting; without a default, what is left out is left to the model."""
+    kind = {"number": float, "whole": int, "choice": str}[setting.kind]
+    names = (setting.name, *setting.aliases)
+    parser.add_argument(
+        *(f"--{name.replace('_', '-')}" for name in names),
+        dest=setting.name,
+        type=kind,
+        default=default,
+        metavar="CHOICE" if setting.choices else None,
+        help=setting.told + (f": {', '.join(setting.choices)}" if setting.choices else ""),
+    )
+
+
+def add_sampling(parser: argparse.ArgumentParser) -> None:
+    """An argument for every sampling setting."""
+    for setting in SETTINGS:
+        add_setting(parser, setting)
+
+
+def said(args: argparse.Namespace, settings: Iterable[Setting] = SETTINGS) -> dict[str, Value]:
+    """The settings that were given, by name."""
+    values = {setting.name: getattr(args, setting.name) for setting in settings}
+    return {name: value for name, value in values.items() if value is not None}

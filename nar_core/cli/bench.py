@@ -1,0 +1,67 @@
+"""`bench`: speed and memory, beside the published way of sampling."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+import torch
+
+from ..engine import Engine
+from ..measure.speed import random_engine, random_model, speed
+from ..settings import MAX_SAMPLES
+from ..weights.load import load_model
+from ..weights.registry import official_models
+from .arguments import add_device, add_model
+
+HELP = "measure speed and memory beside the published way of sampling"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    what = parser.add_mutually_exclusive_group()
+    add_model(what)
+    what.add_argument(
+        "--random-init",
+        choices=official_models(),
+        metavar="NAME",
+        help=f"random weights of an official size: {', '.join(official_models())}",
+    )
+    parser.add_argument("--batch", type=int, default=1, help="pictures or clips at once")
+    parser.add_argument("--guidance", type=float, default=2.0, help="guidance scale, 1 for none")
+    parser.add_argument("--repeats", type=int, default=3, help="timed runs; medians are reported")
+    parser.add_argument(
+        "--steps-only", action="store_true", help="leave out previews and the final decode"
+    )
+    parser.add_argument(
+        "--no-baseline", action="store_true", help="leave out the published way of sampling"
+    )
+    add_device(parser)
+    parser.add_argument("--threads", type=int, help="CPU threads")
+
+
+def run(args: argparse.Namespace) -> dict[str, Any]:
+    """See `measure.speed`."""
+    for name, low, high in (("batch", 1, MAX_SAMPLES), ("repeats", 1, 1000)):
+        if not low <= getattr(args, name) <= high:
+            raise ValueError(f"--{name}: got {getattr(args, name)}, expected {low} to {high}")
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    plain = None
+    if args.random_init:
+        engine = random_engine(args.random_init, args.device, args.dtype, not args.steps_only)
+    else:
+        engine = Engine.load(args.model, args.device, args.dtype)
+    if not args.no_baseline:
+        # A second copy, because the engine lays its weights out in a way of its own.
+        if args.random_init:
+            plain = random_model(args.random_init, engine.device, engine.dtype)
+        else:
+            plain = load_model(args.model).model.to(engine.device, engine.dtype)
+    return speed(
+        engine,
+        plain,
+        batch=args.batch,
+        guidance_scale=args.guidance,
+        repeats=args.repeats,
+        steps_only=args.steps_only,
+    )

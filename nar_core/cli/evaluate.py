@@ -1,0 +1,92 @@
+"""`evaluate`: reconstruction and likelihood, rightness, contact sheets, the paper's tables."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from ..engine import Engine
+from ..measure.growing import Grower
+from ..measure.items import TrainingPictures, part_of, spread
+from ..measure.likelihood import measure
+from ..measure.rightness import recall
+from ..measure.sheets import contact_sheet, drawn_prompts, growth_strips
+from ..measure.tables import PROMPTS_FILE, TABLES, make_table
+from ..settings import RNG_SEED
+from ..train.data import DataFolder
+from .arguments import add_device, add_model, add_sampling, add_setting, said
+
+HELP = "measure reconstruction, likelihood and rightness, draw contact sheets"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_model(parser)
+    parser.add_argument("--data", help="data folder to measure on (images.zip and index.jsonl)")
+    parser.add_argument(
+        "--part",
+        choices=("all", "training", "held-out"),
+        default="all",
+        help="of --data what the generator was trained on, or what was held out, by its record",
+    )
+    parser.add_argument("--limit", type=int, default=0, help="pictures at most, 0 for all")
+    parser.add_argument("--sheet", help="write a contact sheet to this PNG")
+    parser.add_argument(
+        "--prompts", nargs="*", help="prompts of the sheet; without, drawn from the training names"
+    )
+    parser.add_argument("--count", type=int, default=16, help="prompts drawn for the sheet")
+    parser.add_argument(
+        "--recall",
+        type=int,
+        default=0,
+        metavar="N",
+        help="grow N training names and tell how many come out nearest to their own picture",
+    )
+    parser.add_argument("--growth", help="write strips of growing pictures to this PNG")
+    add_setting(parser, RNG_SEED, RNG_SEED.off)
+    add_sampling(parser)
+    add_device(parser)
+    parser.add_argument(
+        "--table", type=int, choices=TABLES, help="make a published table's samples"
+    )
+    parser.add_argument("--out", help="folder for them; a run found there is continued")
+    parser.add_argument("--samples", type=int, help="how many, by default as published")
+    parser.add_argument("--batch", type=int, default=8, help="samples at once")
+    parser.add_argument(
+        "--reference",
+        help="table 1: folder of real pictures; 2: .npy of real clips uint8 [N, F, H, W, 3]; "
+        f"3: GenEval's {PROMPTS_FILE}",
+    )
+
+
+def run(args: argparse.Namespace) -> dict[str, Any]:
+    """Measure what was asked for: `psnr` (dB), `loss_*` (nats per token), `sheet`, `scores`."""
+    if not (args.data or args.sheet or args.growth or args.table):
+        raise ValueError(
+            "evaluate: got nothing to do, expected --data, --sheet, --growth or --table"
+        )
+    if args.recall and not args.data:
+        raise ValueError("recall: got no --data, expected the training folder")
+    if args.table and not args.out:
+        raise ValueError(f"table {args.table}: expected --out with a folder for the samples")
+    engine = Engine.load(args.model, device=args.device, dtype=args.dtype)
+    grower = Grower(engine, args.rng_seed, said(args))
+    out: dict[str, Any] = {"model": engine.info.name, "digest": engine.digest}
+    if args.data:
+        data = part_of(DataFolder.open(args.data), args.part, engine, args.model)
+        out |= measure(engine, spread(data, args.limit))
+    train = None
+    if args.data and (args.recall or args.sheet):
+        train = TrainingPictures(engine, args.model, args.data)
+    if args.recall and train:
+        out |= recall(grower, train, args.recall)
+    if args.sheet:
+        prompts = args.prompts or drawn_prompts(grower, train, args.count)
+        out |= contact_sheet(grower, Path(args.sheet), prompts, train)
+    if args.growth:
+        out |= growth_strips(grower, Path(args.growth), args.prompts or ())
+    if args.table:
+        out |= make_table(
+            grower, args.table, Path(args.out), args.samples, args.batch, args.reference
+        )
+    return out

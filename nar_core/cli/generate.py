@@ -1,0 +1,104 @@
+"""`generate`: grow pictures or clips and write them to a folder."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from tqdm import tqdm
+
+from ..engine import Engine
+from ..mp4 import write_mp4
+from ..request import Request
+from ..settings import NUM_SAMPLES, RNG_SEED, SETTINGS
+from .arguments import add_device, add_model, add_sampling, add_setting, said
+
+HELP = "grow pictures or clips and write them to a folder"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What is left out takes the model's default."""
+    add_model(parser)
+    parser.add_argument(
+        "--prompt", nargs="+", default=[""], help="text, or one per sample (text models)"
+    )
+    parser.add_argument("--label", nargs="+", help="class name or number, or one per sample")
+    parser.add_argument("--seed-position", type=numbers, metavar="[T,]H,W", help="where to start")
+    for setting in (RNG_SEED, NUM_SAMPLES):
+        add_setting(parser, setting, setting.off)
+    add_sampling(parser)
+    parser.add_argument("--growth", action="store_true", help="also write a GIF of the growth")
+    parser.add_argument("--out", default="outputs", help="folder to write to")
+    add_device(parser)
+
+
+def numbers(text: str) -> tuple[int, ...]:
+    """ "8,8" to (8, 8)."""
+    return tuple(int(x) for x in text.split(","))
+
+
+def class_label(text: str) -> str | int:
+    """A number is a class number, anything else a name."""
+    return int(text) if text.lstrip("-").isdigit() else text
+
+
+def run(args: argparse.Namespace) -> dict[str, Any]:
+    """Grow, decode and write; `files` are the paths."""
+    engine = Engine.load(args.model, args.device, args.dtype)
+    labels = None if args.label is None else tuple(map(class_label, args.label))
+    request = Request(
+        prompt=args.prompt[0] if len(args.prompt) == 1 else tuple(args.prompt),
+        label=labels[0] if labels and len(labels) == 1 else labels,
+        seed_position=args.seed_position,
+        **said(args, (RNG_SEED, NUM_SAMPLES, *SETTINGS)),
+    )
+    request = engine.validate(request)
+    growth = []
+    steps = tqdm(engine.generate(request), total=engine.plan(request).total, desc="growing")
+    for frame in steps:
+        if args.growth:
+            growth.append(engine.preview(frame.tokens, mirrored=frame.mirrored))
+    video = engine.decode(frame.tokens, frame.mirrored)
+    folder = Path(args.out)
+    folder.mkdir(parents=True, exist_ok=True)
+    files = []
+    for i, pixels in enumerate(video):
+        path = folder / f"{engine.info.name}-{request.rng_seed + i}"
+        files.append(write(path, pixels, engine.info.fps))
+        if args.growth:
+            previews = [preview[i, 0] for preview in growth]
+            files.append(
+                write_growth(path.with_name(f"{path.name}-growth.gif"), previews, pixels[0])
+            )
+    return {
+        "model": engine.info.name,
+        "digest": engine.digest,
+        "steps": frame.total,
+        "passes": frame.passes,
+        "seconds": round(frame.elapsed, 4),
+        "seed_position": list(request.seed_position),
+        "mirrored": frame.mirrored,
+        "files": [str(f) for f in files],
+    }
+
+
+def write(path: Path, pixels: np.ndarray, fps: int) -> Path:
+    """Write uint8 [F, height, width, 3] as a PNG, or as an MP4 where there are several frames."""
+    if len(pixels) == 1:
+        path = path.with_name(f"{path.name}.png")
+        Image.fromarray(pixels[0]).save(path)
+        return path
+    path = path.with_name(f"{path.name}.mp4")
+    write_mp4(path, pixels, fps or 8)
+    return path
+
+
+def write_growth(path: Path, previews: list[np.ndarray], last: np.ndarray) -> Path:
+    """Write previews uint8 [height, width, 3] and the finished picture as a GIF."""
+    pictures = [Image.fromarray(p) for p in [*previews, last]]
+    durations = [80] * len(previews) + [1500]
+    pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=durations, loop=0)
+    return path

@@ -1,0 +1,53 @@
+"""`train`: a tokenizer or a generator, from a folder of pictures or from a world."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..device import pick_device
+from ..train import generator, tokenizer
+from ..train.loop import load_config, rank_and_world
+
+HELP = "train a tokenizer or a generator on a folder of pictures"
+
+CONFIGS = Path(__file__).parents[1] / "train" / "configs"
+TRAINERS = {"tokenizer": tokenizer, "generator": generator}
+
+
+def config_names() -> list[str]:
+    """Training configurations that come with the project."""
+    return sorted(p.stem for p in CONFIGS.glob("*.yaml"))
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("what", choices=TRAINERS, help="the tokenizer comes first")
+    parser.add_argument("config", help=f"a YAML file, or one of {', '.join(config_names())}")
+    parser.add_argument("changes", nargs="*", metavar="key=value", help="changes to the config")
+    parser.add_argument("--out", required=True, help="run folder; a run found there is resumed")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
+    parser.add_argument("--threads", type=int, help="CPU threads")
+
+
+def run(args: argparse.Namespace) -> dict[str, Any]:
+    """Train in a run folder; `export` is the finished model folder."""
+    path = Path(args.config)
+    if not path.is_file():
+        path = CONFIGS / f"{args.config}.yaml"
+    if not path.is_file():
+        known = ", ".join(config_names())
+        raise ValueError(f"config: got {args.config!r}, expected a YAML file, or one of {known}")
+    wrong = [s for s in args.changes if "=" not in s]
+    if wrong:
+        raise ValueError(f"settings: got {' '.join(wrong)}, expected key=value")
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    device = pick_device(args.device)
+    if device.type == "cuda" and rank_and_world()[1] > 1:
+        device = torch.device("cuda", rank_and_world()[0] % torch.cuda.device_count())
+        torch.cuda.set_device(device)
+    TRAINERS[args.what].train(load_config(path, args.changes), Path(args.out), device)
+    return {"run": args.out, "export": str(Path(args.out) / "export")}

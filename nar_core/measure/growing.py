@@ -1,0 +1,61 @@
+"""Growing many names of one model, all in the same way, to measure or to look at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ..engine import Engine, Frame
+from ..plan import GridShape
+from ..request import Request
+from ..settings import Value
+
+Names = Sequence[str] | Sequence[int]
+"""Prompts, or classes by name or number."""
+
+
+@dataclass(frozen=True)
+class Grower:
+    """One picture or clip for each of the prompts or classes it is given.
+
+    Attributes:
+        rng_seed: of the first sample; those of the next ones count up.
+        settings: sampling settings of every request; what is not among them is left to the model.
+    """
+
+    engine: Engine
+    rng_seed: int = 0
+    settings: Mapping[str, Value | None] = field(default_factory=dict)
+
+    def request(
+        self, names: Names, seed_position: tuple[int, int, int] | None = None, number: int = 0
+    ) -> Request:
+        """The request for one sample of each name, which come `number` samples after the first."""
+        by_class = self.engine.info.task == "class"
+        return Request(
+            **{"label" if by_class else "prompt": tuple(names)},
+            seed_position=seed_position,
+            rng_seed=self.rng_seed + number,
+            num_samples=len(names),
+            **self.settings,
+        )
+
+    def frames(
+        self, names: Names, seed_position: tuple[int, int, int] | None = None, number: int = 0
+    ) -> Iterator[Frame]:
+        """One frame per decoding step."""
+        return self.engine.generate(self.request(names, seed_position, number))
+
+    def grow(
+        self, names: Names, seed_position: tuple[int, int, int] | None = None, number: int = 0
+    ) -> np.ndarray:
+        """Finished pixels, uint8 [B, F, height, width, 3]."""
+        frame = self.engine.generate_all(self.request(names, seed_position, number))
+        return self.engine.decode(frame.tokens)
+
+
+def seeds_of(grid: GridShape) -> dict[str, tuple[int, int, int]]:
+    """The seed positions that measurements and sheets compare."""
+    return {"corner": (0, 0, 0), "centre": (grid.t // 2, grid.h // 2, grid.w // 2)}

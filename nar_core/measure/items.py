@@ -1,0 +1,115 @@
+"""The items of a data folder as a model sees them, and which of them it was trained on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from omegaconf import DictConfig, OmegaConf
+
+from ..engine import Engine
+from ..train.data import DataFolder, as_float, is_held_out, on_white, windows
+from ..train.source import prompt_of, select_records
+from ..weights.hub import CHECKPOINTS
+
+
+def source_of(engine: Engine, model: str) -> DictConfig:
+    """The `source` of a model's training record: folder, selection, what was held out.
+
+    Args:
+        model: registry name or model folder, as `Engine.load` takes it.
+
+    Raises ValueError where the model has no such record.
+    """
+    path = Path(model) if Path(model).is_dir() else CHECKPOINTS / engine.info.name
+    if not (path / "record.yaml").is_file():
+        raise ValueError(f"evaluate: got {model}, expected a model with a training record")
+    return OmegaConf.load(path / "record.yaml").source
+
+
+def part_of(data: DataFolder, part: str, engine: Engine, model: str) -> DataFolder:
+    """The items that a model was trained on (`training`), that its record holds out, or `all`.
+
+    Held out are items of every kind, also of kinds that training leaves aside. Raises ValueError
+    where nothing is left to measure.
+    """
+    if part == "all":
+        return data
+    source = source_of(engine, model)
+    if part == "held-out":
+        found = data.select(lambda r: is_held_out(r, source))
+    else:
+        found = select_records(data, source).select(lambda r: not is_held_out(r, source))
+    if not found.records:
+        raise ValueError(f"evaluate: got --part {part}, of which {data.root} has nothing: try all")
+    return found
+
+
+def spread(data: DataFolder, limit: int) -> DataFolder:
+    """At most `limit` items, evenly spread over the folder; all for 0."""
+    if not limit:
+        return data
+    stride = max(1, len(data.records) // limit)
+    return DataFolder(data.root, data.records[::stride][:limit])
+
+
+def rgba_of(engine: Engine, data: DataFolder) -> np.ndarray:
+    """Items as the model sees them, RGBA uint8 [N, F, side, side, 4]; clips go round a whole loop.
+
+    Raises ValueError where the folder holds clips that are too short, or no clips at all.
+    """
+    frames = engine.info.frames
+    pixels = data.pixels(engine.info.size[0])
+    if frames == 1 and pixels.shape[1] == 1:
+        return pixels
+    stride = pixels.shape[1] // max(1, frames - 1)
+    if not stride or frames == 1:
+        raise ValueError(
+            f"data: got items of {pixels.shape[1]} frames, expected {max(1, frames - 1)} or more "
+            f"for {engine.info.name}"
+        )
+    return windows(pixels, frames, stride, np.zeros(len(pixels), int))
+
+
+def rgb_of(rgba: np.ndarray) -> np.ndarray:
+    """RGBA uint8 [..., H, W, 4] on white, RGB uint8."""
+    white = (on_white(as_float(rgba)) * 255).round().to(torch.uint8)
+    return white.movedim(-3, -1).numpy()
+
+
+class TrainingPictures:
+    """What a model was trained on, as its training record says, to compare grown pictures with.
+
+    Args:
+        model: registry name or model folder, as `Engine.load` takes it.
+        folder: the training folder.
+
+    Attributes:
+        names: prompt or class of every picture.
+        pixels: RGB uint8 [N, F, side, side, 3].
+    """
+
+    def __init__(self, engine: Engine, model: str, folder: str):
+        data = part_of(DataFolder.open(folder), "training", engine, model)
+        by_class = engine.info.task == "class"
+        label = source_of(engine, model).label if by_class else ""
+        self.names = [str(r[label]) if by_class else prompt_of(r) for r in data.records]
+        self.pixels = rgb_of(rgba_of(engine, data))
+        self.keys = self._small(self.pixels)
+
+    def draw(self, count: int, rng: np.random.Generator) -> list[str]:
+        """`count` different names at random, or all there are."""
+        names = sorted(set(self.names))
+        return [str(x) for x in rng.choice(names, min(count, len(names)), False)]
+
+    def distances(self, picture: np.ndarray) -> np.ndarray:
+        """Mean squared distance (of 0 to 1) at 32 px of RGB uint8 [F, h, w, 3] to every one."""
+        return ((self.keys - self._small(picture[None])) ** 2).mean(-1)
+
+    @staticmethod
+    def _small(pictures: np.ndarray) -> np.ndarray:
+        """RGB float [N, F * 32 * 32 * 3] of RGB uint8 [N, F, h, w, 3]."""
+        x = torch.from_numpy(pictures).flatten(0, 1).permute(0, 3, 1, 2).float() / 255
+        small = torch.nn.functional.adaptive_avg_pool2d(x, 32)
+        return small.unflatten(0, pictures.shape[:2]).flatten(1).numpy()

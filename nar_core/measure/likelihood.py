@@ -1,0 +1,93 @@
+"""Reconstruction and likelihood on a data folder, and whether clips go on from a first frame."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from ..engine import Engine
+from ..models.condition import word_ids
+from ..request import Request
+from ..train.data import DataFolder, as_float, on_white
+from ..train.generator import plan_losses
+from ..train.source import prompt_of
+from ..train.tokenizer import code_statistics, reconstruction_psnr
+from .items import rgb_of, rgba_of
+
+
+def measure(engine: Engine, data: DataFolder) -> dict[str, Any]:
+    """Reconstruction and likelihood on pictures or clips the model may never have seen, on white.
+
+    Returns:
+        `pictures`, `psnr` (dB over all pixels), `used`, `perplexity` and `white_codes` of the
+        codebook, `loss_*` (nats per token); of clip models also what `continuation` tells.
+    """
+    tokenizer = engine.tokenizer
+    pictures = rgba_of(engine, data)
+    out = {"pictures": len(pictures), "psnr": round(reconstruction_psnr(tokenizer, pictures), 3)}
+    statistics = code_statistics(tokenizer, pictures)
+    out |= {k: round(statistics[k], 4) for k in ("used", "perplexity", "white_codes")}
+    tokens = []
+    for i in range(0, len(pictures), 16):
+        x = on_white(as_float(pictures[i : i + 16])).to(engine.device)
+        tokens.append(tokenizer.encode(x).flatten(1))
+    with torch.inference_mode():
+        losses = plan_losses(
+            engine.model, condition_of(engine, data.records, "label"), torch.cat(tokens)
+        )
+    out |= {k: round(v, 4) for k, v in losses.items()}
+    if engine.info.frames > 1:
+        out |= continuation(engine, data, pictures)
+    return out
+
+
+def condition_of(engine: Engine, records: list[dict], label: str) -> torch.Tensor:
+    """Condition input of records: their prompts, or the class in the field `label`."""
+    config = engine.model.config.condition
+    if config.kind == "words":
+        prompts = [_cut(engine, prompt_of(r)) for r in records]
+        return word_ids(prompts, config.slots, config.buckets).to(engine.device)
+    if config.kind == "facts":
+        return engine.facts([prompt_of(r) for r in records])
+    names = list(engine.info.labels)
+    ids = [names.index(r[label]) if r.get(label) in names else -1 for r in records]
+    return torch.tensor(ids, device=engine.device)
+
+
+def _cut(engine: Engine, prompt: str) -> str:
+    """As many words of a prompt as the model takes."""
+    return " ".join(prompt.split()[: engine.info.prompt_words or None])
+
+
+def continuation(engine: Engine, data: DataFolder, rgba: np.ndarray, limit: int = 24) -> dict:
+    """Clips grown from their own first frame: does the rest go on from it?
+
+    Returns:
+        The mean absolute distance (0 to 255) of the second frame to the first:
+        `second_frame_data` between decoded clips of the data, `second_frame_grown` for grown ones,
+        and `second_frame_unrelated` to the second frame of another clip.
+    """
+    chosen = np.linspace(0, len(rgba) - 1, min(limit, len(rgba))).astype(int)
+    grown, own = [], []
+    for i in tqdm(chosen, desc="continuing first frames"):
+        tokens = engine.encode(rgb_of(rgba[i : i + 1]))
+        known = np.where(np.arange(engine.info.grid.t)[:, None, None] == 0, tokens[0], -1)
+        told = {}
+        if engine.info.task == "text":
+            told = {"prompt": _cut(engine, prompt_of(data.records[i]))}
+        _, high, wide = engine.info.grid
+        frame = engine.generate_all(
+            Request(**told, known=known, seed_position=(0, high // 2, wide // 2), rng_seed=int(i))
+        )
+        grown.append(engine.decode(frame.tokens)[0, :2].astype(float))
+        own.append(engine.decode(tokens)[0, :2].astype(float))
+    grown, own = np.stack(grown), np.stack(own)
+    others = np.roll(grown[:, 1], 1, 0)
+    return {
+        "second_frame_data": round(float(np.abs(own[:, 1] - own[:, 0]).mean()), 3),
+        "second_frame_grown": round(float(np.abs(grown[:, 1] - grown[:, 0]).mean()), 3),
+        "second_frame_unrelated": round(float(np.abs(others - grown[:, 0]).mean()), 3),
+    }
