@@ -1,0 +1,267 @@
+"""Light, season and weather: from the pixels of a scene to a picture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .facts import Landscape
+from .ground import Kind
+from .noise import bilinear, noise, smoothstep
+from .scene import (
+    FOCAL,
+    SKY,
+    SUN_STEPS,
+    SUNS,
+    TURN,
+    WATER,
+    WATER_SKY,
+    Scene,
+)
+
+
+def rgb(text: str) -> np.ndarray:
+    """A colour "rrggbb" as float32 [3], 0..1."""
+    return np.array([int(text[i : i + 2], 16) / 255 for i in (0, 2, 4)], np.float32)
+
+
+@dataclass(frozen=True)
+class Time:
+    """Colours and strength of light at a time of day; the sun stands `sun_up` degrees high."""
+
+    sun_up: float
+    disc: float  # rows of the picture between horizon and disc; negative: none
+    top: str
+    middle: str
+    horizon: str  # towards the sun
+    away: str  # horizon away from the sun
+    sun: str
+    ambient: str
+    sun_power: float
+    cloud: str
+    cloud_shade: str
+    glow: float
+
+
+TIMES = {
+    "morning": Time(
+        13, 17, "5f9bd2", "a6cde6", "ffe9c2", "dfe6ea", "ffdfa6", "a9b9cc", 1.0,
+        "fff4e2", "c9c4cc", 0.55,
+    ),
+    "noon": Time(
+        56, -1, "2a6dc4", "6aa9e2", "c3e2f4", "c3e2f4", "fff6e4", "a4b6c8", 0.7,
+        "ffffff", "b4c2d2", 0.0,
+    ),
+    "sunset": Time(
+        6, 6, "4a558f", "c9808a", "ff9a3c", "e79a7c", "ff9a4c", "8a7286", 1.05,
+        "ffb27a", "a8617c", 0.75,
+    ),
+    "dusk": Time(
+        5, -1, "1f2754", "4d4583", "cf7590", "7a5c8c", "b87fa0", "6f689c", 0.55,
+        "8a5f90", "3e3a6c", 0.25,
+    ),
+    "night": Time(
+        30, 40, "070d26", "0f1b3d", "22386a", "1e3160", "9db4e4", "3f568c", 0.55,
+        "2b3a66", "151f40", 0.3,
+    ),
+}  # fmt: skip
+
+SNOW = "eef3f9"
+PALETTES = {
+    "spring": {
+        Kind.GRASS: "74a044", Kind.MEADOW: "93ad50", Kind.FLOWER: "d6c25c", Kind.LEAF_A: "6fa53c",
+        Kind.LEAF_B: "8fbf4c", Kind.LEAF_C: "e8b0c4", Kind.BUSH: "6c9c3c", Kind.FLOOR: "6f8a3e",
+    },
+    "summer": {
+        Kind.GRASS: "5a8338", Kind.MEADOW: "7f9344", Kind.FLOWER: "738f42", Kind.LEAF_A: "35682c",
+        Kind.LEAF_B: "477a30", Kind.LEAF_C: "2d5c33", Kind.BUSH: "41702f", Kind.FLOOR: "4f6a30",
+    },
+    "autumn": {
+        Kind.GRASS: "a08e3e", Kind.MEADOW: "b98f42", Kind.FLOWER: "b07a38", Kind.LEAF_A: "cf7a22",
+        Kind.LEAF_B: "b8481f", Kind.LEAF_C: "d9a52c", Kind.BUSH: "a8562a", Kind.FLOOR: "8f6230",
+    },
+    "winter": {
+        Kind.GRASS: "a39a7c", Kind.MEADOW: "ab9f80", Kind.FLOWER: "a39a7c", Kind.LEAF_A: "7d6e62",
+        Kind.LEAF_B: "877868", Kind.LEAF_C: "74675e", Kind.BUSH: "77695a", Kind.FLOOR: "84745e",
+    },
+}  # fmt: skip
+ALWAYS = {
+    Kind.ROCK: "857c74", Kind.SCREE: "968a78", Kind.SAND: "dcc391", Kind.STRATA: "c0703f",
+    Kind.CONIFER: "2f5a38", Kind.TRUNK: "63493a", Kind.PALM: "4f8a3a", Kind.CACTUS: "55804a",
+}  # fmt: skip
+DRY = {Kind.SAND: "e0ab62", Kind.BUSH: "8a8a4c", Kind.MEADOW: "8c9448", Kind.FLOOR: "c98a54"}
+# How much of the first snow must have come before a season shows it: 0 all white, 1 none.
+SNOW_FROM = {"spring": 0.55, "summer": 0.68, "autumn": 0.6, "winter": 0.0}
+HAZE = {"clear air": 420.0, "haze": 95.0}
+
+
+def albedo(terrain: str, season: str) -> np.ndarray:
+    """Colour of every Kind, float32 [len(Kind), 3]."""
+    colours = ALWAYS | PALETTES[season]
+    if terrain in ("desert", "canyon"):
+        colours = colours | DRY
+        if season in ("spring", "autumn"):
+            colours = colours | {Kind.BUSH: PALETTES[season][Kind.BUSH]}
+    return np.stack([rgb(colours[k]) for k in Kind])
+
+
+@dataclass(frozen=True)
+class Mood:
+    """What the light of a view depends on besides the scene."""
+
+    terrain: str
+    season: str
+    time: str
+    clouds: str
+    haze: str
+    sun: int  # which of the SUNS directions
+
+    @staticmethod
+    def of(full: Landscape, sun: int) -> Mood:
+        return Mood(full.terrain, full.season, full.time, full.clouds, full.haze, sun)
+
+
+def aim(rng: np.random.Generator, time: str, columns: int) -> tuple[int, int]:
+    """A direction for the sun, and the first of `columns` columns to look at.
+
+    Where the sun or moon is low enough to be in the picture, it is in most pictures.
+    """
+    sun = int(rng.integers(SUNS))
+    middle = sun * TURN / SUNS
+    if TIMES[time].disc >= 0 and rng.random() < 0.65:
+        middle += rng.uniform(-0.4, 0.4) * columns
+    else:
+        middle += rng.uniform(0, TURN)
+    return sun, int(middle - columns / 2) % TURN
+
+
+def sky(rng: np.random.Generator, mood: Mood, angles: np.ndarray, rows: int):
+    """Sky [rows, columns, 3] above the horizon, top row first, and the colour of haze before it.
+
+    At the size of the picture; haze [columns, 3] is the lowest sky without sun or clouds.
+    """
+    t = TIMES[mood.time]
+    focal = FOCAL / 2
+    up = ((rows - np.arange(rows, dtype=np.float32) - 0.5) / focal)[:, None]
+    turned = (angles - 2 * np.pi * mood.sun / SUNS + np.pi) % (2 * np.pi) - np.pi
+    turned = turned[None].astype(np.float32)
+    toward = ((1 + np.cos(turned)) / 2)[..., None] ** 1.5
+    horizon = rgb(t.away) + (rgb(t.horizon) - rgb(t.away)) * toward
+    a = smoothstep(0, 0.2, up)[..., None]
+    b = smoothstep(0.12, 0.55, up)[..., None]
+    picture = horizon * (1 - a) + rgb(t.middle) * a
+    picture = picture * (1 - b) + rgb(t.top) * b
+    if mood.haze == "haze":
+        k = smoothstep(0.5, 0, up)[..., None] * 0.6
+        picture = picture * (1 - k) + horizon * k
+    sun = rgb(t.sun)
+    disc = t.disc + rng.uniform(-3, 3)
+    across, above = turned * focal, up * focal - disc
+    d = np.hypot(across, above)[..., None]
+    if t.glow:
+        wide = np.exp(-np.hypot(across * 0.6, above)[..., None] / 26)
+        picture = picture + (sun - picture) * wide * t.glow
+    edge = picture[-4:].mean(0)
+    if mood.time == "night":
+        picture = stars(rng, picture, up)
+        picture = disc_of(picture, d, 4.6, rgb("f4f1de"))
+    elif t.disc >= 0:
+        picture = disc_of(picture, d, 5.2, rgb("fff6d8"))
+    if mood.clouds != "clear sky":
+        picture = clouds(rng, mood, picture, up, angles, toward, np.exp(-d / 30))
+    return np.clip(picture, 0, 1), edge.astype(np.float32)
+
+
+def disc_of(picture, d, radius: float, colour) -> np.ndarray:
+    k = np.clip((radius - d) / 1.2 + 0.5, 0, 1)
+    return picture * (1 - k) + colour * k
+
+
+def stars(rng: np.random.Generator, picture, up) -> np.ndarray:
+    rows, columns = picture.shape[:2]
+    picture = picture.copy()
+    count = rng.poisson(14 * columns / 128)
+    y = (rng.random(count) ** 1.2 * rows * 0.85).astype(int)
+    x = rng.integers(columns, size=count)
+    picture[y, x] += rng.uniform(0.25, 0.75, (count, 1)).astype(np.float32)
+    return picture
+
+
+def clouds(rng, mood: Mood, picture, up, angles, toward, glow) -> np.ndarray:
+    t = TIMES[mood.time]
+    field = noise(rng, 256, 4, 40, 1.5)
+    reach = 22 / (up + 0.13)
+    x = reach * np.cos(angles)[None].astype(np.float32) + 512
+    y = reach * np.sin(angles)[None].astype(np.float32) + 512
+    dense = bilinear(field, x, y)
+    # Thicker than what lies a little higher: that is the lower, shaded side of a cloud.
+    over = bilinear(field, x * 0.97 + 15.4, y * 0.97 + 15.4)
+    low, soft = (0.45, 0.7) if mood.clouds == "some clouds" else (-0.85, 1.0)
+    amount = smoothstep(low, low + soft, dense) * smoothstep(0.0, 0.12, up)
+    shaded = np.clip(0.35 + 0.4 * (over - dense) + 0.22 * (dense - low), 0, 1)
+    shaded = (shaded if mood.clouds == "some clouds" else 0.25 + 0.75 * shaded)[..., None]
+    lit = rgb(t.cloud) + (rgb(t.cloud_shade) - rgb(t.cloud)) * shaded
+    lit = lit + (rgb(t.sun) - lit) * glow * 0.5 * t.glow
+    amount = amount[..., None] * 0.94
+    return picture + (lit - picture) * amount
+
+
+def shine(rng: np.random.Generator, scene: Scene, mood: Mood, first: int, columns: int):
+    """A picture uint8 [128, columns / 2, 3] of `columns` columns of the scene from `first` on."""
+    begin, there = (first - scene.first) % TURN, scene.pixels.shape[1]
+    p = scene.pixels[:, begin : begin + columns]
+    if begin + columns > there:  # only a full turn is looked at beyond its end
+        p = scene.pixels.take((begin + np.arange(columns)) % there, 1)
+    t = TIMES[mood.time]
+    angles = (first + np.arange(columns)) / FOCAL
+    rows = scene.horizon // 2
+    heaven, edge = sky(rng, mood, angles[::2] + 0.5 / FOCAL, rows)
+    edge = edge.repeat(2, 0)[None]
+
+    colour = albedo(mood.terrain, mood.season)[p["kind"]]
+    colour *= (1 + p["tone"].astype(np.float32) * np.float32(0.3 / 127))[..., None]
+    threshold = SNOW_FROM[mood.season]
+    snow = p["snow"].astype(np.float32) / 255
+    white = np.clip((snow - threshold) / (0.1 if threshold else 0.02), 0, 1)
+    white = (white * (0.9 if threshold else 0.92))[..., None]
+    colour += (rgb(SNOW) - colour) * white
+
+    turned = angles - 2 * np.pi * mood.sun / SUNS
+    e = np.radians(t.sun_up)
+    n = p["normal"].astype(np.float32) / 127
+    to_sun = np.cos(e) * np.cos(turned), -np.cos(e) * np.sin(turned), np.sin(e)
+    facing = n[..., 2] * np.float32(to_sun[2])
+    facing += n[..., 0] * to_sun[0].astype(np.float32) + n[..., 1] * to_sun[1].astype(np.float32)
+    needed = p["shade"][..., mood.sun].astype(np.float32) / SUN_STEPS
+    tan = np.tan(e)
+    soft = 0.05 + 0.1 * tan
+    lit = np.clip(facing, 0, 1) * np.clip((tan - needed) / soft + 0.6, 0, 1)
+    power = t.sun_power * (0.55 if mood.clouds == "many clouds" else 1.0)
+    if mood.haze == "haze":
+        power *= 0.75
+    ambient = rgb(t.ambient) * (1.2 if mood.clouds == "many clouds" else 1.0)
+    around = 0.62 + 0.38 * n[..., 2]
+    colour *= around[..., None] * ambient * 0.78 + lit[..., None] * rgb(t.sun) * power
+
+    fog = 1 - np.exp(-((p["far"].astype(np.float32) / HAZE[mood.haze]) ** 1.25))
+    fog = np.where(p["layer"] == SKY, 1, fog)[..., None] * np.float32(0.96)
+    colour += (edge - colour) * fog
+
+    mirrored = heaven[::-1].repeat(2, 0).repeat(2, 1)
+    below = np.arange(scene.pixels.shape[0]) - scene.horizon
+    layer = p["layer"]
+    is_sky = layer[: scene.horizon] == SKY
+    colour[: scene.horizon][is_sky] = heaven.repeat(2, 0).repeat(2, 1)[is_sky]
+    lower = colour[scene.horizon :]
+    depth = below[scene.horizon :]
+    water_sky = layer[scene.horizon :] == WATER_SKY
+    reach = np.minimum(depth, mirrored.shape[0] - 1)
+    lower[water_sky] = mirrored[reach][water_sky]
+    water = layer[scene.horizon :] >= WATER
+    deep = rgb("1e4a5e") * (rgb(t.ambient) + 0.5 * rgb(t.sun) * t.sun_power) * 0.8
+    k = (0.86 - 0.5 * np.clip(depth / 150, 0, 1)).astype(np.float32)[:, None, None]
+    lower[water] = (lower * k + deep * (1 - k))[water]
+    out = colour.reshape(128, 2, columns // 2, 2, 3).mean((1, 3))
+    out = np.where(out > 0.8, 1 - 0.2 * np.exp((0.8 - out) / 0.2), out)
+    return (np.clip(out, 0, 1) * 255 + 0.5).astype(np.uint8)

@@ -1,0 +1,268 @@
+"""What a viewer sees of a land, before any light: for every pixel what is there and how it faces.
+
+One turn of the camera is TURN columns on a cylinder. Everything is kept at twice the size of the
+picture in both directions and averaged after the light, so that edges are smooth. Directions are
+local to a column: outwards from the viewer, to the right, up.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+
+from .ground import RADIUS, SIZE, Ground, Kind
+from .noise import bilinear, noise
+from .trees import VARIANTS, Shape, sprites
+
+ROWS = 256
+TURN = 1792
+FOCAL = TURN / (2 * np.pi)  # pixels per radian, and per unit of slope
+SUNS = 6  # directions from which the sun may shine, evenly around
+SUN_STEPS = 170.0  # steps of `shade` per unit of slope
+
+PIXEL = np.dtype(
+    [
+        ("kind", np.uint8),
+        ("tone", np.int8),  # -127 dark to 127 light
+        ("snow", np.uint8),  # 0 never, 255 first
+        ("layer", np.uint8),  # SKY, LAND, or WATER (then the rest is what it reflects)
+        ("normal", np.int8, 3),  # outwards, right, up; times 127
+        ("shade", np.uint8, SUNS),  # how high the sun must stand, per direction
+        ("near", np.float16),  # distance of what is hit
+        ("far", np.float16),  # the same, but in water of what is mirrored
+    ]
+)
+SKY, LAND, WATER, WATER_SKY = range(4)
+
+
+@dataclass
+class Scene:
+    """The pixels of a strip of view, [ROWS, columns] of PIXEL; its horizon is row `horizon`."""
+
+    pixels: np.ndarray
+    first: int  # column of the turn at which the strip begins
+    horizon: int
+
+
+def sun_slopes(height: np.ndarray) -> np.ndarray:
+    """How high the sun must stand to reach each point, uint8 [SUNS, SIZE / 2, SIZE / 2]."""
+    h = height[::2, ::2]
+    out = np.empty((SUNS, *h.shape), np.uint8)
+    for k in range(SUNS):
+        a = 2 * np.pi * k / SUNS
+        slope = np.zeros_like(h)
+        for s in (2, 4, 6, 9, 13, 19, 27, 38):
+            dx, dy = round(np.cos(a) * s), round(np.sin(a) * s)
+            ahead = np.roll(h, (-dy, -dx), (0, 1))
+            slope = np.maximum(slope, (ahead - h) / np.float32(2 * np.hypot(dx, dy)))
+        out[k] = np.clip(slope * SUN_STEPS, 0, 255)
+    return out
+
+
+def distances(eye: float) -> np.ndarray:
+    """Distances of the rings of samples: a row of pixels apart near by, then ever wider."""
+    z = [max(eye - 3, 1.5) * FOCAL / 140]
+    while z[-1] < RADIUS:
+        z.append(z[-1] + min(z[-1] ** 2 * 0.7 / (eye * FOCAL), z[-1] * 0.013))
+    return np.array([*z, 320, 450, 800, 2000, 9000], np.float32)
+
+
+def first_hit(elevation: np.ndarray, horizon: int) -> np.ndarray:
+    """Index of the first ring that covers each pixel, int [ROWS, columns]; rings + 0 where none.
+
+    `elevation` [rings, columns] is in pixels above the horizon.
+    """
+    rings, columns = elevation.shape
+    top = np.ceil(horizon - np.maximum.accumulate(elevation, 0) - 0.5)
+    top = np.clip(top, 0, ROWS).astype(np.int32)
+    top *= columns
+    top += np.arange(columns, dtype=np.int32)
+    counts = np.bincount(top.ravel(), minlength=(ROWS + 1) * columns)
+    return rings - np.cumsum(counts.reshape(ROWS + 1, columns), 0)[:ROWS]
+
+
+def look(rng: np.random.Generator, ground: Ground, first: int, columns: int) -> Scene:
+    """The view of `columns` columns of the turn, from column `first` on."""
+    horizon = 2 * int(rng.integers(55, 65))
+    fine = noise(rng, 256, 6, 90, 0.9)
+    angles = ((first + np.arange(columns)) / FOCAL).astype(np.float32)
+    middle = ground.height[SIZE // 2 - 6 : SIZE // 2 + 6, SIZE // 2 - 6 : SIZE // 2 + 6].max()
+    eye = max(ground.eye, float(middle) + 2.6)
+    z = distances(eye)
+    column_x, column_y = np.cos(angles), np.sin(angles)
+    x = z[:, None] * column_x + np.float32(SIZE / 2 - 0.5)
+    y = z[:, None] * column_y + np.float32(SIZE / 2 - 0.5)
+    inside = int(np.searchsorted(z, RADIUS))
+    detail = bilinear(fine, x[:inside] * 3, y[:inside] * 3)
+    height = np.empty(x.shape, np.float32)
+    height[:inside] = bilinear(ground.height, x[:inside], y[:inside])
+    beyond = ground.height[SIZE // 2, 3]
+    height[inside:] = beyond
+    wet = height <= 0
+    bump = np.clip(1 - z[:inside, None] / 60, 0, 1) * 0.03
+    height[:inside] += detail * bump * ~wet[:inside]
+    np.maximum(height, 0, out=height)
+
+    cells = np.empty(x.shape, PIXEL)
+    # Nearest cells, at wavy places: near by a cell is many pixels wide and its edges would show.
+    wave = np.clip(2 - z[:inside, None] / 30, 0.4, 2) * 0.35
+    u = np.clip(x[:inside] + detail * wave + 0.5, 0, SIZE - 1).astype(np.int32)
+    v = np.clip(y[:inside] - detail * wave + 0.5, 0, SIZE - 1).astype(np.int32)
+    at = v * SIZE + u
+    cells["kind"][:inside] = ground.kind.ravel().take(at)
+    tone = ground.tone.ravel().take(at) + 0.3 * detail
+    cells["tone"][:inside] = np.clip(tone * 60, -127, 127)
+    cells["snow"][:inside] = np.clip(ground.snow * 255, 0, 255).astype(np.uint8).ravel().take(at)
+    slopes = np.ascontiguousarray(np.moveaxis(sun_slopes(ground.height), 0, -1))
+    at = (v // 2) * (SIZE // 2) + u // 2
+    cells["shade"][:inside] = slopes.reshape(-1, SUNS).take(at, 0)
+    cells[inside:] = cells[inside - 1]
+    cells["layer"] = LAND
+    outwards = -np.gradient(height, z, axis=0)
+    right = -np.gradient(height, axis=1) * (np.float32(FOCAL) / z[:, None])
+    up = 127 / np.sqrt(outwards**2 + right**2 + 1)
+    cells["normal"] = np.stack([outwards * up, right * up, up], -1)
+    cells["near"] = cells["far"] = z[:, None]
+
+    hit = first_hit((height - eye) / z[:, None] * np.float32(FOCAL), horizon)
+    pixels = see(cells, hit)
+    above = horizon - np.arange(ROWS, dtype=np.float32)[:, None] - 0.5
+    layers = eye + above * pixels["near"].astype(np.float32) / np.float32(FOCAL)
+    strata = pixels["kind"] == Kind.STRATA
+    bands = np.sin(layers * 0.62) + 0.7 * np.sin(layers * 1.43 + 1) + 0.012 * pixels["tone"]
+    pixels["tone"][strata] = np.clip(bands * 62, -127, 127)[strata]
+
+    if wet.any():
+        mirror(rng, cells, wet, height, eye, z, hit, pixels, horizon)
+    plant(rng, ground, eye, pixels, angles, horizon, bool(wet.any()))
+    return Scene(pixels, first, horizon)
+
+
+def see(cells: np.ndarray, hit: np.ndarray) -> np.ndarray:
+    """The cell [rings, columns] behind every pixel; SKY where `hit` is past the last ring."""
+    rings, columns = cells.shape
+    flat = np.minimum(hit, rings - 1) * columns + np.arange(columns)
+    pixels = cells.ravel().take(flat)
+    pixels["layer"][hit == rings] = SKY
+    pixels["far"][hit == rings] = 6e4
+    pixels["near"][hit == rings] = 6e4
+    return pixels
+
+
+def mirror(rng, cells, wet, height, eye, z, hit, pixels, horizon) -> None:
+    """Put into water pixels what they reflect: the view from as far below the water line."""
+    rings, columns = cells.shape
+    water = (hit < rings) & np.take_along_axis(wet, np.minimum(hit, rings - 1), 0)
+    rising = (height + eye) / z[:, None] * np.float32(FOCAL)
+    ring = np.arange(rings)[:, None]
+    # Land nearer than the water lies before the mirror, not in it. Islands are both, so pixels
+    # for which the first land is too near look again at what stands behind all water.
+    shore = np.argmax(wet, 0)
+    behind = rings - 1 - np.argmax(wet[::-1], 0)
+    ripple = noise(rng, 256, 10, 60, 0.8)
+    rows = np.arange(ROWS)
+    below = np.clip(rows - horizon, 0, None).astype(np.float32)
+    wide = bilinear(
+        ripple,
+        np.arange(columns, dtype=np.float32)[None] * 0.22 + 0 * below[:, None],
+        (900 / (below + 6))[:, None] * 3 + np.zeros((1, columns), np.float32),
+    )
+    swing = wide * np.minimum(below * 0.035, 2.2)[:, None]
+    source = np.clip(2 * horizon - 1 - rows[:, None] + swing, 0, horizon - 1).astype(np.int32)
+    column = np.arange(columns)[None]
+    found = np.full(hit.shape, rings)
+    for begin in (behind, shore):
+        land = np.where(wet | (ring <= begin), -1e6, rising)
+        mirrored = first_hit(land, horizon)[source, column]
+        found = np.where((mirrored > hit) & (mirrored < rings), mirrored, found)
+    seen = see(cells, found)
+    seen["layer"] = np.where(found == rings, WATER_SKY, WATER)
+    seen["near"] = pixels["near"]
+    pixels[water] = seen[water]
+
+
+def plant(rng, ground: Ground, eye, pixels, angles, horizon, wet: bool) -> None:
+    """Put the trees into the view, the far ones first, and upside down into water."""
+    trees = ground.trees
+    if not len(trees):
+        return
+    columns = pixels.shape[1]
+    x, y, tall, shape = trees.T
+    distance = np.hypot(x, y)
+    turn = TURN if columns == TURN else 10**9
+    column = ((np.arctan2(y, x) - angles[0]) * FOCAL) % TURN
+    column = np.where(column > TURN - 80, column - TURN, column) if columns < TURN else column
+    u = np.clip(x + SIZE / 2, 0, SIZE - 1).astype(int)
+    v = np.clip(y + SIZE / 2, 0, SIZE - 1).astype(int)
+    base = ground.height[v, u]
+    slopes = sun_slopes(ground.height)[:, v // 2, u // 2].T
+    snow = np.clip(ground.snow[v, u] * 255 * 0.9, 0, 255)
+    rows = np.maximum(tall / distance * FOCAL, 2)
+    rows = np.round(rows).astype(int)
+    foot = horizon + (eye - base) / distance * FOCAL
+    foot_mirrored = horizon + (eye + base) / distance * FOCAL
+    variant = rng.integers(VARIANTS, size=len(trees))
+    for i in np.argsort(-distance):
+        if base[i] <= 0.3 or rows[i] > 190:
+            continue
+        stamped = stamp(Shape(int(shape[i])), int(variant[i]), int(rows[i]))
+        stamped["near"] = stamped["far"] = distance[i]
+        stamped["shade"] = slopes[i]
+        stamped["snow"] = snow[i] * (stamped["snow"] > 0)
+        left = int(column[i] - stamped.shape[1] / 2)
+        place(pixels, stamped, round(foot[i]) - rows[i] + 1, left, turn)
+        if wet and foot_mirrored[i] < ROWS:
+            stamped["layer"][stamped["layer"] == LAND] = WATER
+            place(pixels, stamped[::-1], round(foot_mirrored[i]), left, turn)
+
+
+@cache
+def stamps(shape: Shape, variant: int) -> tuple[np.ndarray, ...]:
+    """The sizes of a plant as pixels [rows, columns] of PIXEL; SKY where there is nothing."""
+    out = []
+    for s in sprites(shape, variant):
+        p = np.zeros(s.solid.shape, PIXEL)
+        p["kind"] = s.kind
+        p["tone"] = np.clip(s.tone * 90, -127, 127)
+        p["normal"] = s.normal * 127
+        p["snow"] = s.normal[..., 2] > -0.2
+        p["layer"] = np.where(s.solid, LAND, SKY)
+        out.append(p)
+    return tuple(out)
+
+
+def stamp(shape: Shape, variant: int, rows: int) -> np.ndarray:
+    """A plant `rows` pixels high, from the smallest size that is not smaller."""
+    sizes = stamps(shape, variant)
+    full = next((s for s in reversed(sizes) if s.shape[0] >= rows), sizes[0])
+    columns = max(1, round(rows * full.shape[1] / full.shape[0]))
+    y = ((np.arange(rows) + 0.5) * (full.shape[0] / rows)).astype(int)
+    x = ((np.arange(columns) + 0.5) * (full.shape[1] / columns)).astype(int)
+    return full[y[:, None], x]
+
+
+def place(pixels: np.ndarray, stamped: np.ndarray, top: int, left: int, turn: int) -> None:
+    """Put a plant where it is nearer than what is there; columns go round after `turn`."""
+    h, w = stamped.shape
+    total = pixels.shape[1]
+    y0, y1 = max(top, 0), min(top + h, ROWS)
+    if y0 >= y1:
+        return
+    for shift in (0, turn, -turn):
+        x0, x1 = max(left + shift, 0), min(left + shift + w, total)
+        if x0 >= x1:
+            continue
+        part = stamped[y0 - top : y1 - top, x0 - left - shift : x1 - left - shift]
+        there = pixels[y0:y1, x0:x1]
+        layer = part["layer"]
+        solid = layer != SKY
+        if (layer == WATER).any():
+            solid &= (there["layer"] >= WATER) & (there["near"] < part["near"])
+            solid &= there["far"] > part["far"]
+            part = part.copy()
+            part["near"] = there["near"]
+        else:
+            solid &= there["near"] > part["near"]
+        there[solid] = part[solid]

@@ -1,0 +1,311 @@
+"""The words of landscapes, both ways: facts to a prompt, and a prompt to facts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ..world import Understood, Word, nearest
+from .facts import Landscape
+
+# What captions say, the plain wording first. {} stands for what comes before.
+_NOUNS: dict[str | None, tuple[str, ...]] = {
+    "mountains": ("mountains", "a mountain range", "mountain peaks", "a mountain"),
+    "hills": ("hills", "rolling hills", "grassy hills", "a hill"),
+    "islands": ("islands", "islands in the sea", "an island", "an island in the ocean"),
+    "desert": ("a desert", "the desert", "sand dunes", "desert dunes"),
+    "canyon": ("a canyon", "the canyon", "a rocky canyon", "canyon walls"),
+    "forest": ("a forest", "the forest", "the woods", "a wood"),
+    None: ("a landscape", "the landscape", "a view", "scenery"),
+}
+_SEASONS = {
+    "spring": ("in spring", "in springtime"),
+    "summer": ("in summer", "in summertime"),
+    "autumn": ("in autumn", "in the fall"),
+    "winter": ("in winter", "covered in snow"),
+}
+_SEASON_ADJECTIVES = {
+    "spring": ("spring", "blooming"),
+    "summer": ("summer",),
+    "autumn": ("autumn", "autumnal"),
+    "winter": ("winter", "snowy", "snow covered"),
+}
+_TIMES = {
+    "morning": ("in the morning", "at sunrise", "at dawn"),
+    "noon": ("at noon", "at midday", "in daylight"),
+    "sunset": ("at sunset", "in the evening", "in the setting sun"),
+    "dusk": ("at dusk", "at twilight"),
+    "night": ("at night", "by moonlight", "under the moon"),
+}
+_CLOUDS = {
+    "clear sky": ("clear sky", "under a clear sky", "no clouds", "cloudless"),
+    "some clouds": ("some clouds", "a few clouds", "partly cloudy"),
+    "many clouds": ("cloudy", "many clouds", "overcast"),
+}
+_HAZES = {
+    "clear air": ("clear air", "no haze", "without fog"),
+    "haze": ("haze", "hazy", "misty", "in the fog", "foggy"),
+}
+_WATERS = {
+    "lake": ("by a lake", "with a lake", "beside the lake"),
+    "no lake": ("without a lake", "no lake"),
+}
+
+# What a prompt may say: slot -> value -> words and phrases. These are the captions' own words;
+_KNOWN = {
+    "terrain": {
+        "mountains": "mountains|mountain|peaks|peak|mountain peaks|mountain range|mountain ranges",
+        "hills": "hills|hill|rolling hills|grassy hills",
+        "islands": "islands|island|islands in the sea|island in the ocean",
+        "desert": "desert|deserts|dunes|dune|sand dunes|sand dune|desert dunes",
+        "canyon": "canyon|canyons|canyon walls|rocky canyon|rocky canyons",
+        "forest": "forest|forests|woods|wood",
+    },
+    "season": {
+        "spring": "spring|springtime|blooming",
+        "summer": "summer|summertime",
+        "autumn": "autumn|autumnal|fall",
+        "winter": "winter|snowy|snow covered|covered in snow",
+    },
+    "time": {
+        "morning": "morning|sunrise|dawn",
+        "noon": "noon|midday|daylight",
+        "sunset": "sunset|sunsets|evening|setting sun",
+        "dusk": "dusk|twilight",
+        "night": "night|moonlight|moon",
+    },
+    "clouds": {
+        "clear sky": "clear sky|clear skies|cloudless|clear",
+        "some clouds": "clouds|some clouds|few clouds|a few clouds|partly cloudy",
+        "many clouds": "many clouds|cloudy|overcast",
+    },
+    "haze": {"clear air": "clear air", "haze": "haze|hazy|mist|misty|fog|foggy"},
+    "water": {"lake": "lake|lakes"},
+}
+# these mean the same;
+_TAKEN = {
+    "terrain": {
+        "mountains": "alps|alpine|summit|summits|mount|ridge|ridges|massif|highlands|mountainous"
+        "|mountain landscape|mountain lake|mountain lakes|mountainside",
+        "hills": "meadow|meadows|field|fields|grassland|grasslands|pasture|pastures|valley|valleys"
+        "|countryside|prairie|plain|plains|steppe|hilly|hillside|hillsides|knoll|moor|farmland",
+        "islands": "isle|isles|archipelago|atoll|atolls|lagoon|desert island|desert islands",
+        "desert": "sahara|cactus|cacti|gobi",
+        "canyon": "gorge|gorges|ravine|ravines|cliff|cliffs|mesa|mesas|butte|buttes|badlands"
+        "|red rocks|grand canyon",
+        "forest": "woodland|woodlands|jungle|jungles|grove|groves|trees|tree|wooded|forested"
+        "|pines|pine|birches|rainforest|taiga|rain forest|pine trees",
+    },
+    "season": {
+        "spring": "blossom|blossoms|blossoming|flowers|flowering|flowery|april|bloom",
+        "summer": "summery|july|august|june",
+        "autumn": "october|november|september|golden leaves|falling leaves|red leaves|autumny",
+        "winter": "snow|snowing|wintry|frozen|icy|ice|frosty|frost|snowfall|december|january"
+        "|february|snow capped|snowcapped|wintertime",
+    },
+    "time": {
+        "morning": "mornings|daybreak|rising sun|sun rising|early morning",
+        "noon": "day|daytime|afternoon|mid day|noontime|noonday",
+        "sunset": "sundown|evenings|golden hour|late afternoon|sun setting|sun going down",
+        "dusk": "nightfall|gloaming|blue hour|late evening",
+        "night": "midnight|nights|nighttime|moonlit|starry|stars|starlit|nocturnal|full moon",
+    },
+    "clouds": {
+        "clear sky": "sunny|blue sky|blue skies|sunshine|clear weather",
+        "some clouds": "cloud|little clouds|scattered clouds|slightly cloudy",
+        "many clouds": "rainy|rain|stormy|storm|grey sky|gray sky|very cloudy|heavy clouds|gloomy"
+        "|clouded|lots of clouds|full of clouds|storm clouds|dark clouds",
+    },
+    "haze": {
+        "clear air": "crisp|good visibility",
+        "haze": "smog|smoky|smoke|steamy|dusty|murky",
+    },
+    "water": {
+        "lake": "water|river|rivers|pond|ponds|waters|lakeside|riverside|stream|oasis|fjord"
+        "|reflection|reflections|reflecting|lakeshore|shore|mountain lake|mountain lakes"
+    },
+}
+# and these say it only where nothing else does.
+_HINTS = {
+    "terrain": {
+        "mountains": "rocky|rock|rocks|stone|fjord|ski",
+        "hills": "grassy|grass|rolling|sheep",
+        "islands": "sea|seas|ocean|oceans|coast|coasts|beach|beaches|seaside|palm|palms|bay"
+        "|tropical|tropics",
+        "desert": "sand|sands|sandy|arid|oasis",
+        "forest": "leaves|leafy|golden leaves|falling leaves|red leaves",
+    },
+    "season": {"summer": "green|hot|warm", "winter": "cold|white|ski"},
+    "time": {
+        "morning": "early",
+        "noon": "bright|sunny|sunshine|blue sky|blue skies",
+        "sunset": "orange|golden|romantic",
+        "night": "dark",
+    },
+    "clouds": {"clear sky": "sun|starry|stars"},
+    "water": {"lake": "sea|seas|ocean|oceans|coast|beach|seaside|bay"},
+}
+_FILLERS = frozenset(
+    re.findall(
+        r"\w+",
+        """a an the of in on at by with and or over under during near beside behind above below from
+        into to is are was there it its this that some very my me please show draw paint make
+        picture photo photograph image painting drawing illustration wallpaper beautiful lovely
+        pretty nice calm peaceful quiet scenic sky skies air light lights weather season time full
+        covered nature natural wide big large small great high low distant far across through
+        between around""",
+    )
+)
+_NAMES = frozenset(
+    ("landscape", "landscapes", "view", "views", "scenery", "scene", "panorama", "vista")
+)
+_NEGATIONS = frozenset(("no", "without", "not"))
+_OPPOSITE = {
+    "some clouds": "clear sky",
+    "many clouds": "clear sky",
+    "haze": "clear air",
+    "lake": "no lake",
+}
+_LONGEST = 4  # words of a phrase
+
+
+def _table(groups: dict[str, dict[str, str]]) -> dict[str, list[tuple[str, str]]]:
+    """Phrase -> the (slot, value) pairs that it says."""
+    table: dict[str, list[tuple[str, str]]] = {}
+    for slot, values in groups.items():
+        for value, phrases in values.items():
+            for phrase in phrases.split("|"):
+                table.setdefault(phrase, []).append((slot, value))
+    return table
+
+
+_SAID = {"known": _table(_KNOWN), "taken as": _table(_TAKEN)}
+_HINTED = _table(_HINTS)
+_SINGLE = sorted(
+    {p for table in (*_SAID.values(), _HINTED) for p in table if " " not in p} | _NAMES
+)
+
+
+@dataclass
+class _Span:
+    """Words `start` to `stop` of a prompt, and what they say or hint at."""
+
+    start: int
+    stop: int
+    kind: str
+    says: list[tuple[str, str]] = field(default_factory=list)
+    hints: list[tuple[str, str]] = field(default_factory=list)
+
+
+def say(facts: Landscape, rng: np.random.Generator | None = None) -> str:
+    """A prompt for the facts: the plain wording, or one that the rng chooses."""
+
+    def pick(options: tuple[str, ...]) -> str:
+        return options[0] if rng is None else options[rng.integers(len(options))]
+
+    noun = pick(_NOUNS[facts.terrain])
+    phrases = []
+    if facts.season:
+        if rng is None or rng.random() < 0.5:
+            noun = _with_adjective(pick(_SEASON_ADJECTIVES[facts.season]), noun)
+        else:
+            phrases.append(pick(_SEASONS[facts.season]))
+    if facts.water:
+        phrases.append(pick(_WATERS[facts.water]))
+    if facts.time:
+        phrases.append(pick(_TIMES[facts.time]))
+    if rng is not None:
+        phrases = [phrases[i] for i in rng.permutation(len(phrases))]
+    weather = []
+    if facts.clouds:
+        weather.append(pick(_CLOUDS[facts.clouds]))
+    if facts.haze:
+        weather.append(pick(_HAZES[facts.haze]))
+    if rng is not None and rng.random() < 0.5:
+        weather.reverse()
+    return ", ".join([" ".join([noun, *phrases]), *weather])
+
+
+def _with_adjective(adjective: str, noun: str) -> str:
+    """The adjective before the noun, after its article."""
+    article, _, rest = noun.partition(" ")
+    if article not in ("a", "an", "the"):
+        return f"{adjective} {noun}"
+    if article != "the":
+        article = "an" if adjective[0] in "aeiou" else "a"
+    return f"{article} {adjective} {rest}"
+
+
+def understand(prompt: str) -> Understood:
+    """The facts that a prompt asks for, in any order of words, and what became of each word.
+
+    Where words say different things of one slot, the first is followed and others are left out.
+    """
+    typed = re.findall(r"[^\W_]+(?:'\w+)?", prompt)
+    spans = list(_spans([w.lower().removesuffix("'s") for w in typed]))
+    facts: dict[str, str] = {}
+    for slot, value in (m for span in spans for m in span.says):
+        facts.setdefault(slot, value)
+    for slot, value in (m for span in spans for m in span.hints):
+        facts.setdefault(slot, value)
+    if facts.get("terrain") == "islands":
+        facts.pop("water", None)  # the sea is there anyway
+    words = []
+    for span in spans:
+        kind, meaning = _became(span, facts)
+        for text in typed[span.start : span.stop]:
+            near = nearest(text.lower(), _SINGLE) if kind == "unknown" else meaning
+            words.append(Word(text, kind, near))
+    named = any(span.kind == "name" for span in spans)
+    return Understood(Landscape(**facts) if facts or named else None, tuple(words))
+
+
+def _became(span: _Span, facts: dict[str, str]) -> tuple[Any, str]:
+    """Kind and meaning of the words of a span, once all facts are settled."""
+    meanings = span.says + span.hints
+    if not meanings:
+        return ("known" if span.kind == "name" else span.kind), ""
+    told = [value for slot, value in meanings if facts.get(slot) == value]
+    if not told:
+        return "left out", ""
+    return (span.kind, told[0]) if span.kind == "taken as" else ("known", "")
+
+
+def _spans(words: list[str]) -> Iterator[_Span]:
+    """The prompt cut into the longest phrases that are known, negated ones first."""
+    i = 0
+    while i < len(words):
+        span = _negated(words, i) or _longest(words, i)
+        yield span
+        i = span.stop
+
+
+def _longest(words: list[str], start: int) -> _Span:
+    for stop in range(min(start + _LONGEST, len(words)), start, -1):
+        phrase = " ".join(words[start:stop])
+        says = [(kind, table[phrase]) for kind, table in _SAID.items() if phrase in table]
+        if says or phrase in _HINTED:
+            kind = says[0][0] if says else "taken as"
+            return _Span(
+                start, stop, kind, [m for _, s in says for m in s], _HINTED.get(phrase, [])
+            )
+    kind = "name" if phrase in _NAMES else "filler" if phrase in _FILLERS else "unknown"
+    return _Span(start, start + 1, kind)
+
+
+def _negated(words: list[str], start: int) -> _Span | None:
+    """ "no clouds", "without a lake": a negation, fillers, and something with an opposite."""
+    if words[start] not in _NEGATIONS:
+        return None
+    inner = start + 1
+    while inner < len(words) and words[inner] in (*_FILLERS, "any", "much", "many"):
+        inner += 1
+    if inner == len(words):
+        return None
+    span = _longest(words, inner)
+    says = [(slot, _OPPOSITE[value]) for slot, value in span.says if value in _OPPOSITE]
+    return _Span(start, span.stop, span.kind, says) if says else None
