@@ -2,11 +2,12 @@
 
 from .checks import plan_of, validate
 from .engine import Engine, Frame
+from .info import ModelInfo
 from .mp4 import write_mp4
 from .request import Request
 from .settings import NUM_SAMPLES, RNG_SEED, SETTINGS, Fusion, Heads, Setting, heads_for
-from .weights.info import ModelInfo
-from .weights.registry import list_models
+from .weights.fetch import Progress
+from .weights.list import list_models
 
 __all__ = [
     "NUM_SAMPLES",
@@ -17,6 +18,7 @@ __all__ = [
     "Fusion",
     "Heads",
     "ModelInfo",
+    "Progress",
     "Request",
     "Setting",
     "heads_for",

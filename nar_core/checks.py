@@ -8,11 +8,11 @@ from numbers import Real
 
 import numpy as np
 
+from .info import ModelInfo
 from .models.condition import split_words
 from .plan import DecodePlan, make_plan
 from .request import Request
 from .settings import SETTINGS
-from .weights.info import ModelInfo
 from .worlds import WORLDS, Understood, Word
 
 MIRRORED = {"+w": "-w", "-w": "+w"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from torch import Tensor
 from .checks import is_mirrored, plan_of, understand, validate
 from .decode import Growth
 from .device import pick_device, pick_dtype
+from .info import ModelInfo
 from .models.condition import word_ids
 from .models.packed import pack_linears, release_mapping
 from .models.transformer import NARTransformer
@@ -22,12 +23,10 @@ from .preview import Preview
 from .request import Request
 from .sampling import uniforms
 from .settings import SETTINGS, SamplingSettings
-from .weights.files import trim_heap
-from .weights.info import ModelInfo
+from .weights.fetch import Progress
 from .weights.load import load_model
+from .weights.read import trim_heap
 from .worlds import WORLDS, Understood
-
-Progress = Callable[[str, float | None], None]
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from nar_core.cli import parse
-from nar_core.weights.registry import official_models
+from nar_core.weights.list import official_models
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -20,7 +20,7 @@ from nar_core.sampling import guide
 from nar_core.tokenizers.larp_video import LarpConfig, LarpTokenizer
 from nar_core.tokenizers.vq_image import VQConfig, VQTokenizer
 from nar_core.weights import load
-from nar_core.weights.adapters import official_config
+from nar_core.weights.adapt import official_config
 from tests import test_parity as parity
 from tests.nar_core.helpers import published
 

@@ -10,8 +10,8 @@ import torch
 from ..engine import Engine
 from ..measure.speed import random_engine, random_model, speed
 from ..settings import MAX_SAMPLES
+from ..weights.list import official_models
 from ..weights.load import load_model
-from ..weights.registry import official_models
 from .arguments import add_device, add_model
 
 HELP = "measure speed and memory beside the published way of sampling"

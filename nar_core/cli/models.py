@@ -6,7 +6,7 @@ import argparse
 from dataclasses import asdict
 from typing import Any
 
-from ..weights.registry import list_models
+from ..weights.list import list_models
 
 HELP = "list the models, and which are on this machine"
 

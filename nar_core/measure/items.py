@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from ..engine import Engine
 from ..train.data import DataFolder, as_float, is_held_out, on_white, windows
 from ..train.source import prompt_of, select_records
-from ..weights.hub import CHECKPOINTS
+from ..weights.fetch import CHECKPOINTS
 
 
 def source_of(engine: Engine, model: str) -> DictConfig:

@@ -22,7 +22,7 @@ from ..models.transformer import NARTransformer
 from ..request import Request
 from ..tokenizers.larp_video import LarpConfig, LarpTokenizer
 from ..tokenizers.vq_image import VQConfig, VQTokenizer
-from ..weights.registry import official_models
+from ..weights.list import official_models
 from .published import sample_as_published
 
 

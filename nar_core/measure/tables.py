@@ -20,7 +20,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from ..settings import NUM_SAMPLES
-from ..weights.registry import official_models
+from ..weights.list import official_models
 from .growing import Grower
 
 log = logging.getLogger(__name__)

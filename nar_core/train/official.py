@@ -22,10 +22,10 @@ from tqdm import tqdm
 from ..models.transformer import NARTransformer
 from ..plan import make_plan
 from ..tokenizers.base import Tokenizer
-from ..weights import hub
-from ..weights.adapters import published
+from ..weights.adapt import published
+from ..weights.fetch import fetch
+from ..weights.list import Official, official_models
 from ..weights.load import load_generator, load_tokenizer
-from ..weights.registry import Official, official_models
 from .loop import Run, rank_and_world
 
 log = logging.getLogger(__name__)
@@ -136,14 +136,14 @@ def train(config: DictConfig, folder: Path, device: torch.device) -> None:
             f"data: got {labels.max() + 1} class folders, expected at most {len(info.labels)}"
         )
     torch.manual_seed(settings.seed)
-    place = Path(config.tokenizer) if config.get("tokenizer") else hub.fetch(official.tokenizer)
+    place = Path(config.tokenizer) if config.get("tokenizer") else fetch(official.tokenizer)
     tokenizer = load_tokenizer(place, device=device, size=info.size)
     codes = extract_codes(files, tokenizer, folder / "codes.npy", config.ten_crops, device)
     del tokenizer
 
     if config.get("init_from"):
         own = Path(config.init_from)
-        path = own if own.exists() else hub.fetch(official_models()[config.init_from].weights)
+        path = own if own.exists() else fetch(official_models()[config.init_from].weights)
         model = load_generator(path, grid=info.grid).requires_grad_(True)
         if model.config != official.config:
             raise ValueError(f"init_from: got {path}, expected weights of {info.name}")

@@ -15,12 +15,12 @@ from typing import Any
 from omegaconf import OmegaConf
 from torch import Tensor
 
+from ..info import ModelInfo
 from ..models.condition import ConditionConfig
 from ..models.transformer import NARTransformer, TransformerConfig
 from ..plan import GridShape
 from ..tokenizers.mini import MiniConfig, MiniTokenizer
-from .files import build, expect, read
-from .info import ModelInfo
+from .read import build, expect, read
 
 MOST_WORDS = 32  # that a prompt of a world may have
 

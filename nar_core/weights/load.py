@@ -8,16 +8,17 @@ from pathlib import Path
 
 import torch
 
+from ..models.text_encoder import TextEncoder, require_packages
 from ..models.transformer import NARTransformer
 from ..plan import GridShape
 from ..tokenizers.base import Tokenizer
 from ..tokenizers.larp_video import LarpTokenizer
 from ..tokenizers.vq_image import VQTokenizer
-from . import adapters
+from . import adapt
 from .embedded import Loaded, is_model_folder, load_folder
-from .files import build, expect, find_weight_file, read
-from .hub import CHECKPOINTS, Progress, fetch
-from .registry import Official, model_folders, official_models
+from .fetch import CHECKPOINTS, Progress, fetch, fetch_encoder
+from .list import Official, model_folders, official_models
+from .read import build, expect, find_weight_file, read
 
 
 def load_model(name: str | Path, progress: Progress | None = None) -> Loaded:
@@ -50,9 +51,7 @@ def _load_official(official: Official, path: Path, progress: Progress | None) ->
     # Before gigabytes are read: the text encoder may turn out to be missing.
     text_encoder = None
     if info.task == "text":
-        from ..text import TextEncoder
-
-        text_encoder = TextEncoder.load(progress)
+        text_encoder = load_text_encoder(progress)
     model = load_generator(path, grid=info.grid)
     wrong = [
         f"{name} is {got}, expected {want}"
@@ -70,6 +69,17 @@ def _load_official(official: Official, path: Path, progress: Progress | None) ->
         )
     info = replace(info, available=True)
     return Loaded(info, model, tokenizer, digest_of(path), None, text_encoder)
+
+
+def load_text_encoder(progress: Progress | None = None) -> TextEncoder:
+    """The encoder of the official text models, fetched if need be.
+
+    Raises:
+        ImportError: the optional packages are missing.
+        FileNotFoundError: the weights are neither here nor to be had.
+    """
+    require_packages()  # before gigabytes are fetched
+    return TextEncoder.load(fetch_encoder(progress))
 
 
 def digest_of(path: Path, pieces: int = 64, size: int = 1 << 16) -> str:
@@ -103,8 +113,8 @@ def load_generator(
     file = read(path, ema)
     expect(file, ("nar-image", "nar-video"), "an official NAR generator")
     shape = GridShape(*grid) if grid is not None else None
-    config = adapters.generator_config(file.kind, file.tensors, file.settings, shape)
-    tensors = adapters.renamed(file.kind, file.tensors)
+    config = adapt.generator_config(file.kind, file.tensors, file.settings, shape)
+    tensors = adapt.renamed(file.kind, file.tensors)
     file.tensors.clear()
     return build(lambda: NARTransformer(config), tensors, device, dtype, where=str(file.path))
 
@@ -129,9 +139,9 @@ def load_tokenizer(
     file = read(path)
     expect(file, ("vq", "larp"), "an official tokenizer")
     if file.kind == "vq":
-        config, kind = adapters.vq_config(file.tensors, size), VQTokenizer
+        config, kind = adapt.vq_config(file.tensors, size), VQTokenizer
     else:
-        config, kind = adapters.larp_config(file.tensors, file.settings, grid), LarpTokenizer
-    tensors = adapters.renamed(file.kind, file.tensors)
+        config, kind = adapt.larp_config(file.tensors, file.settings, grid), LarpTokenizer
+    tensors = adapt.renamed(file.kind, file.tensors)
     file.tensors.clear()
     return build(lambda: kind(config), tensors, device, dtype, where=str(file.path))

@@ -13,7 +13,7 @@ from nar_core.models.condition import ConditionConfig
 from nar_core.models.transformer import NARTransformer, TransformerConfig
 from nar_core.plan import DIRECTIONS, GridShape
 from nar_core.tokenizers.mini import MiniConfig, MiniTokenizer
-from nar_core.weights.adapters import _BLOCK, _GENERATOR
+from nar_core.weights.adapt import _BLOCK, _GENERATOR
 
 
 def published(model: NARTransformer, video: bool = False) -> dict[str, torch.Tensor]:

@@ -10,25 +10,29 @@ import nar_core
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "nar_core"
 
-LEAVES: set[str] = set()
 MODELS = {"plan"}
-WEIGHTS = MODELS | {"device", "settings", "models", "tokenizers"}
-ENGINE = WEIGHTS | {"worlds", "weights", "sampling", "request", "checks", "decode", "preview"}
+INFO = {"device", "plan", "settings"}
+WEIGHTS = INFO | {"info", "models", "tokenizers"}
+REQUEST = INFO | {"info", "models", "request", "worlds"}
+ENGINE = WEIGHTS | REQUEST | {"weights", "sampling", "checks", "decode", "preview"}
 MEASURE = ENGINE | {"engine", "train"}
-MAY_IMPORT = {
-    "plan": LEAVES,
-    "device": LEAVES,
-    "sampling": LEAVES,
-    "settings": LEAVES,
-    "request": {"settings"},
-    "mp4": LEAVES,
-    "worlds": LEAVES,
+MAY_IMPORT: dict[str, set[str]] = {
+    # pure
+    "plan": set(),
+    "sampling": set(),
+    "settings": set(),
+    "worlds": set(),
+    # alone
+    "device": set(),
+    "mp4": set(),
+    # the rest, upwards
     "models": MODELS,
     "tokenizers": {"plan"},
-    "weights": WEIGHTS | {"text"},
-    "text": {"models", "weights"},
-    "checks": MODELS | {"models", "settings", "request", "weights", "worlds"},
-    "decode": MODELS | {"models", "settings", "sampling"},
+    "info": INFO,
+    "request": {"settings"},
+    "checks": REQUEST,
+    "weights": WEIGHTS,
+    "decode": {"plan", "sampling", "settings", "models"},
     "preview": {"tokenizers"},
     "engine": ENGINE,
     "train": ENGINE,
@@ -37,6 +41,7 @@ MAY_IMPORT = {
     "__main__": {"cli"},
     "__init__": ENGINE | {"engine", "mp4"},
 }
+PURE = {"plan", "sampling", "settings", "worlds"}
 
 
 def imports_of(path: Path) -> set[tuple[str, str]]:
@@ -69,6 +74,24 @@ def test_parts_of_nar_core_import_downwards():
         assert part in MAY_IMPORT, f"{path}: say in MAY_IMPORT what it may import"
         reached = {part_of(*i) for i in imports_of(path) if i[0].split(".")[0] == "nar_core"}
         assert reached <= MAY_IMPORT[part] | {part}, path
+
+
+def test_no_part_reaches_itself_by_another():
+    for part, direct in MAY_IMPORT.items():
+        below, new = set(direct), set(direct)
+        while new:
+            new = set().union(*(MAY_IMPORT[p] for p in new)) - below
+            below |= new
+        assert part not in below, part
+
+
+def test_pure_parts_touch_no_files_and_no_network():
+    """Worlds read their own cut-outs, nothing else is read."""
+    for path in sources(PACKAGE):
+        part = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+        if part in PURE:
+            roots = {module.split(".")[0] for module, _ in imports_of(path)}
+            assert not roots & {"os", "urllib", "huggingface_hub", "omegaconf", "logging"}, path
 
 
 def test_nar_core_knows_nothing_of_the_page():

@@ -16,8 +16,8 @@ from nar_core.measure.speed import random_engine, random_model
 from nar_core.models.condition import word_ids
 from nar_core.plan import GridShape, make_plan
 from nar_core.settings import SamplingSettings
+from nar_core.weights.list import official_models
 from nar_core.weights.load import load_model
-from nar_core.weights.registry import official_models
 
 from ..helpers import embedded_config, official_config, write_model_folder
 from ..helpers import random_model as small_model

@@ -14,8 +14,8 @@ from nar_core.plan import GridShape
 from nar_core.tokenizers.vq_image import VQConfig, VQTokenizer
 from nar_core.train import generator, official
 from nar_core.train.loop import load_config
+from nar_core.weights.list import official_models
 from nar_core.weights.load import load_generator
-from nar_core.weights.registry import official_models
 
 from ..helpers import official_config
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from nar_core.weights import hub
+from nar_core.weights import fetch
 
 
 @pytest.fixture(autouse=True)
 def checkpoints(tmp_path, monkeypatch):
     folder = tmp_path / "checkpoints"
     folder.mkdir()
-    monkeypatch.setattr(hub, "CHECKPOINTS", folder)
-    monkeypatch.delenv(hub.ENVIRONMENT, raising=False)
+    monkeypatch.setattr(fetch, "CHECKPOINTS", folder)
+    monkeypatch.delenv(fetch.ENVIRONMENT, raising=False)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
     return folder

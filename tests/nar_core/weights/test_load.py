@@ -14,11 +14,11 @@ from nar_core import Engine, Request
 from nar_core.models.condition import Caption, ConditionConfig
 from nar_core.models.transformer import NARTransformer
 from nar_core.plan import GridShape
-from nar_core.text import TextEncoder
 from nar_core.tokenizers.larp_video import LarpConfig, LarpTokenizer
 from nar_core.tokenizers.vq_image import VQConfig, VQTokenizer
-from nar_core.weights import load, registry
-from nar_core.weights.hub import Source
+from nar_core.weights import list as listing
+from nar_core.weights import load
+from nar_core.weights.fetch import Source
 from nar_core.weights.load import digest_of, load_model
 
 from ..helpers import official_config, published
@@ -27,9 +27,9 @@ VQ = VQConfig((8, 8), 32, (1, 1), (1, 1), 1, 32, 31, 4)
 LARP = LarpConfig((3, 2, 2), (16, 16), 4, (2, 8, 8), 16, 1, 2, 32, 2, 4, 31, 4)
 
 
-def install(monkeypatch, like: str, tokenizer: str, **info) -> registry.Official:
+def install(monkeypatch, like: str, tokenizer: str, **info) -> listing.Official:
     """Make "tiny" an official model in the manner of `like`."""
-    whole = registry.official_models()[like]
+    whole = listing.official_models()[like]
     grid = GridShape(*info.pop("grid"))
     tiny = replace(
         whole,
@@ -159,7 +159,7 @@ def test_a_text_model_asks_the_encoder_once_per_request(monkeypatch, checkpoints
             torch.ones(len(prompts), 5, 6) * lengths[..., None] * valid[..., None], valid
         )
 
-    monkeypatch.setattr(TextEncoder, "load", lambda progress: encoder)
+    monkeypatch.setattr(load, "load_text_encoder", lambda progress: encoder)
     engine = Engine.load("tiny", device="cpu")
     request = Request(prompt=("a cat", "one two three"), num_samples=2, rng_seed=1)
     together = engine.generate_all(request)

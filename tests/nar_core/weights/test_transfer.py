@@ -67,7 +67,7 @@ def test_a_transfer_tells_its_progress_and_goes_on_where_it_was_stopped(server, 
     address, asked = server
     script = textwrap.dedent("""
         import sys
-        from nar_core.weights.hub import Source, fetch
+        from nar_core.weights.fetch import Source, fetch
 
         class Closed(BaseException):
             pass

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import json
 import logging
 import os
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 
 from tqdm import tqdm
 
-from .files import SUFFIXES, find_weight_file, single_weight_file
+from .read import SUFFIXES, find_weight_file, single_weight_file
 
 log = logging.getLogger(__name__)
 
@@ -20,7 +23,12 @@ CHECKPOINTS = Path(__file__).parents[2] / "checkpoints"
 ENVIRONMENT = "NAR_CHECKPOINTS"
 SETTINGS = "config.json"
 
+ENCODER = "google/flan-t5-xl"
+ENCODER_NAME = ENCODER.split("/")[-1]
+ENCODER_FILES = ["*.json", "*.safetensors", "spiece.model"]
+
 Progress = Callable[[str, "float | None"], None]
+"""Told what is going on, and which share of it is done, None where that is not known."""
 
 
 @dataclass(frozen=True)
@@ -186,3 +194,53 @@ def transfer(
             raise OSError(f"{file}: got {out.tell()} of {found.size} bytes, try again to go on")
     partial.rename(target)
     return target
+
+
+# The text encoder of the official text models
+
+
+def find_encoder() -> Path | None:
+    """Where the encoder lies whole on this machine, or None; never uses the network."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    folders = [root / ENCODER_NAME for root in checkpoint_folders()]
+    with contextlib.suppress(LocalEntryNotFoundError, FileNotFoundError):
+        folders.append(Path(snapshot_download(ENCODER, local_files_only=True)))
+    return next((folder for folder in folders if _is_whole(folder)), None)
+
+
+def _is_whole(folder: Path) -> bool:
+    """Whether the settings and every shard that the index names are there."""
+    index = folder / "model.safetensors.index.json"
+    names = {"model.safetensors"}
+    if index.is_file():
+        names = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+    return all((folder / name).is_file() for name in {"config.json", *names})
+
+
+def fetch_encoder(progress: Progress | None = None) -> Path:
+    """Where the encoder lies, downloaded if need be.
+
+    Raises:
+        FileNotFoundError: not here and not to be had; says what to download and where to put it.
+    """
+    from huggingface_hub import HfApi
+
+    found = find_encoder()
+    if found is not None:
+        return found
+    folder = checkpoint_folders()[0] / ENCODER_NAME
+    try:
+        names = [s.rfilename for s in HfApi().model_info(ENCODER, timeout=10).siblings]
+        for name in (n for n in names if any(fnmatch(n, pattern) for pattern in ENCODER_FILES)):
+            transfer(ENCODER, name, folder, f"downloading {ENCODER_NAME}, {name}", progress)
+        return folder
+    except Exception as error:
+        raise FileNotFoundError(
+            f"{ENCODER_NAME}: the text encoder is not on this machine and could not be downloaded "
+            f"({type(error).__name__}). On a machine with network, download the .json and "
+            f".safetensors files and spiece.model from https://huggingface.co/{ENCODER} and put "
+            f"them into checkpoints/{ENCODER_NAME} of this project, or into a folder "
+            f"{ENCODER_NAME} inside any folder named by the environment variable {ENVIRONMENT}"
+        ) from error

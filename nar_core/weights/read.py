@@ -17,7 +17,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from . import adapters
+from . import adapt
 
 SUFFIXES = (".safetensors", ".pt", ".pth")
 WRAPPERS = ("model", "module", "state_dict", "sd")
@@ -31,7 +31,7 @@ class WeightFile:
         path: the file.
         tensors: its state dict under the published names, memory-mapped where the format allows.
         settings: constructor arguments found in the file or beside it.
-        kind: what the keys say it is, see `adapters.TITLES`.
+        kind: what the keys say it is, see `adapt.TITLES`.
     """
 
     path: Path
@@ -78,7 +78,7 @@ def read(path: str | Path, ema: bool = False) -> WeightFile:
     settings = {**inner, **settings}
     if not tensors:
         raise ValueError(f"{path}: got no tensors, expected a state dict")
-    return WeightFile(path, tensors, settings, adapters.kind_of(tensors))
+    return WeightFile(path, tensors, settings, adapt.kind_of(tensors))
 
 
 def _payload(path: Path) -> Any:
@@ -156,7 +156,7 @@ def _unwrap(payload: Any, path: Path, ema: bool) -> tuple[dict[str, Tensor], dic
 def expect(file: WeightFile, kinds: tuple[str, ...], wanted: str) -> None:
     """Raise ValueError, naming what was found, unless the file is of one of `kinds`."""
     if file.kind not in kinds:
-        raise ValueError(f"{file.path}: got {adapters.TITLES[file.kind]}, expected {wanted}")
+        raise ValueError(f"{file.path}: got {adapt.TITLES[file.kind]}, expected {wanted}")
 
 
 def build(

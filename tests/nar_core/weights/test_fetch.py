@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -9,8 +10,8 @@ import huggingface_hub
 import pytest
 from huggingface_hub.errors import LocalEntryNotFoundError
 
-from nar_core.weights import hub
-from nar_core.weights.hub import Source
+from nar_core.weights import fetch
+from nar_core.weights.fetch import Source
 
 SOURCE = Source("NAR-L", "someone/NAR-imagenet-256-L")
 
@@ -42,7 +43,7 @@ def fake_hub(tmp_path, monkeypatch):
         return str(fake.cache / repo)
 
     monkeypatch.setattr(huggingface_hub.HfApi, "model_info", model_info)
-    monkeypatch.setattr(hub, "transfer", transfer)
+    monkeypatch.setattr(fetch, "transfer", transfer)
     monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot_download)
     return fake
 
@@ -56,72 +57,72 @@ def put(path: Path, text: str = "x") -> Path:
 def test_the_only_weight_file_is_downloaded_once(fake_hub):
     fake_hub.files[SOURCE.hub] = {"README.md": b"", "config.json": b"{}", "any.pt": b"weights"}
     told = []
-    path = hub.fetch(SOURCE, lambda message, share: told.append((message, share)))
+    path = fetch.fetch(SOURCE, lambda message, share: told.append((message, share)))
     assert path.read_bytes() == b"weights"
     assert fake_hub.fetched == ["config.json", "any.pt"]
     assert told == [("downloading NAR-L", 1.0)]
-    assert path.parent == hub.CHECKPOINTS / "NAR-L"
-    assert hub.fetch(SOURCE) == path
+    assert path.parent == fetch.CHECKPOINTS / "NAR-L"
+    assert fetch.fetch(SOURCE) == path
     assert len(fake_hub.fetched) == 2
 
 
 def test_several_or_no_weight_files_are_named(fake_hub):
     fake_hub.files[SOURCE.hub] = {"a.pt": b"", "b.safetensors": b"", "README.md": b""}
     with pytest.raises(ValueError, match=r"2 weight files \(a\.pt, b\.safetensors\)"):
-        hub.fetch(SOURCE)
+        fetch.fetch(SOURCE)
     fake_hub.files[SOURCE.hub] = {"README.md": b""}
     with pytest.raises(ValueError, match=r"none among README\.md"):
-        hub.fetch(SOURCE)
+        fetch.fetch(SOURCE)
 
 
 def test_a_named_file_is_taken_among_several_and_may_be_renamed_later(fake_hub):
     source = Source("vq16-class", "someone/LlamaGen", "vq_ds16_c2i.pt")
     fake_hub.files[source.hub] = {"vq_ds16_c2i.pt": b"vq", "c2i_B_256.pt": b"other"}
-    assert hub.fetch(source).read_bytes() == b"vq"
+    assert fetch.fetch(source).read_bytes() == b"vq"
     source = Source("vq16-other", "someone/else", "vq_ds16_c2i.pt")
     fake_hub.files[source.hub] = {"vq.safetensors": b"new"}
-    assert hub.fetch(source).read_bytes() == b"new"
+    assert fetch.fetch(source).read_bytes() == b"new"
 
 
 def test_order_environment_then_checkpoints_then_cache(
     fake_hub, checkpoints, tmp_path, monkeypatch
 ):
     put(fake_hub.cache / SOURCE.hub / "last_version.pt")
-    assert hub.fetch(SOURCE) == fake_hub.cache / SOURCE.hub / "last_version.pt"
+    assert fetch.fetch(SOURCE) == fake_hub.cache / SOURCE.hub / "last_version.pt"
     ours = put(checkpoints / "NAR-L" / "last_version.pt")
-    assert hub.fetch(SOURCE) == ours
+    assert fetch.fetch(SOURCE) == ours
     mine = put(tmp_path / "mine" / "NAR-imagenet-256-L" / "w.safetensors")
     other = tmp_path / "other"
     other.mkdir()
-    monkeypatch.setenv("NAR_CHECKPOINTS", f"{other}:{mine.parents[1]}".replace(":", hub.os.pathsep))
-    assert hub.fetch(SOURCE) == mine
+    monkeypatch.setenv("NAR_CHECKPOINTS", f"{other}:{mine.parents[1]}".replace(":", os.pathsep))
+    assert fetch.fetch(SOURCE) == mine
     assert fake_hub.fetched == []
 
 
 def test_local_forms(checkpoints, fake_hub):
-    assert not hub.is_here(SOURCE)
+    assert not fetch.is_here(SOURCE)
     single = put(checkpoints / "NAR-L.pth")
-    assert hub.locate(SOURCE) == single
+    assert fetch.locate(SOURCE) == single
     tokenizer = Source("vq16-class", "someone/LlamaGen", "vq_ds16_c2i.pt")
-    assert hub.locate(tokenizer) is None
-    assert hub.locate(tokenizer) != put(checkpoints / "last_version.pt")
-    assert hub.locate(tokenizer) is None
-    assert hub.locate(tokenizer) != put(checkpoints / "vq_ds16_c2i.pt", "y").parent
-    assert hub.locate(tokenizer) == checkpoints / "vq_ds16_c2i.pt"
+    assert fetch.locate(tokenizer) is None
+    assert fetch.locate(tokenizer) != put(checkpoints / "last_version.pt")
+    assert fetch.locate(tokenizer) is None
+    assert fetch.locate(tokenizer) != put(checkpoints / "vq_ds16_c2i.pt", "y").parent
+    assert fetch.locate(tokenizer) == checkpoints / "vq_ds16_c2i.pt"
 
 
 def test_an_unclear_folder_is_refused_by_name_but_listed(checkpoints, fake_hub):
     put(checkpoints / "NAR-L" / "a.pt")
     put(checkpoints / "NAR-L" / "b.pt")
     with pytest.raises(ValueError, match=r"a\.pt, b\.pt"):
-        hub.fetch(SOURCE)
-    assert not hub.is_here(SOURCE)
+        fetch.fetch(SOURCE)
+    assert not fetch.is_here(SOURCE)
 
 
 def test_offline_says_what_to_download_and_where_to_put_it(fake_hub):
     fake_hub.online = False
     with pytest.raises(FileNotFoundError) as caught:
-        hub.fetch(Source("NAR-B", "someone/NAR-imagenet-256-B", "last_version.pt"))
+        fetch.fetch(Source("NAR-B", "someone/NAR-imagenet-256-B", "last_version.pt"))
     message = str(caught.value)
     for part in (
         "no route",

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..device import pick_device, pick_dtype
-from ..plan import DIRECTIONS, GridShape
-from ..settings import SamplingSettings
+from .device import pick_device, pick_dtype
+from .plan import DIRECTIONS, GridShape
+from .settings import SamplingSettings
 
 
 @dataclass(frozen=True)

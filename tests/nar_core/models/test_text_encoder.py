@@ -9,7 +9,7 @@ from html import unescape
 import pytest
 import torch
 
-from nar_core.text import TextEncoder, clean_caption, left_padded, tidy_caption
+from nar_core.models.text_encoder import TextEncoder, clean_caption, left_padded, tidy_caption
 
 
 def tidy(text: str) -> str:
@@ -64,10 +64,10 @@ def test_features_move_to_the_right_and_padding_is_zero():
     assert caption.valid.tolist() == [[False, False, True], [False, True, True]]
 
 
-def test_missing_packages_are_named_with_the_remedy(monkeypatch):
+def test_missing_packages_are_named_with_the_remedy(monkeypatch, tmp_path):
     for name in ("ftfy", "bs4", "transformers"):
         monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(ImportError, match=r"pip install -r requirements-text\.txt"):
         clean_caption("a cat")
     with pytest.raises(ImportError, match=r"pip install -r requirements-text\.txt"):
-        TextEncoder.load()
+        TextEncoder.load(tmp_path)

@@ -9,17 +9,16 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from .. import text
+from ..info import ModelInfo
 from ..models.condition import ConditionConfig
+from ..models.text_encoder import TOKENS, WIDTH
 from ..models.transformer import TransformerConfig
 from ..plan import GridShape
-from . import hub
-from .adapters import official_config
+from . import fetch
+from .adapt import official_config
 from .embedded import is_model_folder, read_info
-from .info import ModelInfo
 
 HERE = Path(__file__).parent
-TEXT_TOKENS, TEXT_WIDTH = 120, 2048  # of the flan-t5-xl captions
 
 
 @dataclass(frozen=True)
@@ -37,8 +36,8 @@ class Official:
 
     info: ModelInfo
     config: TransformerConfig
-    weights: hub.Source
-    tokenizer: hub.Source
+    weights: fetch.Source
+    tokenizer: fetch.Source
     tokenizer_kind: str
     published: dict[str, Any]
     text_bytes: int = 0
@@ -47,8 +46,8 @@ class Official:
         """Bytes of the files that are not on this machine."""
         info = self.info
         files = {self.weights: 4 * info.parameters, self.tokenizer: 4 * info.tokenizer_parameters}
-        out = sum(size for source, size in files.items() if not hub.is_here(source))
-        return out + (self.text_bytes if self.text_bytes and not text.find_encoder() else 0)
+        out = sum(size for source, size in files.items() if not fetch.is_here(source))
+        return out + (self.text_bytes if self.text_bytes and not fetch.find_encoder() else 0)
 
 
 def class_names(table: str) -> tuple[str, ...]:
@@ -70,7 +69,7 @@ def _official(name: str, entry: dict, table: dict) -> Official:
     encoder = table["text_encoder"] if family["task"] == "text" else {"parameters": 0, "bytes": 0}
     labels = class_names(family["labels"]) if "labels" in family else ()
     if family["task"] == "text":
-        condition = ConditionConfig("caption", slots=TEXT_TOKENS, caption_width=TEXT_WIDTH)
+        condition = ConditionConfig("caption", slots=TOKENS, caption_width=WIDTH)
     else:
         condition = ConditionConfig("class", classes=len(labels))
     width = entry["width"]
@@ -115,8 +114,8 @@ def _official(name: str, entry: dict, table: dict) -> Official:
     return Official(
         info,
         config,
-        hub.Source(name, entry["hub"], entry.get("file")),
-        hub.Source(family["tokenizer"], tokens["hub"], tokens.get("file")),
+        fetch.Source(name, entry["hub"], entry.get("file")),
+        fetch.Source(family["tokenizer"], tokens["hub"], tokens.get("file")),
         tokens["kind"],
         entry["published"],
         encoder["bytes"],
@@ -126,7 +125,7 @@ def _official(name: str, entry: dict, table: dict) -> Official:
 def model_folders() -> dict[str, Path]:
     """Self-describing model folders by name, the first of a name wins."""
     found: dict[str, Path] = {}
-    for root in hub.checkpoint_folders():
+    for root in fetch.checkpoint_folders():
         if root.is_dir():
             for folder in sorted(root.iterdir()):
                 if is_model_folder(folder):
@@ -136,6 +135,6 @@ def model_folders() -> dict[str, Path]:
 
 def list_models() -> list[ModelInfo]:
     """Embedded models, then official ones, each with what of it is not on this machine yet."""
-    embedded = [read_info(f, f.parent == hub.CHECKPOINTS) for f in model_folders().values()]
+    embedded = [read_info(f, f.parent == fetch.CHECKPOINTS) for f in model_folders().values()]
     official = [(o.info, o.missing()) for o in official_models().values()]
     return embedded + [replace(i, available=not n, download=n) for i, n in official]

@@ -7,7 +7,7 @@ import json
 import torch
 
 from nar_core.models.transformer import NARTransformer
-from nar_core.weights.registry import class_names, list_models, official_models
+from nar_core.weights.list import class_names, list_models, official_models
 
 
 def test_sizes_agree_with_the_published_parameter_counts():

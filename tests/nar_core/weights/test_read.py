@@ -16,8 +16,8 @@ from safetensors.torch import save_file
 from nar_core.models.transformer import NARTransformer
 from nar_core.plan import GridShape
 from nar_core.tokenizers.vq_image import VQConfig, VQTokenizer
-from nar_core.weights.files import build, read
 from nar_core.weights.load import load_generator, load_tokenizer
+from nar_core.weights.read import build, read
 
 from ..helpers import official_config, published
 
@@ -186,7 +186,7 @@ def test_loading_keeps_one_copy_in_memory(tmp_path):
     """The process grows by the weights once, also when the file's type has to be converted."""
     script = textwrap.dedent("""
         import re, sys, torch
-        from nar_core.weights.files import build, read
+        from nar_core.weights.read import build, read
         make = lambda: torch.nn.Sequential(*[torch.nn.Linear(2048, 2048, bias=False) for _ in range(12)])
         if sys.argv[2] == "write":
             torch.save({"model": make().half().state_dict(), "optimizer": torch.zeros(50_000_000)}, sys.argv[1])

@@ -5,28 +5,18 @@ Optional: everything heavy is imported when the first such model is loaded.
 
 from __future__ import annotations
 
-import contextlib
 import html
-import json
-import logging
 import re
 import urllib.parse
 from collections.abc import Callable
-from fnmatch import fnmatch
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from .models.condition import Caption
-from .weights.hub import ENVIRONMENT, Progress, checkpoint_folders, transfer
+from .condition import Caption
 
-log = logging.getLogger(__name__)
-
-ENCODER = "google/flan-t5-xl"
-NAME = ENCODER.split("/")[-1]
-TOKENS = 120
-FILES = ["*.json", "*.safetensors", "spiece.model"]
+TOKENS, WIDTH = 120, 2048
 REMEDY = "install them with: pip install -r requirements-text.txt"
 
 _FILE_TYPES = "png|jpg|jpeg|bmp|webp|eps|pdf|apk|mp4"
@@ -132,6 +122,19 @@ def left_padded(features: Tensor, mask: Tensor) -> Caption:
     return Caption(moved * valid[..., None], valid)
 
 
+def require_packages() -> None:
+    """Raise ImportError, naming what to install, unless the optional packages are there."""
+    try:
+        import bs4  # noqa: F401
+        import ftfy  # noqa: F401
+        import transformers  # noqa: F401
+    except ImportError as error:
+        raise ImportError(
+            f"text models need the packages transformers, sentencepiece, ftfy and "
+            f"beautifulsoup4 ({error.name} is missing); {REMEDY}"
+        ) from error
+
+
 class TextEncoder:
     """Prompts to captions; made once per loaded text model.
 
@@ -143,29 +146,17 @@ class TextEncoder:
         self.tokenizer, self.encoder = tokenizer, encoder
 
     @classmethod
-    def load(cls, progress: Progress | None = None) -> TextEncoder:
-        """Load flan-t5-xl from a checkpoint folder, the hub's cache, or the hub.
+    def load(cls, folder: Path) -> TextEncoder:
+        """Load flan-t5-xl from its folder. Raises ImportError as `require_packages` does."""
+        require_packages()
+        from transformers import AutoTokenizer, T5EncoderModel
 
-        Raises:
-            ImportError: the optional packages are missing.
-            FileNotFoundError: the weights are neither here nor to be had.
-        """
-        try:
-            import bs4  # noqa: F401
-            import ftfy  # noqa: F401
-            from transformers import AutoTokenizer, T5EncoderModel
-        except ImportError as error:
-            raise ImportError(
-                f"text models need the packages transformers, sentencepiece, ftfy and "
-                f"beautifulsoup4 ({error.name} is missing); {REMEDY}"
-            ) from error
-        folder = encoder_folder(progress)
         encoder = T5EncoderModel.from_pretrained(folder, dtype=torch.bfloat16)
         return cls(AutoTokenizer.from_pretrained(folder), encoder.eval().requires_grad_(False))
 
     @torch.inference_mode()
     def __call__(self, prompts: list[str], device: torch.device | str = "cpu") -> Caption:
-        """Captions of B prompts: features [B, 120, 2048], left padded, and their mask."""
+        """Captions of B prompts: features [B, TOKENS, WIDTH], left padded, and their mask."""
         tokens = self.tokenizer(
             [clean_caption(p) for p in prompts],
             max_length=TOKENS,
@@ -178,50 +169,3 @@ class TextEncoder:
         encoder = self.encoder.to(device)
         features = encoder(input_ids=tokens["input_ids"], attention_mask=mask).last_hidden_state
         return left_padded(features, mask)
-
-
-def find_encoder() -> Path | None:
-    """Where the encoder lies whole on this machine, or None; never uses the network."""
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import LocalEntryNotFoundError
-
-    folders = [root / NAME for root in checkpoint_folders()]
-    with contextlib.suppress(LocalEntryNotFoundError, FileNotFoundError):
-        folders.append(Path(snapshot_download(ENCODER, local_files_only=True)))
-    return next((folder for folder in folders if _is_whole(folder)), None)
-
-
-def _is_whole(folder: Path) -> bool:
-    """Whether the settings and every shard that the index names are there."""
-    index = folder / "model.safetensors.index.json"
-    names = {"model.safetensors"}
-    if index.is_file():
-        names = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
-    return all((folder / name).is_file() for name in {"config.json", *names})
-
-
-def encoder_folder(progress: Progress | None = None) -> Path:
-    """Where the encoder lies, downloaded if need be.
-
-    Raises:
-        FileNotFoundError: not here and not to be had; says what to download and where to put it.
-    """
-    from huggingface_hub import HfApi
-
-    found = find_encoder()
-    if found is not None:
-        return found
-    folder = checkpoint_folders()[0] / NAME
-    try:
-        names = [s.rfilename for s in HfApi().model_info(ENCODER, timeout=10).siblings]
-        for name in (n for n in names if any(fnmatch(n, pattern) for pattern in FILES)):
-            transfer(ENCODER, name, folder, f"downloading {NAME}, {name}", progress)
-        return folder
-    except Exception as error:
-        raise FileNotFoundError(
-            f"{NAME}: the text encoder is not on this machine and could not be downloaded "
-            f"({type(error).__name__}). On a machine with network, download the .json and "
-            f".safetensors files and spiece.model from https://huggingface.co/{ENCODER} and put "
-            f"them into checkpoints/{NAME} of this project, or into a folder {NAME} inside any "
-            f"folder named by the environment variable {ENVIRONMENT}"
-        ) from error
