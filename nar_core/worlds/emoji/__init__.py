@@ -14,9 +14,7 @@ from .objects import BY_NOUN, OBJECTS
 from .scene import (
     COUNTS,
     PLACES,
-    PLAIN,
     RELATIONS,
-    SCENES,
     SIDE,
     SIZES,
     WORN,
@@ -25,6 +23,7 @@ from .scene import (
     Thing,
     layouts,
     paint,
+    random_place,
 )
 
 VERBS = (
@@ -91,20 +90,18 @@ class EmojiWorld:
                 return scene
 
     def _any(self, rng: np.random.Generator) -> Scene:
-        place = ""
-        if rng.random() < 0.3:
-            place = _pick(rng, SCENES if rng.random() < 0.6 else tuple(PLAIN))
+        place = random_place(rng)
         kind = rng.random()
         if kind < 0.42:
             worn = rng.random() < 0.14
-            thing = _thing(rng, 0.5, worn)
+            thing = random_thing(rng, 0.5, worn)
             size = "" if worn else str(rng.choice(["", "small", "big"], p=[0.8, 0.08, 0.12]))
             return Scene((thing,), size=size, place=place)
         if kind < 0.62:
-            return Scene((_thing(rng, 0.45),), count=int(rng.integers(2, 5)), place=place)
+            return Scene((random_thing(rng, 0.45),), count=int(rng.integers(2, 5)), place=place)
         relation = RELATIONS[rng.choice(3, p=[0.32, 0.34, 0.34])]
-        first = _thing(rng, 0.5, relation == "left of" and rng.random() < 0.08)
-        second = _thing(rng, 0.5, relation == "left of" and rng.random() < 0.08)
+        first = random_thing(rng, 0.5, relation == "left of" and rng.random() < 0.08)
+        second = random_thing(rng, 0.5, relation == "left of" and rng.random() < 0.08)
         if rng.random() < 0.08 and first.noun in COLOURABLE:  # one kind in two colours
             colours = rng.choice(list(COLOURS), 2, replace=False)
             first, second = (Thing(first.noun, str(c)) for c in colours)
@@ -140,7 +137,7 @@ class EmojiWorld:
         return grammar.say(facts, rng)
 
     def understand(self, prompt: str) -> Understood:
-        return grammar.understand(prompt, verbs=self.frames > 1)
+        return grammar.understand(prompt, verbs=False)
 
     def encode(self, facts: Scene) -> list[int]:
         first, second = (*facts.things, Thing(""))[:2]
@@ -165,7 +162,8 @@ def _pick(rng: np.random.Generator, choices):
     return choices[rng.integers(len(choices))]
 
 
-def _thing(rng: np.random.Generator, coloured: float, worn: bool = False) -> Thing:
+def random_thing(rng: np.random.Generator, coloured: float, worn: bool = False) -> Thing:
+    """A thing for training: its colour said with chance `coloured`, dressed where `worn`."""
     noun = _pick(rng, WEARERS if worn else NOUNS)
     colour = ""
     if BY_NOUN[noun].takes != "none" and rng.random() < coloured:

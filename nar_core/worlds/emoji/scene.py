@@ -144,7 +144,7 @@ def sprite(thing: Thing, cells: int) -> tuple[Image.Image, int]:
     x = round(head.x * image.width - worn.width / 2)
     if thing.worn == "glasses":
         image = image.copy()
-        _paste(image, worn, x, round(head.eyes * image.height - worn.height / 2))
+        paste(image, worn, x, round(head.eyes * image.height - worn.height / 2))
         return image, 0
     y = round(head.top * image.height - worn.height)
     above = max(0, -y)
@@ -163,7 +163,7 @@ def _resized(image: Image.Image, scale: float) -> Image.Image:
     return image.resize(size, Image.Resampling.LANCZOS)
 
 
-def _paste(canvas: Image.Image, image: Image.Image, x: int, y: int) -> None:
+def paste(canvas: Image.Image, image: Image.Image, x: int, y: int) -> None:
     """Composite, also where the picture reaches beyond the canvas."""
     left, top = max(0, -x), max(0, -y)
     right, bottom = min(image.width, canvas.width - x), min(image.height, canvas.height - y)
@@ -178,6 +178,14 @@ def spot(placed: Placed, stands: bool) -> tuple[int, int]:
     x = placed.x + (placed.cells - wide) // 2
     y = placed.y + (placed.cells - high if stands else (placed.cells - high) // 2)
     return x * CELL, y * CELL - above
+
+
+def random_place(rng: np.random.Generator) -> str:
+    """White mostly, sometimes a scene or a plain colour."""
+    if rng.random() >= 0.3:
+        return ""
+    places = SCENES if rng.random() < 0.6 else tuple(PLAIN)
+    return places[rng.integers(len(places))]
 
 
 @lru_cache(32)
@@ -240,7 +248,7 @@ def paint(layout: Layout, place: str) -> np.ndarray:
     canvas = backdrop(place).copy()
     stands = place in SCENES
     for placed in layout:
-        _paste(canvas, sprite(placed.thing, placed.cells)[0], *spot(placed, stands))
+        paste(canvas, sprite(placed.thing, placed.cells)[0], *spot(placed, stands))
     if place == "sea":
         canvas.alpha_composite(waves(), (0, (GROUND - 1) * CELL))
         ImageDraw.Draw(canvas).rectangle((0, (GROUND + 1) * CELL, SIDE, SIDE), (92, 170, 226, 255))

@@ -1,0 +1,90 @@
+"""The emoji world in motion: loops, verbs that do what they say, the same words."""
+
+import numpy as np
+import pytest
+
+from nar_core.worlds.emoji.motion import FRAMES, STEPS, EmojiMotionWorld, layouts, paint
+from nar_core.worlds.emoji.scene import Scene, Thing
+
+world = EmojiMotionWorld()
+
+
+def clip(verb: str, **scene) -> np.ndarray:
+    facts = Scene((Thing("apple", verb=verb),), **scene)
+    return world.paint(facts, layouts(facts)[0]).astype(int)
+
+
+def middle(frame: np.ndarray) -> np.ndarray:
+    """The centre (row, column) of what is not white."""
+    return np.argwhere(frame.min(-1) < 200).mean(0)
+
+
+def area(frame: np.ndarray) -> int:
+    return int((frame.min(-1) < 200).sum())
+
+
+def test_the_same_rng_gives_the_same_clip():
+    rngs = [np.random.default_rng(3) for _ in range(2)]
+    a, b = ([world.render(world.draw(r), r) for _ in range(3)] for r in rngs)
+    assert all((x == y).all() for x, y in zip(a, b, strict=True))
+    assert a[0].shape == (FRAMES, 80, 80, 3)
+
+
+def test_every_wording_is_understood():
+    rng = np.random.default_rng(1)
+    for held_out in (False, True):
+        for _ in range(100):
+            scene = (world.draw_held_out if held_out else world.draw)(rng)
+            assert world.is_held_out(scene) == held_out
+            for how in (None, rng):
+                assert world.understand(world.say(scene, how)).facts == scene
+
+
+@pytest.mark.parametrize(
+    ("prompt", "verb"),
+    [
+        ("a jumping apple", "jumps"),
+        ("apple that spins", "spins"),
+        ("an apple sliding to the left", "slides left"),
+        ("the apple is getting bigger", "grows"),
+        ("apple", ""),
+    ],
+)
+def test_strangers_verbs(prompt, verb):
+    assert world.understand(prompt).facts.things[0] == Thing("apple", verb=verb)
+
+
+def test_verbs_do_what_they_say():
+    still = clip("")
+    assert (still == still[0]).all()
+    ys = [middle(f)[0] for f in clip("jumps")]
+    assert max(ys) - min(ys) == pytest.approx(24, abs=1)
+    assert ys[0] == max(ys)
+    for verb, axis, sign in (("falls", 0, 1), ("slides left", 1, -1), ("slides right", 1, 1)):
+        moves = np.diff([middle(f)[axis] for f in clip(verb)[:2]])
+        assert moves[0] * sign > 5, verb
+    grows = [area(f) for f in clip("grows")]
+    assert grows == sorted(grows)
+    assert grows[-1] > 3 * grows[0]
+    assert [area(f) for f in clip("shrinks")] == grows[::-1]
+    spins = clip("spins")
+    assert (spins[0] == spins[8]).all()
+    assert np.abs(spins[0] - spins[4]).mean() > 2
+    assert len({tuple(middle(f).round()) for f in clip("circles")}) >= 8
+    assert set(STEPS) == {"", *(v.split("verb ")[1] for v in world.terms if v.startswith("verb "))}
+
+
+def test_what_moves_keeps_its_pixels_on_the_grid():
+    frames = clip("slides right")
+    assert (frames[1][:, 8:] == frames[0][:, :-8]).all()
+
+
+def test_clips_loop_and_two_things_move_at_once():
+    facts = Scene((Thing("cat", verb="falls"), Thing("car", verb="jumps")), relation="left of")
+    frames = paint(layouts(facts)[0], "").astype(int)
+    left, right = frames[:, :, :40], frames[:, :, 40:]
+    assert np.abs(np.diff(left, axis=0)).mean((1, 2, 3)).max() > 1
+    assert np.abs(np.diff(right, axis=0)).mean((1, 2, 3)).max() > 1
+    falls = clip("falls")
+    steps = [middle(f)[0] for f in (falls[-1], falls[0])]
+    assert steps[1] - steps[0] == pytest.approx(8, abs=1)  # the first frame follows the last
