@@ -54,15 +54,15 @@ TIMES = {
         "ffffff", "b4c2d2", 0.0,
     ),
     "sunset": Time(
-        6, 6, "4a558f", "c9808a", "ff9a3c", "e79a7c", "ff9a4c", "8a7286", 1.05,
+        10, 6, "4a558f", "c9808a", "ff9a3c", "e79a7c", "ff9a4c", "a08696", 1.1,
         "ffb27a", "a8617c", 0.75,
     ),
     "dusk": Time(
-        5, -1, "1f2754", "4d4583", "cf7590", "7a5c8c", "b87fa0", "6f689c", 0.55,
+        12, -1, "1f2754", "4d4583", "cf7590", "7a5c8c", "b87fa0", "6f689c", 0.55,
         "8a5f90", "3e3a6c", 0.25,
     ),
     "night": Time(
-        30, 40, "070d26", "0f1b3d", "22386a", "1e3160", "9db4e4", "3f568c", 0.55,
+        30, 40, "070d26", "0f1b3d", "22386a", "1e3160", "a6bbe6", "43598e", 0.68,
         "2b3a66", "151f40", 0.3,
     ),
 }  # fmt: skip
@@ -70,7 +70,7 @@ TIMES = {
 SNOW = "eef3f9"
 PALETTES = {
     "spring": {
-        Kind.GRASS: "74a044", Kind.MEADOW: "93ad50", Kind.FLOWER: "d6c25c", Kind.LEAF_A: "6fa53c",
+        Kind.GRASS: "6c9644", Kind.MEADOW: "89a24f", Kind.FLOWER: "d6c25c", Kind.LEAF_A: "6fa53c",
         Kind.LEAF_B: "8fbf4c", Kind.LEAF_C: "e8b0c4", Kind.BUSH: "6c9c3c", Kind.FLOOR: "6f8a3e",
     },
     "summer": {
@@ -78,7 +78,7 @@ PALETTES = {
         Kind.LEAF_B: "477a30", Kind.LEAF_C: "2d5c33", Kind.BUSH: "41702f", Kind.FLOOR: "4f6a30",
     },
     "autumn": {
-        Kind.GRASS: "a08e3e", Kind.MEADOW: "b98f42", Kind.FLOWER: "b07a38", Kind.LEAF_A: "cf7a22",
+        Kind.GRASS: "938544", Kind.MEADOW: "a98a4a", Kind.FLOWER: "a1713a", Kind.LEAF_A: "cf7a22",
         Kind.LEAF_B: "b8481f", Kind.LEAF_C: "d9a52c", Kind.BUSH: "a8562a", Kind.FLOOR: "8f6230",
     },
     "winter": {
@@ -90,10 +90,10 @@ ALWAYS = {
     Kind.ROCK: "857c74", Kind.SCREE: "968a78", Kind.SAND: "dcc391", Kind.STRATA: "c0703f",
     Kind.CONIFER: "2f5a38", Kind.TRUNK: "63493a", Kind.PALM: "4f8a3a", Kind.CACTUS: "55804a",
 }  # fmt: skip
-DRY = {Kind.SAND: "e0ab62", Kind.BUSH: "8a8a4c", Kind.MEADOW: "8c9448", Kind.FLOOR: "c98a54"}
+DRY = {Kind.SAND: "e6b56c", Kind.BUSH: "8a8a4c", Kind.MEADOW: "8c9448", Kind.FLOOR: "c98a54"}
 # How much of the first snow must have come before a season shows it: 0 all white, 1 none.
 SNOW_FROM = {"spring": 0.55, "summer": 0.68, "autumn": 0.6, "winter": 0.0}
-HAZE = {"clear air": 420.0, "haze": 95.0}
+HAZE = {"clear air": 420.0, "haze": 115.0}
 
 
 def albedo(terrain: str, season: str) -> np.ndarray:
@@ -164,28 +164,26 @@ def sky(rng: np.random.Generator, mood: Mood, angles: np.ndarray, rows: int):
         picture = picture + (sun - picture) * wide * t.glow
     edge = picture[-4:].mean(0)
     if mood.time == "night":
-        picture = stars(rng, picture, up)
         picture = disc_of(picture, d, 4.6, rgb("f4f1de"))
     elif t.disc >= 0:
-        picture = disc_of(picture, d, 5.2, rgb("fff6d8"))
+        picture = disc_of(picture, d, 4.6, rgb("fff1cc"))
     if mood.clouds != "clear sky":
         picture = clouds(rng, mood, picture, up, angles, toward, np.exp(-d / 30))
     return np.clip(picture, 0, 1), edge.astype(np.float32)
 
 
 def disc_of(picture, d, radius: float, colour) -> np.ndarray:
-    k = np.clip((radius - d) / 1.2 + 0.5, 0, 1)
+    k = smoothstep(radius + 1.2, radius - 1.2, d)
     return picture * (1 - k) + colour * k
 
 
-def stars(rng: np.random.Generator, picture, up) -> np.ndarray:
-    rows, columns = picture.shape[:2]
-    picture = picture.copy()
-    count = rng.poisson(14 * columns / 128)
+def stars(rng: np.random.Generator, rows: int, columns: int) -> np.ndarray:
+    """A few points of light [rows, columns, 1], 0..1, fewer near the horizon."""
+    sky = np.zeros((rows, columns, 1), np.float32)
+    count = rng.poisson(12 * columns / 128)
     y = (rng.random(count) ** 1.2 * rows * 0.85).astype(int)
-    x = rng.integers(columns, size=count)
-    picture[y, x] += rng.uniform(0.25, 0.75, (count, 1)).astype(np.float32)
-    return picture
+    sky[y, rng.integers(columns, size=count), 0] = rng.uniform(0.25, 0.75, count)
+    return sky
 
 
 def clouds(rng, mood: Mood, picture, up, angles, toward, glow) -> np.ndarray:
@@ -218,12 +216,17 @@ def shine(rng: np.random.Generator, scene: Scene, mood: Mood, first: int, column
     rows = scene.horizon // 2
     heaven, edge = sky(rng, mood, angles[::2] + 0.5 / FOCAL, rows)
     edge = edge.repeat(2, 0)[None]
+    mirrored = heaven[::-1]
+    if mood.time == "night":
+        # Only where it is dark: neither in clouds nor on the moon; and no water mirrors them.
+        dark = smoothstep(0.45, 0.2, heaven.max(-1, keepdims=True))
+        heaven = heaven + stars(rng, *heaven.shape[:2]) * dark
 
     colour = albedo(mood.terrain, mood.season)[p["kind"]]
     colour *= (1 + p["tone"].astype(np.float32) * np.float32(0.3 / 127))[..., None]
     threshold = SNOW_FROM[mood.season]
     snow = p["snow"].astype(np.float32) / 255
-    white = np.clip((snow - threshold) / (0.1 if threshold else 0.02), 0, 1)
+    white = np.clip((snow - threshold) / (0.1 if threshold else 0.08), 0, 1)
     white = (white * (0.9 if threshold else 0.92))[..., None]
     colour += (rgb(SNOW) - colour) * white
 
@@ -248,7 +251,7 @@ def shine(rng: np.random.Generator, scene: Scene, mood: Mood, first: int, column
     fog = np.where(p["layer"] == SKY, 1, fog)[..., None] * np.float32(0.96)
     colour += (edge - colour) * fog
 
-    mirrored = heaven[::-1].repeat(2, 0).repeat(2, 1)
+    mirrored = mirrored.repeat(2, 0).repeat(2, 1)
     below = np.arange(scene.pixels.shape[0]) - scene.horizon
     layer = p["layer"]
     is_sky = layer[: scene.horizon] == SKY

@@ -47,9 +47,9 @@ class Scene:
 
 
 def sun_slopes(height: np.ndarray) -> np.ndarray:
-    """How high the sun must stand to reach each point, uint8 [SUNS, SIZE / 2, SIZE / 2]."""
+    """How high the sun must stand to reach each point, uint8 [SIZE / 2, SIZE / 2, SUNS]."""
     h = height[::2, ::2]
-    out = np.empty((SUNS, *h.shape), np.uint8)
+    out = np.empty((*h.shape, SUNS), np.uint8)
     for k in range(SUNS):
         a = 2 * np.pi * k / SUNS
         slope = np.zeros_like(h)
@@ -57,7 +57,7 @@ def sun_slopes(height: np.ndarray) -> np.ndarray:
             dx, dy = round(np.cos(a) * s), round(np.sin(a) * s)
             ahead = np.roll(h, (-dy, -dx), (0, 1))
             slope = np.maximum(slope, (ahead - h) / np.float32(2 * np.hypot(dx, dy)))
-        out[k] = np.clip(slope * SUN_STEPS, 0, 255)
+        out[..., k] = np.clip(slope * SUN_STEPS, 0, 255)
     return out
 
 
@@ -115,7 +115,7 @@ def look(rng: np.random.Generator, ground: Ground, first: int, columns: int) -> 
     tone = ground.tone.ravel().take(at) + 0.3 * detail
     cells["tone"][:inside] = np.clip(tone * 60, -127, 127)
     cells["snow"][:inside] = np.clip(ground.snow * 255, 0, 255).astype(np.uint8).ravel().take(at)
-    slopes = np.ascontiguousarray(np.moveaxis(sun_slopes(ground.height), 0, -1))
+    slopes = sun_slopes(ground.height)
     at = (v // 2) * (SIZE // 2) + u // 2
     cells["shade"][:inside] = slopes.reshape(-1, SUNS).take(at, 0)
     cells[inside:] = cells[inside - 1]
@@ -136,7 +136,7 @@ def look(rng: np.random.Generator, ground: Ground, first: int, columns: int) -> 
 
     if wet.any():
         mirror(rng, cells, wet, height, eye, z, hit, pixels, horizon)
-    plant(rng, ground, eye, pixels, angles, horizon, bool(wet.any()))
+    plant(rng, ground, slopes, eye, pixels, angles, horizon, bool(wet.any()))
     return Scene(pixels, first, horizon)
 
 
@@ -183,7 +183,7 @@ def mirror(rng, cells, wet, height, eye, z, hit, pixels, horizon) -> None:
     pixels[water] = seen[water]
 
 
-def plant(rng, ground: Ground, eye, pixels, angles, horizon, wet: bool) -> None:
+def plant(rng, ground: Ground, slopes, eye, pixels, angles, horizon, wet: bool) -> None:
     """Put the trees into the view, the far ones first, and upside down into water."""
     trees = ground.trees
     if not len(trees):
@@ -197,7 +197,7 @@ def plant(rng, ground: Ground, eye, pixels, angles, horizon, wet: bool) -> None:
     u = np.clip(x + SIZE / 2, 0, SIZE - 1).astype(int)
     v = np.clip(y + SIZE / 2, 0, SIZE - 1).astype(int)
     base = ground.height[v, u]
-    slopes = sun_slopes(ground.height)[:, v // 2, u // 2].T
+    shade = slopes[v // 2, u // 2]
     snow = np.clip(ground.snow[v, u] * 255 * 0.9, 0, 255)
     rows = np.maximum(tall / distance * FOCAL, 2)
     rows = np.round(rows).astype(int)
@@ -209,7 +209,7 @@ def plant(rng, ground: Ground, eye, pixels, angles, horizon, wet: bool) -> None:
             continue
         stamped = stamp(Shape(int(shape[i])), int(variant[i]), int(rows[i]))
         stamped["near"] = stamped["far"] = distance[i]
-        stamped["shade"] = slopes[i]
+        stamped["shade"] = shade[i]
         stamped["snow"] = snow[i] * (stamped["snow"] > 0)
         left = int(column[i] - stamped.shape[1] / 2)
         place(pixels, stamped, round(foot[i]) - rows[i] + 1, left, turn)

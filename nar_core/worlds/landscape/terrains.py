@@ -70,8 +70,8 @@ def mountains(rng: np.random.Generator, lake: bool) -> Ground:
     kind[(rock > 0.62) & (r > 40)] = Kind.ROCK
     kind[(rock > 0.5) & (rock <= 0.62) & (height > 18)] = Kind.SCREE
     top = max(float(height.max()), 1)
-    line = height / top + 0.05 * rough - 0.12 * np.clip(slope - 0.9, 0, 1)
-    snow = np.clip(0.1 + 0.9 * line, 0.02, 1)
+    snow = 0.12 + 0.88 * height / top + 0.05 * rough - 0.14 * np.clip(slope - 0.8, 0, 1)
+    snow = np.clip(snow, 0, 1)
     wood = noise(rng, SIZE, 6, 30, 1.0)
     firs = (Shape.CONIFER,)
     fits = (slope < 0.8) & (height > 1.0) & (height < 0.36 * top)
@@ -154,20 +154,22 @@ def islands(rng: np.random.Generator, lake: bool) -> Ground:
     axis = np.arange(SIZE, dtype=np.float32) - SIZE / 2 + 0.5
     y = axis[:, None]
     height = np.full((SIZE, SIZE), -9, np.float32)
+    bend = noise(rng, SIZE, 6, 30, 1.6), noise(rng, SIZE, 6, 30, 1.6)
     count = int(rng.integers(13, 18))
     for i in range(count):
         a = 2 * np.pi * (i + rng.uniform(-0.3, 0.3)) / count
-        distance = rng.uniform(55, 200)
+        distance = rng.uniform(50, 200)
         cx, cy = distance * np.cos(a), distance * np.sin(a)
-        along = distance * rng.uniform(0.14, 0.34)
-        across = along * rng.uniform(0.5, 0.9)
-        t = (x - cx) * np.float32(-np.sin(a)) + (y - cy) * np.float32(np.cos(a))
-        d = (x - cx) * np.float32(np.cos(a)) + (y - cy) * np.float32(np.sin(a))
+        along = distance * rng.uniform(0.16, 0.4)
+        across = along * rng.uniform(0.4, 0.8)
+        coast = 0.16 * along
+        t = (x - cx) * np.float32(-np.sin(a)) + (y - cy) * np.float32(np.cos(a)) + coast * bend[0]
+        d = (x - cx) * np.float32(np.cos(a)) + (y - cy) * np.float32(np.sin(a)) + coast * bend[1]
         bump = np.exp(-((t / along) ** 2) - (d / across) ** 2)
-        height = np.maximum(height, bump * (11 + distance * rng.uniform(0.06, 0.2)) - 9)
+        height = np.maximum(height, bump * (11 + distance * rng.uniform(0.03, 0.17)) - 9)
     rough = noise(rng, SIZE, 5, 60, 1.5)
     height += rough * 1.8 * smoothstep(-9, 2, height) * (0.4 + r / 160)
-    height += (ridges(rng, 8, 4, 0.5) - 0.35) * 0.75 * np.clip(height, 0, 40)
+    height += (ridges(rng, 7, 4, 0.5) - 0.4) * 0.9 * np.clip(height, 0, 40)
     eye = rng.uniform(5, 9)
     shore = rng.random() < 0.6
     if shore:
@@ -176,12 +178,12 @@ def islands(rng: np.random.Generator, lake: bool) -> Ground:
     height *= smoothstep(RADIUS + 4, 225, r) * (height > 0) + (height <= 0)
     slope = slope_of(height)
     kind, tone = meadow(rng, height - 0.5 - 0.006 * r, slope)
-    kind[(slope > 1.0 + 0.2 * rough) & (height > 1)] = Kind.ROCK
-    snow = np.clip(0.25 + 0.1 * tone + 0.01 * height - 0.2 * slope, 0.02, 1)
+    kind[(slope > 1.2 + 0.2 * rough) & (height > 1)] = Kind.ROCK
+    snow = np.clip(0.16 - 0.1 * slope, 0, 1)
     snow[height < 0.5] = 0
     groves = noise(rng, SIZE, 8, 40, 0.8)
     shapes = (Shape.PALM, Shape.PALM, Shape.BUSH) if rng.random() < 0.6 else (Shape.ROUND,)
-    fits = (height > 1.6) & (slope < 0.9)
+    fits = (height > 1.6) & (slope < 1.2)
     trees = np.concatenate(
         [
             scatter(rng, fits * smoothstep(-0.3, 1, groves), 3000, 40, 215, shapes, (3.5, 6)),
