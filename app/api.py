@@ -154,8 +154,8 @@ def endpoints(studio: Studio, default_model: str) -> dict[str, Callable[..., Any
 
         Returns:
             One object per step: step, total, positions [n][t, h, w], tokens [n], confidence [n],
-            elapsed and, if asked for, preview. The last one also has picture, request and
-            mirrored, whether it is the mirror image of a growth from the upper left.
+            elapsed and, if asked for, preview. The last one also has picture and
+            request.
         """
         form = Form(model, prompt, None, label, guidance_scale, heads, rng_seed=rng_seed)
         job = prepare(form, seed_position)
@@ -168,8 +168,8 @@ def endpoints(studio: Studio, default_model: str) -> dict[str, Callable[..., Any
                     if report["step"] < report["total"]:
                         yield report
             elif message["kind"] == "done":
-                more = {"request": message["request"], "mirrored": message["mirrored"]}
-                yield {**report, "picture": message["pictures"][0], **more}
+                more = {"picture": message["pictures"][0], "request": message["request"]}
+                yield {**report, **more}
 
     def outpaint(
         picture: str,

@@ -16,8 +16,8 @@ A recipe is one JSON object in the PNG text chunk `nar_studio`. Schema 1:
     tokens            packed uint16 [N], raster order
     confidence        packed uint8 [N]: probability of the drawn token times 254, 255 if given
     token_digest      sha256 prefix of the tokens
-    mirrored          true where the picture is the mirror image of a growth from the upper left:
-                      steps, tokens and confidence lie as seen, codes describe the unmirrored one
+    mirrored          in files of before: true where the picture is the mirror image of a growth
+                      from the upper left: steps, tokens and confidence lie as seen
     holistic          true where a token describes the whole clip, not a place in it
     resumed_from      step after which a branch left its parent, or absent
     made_with         device, dtype, machine and torch version, to name what differs when a remake

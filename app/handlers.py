@@ -453,7 +453,7 @@ class Studio:
         """Quick pictures of the tokens so far; None where tokens are no places in a picture."""
         if not engine.info.accepts_known:
             return None
-        preview = engine.preview(frame.tokens, mirrored=frame.mirrored)
+        preview = engine.preview(frame.tokens)
         video = self._picture(job, preview, blend=False)
         sheet = np.concatenate([export.sheet(clip) for clip in video])
         return export.data_uri(export.jpeg_bytes(sheet), "image/jpeg")
@@ -473,7 +473,7 @@ class Studio:
         self, engine: Engine, job: Job, frame: Frame, steps: np.ndarray
     ) -> tuple[list[str], list[export.Recipe]]:
         """The full decode as PNG data addresses (animated for clips), each with its recipe."""
-        decoded = engine.decode(frame.tokens, frame.mirrored)
+        decoded = engine.decode(frame.tokens)
         video = self._picture(job, decoded, blend=True)
         recipes = [recipe_of(engine, frame, steps, i) for i in range(len(frame.tokens))]
         files = [
@@ -495,7 +495,6 @@ class Studio:
             "pictures": pictures,
             "elapsed": round(float(frame.elapsed), 4),
             "passes": int(frame.passes),
-            "mirrored": bool(frame.mirrored),
             "request": request_fields(frame.request),
             "digest": engine.digest,
             "verdict": None if job.expected is None else verdict(job.expected, recipes),

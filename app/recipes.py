@@ -82,8 +82,6 @@ def recipe_of(engine: Engine, frame: Frame, steps: np.ndarray, sample: int) -> e
         "token_digest": export.token_digest(tokens),
         "made_with": made_with(engine),
     }
-    if frame.mirrored:
-        recipe["mirrored"] = True
     if not info.accepts_known:
         recipe["holistic"] = True
     if frame.request.resume is not None:

@@ -31,7 +31,6 @@ def spec_of(info: ModelInfo) -> dict[str, Any]:
         "directions": list(info.directions),
         "known_level": info.known_level,
         "seed_positions": info.seed_positions,
-        "mirrors": info.mirrors,
         "accepts_known": info.accepts_known,
         "note": "" if info.accepts_known else WHOLE_CLIP,
         "seed": list(info.default_seed_position),

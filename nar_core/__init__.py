@@ -1,10 +1,10 @@
 """Next-neighbour visual generation (arXiv 2503.10696) from any seed position, step by step."""
 
-from .checks import plan_of, validate
-from .engine import Engine, Frame
+from .checks import plan_of, prepare, validate
+from .engine import Engine
 from .info import ModelInfo
 from .mp4 import write_mp4
-from .request import Request
+from .request import Frame, Prepared, Request, fit
 from .settings import NUM_SAMPLES, RNG_SEED, SETTINGS, Fusion, Heads, Setting, heads_for
 from .weights.fetch import Progress
 from .weights.list import list_models
@@ -18,12 +18,15 @@ __all__ = [
     "Fusion",
     "Heads",
     "ModelInfo",
+    "Prepared",
     "Progress",
     "Request",
     "Setting",
+    "fit",
     "heads_for",
     "list_models",
     "plan_of",
+    "prepare",
     "validate",
     "write_mp4",
 ]

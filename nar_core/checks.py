@@ -3,65 +3,118 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from numbers import Real
+from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from .info import ModelInfo
 from .models.condition import split_words
 from .plan import DecodePlan, make_plan
-from .request import Request
-from .settings import SETTINGS
+from .request import Frame, Prepared, Request
+from .settings import NUM_SAMPLES, RNG_SEED, SETTINGS, SamplingSettings, axes_of, heads_for
 from .worlds import WORLDS, Understood, Word
 
-MIRRORED = {"+w": "-w", "-w": "+w"}
+
+def prepare(info: ModelInfo, request: Request) -> Prepared:
+    """Fill in what is unsaid, check everything and make the plan, before compute is spent.
+
+    Raises:
+        ValueError: what was got, what is expected, and the remedy; also for a field that does not
+            apply to the model, or not beside `resume`.
+    """
+    request.check()
+    if request.resume is not None:
+        request = _going_on(info, request, request.resume)
+    settled = {
+        setting.name: setting.check(_first(getattr(request, setting.name), default))
+        for setting, default in (
+            (NUM_SAMPLES, NUM_SAMPLES.off),
+            (RNG_SEED, RNG_SEED.off),
+            *((setting, getattr(info, setting.name)) for setting in SETTINGS),
+        )
+    }
+    request = replace(request, **settled)
+    _check_heads(info, request)
+    seed = _seed_position(info, request.seed_position)
+    request = replace(request, seed_position=seed)
+    request = replace(request, **_known(info, request))
+    if info.task == "text":
+        _must_be_unsaid(request, "label", f"{info.name} reads a prompt; say it in words")
+        request = replace(request, prompt=_prompts(info, request), label=None)
+    else:
+        _must_be_unsaid(request, "prompt", f"{info.name} grows classes; give a label")
+        request = replace(request, label=_labels(info, request), prompt=None)
+    return Prepared(
+        model=info.name,
+        request=request,
+        plan=make_plan(info.grid, seed, _cells(request), info.directions, info.known_level),
+        settings=SamplingSettings(**{x.name: getattr(request, x.name) for x in SETTINGS}),
+        rng_seed=settled["rng_seed"],
+        num_samples=settled["num_samples"],
+    )
 
 
 def validate(info: ModelInfo, request: Request) -> Request:
-    """Fill in the model's defaults and check everything, before compute is spent.
-
-    Raises:
-        ValueError: what was got, what is expected, and the remedy.
-    """
-    request.check()
-    request = replace(request, num_samples=int(request.num_samples), rng_seed=int(request.rng_seed))
-    frame = request.resume
-    if frame is not None:
-        _check_resume(info, request, frame)
-        request = replace(
-            request, known=frame.request.known, seed_position=frame.request.seed_position
-        )
-    request = replace(request, seed_position=_seed_position(info, request.seed_position))
-    if request.known is not None:
-        request = replace(request, known=_known(info, request))
-    if info.task == "text":
-        request = replace(request, prompt=_prompts(info, request))
-    else:
-        request = replace(request, label=_labels(info, request))
-
-    said = {x.name: getattr(request, x.name) for x in SETTINGS}
-    settled = {
-        x.name: x.check(getattr(info, x.name) if said[x.name] is None else said[x.name])
-        for x in SETTINGS
-    }
-    request = replace(request, **settled)
-    plan_of(info, request)
-    return request
-
-
-def is_mirrored(info: ModelInfo, request: Request) -> bool:
-    """Whether a validated request grows the mirror image of a growth from the upper left."""
-    return info.mirrors and request.seed_position == (0, 0, info.grid.w - 1)
+    """The request with everything filled in. Raises ValueError as `prepare` does."""
+    return prepare(info, request).request
 
 
 def plan_of(info: ModelInfo, request: Request) -> DecodePlan:
-    """The plan of a validated request, as it is seen. Raises ValueError as `make_plan` does."""
-    directions = info.directions
-    if is_mirrored(info, request):
-        directions = tuple(MIRRORED.get(d, d) for d in directions)
-    known = None if request.known is None else request.known[0] >= 0
-    return make_plan(info.grid, request.seed_position, known, directions, info.known_level)
+    """The decoding order of a request. Raises ValueError as `prepare` does."""
+    return prepare(info, request).plan
+
+
+def _first(value: Any, default: Any) -> Any:
+    return default if value is None else value
+
+
+def _must_be_unsaid(request: Request, name: str, remedy: str) -> None:
+    value = getattr(request, name)
+    if any(value) if isinstance(value, tuple | list) else value not in (None, ""):
+        raise ValueError(f"{name}: got {value!r}, expected none: {remedy}")
+
+
+def _going_on(info: ModelInfo, request: Request, frame: Frame) -> Request:
+    """The request with what it leaves unsaid taken from that of the frame it goes on from."""
+    own = frame.request
+    shape = (_first(request.num_samples, own.num_samples), *info.grid)
+    if frame.model not in ("", info.name) or frame.tokens.shape != shape:
+        raise ValueError(
+            f"resume: got a frame of {frame.model or 'some model'} of shape {frame.tokens.shape}, "
+            f"expected {info.name}, {shape}; go on with the same model and num_samples"
+        )
+    if frame.step >= frame.total:
+        raise ValueError("resume: got the last frame, expected one before it to go on from")
+    if request.seed_position is not None:
+        said = _seed_position(info, request.seed_position)
+        _must_agree("seed_position", said, own.seed_position)
+    if request.known is not None:
+        said = replace(request, num_samples=shape[0])
+        _must_agree("known", _known(info, said).get("known", request.known), own.known)
+    unsaid = [f.name for f in fields(Request) if getattr(request, f.name) is None]
+    return replace(request, **{name: getattr(own, name) for name in unsaid})
+
+
+def _must_agree(name: str, said: Any, own: Any) -> None:
+    """Raise ValueError where something is said beside `resume` that its frame settles otherwise."""
+    if said is not None and said is not own and not np.array_equal(said, own):
+        raise ValueError(
+            f"{name}: got another than that of the frame to resume, expected none: growth goes on "
+            "from where it began and around what was known; leave it out, or begin anew"
+        )
+
+
+def _check_heads(info: ModelInfo, request: Request) -> None:
+    sizes = dict(zip("thw", info.grid, strict=True))
+    axes = {d[1] for d in info.directions if sizes[d[1]] > 1}
+    if request.heads != "mixed" and not axes_of(request.heads) <= axes:
+        raise ValueError(
+            f"heads: got {request.heads!r}, expected one of {', '.join(heads_for(axes))}: "
+            f"{info.name} has no others"
+        )
 
 
 def _seed_position(info: ModelInfo, given: Sequence[int] | None) -> tuple[int, int, int]:
@@ -78,27 +131,51 @@ def _seed_position(info: ModelInfo, given: Sequence[int] | None) -> tuple[int, i
             f"{tuple(grid)[-2 if grid.t == 1 else 0 :]}, counted from 0"
         )
     seed = tuple(int(p) for p in seed)
-    mirror = (0, 0, grid.w - 1)
-    if info.seed_positions == "corner" and any(seed) and not (info.mirrors and seed == mirror):
-        also = f", or {mirror} for the mirror image of such a picture" if info.mirrors else ""
+    if info.seed_positions == "corner" and any(seed):
         raise ValueError(
-            f"seed_position: got {seed}, expected (0, 0, 0){also}: {info.name} has learnt to grow "
+            f"seed_position: got {seed}, expected (0, 0, 0): {info.name} has learnt to grow "
             "from the upper-left corner only; choose that, or a model for any seed position"
         )
     return seed
 
 
-def _known(info: ModelInfo, request: Request) -> np.ndarray:
+def _known(info: ModelInfo, request: Request) -> dict[str, Any]:
+    """`known` as int64 [B, T, H, W], or a picture with the cells to `keep` of it."""
+    if request.known is None:
+        if request.keep is not None:
+            raise ValueError("keep: got cells, expected none: nothing is known to keep them of")
+        return {}
     if not info.accepts_known:
         raise ValueError(
             f"known: got given cells, expected none: a token of {info.name} describes the "
             "whole clip, not a place in it; choose another model to go on from pixels"
         )
-    if is_mirrored(info, request):
-        raise ValueError(
-            f"known: got given cells, expected none from seed position {request.seed_position}, "
-            "which is a mirror image; mirror the picture and start at (0, 0, 0)"
-        )
+    keep = _keep(info, request)
+    if isinstance(request.known, Image.Image):
+        return {"keep": keep}
+    known = _tokens(info, request)
+    return {"known": known if keep is None else np.where(keep, known, -1), "keep": None}
+
+
+def _keep(info: ModelInfo, request: Request) -> np.ndarray | None:
+    grid, keep = info.grid, request.keep
+    if keep is None:
+        if not isinstance(request.known, Image.Image):
+            return None
+        if grid.t == 1:
+            raise ValueError(
+                f"keep: got none, expected bool {tuple(grid)}: which cells of the picture are known"
+            )
+        return np.broadcast_to(np.arange(grid.t)[:, None, None] == 0, grid)
+    keep = np.asarray(keep)
+    if keep.dtype != bool or keep.shape not in {tuple(grid), tuple(grid)[grid.t == 1 :]}:
+        raise ValueError(f"keep: got {keep.dtype} {keep.shape}, expected bool {tuple(grid)}")
+    if not keep.any():
+        raise ValueError("keep: got no cell, expected at least one; or leave out what is known")
+    return keep.reshape(grid)
+
+
+def _tokens(info: ModelInfo, request: Request) -> np.ndarray:
     grid, n = info.grid, request.num_samples
     known = np.asarray(request.known)
     if known.ndim == 3 and grid.t == 1 and known.shape[0] != 1:
@@ -118,21 +195,17 @@ def _known(info: ModelInfo, request: Request) -> np.ndarray:
     return known
 
 
-def _check_resume(info: ModelInfo, request: Request, frame) -> None:
-    shape = (request.num_samples, *info.grid)
-    if frame.tokens.shape != shape:
-        raise ValueError(
-            f"resume: got a frame of shape {frame.tokens.shape}, expected {shape}; "
-            "go on with the same model and num_samples"
-        )
-    if frame.step >= frame.total:
-        raise ValueError("resume: got the last frame, expected one before it to go on from")
+def _cells(request: Request) -> np.ndarray | None:
+    """The known set, bool [T, H, W], of a request that is settled."""
+    if request.known is None or isinstance(request.known, Image.Image):
+        return request.keep
+    return request.known[0] >= 0
 
 
 def _prompts(info: ModelInfo, request: Request) -> tuple[str, ...]:
     n = request.num_samples
-    one = not isinstance(request.prompt, tuple | list)
-    prompts = (request.prompt,) * n if one else tuple(request.prompt)
+    prompt = _first(request.prompt, "")
+    prompts = tuple(prompt) if isinstance(prompt, tuple | list) else (prompt,) * n
     if len(prompts) != n or not all(isinstance(p, str) for p in prompts):
         raise ValueError(f"prompt: got {request.prompt!r}, expected one text, or {n} (num_samples)")
     for prompt in prompts:
@@ -163,8 +236,8 @@ def understand(info: ModelInfo, prompt: str) -> Understood:
 
 def _labels(info: ModelInfo, request: Request) -> tuple[str | None, ...]:
     n = request.num_samples
-    one = not isinstance(request.label, tuple | list)
-    labels = (request.label,) * n if one else tuple(request.label)
+    label = request.label
+    labels = tuple(label) if isinstance(label, tuple | list) else (label,) * n
     if len(labels) != n:
         raise ValueError(f"label: got {len(labels)} labels, expected one, or {n} (num_samples)")
     return tuple(_class_name(info, label) for label in labels)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
-from .checks import is_mirrored, plan_of, understand, validate
+from .checks import prepare, understand
 from .decode import Growth
 from .device import pick_device, pick_dtype
 from .info import ModelInfo
@@ -20,42 +21,12 @@ from .models.packed import pack_linears, release_mapping
 from .models.transformer import NARTransformer
 from .plan import DecodePlan, coordinates
 from .preview import Preview
-from .request import Request
+from .request import Frame, Prepared, Request, fit
 from .sampling import uniforms
-from .settings import SETTINGS, SamplingSettings
 from .weights.fetch import Progress
 from .weights.load import load_model
 from .weights.read import trim_heap
 from .worlds import WORLDS, Understood
-
-
-@dataclass(frozen=True, eq=False)
-class Frame:
-    """What is known after one decoding step. No pixels: previews are made when asked for.
-
-    Attributes:
-        step, total: 1 to total.
-        positions: the (t, h, w) decoded in this step, int64 [n, 3].
-        tokens: int64 [B, T, H, W], -1 where still unknown.
-        confidence: float32 [B, T, H, W], the probability of each drawn token after guidance and
-            before temperature and filters; nan where unknown or given.
-        elapsed: seconds since the request began.
-        passes: forward passes so far.
-        request: the validated request that made it, from which it can be resumed.
-        mirrored: it shows the mirror image of a growth from the upper left: everything above lies
-            as it is seen, but `Engine.decode` and `preview` must be told, because the codes
-            describe the unmirrored picture.
-    """
-
-    step: int
-    total: int
-    positions: np.ndarray
-    tokens: np.ndarray
-    confidence: np.ndarray
-    elapsed: float
-    passes: int
-    request: Request
-    mirrored: bool = False
 
 
 class Engine:
@@ -109,13 +80,17 @@ class Engine:
 
     # What is asked for
 
+    def prepare(self, request: Request) -> Prepared:
+        """The request, checked and planned. Raises ValueError with the remedy."""
+        return prepare(self.info, request)
+
     def validate(self, request: Request) -> Request:
-        """See `checks.validate`."""
-        return validate(self.info, request)
+        """The request with everything filled in. Raises as `prepare` does."""
+        return self.prepare(request).request
 
     def plan(self, request: Request) -> DecodePlan:
-        """The decoding plan of a request, also before it is started. Raises as `validate` does."""
-        return plan_of(self.info, self.validate(request))
+        """The decoding plan of a request, also before it is started. Raises as `prepare` does."""
+        return self.prepare(request).plan
 
     def understand(self, prompt: str) -> Understood:
         """Each word of a prompt as known, taken as another, left out or unknown, and the facts."""
@@ -146,76 +121,73 @@ class Engine:
 
     # Generation
 
-    def generate(self, request: Request) -> Iterator[Frame]:
-        """Validate at once, then yield one `Frame` per decoding step; closing it cancels."""
-        request = self.validate(request)
-        return self._grow(request, plan_of(self.info, request))
+    def generate(self, request: Request | Prepared) -> Iterator[Frame]:
+        """Check at once, then yield one `Frame` per decoding step; closing it cancels."""
+        prepared = request if isinstance(request, Prepared) else self.prepare(request)
+        if prepared.model != self.info.name:
+            raise ValueError(
+                f"request: got one prepared for {prepared.model}, expected {self.info.name}"
+            )
+        return self._grow(prepared)
 
-    def generate_all(self, request: Request) -> Frame:
+    def generate_all(self, request: Request | Prepared) -> Frame:
         """Drain `generate`; the last frame."""
-        for frame in self.generate(request):
-            last = frame
+        *_, last = self.generate(request)
         return last
 
-    def _grow(self, request: Request, plan: DecodePlan) -> Iterator[Frame]:
+    def _grow(self, prepared: Prepared) -> Iterator[Frame]:
         started = time.perf_counter()
-        shape, where = (request.num_samples, plan.grid.cells), (request.num_samples, *plan.grid)
-        mirrored, grown = is_mirrored(self.info, request), plan
-        if mirrored:
-            grown = plan_of(self.info, replace(request, seed_position=(0, 0, 0)))
-
-        def seen(values: np.ndarray) -> np.ndarray:
-            """Values of every cell between the model's order and the one that is seen, a copy."""
-            values = values.reshape(where)
-            return (values[..., ::-1] if mirrored else values).copy()
-
+        request, plan = self._encoded(prepared.request), prepared.plan
+        shape, grid = (prepared.num_samples, plan.grid.cells), (prepared.num_samples, *plan.grid)
         tokens = np.full(shape, -1, np.int64)
         confidence = np.full(shape, np.nan, np.float32)
         first = 0
-        if request.known is not None:
-            tokens = request.known.reshape(shape).copy()
         if request.resume is not None:
             first = request.resume.step
-            tokens = seen(request.resume.tokens).reshape(shape)
-            confidence = seen(request.resume.confidence).reshape(shape)
+            tokens = request.resume.tokens.reshape(shape).copy()
+            confidence = request.resume.confidence.reshape(shape).copy()
+        elif request.known is not None:
+            tokens = request.known.reshape(shape).copy()
         growth = Growth(
             self.model,
-            grown,
+            plan,
             *self._condition(request),
             torch.from_numpy(tokens).to(self.device, copy=True),
-            uniforms(request.rng_seed, *shape),
-            SamplingSettings(**{x.name: getattr(request, x.name) for x in SETTINGS}),
+            uniforms(prepared.rng_seed, *shape),
+            prepared.settings,
             first,
         )
         at = coordinates(plan.grid)
-        for index in range(first, plan.total):
+        for number, step in enumerate(plan.steps[first:], first + 1):
             drawn, chance = growth.step()
-            cells = grown.steps[index].positions
-            tokens[:, cells] = drawn.cpu().numpy()
-            confidence[:, cells] = chance.cpu().numpy()
+            tokens[:, step.positions] = drawn.cpu().numpy()
+            confidence[:, step.positions] = chance.cpu().numpy()
             yield Frame(
-                step=index + 1,
+                step=number,
                 total=plan.total,
-                positions=at[plan.steps[index].positions],
-                tokens=seen(tokens),
-                confidence=seen(confidence),
+                positions=at[step.positions],
+                tokens=tokens.reshape(grid).copy(),
+                confidence=confidence.reshape(grid).copy(),
                 elapsed=time.perf_counter() - started,
                 passes=growth.passes,
                 request=request,
-                mirrored=mirrored,
+                model=self.info.name,
             )
+
+    def _encoded(self, request: Request) -> Request:
+        """The request with tokens in place of a known picture."""
+        if not isinstance(request.known, Image.Image):
+            return request
+        tokens = np.where(request.keep, self.encode(request.known), -1)
+        known = np.broadcast_to(tokens, (request.num_samples, *self.info.grid)).copy()
+        return replace(request, known=known, keep=None)
 
     # Pixels
 
     @torch.inference_mode()
-    def decode(self, tokens: np.ndarray, mirrored: bool = False) -> np.ndarray:
-        """Complete tokens int [B, T, H, W] to uint8 [B, F, height, width, 3], full quality.
-
-        `mirrored` as the frame says from which they are.
-        """
+    def decode(self, tokens: np.ndarray) -> np.ndarray:
+        """Complete tokens int [B, T, H, W] to uint8 [B, F, height, width, 3], full quality."""
         tokens = np.asarray(tokens)
-        if mirrored:
-            return _mirror_image(self.decode(tokens[..., ::-1]))
         expected = tuple(self.info.grid)
         if tokens.ndim != 4 or tokens.shape[1:] != expected:
             raise ValueError(f"tokens: got shape {tokens.shape}, expected [B, {expected}]")
@@ -224,16 +196,23 @@ class Engine:
                 f"tokens: got {tokens.min()} to {tokens.max()}, expected 0 to "
                 f"{self.tokenizer.vocab_size - 1}; unknown cells (-1) can only be previewed"
             )
-        tokens = np.ascontiguousarray(tokens)  # torch takes no views that run backwards
-        video = self.tokenizer.decode(torch.from_numpy(tokens).to(self.device))
+        # torch takes no views that run backwards
+        tokens = torch.from_numpy(np.ascontiguousarray(tokens)).to(self.device)
+        video = self.tokenizer.decode(tokens)
         video = (video.float().clamp(0, 1) * 255).round().to(torch.uint8)
         return video.permute(0, 1, 3, 4, 2).cpu().numpy()
 
     @torch.inference_mode()
-    def encode(self, video: np.ndarray) -> np.ndarray:
-        """Pixels uint8 [B, F, height, width, 3] to tokens int64 [B, T, H, W]."""
-        video = np.asarray(video)
+    def encode(self, video: np.ndarray | Image.Image) -> np.ndarray:
+        """Pixels uint8 [B, F, height, width, 3] to tokens int64 [B, T, H, W].
+
+        A picture is fitted to the model's size first (see `request.fit`); where the model makes
+        clips, it stands still.
+        """
         expected = (self.info.frames, *self.info.size, 3)
+        if isinstance(video, Image.Image):
+            video = np.broadcast_to(fit(video, self.info.size), (1, *expected)).copy()
+        video = np.asarray(video)
         if video.ndim != 5 or video.shape[1:] != expected or video.dtype != np.uint8:
             raise ValueError(
                 f"video: got {video.dtype} {video.shape}, expected uint8 [B, {expected}]"
@@ -248,9 +227,10 @@ class Engine:
         From the model's own seed position and without a condition, in one pass; what pictures of
         its own kind cost stands in `info.held_out_loss`.
         """
-        plan = plan_of(self.info, validate(self.info, Request()))
         rows = torch.from_numpy(np.asarray(tokens)).to(self.device).flatten(1)
-        values, _ = self._condition(validate(self.info, Request(num_samples=len(rows))))
+        prepared = self.prepare(Request(num_samples=len(rows)))
+        plan = prepared.plan
+        values, _ = self._condition(prepared.request)
         seed = int(np.ravel_multi_index(plan.seed_position, plan.grid))
         logits = self.model(
             values,
@@ -264,13 +244,6 @@ class Engine:
         )
         return loss.mean(1).cpu().numpy()
 
-    def preview(self, tokens: np.ndarray, full: bool = False, mirrored: bool = False) -> np.ndarray:
+    def preview(self, tokens: np.ndarray, full: bool = False) -> np.ndarray:
         """A picture of a partial grid, uint8 [B, F, height, width, 3]; cheap unless `full`."""
-        if mirrored:
-            return _mirror_image(self.preview(tokens[..., ::-1], full))
         return self._preview.full(tokens) if full else self._preview(tokens)
-
-
-def _mirror_image(video: np.ndarray) -> np.ndarray:
-    """Pixels [B, F, height, width, 3] with left and right exchanged."""
-    return np.ascontiguousarray(video[..., ::-1, :])

@@ -65,14 +65,6 @@ class ModelInfo(SamplingSettings):
     embedded: bool = False
     available: bool = False
 
-    @property
-    def mirrors(self) -> bool:
-        """Whether the upper right is offered, as the mirror image of a growth from the upper left.
-
-        A token of a clip that describes all of it has no left and right to exchange.
-        """
-        return self.seed_positions == "corner" and self.media == "image" and self.grid.w > 1
-
     def memory(self, device: str = "auto", dtype: str = "auto") -> int:
         """Bytes for the model and one guided picture or clip, as `Engine.load` would place them.
 

@@ -1,40 +1,146 @@
-"""What a user asks for. Checks here need no model; `Engine.validate` does the rest."""
+"""What is asked for, what a model makes of it, and what comes back after every step."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
-from .settings import NUM_SAMPLES, RNG_SEED, SETTINGS, Sampling
+import numpy as np
+from PIL import Image
+
+from .plan import DecodePlan, coordinates
+from .settings import NUM_SAMPLES, RNG_SEED, SETTINGS, Sampling, SamplingSettings
 
 
 @dataclass(frozen=True, eq=False)
 class Request(Sampling[None]):
-    """One generation, with every setting of `settings.py`; None means the model's default.
+    """One generation, with every setting of `settings.py`.
+
+    None means unsaid: the resumed frame's own request, else the model's default.
 
     Attributes:
         prompt: a text, or one per sample; empty is the null condition (text models).
-        label: class name or number, or one per sample; None is no class (class models).
+        label: class name or number, or one per sample, in which None is no class (class models).
         seed_position: (t, h, w), or (h, w) for pictures, where growth starts.
         rng_seed: random seed; sample i of a batch equals a single run with `rng_seed + i`.
         num_samples: pictures or clips, sharing one plan.
-        known: given tokens, int [T, H, W] or [B, T, H, W], -1 where unknown.
-        resume: a `Frame` to go on from; its tokens and its order of growth stay.
+        known: given tokens, int [T, H, W] or [B, T, H, W], -1 where unknown; or a picture, which is
+            encoded when growth begins, and of which `keep` says what is known.
+        keep: the cells of a picture that are known, bool [T, H, W]; of a clip the first slice,
+            unless said.
+        resume: a frame to go on from; its tokens, its known cells and its order of growth stay.
     """
 
-    prompt: str | tuple[str, ...] = ""
+    prompt: str | tuple[str, ...] | None = None
     label: str | int | tuple[str | int | None, ...] | None = None
     seed_position: tuple[int, ...] | None = None
-    rng_seed: int = 0
-    num_samples: int = 1
-    known: Any = None
-    resume: Any = None
+    rng_seed: int | None = None
+    num_samples: int | None = None
+    known: np.ndarray | Image.Image | None = None
+    keep: np.ndarray | None = None
+    resume: Frame | None = None
 
     def check(self) -> None:
         """Raise ValueError, with what was got and what to do, for values no model accepts."""
-        NUM_SAMPLES.check(self.num_samples)
-        RNG_SEED.check(self.rng_seed)
-        for setting in SETTINGS:
+        for setting in (NUM_SAMPLES, RNG_SEED, *SETTINGS):
             value = getattr(self, setting.name)
             if value is not None:
                 setting.check(value)
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A request that a model takes, checked and planned once; `checks.prepare` makes it.
+
+    Attributes:
+        model: the model's name.
+        request: with nothing unsaid that the model reads.
+        plan: the decoding order.
+        settings: how fronts are predicted and drawn.
+    """
+
+    model: str
+    request: Request
+    plan: DecodePlan
+    settings: SamplingSettings
+    rng_seed: int
+    num_samples: int
+
+    def frame(self, step: int, tokens: np.ndarray, confidence: np.ndarray) -> Frame:
+        """The frame after a step, from what a growth of this request wrote; to go on from.
+
+        Args:
+            step: from 1 to the one before the last.
+            tokens, confidence: [B, T, H, W], as a frame holds them after this step or a later one.
+
+        Raises:
+            ValueError: there is no such step, or a cell that was written up to it is missing.
+        """
+        plan, shape = self.plan, (self.num_samples, *self.plan.grid)
+        if not 1 <= step < plan.total:
+            raise ValueError(f"step: got {step}, expected 1 to {plan.total - 1}")
+        written = plan.known.copy()
+        for earlier in plan.steps[:step]:
+            written[earlier.positions] = True
+        written = written.reshape(plan.grid)
+        if tokens.shape != shape or (tokens[:, written] < 0).any():
+            raise ValueError(
+                f"tokens: got {tokens.shape}, expected {shape} with every cell that is known or "
+                f"written up to step {step}"
+            )
+        return Frame(
+            step=step,
+            total=plan.total,
+            positions=coordinates(plan.grid)[plan.steps[step - 1].positions],
+            tokens=np.where(written, tokens, -1).astype(np.int64),
+            confidence=np.where(written, confidence, np.nan).astype(np.float32),
+            elapsed=0.0,
+            passes=0,
+            request=self.request,
+            model=self.model,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """What is known after one decoding step. No pixels: previews are made when asked for.
+
+    Attributes:
+        step, total: 1 to total.
+        positions: the (t, h, w) decoded in this step, int64 [n, 3].
+        tokens: int64 [B, T, H, W], -1 where still unknown.
+        confidence: float32 [B, T, H, W], the probability of each drawn token after guidance and
+            before temperature and filters; nan where unknown or given.
+        elapsed: seconds since the request began.
+        passes: forward passes so far.
+        request: the prepared request that made it, from which it can be resumed.
+        model: name of the model that grew it; "" if that is not known.
+    """
+
+    step: int
+    total: int
+    positions: np.ndarray
+    tokens: np.ndarray
+    confidence: np.ndarray
+    elapsed: float
+    passes: int
+    request: Request
+    model: str = ""
+
+
+def fit(picture: Image.Image | np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """A picture as a model sees it, uint8 [height, width, 3]: centre crop, transparency on white.
+
+    Args:
+        picture: of any mode, or pixels uint8 [h, w, 3 or 4].
+        size: height and width.
+    """
+    picture = picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
+    picture = picture.convert("RGBA")
+    white = Image.new("RGBA", picture.size, "white")
+    picture = Image.alpha_composite(white, picture).convert("RGB")
+    height, width = size
+    scale = max(width / picture.width, height / picture.height)
+    box_w, box_h = width / scale, height / scale
+    left, top = (picture.width - box_w) / 2, (picture.height - box_h) / 2
+    box = (left, top, left + box_w, top + box_h)
+    return np.asarray(picture.resize((width, height), Image.Resampling.LANCZOS, box=box))

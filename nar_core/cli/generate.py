@@ -22,9 +22,7 @@ HELP = "grow pictures or clips and write them to a folder"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What is left out takes the model's default."""
     add_model(parser)
-    parser.add_argument(
-        "--prompt", nargs="+", default=[""], help="text, or one per sample (text models)"
-    )
+    parser.add_argument("--prompt", nargs="+", help="text, or one per sample (text models)")
     parser.add_argument("--label", nargs="+", help="class name or number, or one per sample")
     parser.add_argument("--seed-position", type=numbers, metavar="[T,]H,W", help="where to start")
     for setting in (RNG_SEED, NUM_SAMPLES):
@@ -45,28 +43,31 @@ def class_label(text: str) -> str | int:
     return int(text) if text.lstrip("-").isdigit() else text
 
 
+def one_or_all(given: list | None) -> Any:
+    """One value for all samples, or one for each; None if there is none."""
+    return given[0] if given and len(given) == 1 else given and tuple(given)
+
+
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Grow, decode and write; `files` are the paths."""
     engine = Engine.load(args.model, args.device, args.dtype)
-    labels = None if args.label is None else tuple(map(class_label, args.label))
     request = Request(
-        prompt=args.prompt[0] if len(args.prompt) == 1 else tuple(args.prompt),
-        label=labels[0] if labels and len(labels) == 1 else labels,
+        prompt=one_or_all(args.prompt),
+        label=one_or_all(args.label and [class_label(text) for text in args.label]),
         seed_position=args.seed_position,
         **said(args, (RNG_SEED, NUM_SAMPLES, *SETTINGS)),
     )
-    request = engine.validate(request)
+    prepared = engine.prepare(request)
     growth = []
-    steps = tqdm(engine.generate(request), total=engine.plan(request).total, desc="growing")
-    for frame in steps:
+    for frame in tqdm(engine.generate(prepared), total=prepared.plan.total, desc="growing"):
         if args.growth:
-            growth.append(engine.preview(frame.tokens, mirrored=frame.mirrored))
-    video = engine.decode(frame.tokens, frame.mirrored)
+            growth.append(engine.preview(frame.tokens))
+    video = engine.decode(frame.tokens)
     folder = Path(args.out)
     folder.mkdir(parents=True, exist_ok=True)
     files = []
     for i, pixels in enumerate(video):
-        path = folder / f"{engine.info.name}-{request.rng_seed + i}"
+        path = folder / f"{engine.info.name}-{prepared.rng_seed + i}"
         files.append(write(path, pixels, engine.info.fps))
         if args.growth:
             previews = [preview[i, 0] for preview in growth]
@@ -79,8 +80,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         "steps": frame.total,
         "passes": frame.passes,
         "seconds": round(frame.elapsed, 4),
-        "seed_position": list(request.seed_position),
-        "mirrored": frame.mirrored,
+        "seed_position": list(prepared.plan.seed_position),
         "files": [str(f) for f in files],
     }
 

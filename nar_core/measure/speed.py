@@ -19,7 +19,7 @@ from ..engine import Engine, Frame
 from ..models.condition import Caption, ConditionConfig
 from ..models.packed import pack_linears
 from ..models.transformer import NARTransformer
-from ..request import Request
+from ..request import Prepared, Request
 from ..tokenizers.larp_video import LarpConfig, LarpTokenizer
 from ..tokenizers.vq_image import VQConfig, VQTokenizer
 from ..weights.list import official_models
@@ -45,7 +45,7 @@ def speed(
     told: dict[str, Any] = {"label": 0}
     if info.task == "text":
         told = {"prompt": info.prompts[0] if info.prompts else ""}
-    request = engine.validate(
+    request = engine.prepare(
         Request(seed_position=(0, 0, 0), guidance_scale=guidance_scale, num_samples=batch, **told)
     )
     if engine.device.type == "cuda":
@@ -92,7 +92,7 @@ def speed(
     return out
 
 
-def _generate(engine: Engine, request: Request, times: dict[str, list[float]]) -> Frame:
+def _generate(engine: Engine, request: Prepared, times: dict[str, list[float]]) -> Frame:
     """One generation without previews; returns the last frame."""
     started = time.perf_counter()
     frames = engine.generate(request)
@@ -105,19 +105,19 @@ def _generate(engine: Engine, request: Request, times: dict[str, list[float]]) -
 
 
 def _baseline(
-    engine: Engine, plain: NARTransformer, request: Request, times: dict[str, list[float]]
+    engine: Engine, plain: NARTransformer, request: Prepared, times: dict[str, list[float]]
 ) -> None:
     """The same request by the published way of sampling, with the weights as they were loaded."""
     started = time.perf_counter()
-    values, null = engine._condition(request)
+    values, null = engine._condition(request.request)
     sample_as_published(
         plain,
         values,
         null,
-        guidance_scale=request.guidance_scale,
-        temperature=request.temperature,
-        top_k=request.top_k,
-        top_p=request.top_p,
+        guidance_scale=request.settings.guidance_scale,
+        temperature=request.settings.temperature,
+        top_k=request.settings.top_k,
+        top_p=request.settings.top_p,
         generator=torch.Generator(engine.device).manual_seed(request.rng_seed),
     ).cpu()
     times["baseline_seconds"].append(time.perf_counter() - started)

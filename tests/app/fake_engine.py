@@ -157,7 +157,6 @@ class FakeEngine:
                     elapsed=time.perf_counter() - start,
                     request=request,
                     passes=k - first,
-                    mirrored=info.mirrors and request.seed_position == (0, 0, grid.w - 1),
                 )
         finally:
             self.open_runs -= 1
@@ -176,12 +175,12 @@ class FakeEngine:
         """Dear where many colours are: its own pictures have few."""
         return np.array([40 * len(np.unique(row)) / row.size for row in tokens])
 
-    def decode(self, tokens: np.ndarray, mirrored: bool = False) -> np.ndarray:
+    def decode(self, tokens: np.ndarray) -> np.ndarray:
         if (tokens < 0).any():
             raise ValueError("tokens: got an unfinished grid, expected every cell; finish it first")
         return self._paint(tokens)
 
-    def preview(self, tokens: np.ndarray, full: bool = False, mirrored: bool = False) -> np.ndarray:
+    def preview(self, tokens: np.ndarray, full: bool = False) -> np.ndarray:
         return self._paint(tokens)
 
     def encode(self, video: np.ndarray) -> np.ndarray:

@@ -50,7 +50,7 @@ def test_messages_cover_every_cell_once(studio):
 def test_a_fast_engine_sends_few_messages(studio):
     job = studio.check(Form("wide", "owl"), {"run": "r", "seed": [0, 0, 0]})
     engine = studio.engines.get("wide")
-    engine.preview = lambda tokens, mirrored: np.zeros((1, 1, 256, 256, 3), np.uint8)
+    engine.preview = lambda tokens: np.zeros((1, 1, 256, 256, 3), np.uint8)
     messages = list(studio.grow(job))
     assert sum(len(m["frames"]) for m in messages[:-1]) == 63
     assert len(messages) < 63
@@ -282,23 +282,6 @@ def test_closing_the_growth_stops_a_transfer():
     assert studio.line.place("other")["ahead"] == 0
 
 
-def test_a_mirror_image_is_told_replayed_and_made_again(studio):
-    job = studio.check(Form("corner", "owl"), {"run": "r", "seed": [0, 0, 15]})
-    *_, done = studio.grow(job)
-    recipe, _ = export.read_recipe(export.from_data_uri(done["pictures"][0]))
-    assert recipe["mirrored"] is True
-    assert recipe["request"]["seed_position"] == [0, 0, 15]
-    order = words(done["order"]).reshape(16, 16)
-    assert (order[0, 15], order[15, 0], order[0, 0]) == (1, 31, 16)
-    assert studio.replay(done["pictures"][0])["spec"]["mirrors"]
-    again = {"run": "s", "file": done["pictures"][0]}
-    *_, same = studio.grow(studio.check(Form("corner"), again))
-    assert same["verdict"]["same"]
-    *_, plain = studio.grow(studio.check(Form("corner", "owl"), {"run": "t", "seed": [0, 0, 0]}))
-    assert "mirrored" not in export.read_recipe(export.from_data_uri(plain["pictures"][0]))[0]
-    assert not studio.replay(plain["pictures"][0])["spec"]["mirrors"]
-
-
 def test_a_run_ends_within_a_step_of_being_stopped(studio):
     engine = studio.engines.get("wide")
     engine.seconds_per_step = 0.06  # more than a message lasts, so that each step is one
@@ -397,7 +380,7 @@ def test_a_clip_of_holistic_tokens_is_decoded_now_and_then_within_a_tenth_of_the
     engine, decoded = studio.engines.get("whole"), []
     engine.seconds_per_step = 0.02
 
-    def preview(tokens, full=False, mirrored=False):
+    def preview(tokens, full=False):
         assert full, "cells are no places, so there is no quick picture of them"
         decoded.append((tokens < 0).mean())
         time.sleep(0.005)

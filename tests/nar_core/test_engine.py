@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
-from nar_core import Engine, Request
+from nar_core import Engine, Request, checks, fit
 from nar_core.device import pick_device, pick_dtype
 
 from .helpers import write_model_folder
@@ -139,7 +140,10 @@ ROWS_DIFFER = np.stack([UNKNOWN, np.where(np.arange(5) == 2, 1, UNKNOWN)])
         ({"seed_position": (0, 0, 0, 0)}, "seed_position: got"),
         ({"prompt": "one two three four"}, "got 4 words, expected at most 3 .*shorten 'one two"),
         ({"prompt": ("a", "b", "c"), "num_samples": 2}, r"expected one text, or 2 \(num_samples\)"),
-        ({"prompt": None}, "prompt: got None"),
+        ({"prompt": (None,)}, r"prompt: got \(None,\)"),
+        ({"label": "class 1"}, "label: got 'class 1', expected none: words reads a prompt"),
+        ({"heads": "temporal"}, "heads: got 'temporal', expected one of mixed, horizontal, vert"),
+        ({"keep": np.ones((1, *SIDE), bool)}, "keep: got cells, expected none"),
         ({"num_samples": 99}, "num_samples: got 99"),
         ({"known": np.zeros((2, 2), int)}, r"got shape \(2, 2\), expected \(1, 4, 5\)"),
         ({"known": np.zeros((1, *SIDE))}, "got float64, expected whole numbers"),
@@ -241,14 +245,14 @@ def test_the_request_is_not_changed_by_growing(engine):
     engine.generate_all(request)
     assert (known >= 0).sum() == 1
     assert request.guidance_scale is None
+    assert request.rng_seed is None
 
 
 def test_resuming_is_going_on(engine):
     request = Request(prompt="red apple", rng_seed=2, num_samples=2)
     frames = list(engine.generate(request))
     for k in (1, 3, len(frames) - 1):
-        later = Request(prompt="red apple", rng_seed=2, num_samples=2, resume=frames[k - 1])
-        again = list(engine.generate(later))
+        again = list(engine.generate(Request(resume=frames[k - 1])))
         assert [f.step for f in again] == list(range(k + 1, len(frames) + 1))
         np.testing.assert_array_equal(again[-1].tokens, frames[-1].tokens)
         np.testing.assert_allclose(again[-1].confidence, frames[-1].confidence, atol=1e-4)
@@ -285,6 +289,102 @@ def test_resuming_is_refused_where_it_cannot_go_on(engine, clips):
         engine.generate(Request(resume=last, num_samples=2))
     with pytest.raises(ValueError, match="same model and num_samples"):
         clips.generate(Request(resume=last))
+
+
+def test_what_is_unsaid_goes_on_as_it_was(engine):
+    known = np.full((1, *SIDE), -1)
+    known[0, 1, 1] = 5
+    asked = {"prompt": "red apple", "rng_seed": 5, "num_samples": 2, "known": known}
+    asked |= {"guidance_scale": 3.0, "temperature": 0.7, "heads": "vertical", "top_k": 9}
+    frames = list(engine.generate(Request(**asked)))
+    again = engine.generate_all(Request(resume=frames[1]))
+    np.testing.assert_array_equal(again.tokens, frames[-1].tokens)
+    for name, value in asked.items():
+        if name not in ("known", "prompt"):
+            assert getattr(again.request, name) == value
+    other = engine.generate_all(Request(resume=frames[1], rng_seed=6))
+    assert other.request.prompt == ("red apple",) * 2
+    assert (other.tokens != again.tokens).any()
+
+
+def test_what_does_not_apply_is_refused_not_ignored(engine, classes):
+    known = np.full((1, *SIDE), -1)
+    known[0, 0, 0] = 3
+    frame = next(engine.generate(Request(prompt="red apple", seed_position=(3, 3))))
+    for fields, told in (
+        ({"seed_position": (0, 0)}, "seed_position: got another than that of the frame"),
+        ({"known": known}, "known: got another than that of the frame"),
+        ({"known": Image.new("RGB", (9, 9)), "keep": known >= 0}, "known: got another than"),
+    ):
+        with pytest.raises(ValueError, match=told):
+            engine.generate(Request(resume=frame, **fields))
+    # What says the same is no contradiction, so that a prepared request can be asked again.
+    engine.prepare(engine.prepare(Request(resume=frame, seed_position=(3, 3))).request)
+    with pytest.raises(ValueError, match="prompt: got 'red apple', expected none: classes grows"):
+        classes.generate(Request(prompt="red apple"))
+    with pytest.raises(ValueError, match=r"resume: got a frame of words .* expected classes"):
+        classes.generate(Request(resume=frame))
+    with pytest.raises(ValueError, match="got one prepared for words, expected classes"):
+        classes.generate(engine.prepare(Request()))
+
+
+def test_a_request_is_planned_once(engine, monkeypatch):
+    made = []
+    plan = checks.make_plan
+    monkeypatch.setattr(checks, "make_plan", lambda *a: made.append(a) or plan(*a))
+    prepared = engine.prepare(Request(prompt="red apple", num_samples=2, rng_seed=3))
+    frame = engine.generate_all(prepared)
+    assert len(made) == 1
+    assert frame.total == prepared.plan.total
+    assert frame.request is prepared.request
+    asked = Request(prompt="red apple", num_samples=2, rng_seed=3)
+    np.testing.assert_array_equal(engine.generate_all(asked).tokens, frame.tokens)
+    assert len(made) == 2
+
+
+def test_a_frame_is_made_again_from_what_was_written(engine):
+    prepared = engine.prepare(Request(prompt="red apple", num_samples=2))
+    frames = list(engine.generate(prepared))
+    last = frames[-1]
+    for k in (1, 4):
+        frame = prepared.frame(k, last.tokens, last.confidence)
+        for name in ("positions", "tokens", "confidence"):
+            np.testing.assert_array_equal(getattr(frame, name), getattr(frames[k - 1], name))
+        again = engine.generate_all(Request(resume=frame))
+        np.testing.assert_array_equal(again.tokens, last.tokens)
+    with pytest.raises(ValueError, match=f"step: got 99, expected 1 to {prepared.plan.total - 1}"):
+        prepared.frame(99, last.tokens, last.confidence)
+    with pytest.raises(ValueError, match="every cell that is known or written up to step 2"):
+        prepared.frame(2, frames[0].tokens, last.confidence)
+
+
+def test_a_picture_is_known_where_it_is_kept(engine, clips):
+    picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 100, 3), np.uint8))
+    tokens = engine.encode(picture)
+    keep = np.zeros((1, *SIDE), bool)
+    keep[0, :2, :3] = True
+    asked = {"prompt": "red apple", "num_samples": 2, "seed_position": (1, 1)}
+    frame = engine.generate_all(Request(known=picture, keep=keep, **asked))
+    given = engine.generate_all(Request(known=np.where(keep, tokens, -1)[0], **asked))
+    np.testing.assert_array_equal(frame.tokens, given.tokens)
+    np.testing.assert_array_equal(frame.tokens[0][keep], tokens[0][keep])
+    also = engine.generate_all(Request(known=tokens, keep=keep, **asked))
+    np.testing.assert_array_equal(frame.tokens, also.tokens)
+    first = next(engine.generate(Request(known=picture, keep=keep, **asked)))
+    again = engine.generate_all(Request(resume=first))
+    np.testing.assert_array_equal(frame.tokens, again.tokens)
+    # A clip begins with it, unless other cells are named.
+    still = clips.generate_all(Request(prompt="whale", known=picture, seed_position=(0, 0, 0)))
+    np.testing.assert_array_equal(still.tokens[0, 0], clips.encode(picture)[0, 0])
+    for fields, told in (
+        ({"known": picture}, r"keep: got none, expected bool \(1, 4, 5\): which cells of the pic"),
+        ({"known": picture, "keep": keep[:, :2]}, r"keep: got bool \(1, 2, 5\), expected bool"),
+        ({"known": picture, "keep": keep.astype(int)}, "keep: got int64"),
+        ({"known": picture, "keep": keep & False}, "keep: got no cell"),
+        ({"known": picture, "keep": keep | True}, "at least one cell to grow"),
+    ):
+        with pytest.raises(ValueError, match=told):
+            engine.generate(Request(**fields))
 
 
 def test_closing_the_generator_cancels(engine):
@@ -357,6 +457,19 @@ def test_decode_and_encode_shapes(engine):
     encoded = engine.encode(video)
     assert (encoded.shape, encoded.dtype) == (tokens.shape, np.int64)
     np.testing.assert_array_equal(engine.encode(video[1:]), encoded[1:])
+
+
+def test_pictures_of_any_form_are_fitted(engine):
+    wide = Image.new("RGBA", (400, 64), (255, 0, 0, 0))
+    wide.paste((0, 0, 255, 255), (160, 0, 240, 64))
+    fitted = fit(wide, (32, 40))
+    assert fitted.shape == (32, 40, 3)
+    assert (fitted[:, 4:-4] == (0, 0, 255)).all()  # the middle; what is beside it is cut off
+    assert (fit(Image.new("LA", (7, 9), (0, 0)), (8, 8)) == 255).all()  # clear is white
+    pixels = np.random.default_rng(0).integers(0, 256, (32, 40, 3), np.uint8)
+    np.testing.assert_array_equal(fit(pixels, (32, 40)), pixels)
+    expected = engine.encode(pixels[None, None])
+    np.testing.assert_array_equal(engine.encode(Image.fromarray(pixels)), expected)
 
 
 def test_pixels_are_refused_with_what_is_expected(engine):

@@ -29,7 +29,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "models": MODELS,
     "tokenizers": {"plan"},
     "info": INFO,
-    "request": {"settings"},
+    "request": {"plan", "settings"},
     "checks": REQUEST,
     "weights": WEIGHTS,
     "decode": {"plan", "sampling", "settings", "models"},

@@ -37,7 +37,6 @@ def test_list_tells_what_a_picker_needs(checkpoints):
         assert not model.embedded
         assert model.bytes == model.download > 4 * model.parameters
         assert model.vocab_size in (8192, 16384)
-        assert model.mirrors == (model.media == "image")
 
 
 def test_only_what_is_missing_would_be_fetched(checkpoints):

@@ -70,34 +70,6 @@ def test_a_picture_model_from_files_to_pixels(picture_model):
         engine.generate(Request(label="c", seed_position=(2, 2)))
 
 
-def test_the_upper_right_is_the_mirror_image_of_the_upper_left(picture_model):
-    engine = Engine.load("tiny", device="cpu")
-    told = {"label": "c", "rng_seed": 3, "num_samples": 2}
-    request = Request(**told, seed_position=(0, 3))
-    left, right = (list(engine.generate(r)) for r in (Request(**told), request))
-    plan = engine.plan(request)
-    assert len(left) == len(right) == plan.total
-    for a, b, step in zip(left, right, plan.steps, strict=True):
-        assert (a.mirrored, b.mirrored) == (False, True)
-        np.testing.assert_array_equal(b.tokens, a.tokens[..., ::-1])
-        np.testing.assert_array_equal(b.confidence, a.confidence[..., ::-1])
-        flat = np.ravel_multi_index(b.positions.T, plan.grid)
-        np.testing.assert_array_equal(flat, step.positions)
-        fresh = {(t, h, 3 - w) for t, h, w in a.positions.tolist()}
-        assert fresh == set(map(tuple, b.positions.tolist()))
-        shown = engine.preview(b.tokens, mirrored=True)
-        np.testing.assert_array_equal(shown, engine.preview(a.tokens)[..., ::-1, :])
-    # The codes describe the unmirrored picture, so their order alone would not do.
-    made = engine.decode(right[-1].tokens, mirrored=True)
-    np.testing.assert_array_equal(made, engine.decode(left[-1].tokens)[..., ::-1, :])
-    assert (made != engine.decode(right[-1].tokens)).any()
-    again = engine.generate_all(replace(request, resume=right[2]))
-    np.testing.assert_array_equal(again.tokens, right[-1].tokens)
-    assert again.mirrored
-    with pytest.raises(ValueError, match="which is a mirror image; mirror the picture and start"):
-        engine.generate(replace(request, known=np.where(left[2].tokens > 0, 1, -1)))
-
-
 def test_a_folder_named_like_the_model_is_enough(picture_model, checkpoints, tmp_path):
     moved = (checkpoints / "tiny").rename(tmp_path / "tiny")
     assert load_model(moved).info.name == "tiny"
@@ -138,7 +110,7 @@ def test_a_clip_model_from_hub_folders_to_pixels(monkeypatch, checkpoints):
     with pytest.raises(ValueError, match="describes the whole clip, not a place in it"):
         engine.generate(Request(label="c", known=np.where(frame.tokens[0] > 15, -1, 0)))
     with pytest.raises(ValueError, match=r"expected \(0, 0, 0\): tiny has learnt"):
-        engine.generate(Request(label="c", seed_position=(0, 0, 1)))  # no mirror image of a clip
+        engine.generate(Request(label="c", seed_position=(0, 0, 1)))
 
 
 def test_a_text_model_asks_the_encoder_once_per_request(monkeypatch, checkpoints):
