@@ -184,38 +184,50 @@ def mirror(rng, cells, wet, height, eye, z, hit, pixels, horizon) -> None:
 
 
 def plant(rng, ground: Ground, slopes, eye, pixels, angles, horizon, wet: bool) -> None:
-    """Put the trees into the view, the far ones first, and upside down into water."""
-    trees = ground.trees
-    if not len(trees):
-        return
-    columns = pixels.shape[1]
-    x, y, tall, shape = trees.T
+    """Put the trees into the view, and upside down into water."""
+    total = pixels.shape[1]
+    x, y, tall, shape = ground.trees.T
     distance = np.hypot(x, y)
-    turn = TURN if columns == TURN else 10**9
     column = ((np.arctan2(y, x) - angles[0]) * FOCAL) % TURN
-    column = np.where(column > TURN - 80, column - TURN, column) if columns < TURN else column
-    u = np.clip(x + SIZE / 2, 0, SIZE - 1).astype(int)
-    v = np.clip(y + SIZE / 2, 0, SIZE - 1).astype(int)
+    column = np.where(column > (TURN + total) / 2, column - TURN, column).astype(int)
+    u, v = (x + SIZE / 2).astype(int), (y + SIZE / 2).astype(int)
     base = ground.height[v, u]
     shade = slopes[v // 2, u // 2]
-    snow = np.clip(ground.snow[v, u] * 255 * 0.9, 0, 255)
-    rows = np.maximum(tall / distance * FOCAL, 2)
-    rows = np.round(rows).astype(int)
-    foot = horizon + (eye - base) / distance * FOCAL
-    foot_mirrored = horizon + (eye + base) / distance * FOCAL
-    variant = rng.integers(VARIANTS, size=len(trees))
-    for i in np.argsort(-distance):
-        if base[i] <= 0.3 or rows[i] > 190:
+    snow = (ground.snow[v, u] * 230).astype(int)
+    rows = np.maximum(np.round(tall / distance * FOCAL), 2).astype(int)
+    top = np.round(horizon + (eye - base) / distance * FOCAL).astype(int) - rows + 1
+    mirrored = np.round(horizon + (eye + base) / distance * FOCAL).astype(int)
+    variant = rng.integers(VARIANTS, size=len(distance))
+    seen = (base > 0.3) & (rows < 190) & (top < ROWS)
+    seen &= (column > -rows) & (column < total + rows)
+    near = pixels["near"]
+    # The nearest first: most others are behind them and need not be put there at all.
+    order = np.argsort(distance, kind="stable")
+    for i in order[seen[order]]:
+        if hidden(near, distance[i], column[i], top[i], rows[i]):
             continue
-        stamped = stamp(Shape(int(shape[i])), int(variant[i]), int(rows[i]))
-        stamped["near"] = stamped["far"] = distance[i]
-        stamped["shade"] = shade[i]
-        stamped["snow"] = snow[i] * (stamped["snow"] > 0)
-        left = int(column[i] - stamped.shape[1] / 2)
-        place(pixels, stamped, round(foot[i]) - rows[i] + 1, left, turn)
-        if wet and foot_mirrored[i] < ROWS:
-            stamped["layer"][stamped["layer"] == LAND] = WATER
-            place(pixels, stamped[::-1], round(foot_mirrored[i]), left, turn)
+        plant = stamp(Shape(int(shape[i])), int(variant[i]), int(rows[i]))
+        plant["near"] = plant["far"] = distance[i]
+        plant["shade"] = shade[i]
+        plant["snow"] = snow[i] * (plant["snow"] > 0)
+        left = column[i] - plant.shape[1] // 2
+        # A view all around goes on at its other end.
+        lefts = (left,) if 0 <= left <= total - plant.shape[1] else (left, left + TURN, left - TURN)
+        for left in lefts:
+            place(pixels, plant, top[i], left)
+        if wet and mirrored[i] < ROWS:
+            for left in lefts:
+                reflect(pixels, plant[::-1], mirrored[i], left)
+
+
+def hidden(near: np.ndarray, distance, column: int, top: int, rows: int) -> bool:
+    """Whether six points of a plant are all behind something, so that hardly any of it shows."""
+    columns = near.shape[1]
+    for y in (max(top, 0), min(max(top + rows // 2, 0), ROWS - 1)):
+        for x in (column - rows // 5, column, column + rows // 5):
+            if near[y, min(max(x, 0), columns - 1)] > distance:
+                return False
+    return True
 
 
 @cache
@@ -243,26 +255,27 @@ def stamp(shape: Shape, variant: int, rows: int) -> np.ndarray:
     return full[y[:, None], x]
 
 
-def place(pixels: np.ndarray, stamped: np.ndarray, top: int, left: int, turn: int) -> None:
-    """Put a plant where it is nearer than what is there; columns go round after `turn`."""
-    h, w = stamped.shape
-    total = pixels.shape[1]
-    y0, y1 = max(top, 0), min(top + h, ROWS)
-    if y0 >= y1:
-        return
-    for shift in (0, turn, -turn):
-        x0, x1 = max(left + shift, 0), min(left + shift + w, total)
-        if x0 >= x1:
-            continue
-        part = stamped[y0 - top : y1 - top, x0 - left - shift : x1 - left - shift]
-        there = pixels[y0:y1, x0:x1]
-        layer = part["layer"]
-        solid = layer != SKY
-        if (layer == WATER).any():
-            solid &= (there["layer"] >= WATER) & (there["near"] < part["near"])
-            solid &= there["far"] > part["far"]
-            part = part.copy()
-            part["near"] = there["near"]
-        else:
-            solid &= there["near"] > part["near"]
-        there[solid] = part[solid]
+def inside(pixels: np.ndarray, stamped: np.ndarray, top: int, left: int):
+    """The parts of `pixels` and of what is put there that lie on each other."""
+    y, x = max(top, 0), max(left, 0)
+    there = pixels[y : max(top + stamped.shape[0], 0), x : max(left + stamped.shape[1], 0)]
+    return there, stamped[y - top :, x - left :][: there.shape[0], : there.shape[1]]
+
+
+def place(pixels: np.ndarray, stamped: np.ndarray, top: int, left: int) -> None:
+    """Put a plant where it is nearer than what is there."""
+    there, part = inside(pixels, stamped, top, left)
+    solid = (part["layer"] == LAND) & (there["near"] > part["near"])
+    there[solid] = part[solid]
+
+
+def reflect(pixels: np.ndarray, stamped: np.ndarray, top: int, left: int) -> None:
+    """Put a plant into water before it, where it is nearer than what is mirrored there."""
+    there, part = inside(pixels, stamped, top, left)
+    solid = (part["layer"] == LAND) & (there["layer"] >= WATER)
+    solid &= (there["near"] < part["near"]) & (there["far"] > part["far"])
+    if solid.any():
+        image = part[solid]
+        image["layer"] = WATER
+        image["near"] = there["near"][solid]
+        there[solid] = image
