@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -18,14 +19,29 @@ from ..worlds.world import World
 
 log = logging.getLogger(__name__)
 CHUNK = 32
+LANDS = 4  # that the pictures of a chunk are views of, see `LandscapeWorld.views`
 
 
-def chunk_of(world: World, tokenizer, key: tuple[int, ...], n: int = CHUNK, held_out: bool = False):
-    """The n pictures of one key: facts int64 [n, slots] and tokens int16 [n, cells]."""
+def chunk_of(
+    world: World,
+    tokenizer,
+    key: tuple[int, ...],
+    n: int = CHUNK,
+    held_out: bool | None = None,
+):
+    """The n pictures of one key: facts int64 [n, slots] and tokens int16 [n, cells].
+
+    With `held_out` said, every picture is drawn apart, to measure by. Else they are as training
+    wants them: a world with `views` looks at a land several times, since making one is slow.
+    """
     rng = np.random.default_rng(key)
-    draw = world.draw_held_out if held_out else world.draw
-    facts = [draw(rng) for _ in range(n)]
-    pixels = np.stack([world.render(f, rng) for f in facts])
+    if held_out is None and hasattr(world, "views"):
+        facts, pictures = zip(*islice(world.views(rng, LANDS), n), strict=True)
+    else:
+        draw = world.draw_held_out if held_out else world.draw
+        facts = [draw(rng) for _ in range(n)]
+        pictures = [world.render(f, rng) for f in facts]
+    pixels = np.stack(pictures)
     x = torch.from_numpy(pixels).movedim(-1, -3).float() / 255
     with torch.inference_mode():
         tokens = tokenizer.encode(x).flatten(1).to(torch.int16).numpy()

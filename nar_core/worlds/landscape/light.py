@@ -245,7 +245,7 @@ def shine(rng: np.random.Generator, scene: Scene, mood: Mood, first: int, column
         power *= 0.75
     ambient = rgb(t.ambient) * (1.2 if mood.clouds == "many clouds" else 1.0)
     around = 0.62 + 0.38 * n[..., 2]
-    colour *= around[..., None] * ambient * 0.78 + lit[..., None] * rgb(t.sun) * power
+    colour *= around[..., None] * (ambient * 0.78) + lit[..., None] * (rgb(t.sun) * power)
 
     fog = 1 - np.exp(-((p["far"].astype(np.float32) / HAZE[mood.haze]) ** 1.25))
     fog = np.where(p["layer"] == SKY, 1, fog)[..., None] * np.float32(0.96)

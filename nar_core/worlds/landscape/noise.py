@@ -8,11 +8,12 @@ import numpy as np
 
 
 @cache
-def _frequencies(size: int) -> np.ndarray:
-    """Cycles per map of every coefficient of `irfft2`, [size, size // 2 + 1]."""
-    rows = np.fft.fftfreq(size, 1 / size)[:, None]
-    columns = np.fft.rfftfreq(size, 1 / size)[None]
-    return np.hypot(rows, columns).astype(np.float32)
+def _amplitudes(lowest: float, highest: float, slope: float) -> np.ndarray:
+    """Of the waves with -n..n cycles down the map (0 first) and 0..n across, [2 n + 1, n + 1]."""
+    n = int(highest)
+    f = np.hypot(np.fft.fftfreq(2 * n + 1, 1 / (2 * n + 1))[:, None], np.arange(n + 1)[None])
+    within = (f >= lowest) & (f <= highest)
+    return np.where(within, np.maximum(f, 1e-9) ** -slope, 0).astype(np.float32)
 
 
 def noise(
@@ -22,11 +23,13 @@ def noise(
 
     Its amplitude falls as frequency ** -slope between `lowest` and `highest` cycles per map.
     """
-    f = _frequencies(size)
-    with np.errstate(divide="ignore"):
-        amplitude = np.where((f >= lowest) & (f <= highest), f**-slope, 0)
-    white = rng.standard_normal((*f.shape, 2), np.float32).view(np.complex64)[..., 0]
-    field = np.fft.irfft2(white * amplitude.astype(np.float32), s=(size, size))
+    amplitude = _amplitudes(lowest, highest, slope)
+    n = amplitude.shape[1] - 1
+    white = rng.standard_normal((*amplitude.shape, 2), np.float32).view(np.complex64)[..., 0]
+    # Only the waves that are there: most of a map's spectrum is nothing.
+    waves = np.zeros((size, n + 1), np.complex64)
+    waves[: n + 1], waves[size - n :] = np.split(white * amplitude, [n + 1])
+    field = np.fft.irfft(np.fft.ifft(waves, axis=0), n=size, axis=1)
     return (field / max(float(field.std()), 1e-9)).astype(np.float32)
 
 
