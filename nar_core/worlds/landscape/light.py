@@ -11,6 +11,7 @@ from .ground import Kind
 from .noise import bilinear, noise, smoothstep
 from .scene import (
     FOCAL,
+    ROWS,
     SKY,
     SUN_STEPS,
     SUNS,
@@ -55,7 +56,7 @@ TIMES = {
     ),
     "sunset": Time(
         10, 6, "4a558f", "c9808a", "ff9a3c", "e79a7c", "ff9a4c", "a08696", 1.1,
-        "ffb27a", "a8617c", 0.75,
+        "ffb680", "8f5f80", 0.75,
     ),
     "dusk": Time(
         12, -1, "1f2754", "4d4583", "cf7590", "7a5c8c", "b87fa0", "6f689c", 0.55,
@@ -211,60 +212,68 @@ def shine(rng: np.random.Generator, scene: Scene, mood: Mood, first: int, column
     p = scene.pixels[:, begin : begin + columns]
     if begin + columns > there:  # only a full turn is looked at beyond its end
         p = scene.pixels.take((begin + np.arange(columns)) % there, 1)
-    t = TIMES[mood.time]
     angles = (first + np.arange(columns)) / FOCAL
-    rows = scene.horizon // 2
-    heaven, edge = sky(rng, mood, angles[::2] + 0.5 / FOCAL, rows)
-    edge = edge.repeat(2, 0)[None]
-    mirrored = heaven[::-1]
+    rows, below = scene.horizon // 2, (ROWS - scene.horizon) // 2
+    # Water low in the picture mirrors sky that is higher than the picture.
+    whole, haze = sky(rng, mood, angles[::2] + 0.5 / FOCAL, max(rows, below))
+    heaven, mirrored = whole[-rows:], whole[::-1][:below]
     if mood.time == "night":
         # Only where it is dark: neither in clouds nor on the moon; and no water mirrors them.
         dark = smoothstep(0.45, 0.2, heaven.max(-1, keepdims=True))
         heaven = heaven + stars(rng, *heaven.shape[:2]) * dark
 
-    colour = albedo(mood.terrain, mood.season)[p["kind"]]
-    colour *= (1 + p["tone"].astype(np.float32) * np.float32(0.3 / 127))[..., None]
-    threshold = SNOW_FROM[mood.season]
-    snow = p["snow"].astype(np.float32) / 255
-    white = np.clip((snow - threshold) / (0.1 if threshold else 0.08), 0, 1)
-    white = (white * (0.9 if threshold else 0.92))[..., None]
-    colour += (rgb(SNOW) - colour) * white
-
-    turned = angles - 2 * np.pi * mood.sun / SUNS
-    e = np.radians(t.sun_up)
-    n = p["normal"].astype(np.float32) / 127
-    to_sun = np.cos(e) * np.cos(turned), -np.cos(e) * np.sin(turned), np.sin(e)
-    facing = n[..., 2] * np.float32(to_sun[2])
-    facing += n[..., 0] * to_sun[0].astype(np.float32) + n[..., 1] * to_sun[1].astype(np.float32)
-    needed = p["shade"][..., mood.sun].astype(np.float32) / SUN_STEPS
-    tan = np.tan(e)
-    soft = 0.05 + 0.1 * tan
-    lit = np.clip(facing, 0, 1) * np.clip((tan - needed) / soft + 0.6, 0, 1)
-    power = t.sun_power * (0.55 if mood.clouds == "many clouds" else 1.0)
-    if mood.haze == "haze":
-        power *= 0.75
-    ambient = rgb(t.ambient) * (1.2 if mood.clouds == "many clouds" else 1.0)
-    around = 0.62 + 0.38 * n[..., 2]
-    colour *= around[..., None] * (ambient * 0.78) + lit[..., None] * (rgb(t.sun) * power)
-
+    colour = surface(mood, p)
+    colour *= light(mood, p, angles)
     fog = 1 - np.exp(-((p["far"].astype(np.float32) / HAZE[mood.haze]) ** 1.25))
     fog = np.where(p["layer"] == SKY, 1, fog)[..., None] * np.float32(0.96)
-    colour += (edge - colour) * fog
+    colour += (haze.repeat(2, 0) - colour) * fog
 
-    mirrored = mirrored.repeat(2, 0).repeat(2, 1)
-    below = np.arange(scene.pixels.shape[0]) - scene.horizon
-    layer = p["layer"]
-    is_sky = layer[: scene.horizon] == SKY
-    colour[: scene.horizon][is_sky] = heaven.repeat(2, 0).repeat(2, 1)[is_sky]
-    lower = colour[scene.horizon :]
-    depth = below[scene.horizon :]
-    water_sky = layer[scene.horizon :] == WATER_SKY
-    reach = np.minimum(depth, mirrored.shape[0] - 1)
-    lower[water_sky] = mirrored[reach][water_sky]
-    water = layer[scene.horizon :] >= WATER
+    upper, lower = np.split(colour, [scene.horizon])
+    layer_above, layer = np.split(p["layer"], [scene.horizon])
+    above = layer_above == SKY
+    upper[above] = heaven.repeat(2, 0).repeat(2, 1)[above]
+    above = layer == WATER_SKY
+    lower[above] = mirrored.repeat(2, 0).repeat(2, 1)[above]
+    # Seen flat, water mirrors all; seen steeply, near by, its own colour shows.
+    t = TIMES[mood.time]
     deep = rgb("1e4a5e") * (rgb(t.ambient) + 0.5 * rgb(t.sun) * t.sun_power) * 0.8
-    k = (0.86 - 0.5 * np.clip(depth / 150, 0, 1)).astype(np.float32)[:, None, None]
-    lower[water] = (lower * k + deep * (1 - k))[water]
-    out = colour.reshape(128, 2, columns // 2, 2, 3).mean((1, 3))
+    steep = np.linspace(0, 2 * below / 150, 2 * below, dtype=np.float32)[:, None, None]
+    own = 0.14 + 0.5 * np.minimum(steep, 1)
+    water = layer >= WATER
+    lower[water] = (lower + (deep - lower) * own)[water]
+
+    out = colour.reshape(ROWS // 2, 2, columns // 2, 2, 3).mean((1, 3))
+    # Lights are bent instead of cut off, so that snow and sand keep their shapes.
     out = np.where(out > 0.8, 1 - 0.2 * np.exp((0.8 - out) / 0.2), out)
     return (np.clip(out, 0, 1) * 255 + 0.5).astype(np.uint8)
+
+
+def surface(mood: Mood, p: np.ndarray) -> np.ndarray:
+    """Colours of what the pixels `p` are made of, under snow if there is any: [..., 3]."""
+    colour = albedo(mood.terrain, mood.season)[p["kind"]]
+    colour *= (1 + p["tone"].astype(np.float32) * np.float32(0.3 / 127))[..., None]
+    first = SNOW_FROM[mood.season]
+    white = np.clip((p["snow"].astype(np.float32) / 255 - first) / 0.09, 0, 1)
+    colour += (rgb(SNOW) - colour) * (0.91 * white)[..., None]
+    return colour
+
+
+def light(mood: Mood, p: np.ndarray, angles: np.ndarray) -> np.ndarray:
+    """Light that falls on the pixels `p` [rows, columns]: sun or moon, and sky, [..., 3]."""
+    t = TIMES[mood.time]
+    height = np.radians(t.sun_up)
+    turned = (2 * np.pi * mood.sun / SUNS - angles).astype(np.float32)
+    normal = p["normal"].astype(np.float32) / 127
+    flat, up = np.float32(np.cos(height)), np.float32(np.sin(height))
+    facing = normal[..., 0] * (flat * np.cos(turned)) + normal[..., 1] * (flat * np.sin(turned))
+    facing += normal[..., 2] * up
+    needed = p["shade"][..., mood.sun].astype(np.float32) / SUN_STEPS
+    slope = np.float32(np.tan(height))
+    lit = np.clip(facing, 0, 1) * np.clip((slope - needed) / (0.05 + 0.1 * slope) + 0.6, 0, 1)
+    power, ambient = t.sun_power, 0.78
+    if mood.clouds == "many clouds":
+        power, ambient = power * 0.55, ambient * 1.2
+    if mood.haze == "haze":
+        power *= 0.75
+    around = 0.62 + 0.38 * normal[..., 2]
+    return around[..., None] * (rgb(t.ambient) * ambient) + lit[..., None] * (rgb(t.sun) * power)
