@@ -8,6 +8,7 @@ from numbers import Real
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from PIL import Image
 
 from .info import ModelInfo
@@ -16,6 +17,8 @@ from .plan import DecodePlan, make_plan
 from .request import Frame, Prepared, Request
 from .settings import NUM_SAMPLES, RNG_SEED, SETTINGS, SamplingSettings, axes_of, heads_for
 from .worlds import WORLDS, Understood, Word
+
+Labels = str | int | Sequence[str | int | None] | None
 
 
 def prepare(info: ModelInfo, request: Request) -> Prepared:
@@ -36,24 +39,25 @@ def prepare(info: ModelInfo, request: Request) -> Prepared:
             *((setting, getattr(info, setting.name)) for setting in SETTINGS),
         )
     }
+    rows = int(settled["num_samples"])
     request = replace(request, **settled)
-    _check_heads(info, request)
+    _check_heads(info, str(settled["heads"]))
     seed = _seed_position(info, request.seed_position)
     request = replace(request, seed_position=seed)
-    request = replace(request, **_known(info, request))
+    request = replace(request, **_known(info, request, rows))
     if info.task == "text":
         _must_be_unsaid(request, "label", f"{info.name} reads a prompt; say it in words")
-        request = replace(request, prompt=_prompts(info, request), label=None)
+        request = replace(request, prompt=_prompts(info, request.prompt, rows), label=None)
     else:
         _must_be_unsaid(request, "prompt", f"{info.name} grows classes; give a label")
-        request = replace(request, label=_labels(info, request), prompt=None)
+        request = replace(request, label=_labels(info, request.label, rows), prompt=None)
     return Prepared(
         model=info.name,
         request=request,
         plan=make_plan(info.grid, seed, _cells(request), info.directions, info.known_level),
         settings=SamplingSettings(**{x.name: getattr(request, x.name) for x in SETTINGS}),
-        rng_seed=settled["rng_seed"],
-        num_samples=settled["num_samples"],
+        rng_seed=int(settled["rng_seed"]),
+        num_samples=rows,
     )
 
 
@@ -92,8 +96,8 @@ def _going_on(info: ModelInfo, request: Request, frame: Frame) -> Request:
         said = _seed_position(info, request.seed_position)
         _must_agree("seed_position", said, own.seed_position)
     if request.known is not None:
-        said = replace(request, num_samples=shape[0])
-        _must_agree("known", _known(info, said).get("known", request.known), own.known)
+        said = _known(info, request, shape[0]).get("known", request.known)
+        _must_agree("known", said, own.known)
     unsaid = [f.name for f in fields(Request) if getattr(request, f.name) is None]
     return replace(request, **{name: getattr(own, name) for name in unsaid})
 
@@ -107,12 +111,12 @@ def _must_agree(name: str, said: Any, own: Any) -> None:
         )
 
 
-def _check_heads(info: ModelInfo, request: Request) -> None:
+def _check_heads(info: ModelInfo, heads: str) -> None:
     sizes = dict(zip("thw", info.grid, strict=True))
     axes = {d[1] for d in info.directions if sizes[d[1]] > 1}
-    if request.heads != "mixed" and not axes_of(request.heads) <= axes:
+    if heads != "mixed" and not axes_of(heads) <= axes:
         raise ValueError(
-            f"heads: got {request.heads!r}, expected one of {', '.join(heads_for(axes))}: "
+            f"heads: got {heads!r}, expected one of {', '.join(heads_for(axes))}: "
             f"{info.name} has no others"
         )
 
@@ -130,7 +134,8 @@ def _seed_position(info: ModelInfo, given: Sequence[int] | None) -> tuple[int, i
             f"seed_position: got {given}, expected {form} inside the grid "
             f"{tuple(grid)[-2 if grid.t == 1 else 0 :]}, counted from 0"
         )
-    seed = tuple(int(p) for p in seed)
+    t, h, w = (int(p) for p in seed)
+    seed = t, h, w
     if info.seed_positions == "corner" and any(seed):
         raise ValueError(
             f"seed_position: got {seed}, expected (0, 0, 0): {info.name} has learnt to grow "
@@ -139,7 +144,7 @@ def _seed_position(info: ModelInfo, given: Sequence[int] | None) -> tuple[int, i
     return seed
 
 
-def _known(info: ModelInfo, request: Request) -> dict[str, Any]:
+def _known(info: ModelInfo, request: Request, rows: int) -> dict[str, Any]:
     """`known` as int64 [B, T, H, W], or a picture with the cells to `keep` of it."""
     if request.known is None:
         if request.keep is not None:
@@ -153,7 +158,7 @@ def _known(info: ModelInfo, request: Request) -> dict[str, Any]:
     keep = _keep(info, request)
     if isinstance(request.known, Image.Image):
         return {"keep": keep}
-    known = _tokens(info, request)
+    known = _tokens(info, request.known, rows)
     return {"known": known if keep is None else np.where(keep, known, -1), "keep": None}
 
 
@@ -175,9 +180,9 @@ def _keep(info: ModelInfo, request: Request) -> np.ndarray | None:
     return keep.reshape(grid)
 
 
-def _tokens(info: ModelInfo, request: Request) -> np.ndarray:
-    grid, n = info.grid, request.num_samples
-    known = np.asarray(request.known)
+def _tokens(info: ModelInfo, known: ArrayLike, n: int) -> np.ndarray:
+    """Given tokens as int64 [n, T, H, W]."""
+    grid, known = info.grid, np.asarray(known)
     if known.ndim == 3 and grid.t == 1 and known.shape[0] != 1:
         known = known[:, None]
     if known.shape not in {tuple(grid), (n, *grid), (1, *grid)}:
@@ -202,12 +207,12 @@ def _cells(request: Request) -> np.ndarray | None:
     return request.known[0] >= 0
 
 
-def _prompts(info: ModelInfo, request: Request) -> tuple[str, ...]:
-    n = request.num_samples
-    prompt = _first(request.prompt, "")
-    prompts = tuple(prompt) if isinstance(prompt, tuple | list) else (prompt,) * n
+def _prompts(info: ModelInfo, given: str | Sequence[str] | None, n: int) -> tuple[str, ...]:
+    if given is None or isinstance(given, str):
+        given = (given or "",) * n
+    prompts = tuple(given)
     if len(prompts) != n or not all(isinstance(p, str) for p in prompts):
-        raise ValueError(f"prompt: got {request.prompt!r}, expected one text, or {n} (num_samples)")
+        raise ValueError(f"prompt: got {given!r}, expected one text, or {n} (num_samples)")
     for prompt in prompts:
         words = len(split_words(prompt))
         if info.prompt_words and words > info.prompt_words:
@@ -234,10 +239,10 @@ def understand(info: ModelInfo, prompt: str) -> Understood:
     return Understood(None, tuple(Word(w, "known") for w in prompt.split()))
 
 
-def _labels(info: ModelInfo, request: Request) -> tuple[str | None, ...]:
-    n = request.num_samples
-    label = request.label
-    labels = tuple(label) if isinstance(label, tuple | list) else (label,) * n
+def _labels(info: ModelInfo, given: Labels, n: int) -> tuple[str | None, ...]:
+    if given is None or isinstance(given, str | int | np.integer):
+        given = (given,) * n
+    labels = tuple(given)
     if len(labels) != n:
         raise ValueError(f"label: got {len(labels)} labels, expected one, or {n} (num_samples)")
     return tuple(_class_name(info, label) for label in labels)

@@ -25,6 +25,19 @@ def _without_padding(condition: Condition) -> Condition:
     )
 
 
+def joined(first: Condition, second: Condition) -> Condition:
+    """The rows of two conditions of one kind, those of the second behind those of the first."""
+
+    def both(a: Tensor | None, b: Tensor | None) -> Tensor | None:
+        return None if a is None or b is None else torch.cat([a, b])
+
+    return Condition(
+        torch.cat([first.slots, second.slots]),
+        both(first.valid, second.valid),
+        both(first.broadcast, second.broadcast),
+    )
+
+
 class Growth:
     """The state of one request while it is decoded; nothing of it lives on the model.
 
@@ -64,10 +77,7 @@ class Growth:
         self.guided = settings.guidance_scale > 1 and not (first_step and self._interval_over())
         if self.guided:
             other = model.embed_condition(null, seeds)
-            condition = Condition(
-                *(None if a is None else torch.cat([a, b])
-                  for a, b in zip(vars(condition).values(), vars(other).values(), strict=True))
-            )  # fmt: skip
+            condition = joined(condition, other)
         self.condition = condition = _without_padding(condition)
         self.length = condition.slots.shape[1]
 
@@ -197,6 +207,9 @@ class Growth:
         self.guided = False
         self.cache.keep_rows(self.rows)
         self.hidden = {depth: x[: self.rows] for depth, x in self.hidden.items()}
+        slots, valid, broadcast = vars(self.condition).values()
         self.condition = Condition(
-            *(None if x is None else x[: self.rows] for x in vars(self.condition).values())
+            slots[: self.rows],
+            None if valid is None else valid[: self.rows],
+            None if broadcast is None else broadcast[: self.rows],
         )

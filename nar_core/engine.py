@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,13 +17,14 @@ from .checks import prepare, understand
 from .decode import Growth
 from .device import pick_device, pick_dtype
 from .info import ModelInfo
-from .models.condition import word_ids
+from .models.condition import Caption, word_ids
 from .models.packed import pack_linears, release_mapping
 from .models.transformer import NARTransformer
 from .plan import DecodePlan, coordinates
 from .preview import Preview
 from .request import Frame, Prepared, Request, fit
 from .sampling import uniforms
+from .tokenizers.base import Tokenizer
 from .weights.fetch import Progress
 from .weights.load import load_model
 from .weights.read import trim_heap
@@ -41,10 +43,10 @@ class Engine:
         self,
         info: ModelInfo,
         model: NARTransformer,
-        tokenizer,
+        tokenizer: Tokenizer,
         digest: str = "",
         patches: Tensor | None = None,
-        text_encoder=None,
+        text_encoder: Callable[[list[str], torch.device], Caption] | None = None,
     ):
         self.info, self.model, self.tokenizer, self.digest = info, model, tokenizer, digest
         self.text_encoder = text_encoder
@@ -103,18 +105,20 @@ class Engine:
         rows = [[-1] * len(world.slots) if f is None else world.encode(f) for f in found]
         return torch.tensor(rows, device=self.device)
 
-    def _condition(self, request: Request):
-        """Condition input and its null form, on the device."""
-        kind = self.model.config.condition.kind
-        if kind == "words":
-            slots = self.model.config.condition
-            values = word_ids(list(request.prompt), slots.slots, slots.buckets).to(self.device)
-        elif kind == "facts":
-            values = self.facts(request.prompt)
-        elif kind == "caption":
-            values = self.text_encoder(list(request.prompt), self.device)
+    def condition(self, request: Request) -> tuple[Any, Any]:
+        """Condition input of a prepared request and its null form, on the device."""
+        config = self.model.config.condition
+        prompts = [str(x) for x in request.prompt or ()]
+        if config.kind == "words":
+            values = word_ids(prompts, config.slots, config.buckets).to(self.device)
+        elif config.kind == "facts":
+            values = self.facts(prompts)
+        elif config.kind == "caption":
+            assert self.text_encoder is not None
+            values = self.text_encoder(prompts, self.device)
         else:
-            index = {name: i for i, name in enumerate(self.info.labels)}
+            assert isinstance(request.label, tuple)
+            index: dict[Any, int] = {name: i for i, name in enumerate(self.info.labels)}
             ids = [-1 if x is None else index[x] for x in request.label]
             values = torch.tensor(ids, device=self.device)
         return values, self.model.condition.null_like(values)
@@ -137,7 +141,7 @@ class Engine:
 
     def _grow(self, prepared: Prepared) -> Iterator[Frame]:
         started = time.perf_counter()
-        request, plan = self._encoded(prepared.request), prepared.plan
+        request, plan = self._encoded(prepared), prepared.plan
         shape, grid = (prepared.num_samples, plan.grid.cells), (prepared.num_samples, *plan.grid)
         tokens = np.full(shape, -1, np.int64)
         confidence = np.full(shape, np.nan, np.float32)
@@ -146,12 +150,12 @@ class Engine:
             first = request.resume.step
             tokens = request.resume.tokens.reshape(shape).copy()
             confidence = request.resume.confidence.reshape(shape).copy()
-        elif request.known is not None:
+        elif isinstance(request.known, np.ndarray):
             tokens = request.known.reshape(shape).copy()
         growth = Growth(
             self.model,
             plan,
-            *self._condition(request),
+            *self.condition(request),
             torch.from_numpy(tokens).to(self.device, copy=True),
             uniforms(prepared.rng_seed, *shape),
             prepared.settings,
@@ -174,12 +178,13 @@ class Engine:
                 model=self.info.name,
             )
 
-    def _encoded(self, request: Request) -> Request:
+    def _encoded(self, prepared: Prepared) -> Request:
         """The request with tokens in place of a known picture."""
+        request = prepared.request
         if not isinstance(request.known, Image.Image):
             return request
-        tokens = np.where(request.keep, self.encode(request.known), -1)
-        known = np.broadcast_to(tokens, (request.num_samples, *self.info.grid)).copy()
+        tokens = np.where(np.asarray(request.keep), self.encode(request.known), -1)
+        known = tokens.repeat(prepared.num_samples, 0)
         return replace(request, known=known, keep=None)
 
     # Pixels
@@ -197,8 +202,8 @@ class Engine:
                 f"{self.tokenizer.vocab_size - 1}; unknown cells (-1) can only be previewed"
             )
         # torch takes no views that run backwards
-        tokens = torch.from_numpy(np.ascontiguousarray(tokens)).to(self.device)
-        video = self.tokenizer.decode(tokens)
+        codes = torch.from_numpy(np.ascontiguousarray(tokens)).to(self.device)
+        video = self.tokenizer.decode(codes)
         video = (video.float().clamp(0, 1) * 255).round().to(torch.uint8)
         return video.permute(0, 1, 3, 4, 2).cpu().numpy()
 
@@ -230,7 +235,7 @@ class Engine:
         rows = torch.from_numpy(np.asarray(tokens)).to(self.device).flatten(1)
         prepared = self.prepare(Request(num_samples=len(rows)))
         plan = prepared.plan
-        values, _ = self._condition(prepared.request)
+        values, _ = self.condition(prepared.request)
         seed = int(np.ravel_multi_index(plan.seed_position, plan.grid))
         logits = self.model(
             values,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from .device import pick_device, pick_dtype
-from .plan import DIRECTIONS, GridShape
+from .plan import DIRECTIONS, GridShape, KnownLevel
 from .settings import SamplingSettings
 
 
@@ -35,16 +36,16 @@ class ModelInfo(SamplingSettings):
 
     name: str
     title: str
-    task: str
-    media: str
+    task: Literal["text", "class"]
+    media: Literal["image", "video"]
     grid: GridShape
     size: tuple[int, int]
     world: str = ""
     frames: int = 1
     fps: int = 0
     directions: tuple[str, ...] = DIRECTIONS
-    known_level: str = "zero"
-    seed_positions: str = "any"
+    known_level: KnownLevel = "zero"
+    seed_positions: Literal["any", "corner"] = "any"
     default_seed_position: tuple[int, int, int] = (0, 0, 0)
     accepts_known: bool = True
     labels: tuple[str, ...] = ()

@@ -20,10 +20,10 @@ def write_mp4(path: Path, frames: np.ndarray, fps: float) -> None:
     writer = imageio_ffmpeg.write_frames(
         str(path),
         (width, height),
-        fps=fps,
+        fps=fps,  # pyright: ignore[reportArgumentType] -- any number is taken
         codec="libx264",
         pix_fmt_out="yuv420p",
-        quality=None,
+        quality=None,  # pyright: ignore[reportArgumentType] -- the rate is set below
         macro_block_size=2,
         output_params=["-crf", "16", "-movflags", "+faststart"],
     )

@@ -88,7 +88,7 @@ def coordinates(grid: GridShape) -> np.ndarray:
 def neighbours(grid: GridShape) -> np.ndarray:
     """Flat index of the cell one step against each direction, or -1, int64 [N, 6], read-only."""
     at = coordinates(grid)[:, None] - OFFSETS
-    inside = ((at >= 0) & (at < np.array(grid))).all(-1)
+    inside = np.all((at >= 0) & (at < np.array(grid)), -1)
     at = np.where(inside[..., None], at, 0)
     out = np.where(inside, np.ravel_multi_index(tuple(np.moveaxis(at, -1, 0)), grid), -1)
     out.flags.writeable = False
@@ -160,13 +160,15 @@ def make_plan(
             cannot be reached with these directions (the message names legal seed positions).
     """
     grid = GridShape(*grid)
-    seed_position = tuple(int(x) for x in seed_position)
     if len(seed_position) != 3 or not all(
         0 <= p < n for p, n in zip(seed_position, grid, strict=True)
     ):
         raise ValueError(
-            f"seed position: got {seed_position}, expected (t, h, w) inside the grid {tuple(grid)}"
+            f"seed position: got {tuple(seed_position)}, expected (t, h, w) inside the grid "
+            f"{tuple(grid)}"
         )
+    t, h, w = (int(x) for x in seed_position)
+    seed_position = t, h, w
     known = _as_known(grid, known)
     if known.all():
         raise ValueError("known set: every cell is known, expected at least one cell to grow")

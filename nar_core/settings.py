@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields, replace
-from numbers import Real
 from typing import Any, Generic, Literal, NoReturn, TypeVar, get_args
+
+import numpy as np
 
 Heads = Literal[
     "mixed",
@@ -29,6 +30,7 @@ Fusion = Literal["logits", "probabilities", "confident", "freshest"]
 AXES = {"horizontal": "w", "vertical": "h", "temporal": "t"}
 
 Value = float | int | str
+NUMBERS = (int, float, np.integer, np.floating)
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,7 @@ class Setting:
                 # the parts of a joined choice may stand in any order
                 if sorted(str(value).split("+")) == sorted(choice.split("+")):
                     return choice
-        elif isinstance(value, Real) and not isinstance(value, bool):
+        elif isinstance(value, NUMBERS) and not isinstance(value, bool):
             inside = self.low < value if self.above else self.low <= value
             inside = inside and (self.high is None or value <= self.high)
             if inside and self.kind == "number":
@@ -202,7 +204,7 @@ class Sampling(Generic[Unsaid]):
     @property
     def axes(self) -> frozenset[str]:
         """The axes ("w", "h", "t") whose heads are heard where predictions meet."""
-        return axes_of(self.heads or "mixed")
+        return axes_of("mixed" if self.heads is None else str(self.heads))
 
 
 MAX_SAMPLES = 16

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterable
+from typing import Any
 
 from ..settings import SETTINGS, Setting, Value
 
@@ -41,7 +42,7 @@ def add_sampling(parser: argparse.ArgumentParser) -> None:
         add_setting(parser, setting)
 
 
-def said(args: argparse.Namespace, settings: Iterable[Setting] = SETTINGS) -> dict[str, Value]:
+def said(args: argparse.Namespace, settings: Iterable[Setting] = SETTINGS) -> dict[str, Any]:
     """The settings that were given, by name."""
     values = {setting.name: getattr(args, setting.name) for setting in settings}
     return {name: value for name, value in values.items() if value is not None}

@@ -58,10 +58,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         **said(args, (RNG_SEED, NUM_SAMPLES, *SETTINGS)),
     )
     prepared = engine.prepare(request)
-    growth = []
-    for frame in tqdm(engine.generate(prepared), total=prepared.plan.total, desc="growing"):
-        if args.growth:
-            growth.append(engine.preview(frame.tokens))
+    frames = list(tqdm(engine.generate(prepared), total=prepared.plan.total, desc="growing"))
+    frame = frames[-1]
     video = engine.decode(frame.tokens)
     folder = Path(args.out)
     folder.mkdir(parents=True, exist_ok=True)
@@ -70,7 +68,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         path = folder / f"{engine.info.name}-{prepared.rng_seed + i}"
         files.append(write(path, pixels, engine.info.fps))
         if args.growth:
-            previews = [preview[i, 0] for preview in growth]
+            previews = [engine.preview(f.tokens[i : i + 1])[0, 0] for f in frames]
             files.append(
                 write_growth(path.with_name(f"{path.name}-growth.gif"), previews, pixels[0])
             )

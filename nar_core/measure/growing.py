@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from ..engine import Engine, Frame
 from ..plan import GridShape
 from ..request import Request
-from ..settings import Value
 
 Names = Sequence[str] | Sequence[int]
 """Prompts, or classes by name or number."""
@@ -27,18 +27,19 @@ class Grower:
 
     engine: Engine
     rng_seed: int = 0
-    settings: Mapping[str, Value | None] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
     def request(
         self, names: Names, seed_position: tuple[int, int, int] | None = None, number: int = 0
     ) -> Request:
         """The request for one sample of each name, which come `number` samples after the first."""
         by_class = self.engine.info.task == "class"
+        told: dict[str, Any] = {"label" if by_class else "prompt": tuple(names)}
         return Request(
-            **{"label" if by_class else "prompt": tuple(names)},
             seed_position=seed_position,
             rng_seed=self.rng_seed + number,
             num_samples=len(names),
+            **told,
             **self.settings,
         )
 
@@ -59,3 +60,9 @@ class Grower:
 def seeds_of(grid: GridShape) -> dict[str, tuple[int, int, int]]:
     """The seed positions that measurements and sheets compare."""
     return {"corner": (0, 0, 0), "centre": (grid.t // 2, grid.h // 2, grid.w // 2)}
+
+
+def any_cell(grid: GridShape, rng: np.random.Generator) -> tuple[int, int, int]:
+    """A cell drawn at random."""
+    t, h, w = rng.integers(0, grid)
+    return int(t), int(h), int(w)

@@ -75,7 +75,7 @@ def continuation(engine: Engine, data: DataFolder, rgba: np.ndarray, limit: int 
     for i in tqdm(chosen, desc="continuing first frames"):
         tokens = engine.encode(rgb_of(rgba[i : i + 1]))
         known = np.where(np.arange(engine.info.grid.t)[:, None, None] == 0, tokens[0], -1)
-        told = {}
+        told: dict[str, Any] = {}
         if engine.info.task == "text":
             told = {"prompt": _cut(engine, prompt_of(data.records[i]))}
         _, high, wide = engine.info.grid

@@ -8,7 +8,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from ..models.condition import Caption, Condition
+from ..decode import joined
+from ..models.condition import Caption
 from ..models.transformer import NARTransformer, RMSNorm, proximity_mask
 from ..plan import DIRECTIONS, make_plan
 from ..sampling import filtered_probabilities, guide
@@ -64,15 +65,11 @@ def sample_as_published(
     for value in rows:
         count = len(value.valid) if isinstance(value, Caption) else len(value)
         conditions.append(
-            model.embed_condition(value, torch.zeros(count, dtype=int, device=device))
+            model.embed_condition(value, torch.zeros(count, dtype=torch.int64, device=device))
         )
     batch = len(conditions[0].slots)
 
-    def joined(name: str) -> Tensor | None:
-        parts = [getattr(c, name) for c in conditions]
-        return None if parts[0] is None else torch.cat(parts)
-
-    condition = Condition(joined("slots"), joined("valid"), joined("broadcast"))
+    condition = joined(*conditions) if guided else conditions[0]
     length = condition.slots.shape[1]
     whole = length + grid.cells
     whole += -whole % 8
@@ -97,7 +94,7 @@ def sample_as_published(
         """Logits of every direction for the tokens just fed, [rows, n, V]."""
         visible = mask[:, None, places]
         out = {}
-        for layer, block in enumerate(model.blocks):
+        for layer, block in enumerate(model.each_block()):
             parts = block.qkv(_published_norm(block.attention_norm, x)).chunk(3, -1)
             q, k, v = (part.unflatten(-1, (-1, head_width)) for part in parts)
             if table is not None:
@@ -111,11 +108,11 @@ def sample_as_published(
             x = x + block.proj(y.transpose(1, 2).flatten(2))
             y = _published_norm(block.ffn_norm, x)
             x = x + block.down(F.silu(block.gate(y)) * block.up(y))
-            for direction, head in zip(model.heads.taps, model.heads.heads.values(), strict=True):
+            for direction, head in model.heads.each():
                 if model.heads.taps[direction] == layer + 1:
                     z = _published_norm(head.norm, x)
                     z = z if head.project is None else head.project(z)
-                    z = (model.heads.output or head.output)(z)
+                    z = model.heads.matrix_of(head)(z)
                     out[direction] = z.float() if config.fuse_float32 else z
         return out
 
@@ -124,7 +121,7 @@ def sample_as_published(
     fed = None
     for step in plan.steps:
         if fed is None:
-            logits = sum(m[:, -1:] for m in messages.values()) / len(messages)
+            logits = torch.stack([m[:, -1:] for m in messages.values()]).sum(0) / len(messages)
         else:
             cells = torch.tensor([int(p) for p in fed], device=device)
             drawn = tokens[:, cells]

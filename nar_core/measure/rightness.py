@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from tqdm import tqdm
 
-from .growing import Grower, seeds_of
+from .growing import Grower, any_cell, seeds_of
 from .items import TrainingPictures
 
 
@@ -25,7 +25,7 @@ def recall(grower: Grower, train: TrainingPictures, count: int) -> dict[str, flo
     rng = np.random.default_rng((grower.rng_seed, 1))
     parts = range(0, len(names), 8)
     seeds = {where: [seed] * len(parts) for where, seed in seeds_of(grid).items()}
-    seeds["any"] = [tuple(int(x) for x in rng.integers(0, grid)) for _ in parts]
+    seeds["any"] = [any_cell(grid, rng) for _ in parts]
     for where, places in seeds.items():
         hits, gaps = [], []
         for i, seed in tqdm(list(zip(parts, places, strict=True)), desc=f"recall, {where}"):

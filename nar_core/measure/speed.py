@@ -8,6 +8,7 @@ import statistics
 import sys
 import time
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -60,7 +61,7 @@ def speed(
     times.clear()
     for repeat in tqdm(range(repeats), desc="bench"):
         # Alternating, and the other way round every time, so that other load hits both alike.
-        turns = [lambda: _generate(engine, request, times)]
+        turns: list[Callable[[], Any]] = [lambda: _generate(engine, request, times)]
         if plain is not None:
             turns.append(lambda: _baseline(engine, plain, request, times))
         for turn in turns if repeat % 2 == 0 else turns[::-1]:
@@ -109,7 +110,7 @@ def _baseline(
 ) -> None:
     """The same request by the published way of sampling, with the weights as they were loaded."""
     started = time.perf_counter()
-    values, null = engine._condition(request.request)
+    values, null = engine.condition(request.request)
     sample_as_published(
         plain,
         values,
@@ -166,7 +167,7 @@ def random_engine(name: str, device: str, dtype: str, with_tokenizer: bool = Tru
     info, target = official.info, pick_device(device)
     model = random_model(name, target, pick_dtype(dtype, target, info.parameters))
     pack_linears(model)
-    tokenizer = None
+    tokenizer: Any = None
     if with_tokenizer:
         video = official.tokenizer_kind == "larp"
         tokenizer = LarpTokenizer(LarpConfig()) if video else VQTokenizer(VQConfig(info.size))

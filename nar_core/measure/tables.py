@@ -217,7 +217,7 @@ class Pictures(torch.utils.data.Dataset):
 
 def score_pictures(samples: np.ndarray, reference: str | None, device) -> dict[str, float]:
     """Inception score, and against a folder of real pictures FID, precision and recall."""
-    from torch_fidelity import calculate_metrics
+    from torch_fidelity import calculate_metrics  # pyright: ignore[reportMissingImports]
 
     found = calculate_metrics(
         input1=Pictures(samples),
@@ -241,7 +241,7 @@ def score_pictures(samples: np.ndarray, reference: str | None, device) -> dict[s
 
 def score_clips(samples: np.ndarray, reference: str | None, device) -> dict[str, float]:
     """FVD by I3D features against real clips."""
-    from cdfvd import fvd
+    from cdfvd import fvd  # pyright: ignore[reportMissingImports]
 
     if reference is None:
         raise ValueError("reference: expected an .npy of real clips")

@@ -87,6 +87,8 @@ class Caption:
 class CaptionCondition(nn.Module):
     """Projected features of a frozen text encoder (paper, section 4.1; left padded)."""
 
+    null: Tensor
+
     def __init__(self, config: ConditionConfig, width: int):
         super().__init__()
         # Never optimised by the authors, so it exists only in the file.

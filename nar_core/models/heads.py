@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 
@@ -44,6 +47,17 @@ class Heads(nn.Module):
         )
         self.output = nn.Linear(width, vocab_size, bias=False) if shared else None
 
+    def each(self) -> Iterator[tuple[str, Head]]:
+        """Every direction with its head."""
+        for direction in self.taps:
+            yield direction, cast(Head, self.heads[NAMES[direction]])
+
+    def matrix_of(self, head: Head) -> nn.Linear:
+        """The vocabulary matrix that a head's features go through."""
+        matrix = head.output if self.output is None else self.output
+        assert matrix is not None
+        return matrix
+
     def forward(self, hidden: dict[int, Tensor], slots: Tensor, rule: str = "logits") -> Tensor:
         """Predict cells from their senders.
 
@@ -61,19 +75,17 @@ class Heads(nn.Module):
             return self._per_sample(hidden, slots)
         device = next(iter(hidden.values())).device
         arrivals = []
-        for column, direction in enumerate(DIRECTIONS):
-            if direction not in self.taps:
-                continue
+        for direction, head in self.each():
+            column = DIRECTIONS.index(direction)
             rows = (slots[:, column] >= 0).nonzero().flatten()
             if len(rows):
-                head = self.heads[NAMES[direction]]
                 senders = slots[rows, column].to(device)
                 state = hidden[self.taps[direction]][:, senders]
                 arrivals.append((rows.to(device), head, head.features(state)))
         if rule == "logits" and self.output is not None:
             # The mean commutes with the shared matrix, so it is multiplied once.
             return self.output(_mean(arrivals, [f for _, _, f in arrivals], len(slots))).float()
-        logits = [(self.output or head.output)(f) for _, head, f in arrivals]
+        logits = [self.matrix_of(head)(f) for _, head, f in arrivals]
         if self.float32 or rule != "logits":
             logits = [x.float() for x in logits]
         if rule == "logits":
@@ -92,18 +104,16 @@ class Heads(nn.Module):
 
     def _per_sample(self, hidden: dict[int, Tensor], slots: Tensor) -> Tensor:
         """The paper's mean where every row has a plan of its own (training)."""
-        total = 0
-        for column, direction in enumerate(DIRECTIONS):
-            if direction not in self.taps:
-                continue
-            head = self.heads[NAMES[direction]]
+        arrived = []
+        for direction, head in self.each():
             x = head.features(hidden[self.taps[direction]])
             if self.output is None:
-                x = head.output(x)
-            at = slots[..., column, None]
+                x = self.matrix_of(head)(x)
+            at = slots[..., DIRECTIONS.index(direction), None]
             x = x.gather(1, at.clamp(min=0).expand(-1, -1, x.shape[-1]))
-            total = total + x * (at >= 0)
+            arrived.append(x * (at >= 0))
         present = [d in self.taps for d in DIRECTIONS]
+        total = sum(arrived[1:], arrived[0])
         total = total / (slots[..., present] >= 0).sum(-1, keepdim=True).clamp(min=1)
         return total if self.output is None else self.output(total)
 

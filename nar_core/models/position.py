@@ -54,6 +54,8 @@ class LearnedPositions(nn.Module):
             per axis (condition slots then carry embeddings of their own).
     """
 
+    at: Tensor
+
     def __init__(self, kind: str, grid: GridShape, slots: int, width: int):
         super().__init__()
         self.kind, self.slots = kind, slots

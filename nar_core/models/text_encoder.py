@@ -9,6 +9,7 @@ import html
 import re
 import urllib.parse
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 
 import torch
@@ -97,8 +98,8 @@ def tidy_caption(
 def clean_caption(text: str) -> str:
     """The cleaning, run twice as published. Raises ImportError naming what to install."""
     try:
-        import ftfy
-        from bs4 import BeautifulSoup
+        import ftfy  # pyright: ignore[reportMissingImports]
+        from bs4 import BeautifulSoup  # pyright: ignore[reportMissingImports]
     except ImportError as error:
         raise ImportError(
             f"captions need the packages ftfy and beautifulsoup4; {REMEDY}"
@@ -125,9 +126,8 @@ def left_padded(features: Tensor, mask: Tensor) -> Caption:
 def require_packages() -> None:
     """Raise ImportError, naming what to install, unless the optional packages are there."""
     try:
-        import bs4  # noqa: F401
-        import ftfy  # noqa: F401
-        import transformers  # noqa: F401
+        for name in ("bs4", "ftfy", "transformers"):
+            import_module(name)
     except ImportError as error:
         raise ImportError(
             f"text models need the packages transformers, sentencepiece, ftfy and "
@@ -149,7 +149,7 @@ class TextEncoder:
     def load(cls, folder: Path) -> TextEncoder:
         """Load flan-t5-xl from its folder. Raises ImportError as `require_packages` does."""
         require_packages()
-        from transformers import AutoTokenizer, T5EncoderModel
+        from transformers import AutoTokenizer, T5EncoderModel  # pyright: ignore[reportMissingImports]
 
         encoder = T5EncoderModel.from_pretrained(folder, dtype=torch.bfloat16)
         return cls(AutoTokenizer.from_pretrained(folder), encoder.eval().requires_grad_(False))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..plan import DIRECTIONS, GridShape
+from ..plan import DIRECTIONS, GridShape, KnownLevel
 from .cache import KVCache
 from .condition import CONDITIONS, Condition, ConditionConfig
 from .heads import Heads
@@ -52,7 +54,7 @@ class TransformerConfig:
     learned: str = "none"
     shared_output: bool = False
     fuse_float32: bool = True
-    known_level: str = "distance"
+    known_level: KnownLevel = "distance"
 
     def __post_init__(self):
         head_width, rest = divmod(self.width, self.attention_heads)
@@ -203,6 +205,10 @@ class NARTransformer(nn.Module):
             self._table = whole.to(device)
         return self._table[config.condition.slots - slots :]
 
+    def each_block(self) -> Iterator[Block]:
+        """The blocks in order."""
+        return iter(cast("Iterable[Block]", self.blocks))
+
     def embed_condition(self, values, seed: Tensor | None) -> Condition:
         """Condition slots [B, C, D] with positions and, last, the seed query.
 
@@ -216,6 +222,7 @@ class NARTransformer(nn.Module):
         if self.seed_query is not None:
             query = self.seed_query.expand(len(out.slots), -1)
             if self.positions is not None:
+                assert seed is not None
                 query = query + self.positions.cells(seed)
             out.slots = torch.cat([out.slots, query[:, None]], 1)
         return out
@@ -247,7 +254,7 @@ class NARTransformer(nn.Module):
                 ~mask, float("-inf")
             )
             mask = mask.unsqueeze(1) if mask.ndim == 3 else mask
-        for layer, block in enumerate(self.blocks):
+        for layer, block in enumerate(self.each_block()):
             x = block(x, table, mask, cache, layer)
             if layer + 1 in depths:
                 hidden[layer + 1] = x
@@ -290,6 +297,7 @@ class NARTransformer(nn.Module):
         mask = proximity_mask(torch.cat([ahead, levels], -1), valid).to(x.device)
         table = self.table(self.config.condition.slots)
         if table is not None and self.seed_query is not None:
+            assert seed is not None
             slots = self.config.condition.slots
             at = torch.arange(slots, device=x.device).expand(len(x), -1)
             rows = slots + index.expand(len(x), -1)

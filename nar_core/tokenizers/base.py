@@ -28,6 +28,8 @@ class Tokenizer(Protocol):
 
     def encode(self, video: Tensor) -> Tensor:
         """Frames [B, F, 3, h, w] in [0, 1] to codes, int64 [B, T, H, W]."""
+        ...
 
     def decode(self, codes: Tensor) -> Tensor:
         """Codes [B, T, H, W] to frames [B, F, 3, h, w], about [0, 1], not clamped."""
+        ...

@@ -68,7 +68,8 @@ class LarpConfig:
     @property
     def patches(self) -> tuple[int, int, int]:
         """Number of patches along (t, h, w)."""
-        return tuple(n // p for n, p in zip((self.frames, *self.size), self.patch, strict=True))
+        (high, wide), (a, b, c) = self.size, self.patch
+        return self.frames // a, high // b, wide // c
 
 
 class Attention(nn.Module):
@@ -166,7 +167,7 @@ class LarpTokenizer(nn.Module):
     def __init__(self, config: LarpConfig):
         super().__init__()
         self.config = config
-        self.grid, self.size = GridShape(*config.grid), tuple(config.size)
+        self.grid, self.size = GridShape(*config.grid), (config.size[0], config.size[1])
         self.frames, self.vocab_size = config.frames, config.codebook_size
         self.x_embedder = PatchEmbed(config.encoder_width, config.patch)
         self.encoder = self._blocks("encoder")
@@ -222,35 +223,43 @@ class LarpTokenizer(nn.Module):
             self.register_parameter(name, nn.Parameter(torch.zeros(shape)))
 
     def _with_type(self, table: Tensor, name: str) -> Tensor:
-        return table + getattr(self, name) if hasattr(self, name) else table
+        return table + self._table(name) if hasattr(self, name) else table
+
+    def _table(self, name: str) -> Tensor:
+        """One of what `_tables` has registered."""
+        return self.get_parameter(name)
+
+    def _sum(self, h: str, w: str, t: str) -> Tensor:
+        """Tables of three axes, each [1, t, h, w, D] with ones elsewhere, as [1, N, D]."""
+        return (self._table(h) + self._table(w) + self._table(t)).flatten(1, 3)
 
     def _patch_places(self) -> Tensor:
         if self.config.encoder_learned_places:
-            table = self.encoder_h_embed + self.encode_w_embed + self.encoder_t_embed
-            table = table.flatten(1, 3)
+            table = self._sum("encoder_h_embed", "encode_w_embed", "encoder_t_embed")
         else:
-            table = self.encoder_patch_pe
+            table = self._table("encoder_patch_pe")
         return self._with_type(table, "encoder_patch_token_type_embed")
 
     def _patch_queries(self) -> Tensor:
         if self.config.decoder_learned_places:
-            table = self.decoder_h_embed + self.decoder_w_embed + self.decoder_t_embed
-            table = table.flatten(1, 3)
+            table = self._sum("decoder_h_embed", "decoder_w_embed", "decoder_t_embed")
         else:
-            table = self.decoder_patch_query_embed
+            table = self._table("decoder_patch_query_embed")
         return self._with_type(table, "decoder_patch_query_token_type_embed")
 
     def features(self, video: Tensor) -> Tensor:
         """Clips [B, F, 3, h, w] in [0, 1] to vectors before the look-up, [B, N, d]."""
         patches = self.x_embedder(video.transpose(1, 2)) + self._patch_places()
-        queries = self.encoder_latent_query_embed.unsqueeze(0)
+        queries = self._table("encoder_latent_query_embed").unsqueeze(0)
         queries = self._with_type(queries, "encoder_latent_query_token_type_embed")
         x = torch.cat([patches, queries.expand(len(video), -1, -1)], 1)
         return self.bottleneck.in_linear(self.encoder(x)[:, patches.shape[1] :])
 
     def render(self, values: Tensor) -> Tensor:
         """Codebook vectors [B, N, d] to clips [B, F, 3, h, w], about [0, 1], not clamped."""
-        places = self._with_type(self.decoder_latent_pe, "decoder_latent_token_type_embed")
+        places = self._with_type(
+            self._table("decoder_latent_pe"), "decoder_latent_token_type_embed"
+        )
         latents = self.bottleneck.out_linear(values) + places
         queries = self._patch_queries().expand(len(values), -1, -1)
         x = self.decoder(torch.cat([latents, queries], 1))[:, latents.shape[1] :]

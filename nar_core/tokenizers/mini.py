@@ -99,7 +99,11 @@ class MiniTokenizer(nn.Module):
     def __init__(self, config: MiniConfig):
         super().__init__()
         self.config = config
-        self.grid, self.size, self.frames = config.grid, tuple(config.size), config.frames
+        self.grid, self.size, self.frames = (
+            config.grid,
+            (config.size[0], config.size[1]),
+            config.frames,
+        )
         self.quantize = FSQ(list(config.levels))
         self.vocab_size = self.quantize.vocab_size
         patch = 3 * FINE**2

@@ -19,6 +19,9 @@ class FSQ(nn.Module):
         levels: how many values each channel may take; their product is the vocabulary.
     """
 
+    steps: Tensor
+    radix: Tensor
+
     def __init__(self, levels: list[int]):
         super().__init__()
         if not levels or min(levels) < 2:

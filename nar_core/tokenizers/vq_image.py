@@ -197,7 +197,7 @@ class VQTokenizer(nn.Module):
     def __init__(self, config: VQConfig):
         super().__init__()
         self.config = config
-        self.grid, self.size, self.frames = config.grid, tuple(config.size), 1
+        self.grid, self.size, self.frames = config.grid, (config.size[0], config.size[1]), 1
         self.vocab_size = config.codebook_size
         self.encoder = Encoder(config)
         self.decoder = Decoder(config)

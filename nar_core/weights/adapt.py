@@ -264,7 +264,7 @@ def vq_config(tensors: Mapping[str, Tensor], size: tuple[int, int] | None) -> VQ
 
     rows, columns = _shape(tensors, "quantize.embedding.weight")
     return VQConfig(
-        size=tuple(size or (256, 256)),
+        size=size or (256, 256),
         width=width,
         encoder_multipliers=tuple(multipliers("encoder")),
         decoder_multipliers=tuple(reversed(multipliers("decoder"))),
@@ -308,16 +308,17 @@ def larp_config(
     rows, columns = _shape(tensors, "bottleneck.regularizer.embedding.weight")
     tokens = _shape(tensors, "encoder_latent_query_embed")[0]
     side, frames = int(settings.get("input_size", 128)), int(settings.get("frame_num", 16))
-    patches = (frames // patch[0], side // patch[1], side // patch[2])
+    a, b, c = patch
+    patches = GridShape(frames // a, side // b, side // c)
     if grid is None:
-        grid = patches if math.prod(patches) == tokens else (1, 1, tokens)
+        grid = patches if patches.cells == tokens else GridShape(1, 1, tokens)
     if math.prod(grid) != tokens:
         raise ValueError(f"grid: got {tuple(grid)}, expected {tokens} cells, one per latent token")
     return LarpConfig(
-        grid=tuple(grid),
+        grid=grid,
         size=(side, side),
         frames=frames,
-        patch=tuple(patch),
+        patch=(a, b, c),
         encoder_width=encoder_width,
         encoder_depth=_count(tensors, r"encoder\.blocks\.(\d+)\."),
         encoder_heads=int(settings.get("encoder_num_heads") or max(1, encoder_width // 64)),

@@ -12,7 +12,6 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
 from torch import Tensor
 
 from ..info import ModelInfo
@@ -20,7 +19,7 @@ from ..models.condition import ConditionConfig
 from ..models.transformer import NARTransformer, TransformerConfig
 from ..plan import GridShape
 from ..tokenizers.mini import MiniConfig, MiniTokenizer
-from .read import build, expect, read
+from .read import build, expect, read, read_yaml
 
 MOST_WORDS = 32  # that a prompt of a world may have
 
@@ -48,7 +47,7 @@ def is_model_folder(folder: Path) -> bool:
 
 
 def _config(folder: Path) -> dict:
-    return OmegaConf.to_container(OmegaConf.load(folder / "config.yaml"))
+    return read_yaml(folder / "config.yaml")
 
 
 def tokenizer_folder(folder: Path) -> Path:
@@ -70,7 +69,7 @@ def read_info(folder: Path, embedded: bool = False) -> ModelInfo:
     return ModelInfo(
         name=folder.name,
         grid=model.grid,
-        size=tuple(tokens.size),
+        size=(tokens.size[0], tokens.size[1]),
         frames=tokens.frames,
         media="video" if tokens.frames > 1 else "image",
         directions=model.directions,
@@ -101,7 +100,7 @@ def _names(folder: Path) -> tuple[str, ...]:
 def _held_out_loss(folder: Path) -> float:
     """Nats per token on pictures that training left out, as its record tells; 0 if it does not."""
     record = folder / "record.yaml"
-    losses = OmegaConf.load(record).get("losses", {}) if record.is_file() else {}
+    losses = read_yaml(record).get("losses", {}) if record.is_file() else {}
     return float(losses.get("loss_held_out_any", losses.get("loss_any", 0.0)))
 
 

@@ -138,7 +138,7 @@ def _download(source: Source, progress: Progress | None) -> Path:
     from huggingface_hub import HfApi
 
     # Not `list_repo_files`, which retries for half a minute where there is no network.
-    names = [s.rfilename for s in HfApi().model_info(source.hub, timeout=10).siblings]
+    names = [s.rfilename for s in HfApi().model_info(source.hub, timeout=10).siblings or ()]
     if source.file and source.file not in names:
         log.warning("%s: %s is gone, looking for another file", source.hub, source.file)
     file = source.file if source.file in names else single_weight_file(names, source.hub)
@@ -166,6 +166,7 @@ def transfer(
     if target.is_file():
         return target
     found = get_hf_file_metadata(hf_hub_url(repository, file), timeout=10)
+    size = found.size or 0
     # The version stands in the name, so that parts of two versions are never joined.
     version = hashlib.sha256(str(found.etag).encode()).hexdigest()[:8]
     partial = target.with_name(f"{target.name}.{version}.partial")
@@ -174,11 +175,11 @@ def transfer(
     with (
         partial.open("ab") as out,
         tqdm(
-            total=found.size, initial=out.tell(), desc=text or file, unit="B", unit_scale=True,
+            total=size, initial=out.tell(), desc=text or file, unit="B", unit_scale=True,
             disable=None,
         ) as bar,
     ):  # fmt: skip
-        if out.tell() < found.size:
+        if out.tell() < size:
             request = urllib.request.Request(
                 found.location, headers={"Range": f"bytes={out.tell()}-"}
             )
@@ -189,9 +190,9 @@ def transfer(
                     out.write(block)
                     bar.update(len(block))
                     if progress is not None:
-                        progress(text, out.tell() / found.size)
-        if out.tell() != found.size:
-            raise OSError(f"{file}: got {out.tell()} of {found.size} bytes, try again to go on")
+                        progress(text, out.tell() / size)
+        if out.tell() != size:
+            raise OSError(f"{file}: got {out.tell()} of {size} bytes, try again to go on")
     partial.rename(target)
     return target
 
@@ -232,7 +233,7 @@ def fetch_encoder(progress: Progress | None = None) -> Path:
         return found
     folder = checkpoint_folders()[0] / ENCODER_NAME
     try:
-        names = [s.rfilename for s in HfApi().model_info(ENCODER, timeout=10).siblings]
+        names = [s.rfilename for s in HfApi().model_info(ENCODER, timeout=10).siblings or ()]
         for name in (n for n in names if any(fnmatch(n, pattern) for pattern in ENCODER_FILES)):
             transfer(ENCODER, name, folder, f"downloading {ENCODER_NAME}, {name}", progress)
         return folder

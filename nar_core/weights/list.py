@@ -7,8 +7,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
-
 from ..info import ModelInfo
 from ..models.condition import ConditionConfig
 from ..models.text_encoder import TOKENS, WIDTH
@@ -17,6 +15,7 @@ from ..plan import GridShape
 from . import fetch
 from .adapt import official_config
 from .embedded import is_model_folder, read_info
+from .read import read_yaml
 
 HERE = Path(__file__).parent
 
@@ -58,7 +57,7 @@ def class_names(table: str) -> tuple[str, ...]:
 @lru_cache(maxsize=1)
 def official_models() -> dict[str, Official]:
     """Official models by name, in the order of registry.yaml."""
-    table = OmegaConf.to_container(OmegaConf.load(HERE / "registry.yaml"))
+    table = read_yaml(HERE / "registry.yaml")
     return {name: _official(name, entry, table) for name, entry in table["models"].items()}
 
 

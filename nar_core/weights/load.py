@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -139,9 +140,12 @@ def load_tokenizer(
     file = read(path)
     expect(file, ("vq", "larp"), "an official tokenizer")
     if file.kind == "vq":
-        config, kind = adapt.vq_config(file.tensors, size), VQTokenizer
+        vq = adapt.vq_config(file.tensors, size)
+        make = partial(VQTokenizer, vq)
     else:
-        config, kind = adapt.larp_config(file.tensors, file.settings, grid), LarpTokenizer
+        shape = GridShape(*grid) if grid is not None else None
+        larp = adapt.larp_config(file.tensors, file.settings, shape)
+        make = partial(LarpTokenizer, larp)
     tensors = adapt.renamed(file.kind, file.tensors)
     file.tensors.clear()
-    return build(lambda: kind(config), tensors, device, dtype, where=str(file.path))
+    return build(make, tensors, device, dtype, where=str(file.path))

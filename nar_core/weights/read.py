@@ -10,9 +10,10 @@ import pickle
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
+from omegaconf import OmegaConf
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
@@ -20,6 +21,7 @@ from torch import Tensor, nn
 from . import adapt
 
 SUFFIXES = (".safetensors", ".pt", ".pth")
+Module = TypeVar("Module", bound=nn.Module)
 WRAPPERS = ("model", "module", "state_dict", "sd")
 
 
@@ -38,6 +40,14 @@ class WeightFile:
     tensors: dict[str, Tensor]
     settings: dict[str, Any]
     kind: str
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """A YAML file of names and values."""
+    values = OmegaConf.to_container(OmegaConf.load(path))
+    if not isinstance(values, dict):
+        raise ValueError(f"{path}: got {type(values).__name__}, expected names and values")
+    return {str(name): value for name, value in values.items()}
 
 
 def single_weight_file(names: list[str], where: str) -> str:
@@ -160,13 +170,13 @@ def expect(file: WeightFile, kinds: tuple[str, ...], wanted: str) -> None:
 
 
 def build(
-    make: Callable[[], nn.Module],
+    make: Callable[[], Module],
     tensors: dict[str, Tensor],
     device: torch.device | str = "cpu",
     dtype: torch.dtype = torch.float32,
     *,
     where: str,
-) -> nn.Module:
+) -> Module:
     """A module made of `tensors`, which is emptied, in eval mode without gradients.
 
     The module is built without memory, checked against the tensors, and only then filled, tensor by
