@@ -192,7 +192,7 @@ def train(config: DictConfig, folder: Path, device: torch.device) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     other_share = config.train.get("other_share", 0.0)
     source = None
-    if "world" not in config.source:
+    if not config.source.get("world"):
         source = TokenSource(
             config.source, tokenizer, device, folder / "tokens.npy", with_others=other_share > 0
         )
@@ -210,7 +210,7 @@ def train(config: DictConfig, folder: Path, device: torch.device) -> None:
     forward = torch.compile(model, dynamic=False) if config.train.compile else model
     run = Run(model, config.train, folder, device)
     if source is None:
-        taken = samples_of(config.train, grid, run.step * run.world, run.rank, run.world)
+        taken = samples_of(config.train, grid, run.step)
         key = (config.train.seed, run.rank)
         stream = WorldStream(config.source, Path(config.tokenizer), grid, key, taken)
     labels = list(config.info.get("labels", []))
@@ -247,7 +247,7 @@ def train(config: DictConfig, folder: Path, device: torch.device) -> None:
 
     def loss_of(index: int) -> Tensor:
         rng = np.random.default_rng((config.train.seed, index))
-        length, batch = growth_of(config.train, grid, rng)
+        length, batch = growth_of(config.train, grid, run.step)
         plans = plans_for(config.train, grid, length, batch, rng)
         # Alike in all processes, since each waits for the slowest.
         turn = np.random.default_rng((config.train.seed, run.step)).random()
@@ -312,7 +312,9 @@ def train(config: DictConfig, folder: Path, device: torch.device) -> None:
     run.fit(loss_of, evaluate)
     if run.rank == 0:
         with run.averaged():
-            export(model, config, run, source, evaluate())
+            names = source.names if source else []
+            pictures = len(source.training) if source else stream.pictures * run.world
+            export(model, config, run, pictures, names, evaluate())
     if source is None:
         stream.close()
 
@@ -369,8 +371,20 @@ def folded_state(model: NARTransformer) -> dict[str, Tensor]:
     return {k: v.half().contiguous().cpu() for k, v in state.items()}
 
 
-def export(model: NARTransformer, config: DictConfig, run: Run, source, figures: dict) -> None:
-    """Write a self-describing model folder into the run."""
+def export(
+    model: NARTransformer,
+    config: DictConfig,
+    run: Run,
+    pictures: int,
+    names: list[str],
+    figures: dict,
+) -> None:
+    """Write a self-describing model folder into the run.
+
+    Args:
+        pictures: how many it has seen. names: their prompts, where they are a list to choose from.
+        figures: what `evaluate` measured.
+    """
     folder = run.folder / "export"
     folder.mkdir(exist_ok=True)
     state = folded_state(model)
@@ -381,9 +395,9 @@ def export(model: NARTransformer, config: DictConfig, run: Run, source, figures:
         folder / "config.yaml",
     )
     record = {
-        "pictures": len(source.training) if source else None,
+        "pictures": pictures,
         "steps": run.step,
-        "samples": samples_of(config.train, model.config.grid, run.step * run.world),
+        "samples": samples_of(config.train, model.config.grid, run.step) * run.world,
         "hours": round(run.seconds / 3600, 3),
         "losses": figures,
         "train": config.train,
@@ -392,10 +406,8 @@ def export(model: NARTransformer, config: DictConfig, run: Run, source, figures:
     if config.get("init_from") and (before := Path(config.init_from) / "record.yaml").is_file():
         record["begun_from"] = OmegaConf.load(before)
     OmegaConf.save(OmegaConf.create(record), folder / "record.yaml")
-    if source and model.config.condition.kind == "words":
-        names = sorted({prompt_of(source.records[i]) for i in source.training})
-        if len(names) <= MOST_NAMES:
-            (folder / "names.txt").write_text("\n".join(names) + "\n", encoding="utf-8")
+    if names and model.config.condition.kind == "words" and len(names) <= MOST_NAMES:
+        (folder / "names.txt").write_text("\n".join(names) + "\n", encoding="utf-8")
     if (run.folder / "curve.png").is_file():
         shutil.copy(run.folder / "curve.png", folder / "curve.png")
     log.info("exported %s", folder)

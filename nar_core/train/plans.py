@@ -72,26 +72,25 @@ def goes_on(known: np.ndarray, grid: GridShape) -> bool:
     return grid.t > 1 and bool(known.reshape(grid.t, -1).all(1).any())
 
 
-def growth_of(config: DictConfig, grid: GridShape, rng: np.random.Generator) -> tuple[int, int]:
-    """How many cells each sample of a step grows, and how many samples it has.
+def growth_of(config: DictConfig, grid: GridShape, step: int) -> tuple[int, int]:
+    """How many cells each sample of a step grows, and how many samples each process has.
 
-    `config.growths` lists {cells, batch, share}; without it every growth is whole. Short growths
-    show many more prompts at the same cost, and the prompt is what the first cells are told by.
+    Alike in all processes, since each waits for the slowest. `config.growths` lists {cells, batch,
+    share}; without it every growth is whole. Short growths show many more prompts at the same cost,
+    and the prompt is what the first cells are told by.
     """
     growths = config.get("growths")
     if not growths:
         return grid.cells, config.batch
     share = np.array([g.share for g in growths])
+    rng = np.random.default_rng((config.seed, step, 1))
     chosen = growths[rng.choice(len(growths), p=share / share.sum())]
     return min(chosen.cells, grid.cells), chosen.batch
 
 
-def samples_of(
-    config: DictConfig, grid: GridShape, steps: int, first: int = 0, every: int = 1
-) -> int:
-    """How many growths the first `steps` steps have shown: all, or one process's share of them."""
-    rngs = (np.random.default_rng((config.seed, i)) for i in range(first, steps, every))
-    return sum(growth_of(config, grid, rng)[1] for rng in rngs)
+def samples_of(config: DictConfig, grid: GridShape, steps: int) -> int:
+    """How many growths the first `steps` steps have shown to each process."""
+    return sum(growth_of(config, grid, step)[1] for step in range(steps))
 
 
 def collate_plans(grid: GridShape, plans, directions) -> tuple[Tensor, Tensor, Tensor, Tensor]:

@@ -119,6 +119,12 @@ class TokenSource:
         np.save(written, self.tokens)
         os.replace(written, cache)
 
+    @property
+    def names(self) -> list[str]:
+        """The prompts of what is trained on, where its records have any."""
+        records = [self.records[i] for i in self.training]
+        return sorted({prompt_of(r) for r in records if "text" in r or "name" in r})
+
     def _chances(self, config: DictConfig) -> np.ndarray:
         """How likely each row of `training` is drawn, by `often`: {prompt or class: times}."""
         records = [self.records[i] for i in self.training]

@@ -114,8 +114,8 @@ class WorldStream:
             first = round_ // self.repeats * self.window
             while self.pictures <= first + at:
                 self._receive()
-            facts.append(self._facts[at])
-            tokens.append(self._tokens[at])
+            facts.append(self._facts[at].copy())
+            tokens.append(self._tokens[at].copy())
             self.next += 1
         return torch.from_numpy(np.stack(facts)), torch.from_numpy(np.stack(tokens)).long()
 

@@ -1,0 +1,106 @@
+"""A stream of a world: endless, the same whenever it is asked for, and enough to train from."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from omegaconf import OmegaConf
+
+from nar_core.cli import main
+from nar_core.engine import Engine
+from nar_core.plan import GridShape
+from nar_core.request import Request
+from nar_core.train.stream import CHUNK, WorldStream, chunk_of
+from nar_core.weights.embedded import load_tokenizer_folder
+from nar_core.worlds import WORLDS
+
+TOKENIZER = Path(__file__).parents[3] / "checkpoints" / "mini-tokenizer"
+GRID = GridShape(1, 16, 16)
+
+
+def stream(start: int = 0, repeats: int = 2, key=(0, 0)) -> WorldStream:
+    config = OmegaConf.create({"world": "emoji", "window": CHUNK, "repeats": repeats})
+    return WorldStream(config, TOKENIZER, GRID, key, start)
+
+
+@pytest.fixture
+def made():
+    streams: list[WorldStream] = []
+
+    def make(*args, **named) -> WorldStream:
+        streams.append(stream(*args, **named))
+        return streams[-1]
+
+    yield make
+    for s in streams:
+        s.close()
+
+
+def test_sample_number_n_is_the_same_whenever_it_is_asked_for(made):
+    whole = made()
+    facts, tokens = whole.take(2 * CHUNK + 8)
+    assert torch.equal(facts[:CHUNK], facts[CHUNK : 2 * CHUNK])  # the window, gone through twice
+    assert not torch.equal(facts[:8], facts[2 * CHUNK :])
+    assert whole.pictures == 2 * CHUNK
+    later = made(start=CHUNK + 5)
+    again = later.take(CHUNK + 3)
+    assert torch.equal(again[0], facts[CHUNK + 5 :])
+    assert torch.equal(again[1], tokens[CHUNK + 5 :])
+    world = WORLDS["emoji"]()
+    ids = {term: i for i, term in enumerate(world.terms)}
+    nouns = {v for k, v in ids.items() if k.startswith("noun ")}
+    assert {int(n) for n in facts[:, world.slots.index("noun")]} <= nouns
+
+
+def test_processes_of_a_run_see_different_pictures():
+    world = WORLDS["emoji"]()
+    tokenizer, _ = load_tokenizer_folder(TOKENIZER, GRID)
+    a, b = (chunk_of(world, tokenizer, (0, rank, 0), 8) for rank in (0, 1))
+    assert not np.array_equal(a[0], b[0])
+    held_out = chunk_of(world, tokenizer, (0,), 8, held_out=True)
+    assert held_out[1].shape == (8, 256)
+    assert not np.array_equal(held_out[0], chunk_of(world, tokenizer, (0,), 8, held_out=False)[0])
+
+
+def test_a_window_that_no_chunk_fills_is_refused():
+    config = OmegaConf.create({"world": "emoji", "window": 40, "repeats": 1})
+    with pytest.raises(ValueError, match=r"source\.window: got 40, expected a multiple of 32"):
+        WorldStream(config, TOKENIZER, GRID, (0, 0), 0)
+
+
+def test_a_generator_trains_from_a_world_alone_and_understands_prompts(tmp_path):
+    settings = [
+        "init_from=null",
+        "model.width=32",
+        "model.depth=1",
+        "model.attention_heads=2",
+        "model.ffn_width=32",
+        "model.rotary=[0,4,4]",
+        "train.steps=2",
+        "train.eval_every=2",
+        "train.compile=false",
+        "train.bf16=false",
+        "source.window=32",
+        "source.repeats=1",
+    ]
+    taps = "model.taps={+w: 1, -w: 1, +h: 1, -h: 1}"
+    growths = "train.growths=[{cells: 256, batch: 2, share: 1}]"
+    run = tmp_path / "run"
+    words = ["train", "generator", "emoji", "--out", str(run), "--device", "cpu"]
+    assert main([*words, *settings, taps, growths]) == 0
+    (tmp_path / "mini-tokenizer").symlink_to(TOKENIZER)
+    (run / "export").rename(tmp_path / "mine")
+    engine = Engine.load(tmp_path / "mine", device="cpu", dtype="float32")
+    record = OmegaConf.load(tmp_path / "mine" / "record.yaml")
+    assert (record.pictures, record.samples) == (32, 4)
+    assert record.losses.loss_held_out_any > 0
+    facts = engine.facts(["a red car", "", "two blue cats"])
+    assert (facts[1] == -1).all()
+    assert len({tuple(row.tolist()) for row in facts}) == 3
+    frame = engine.generate_all(Request(prompt="a red car"))
+    assert frame.tokens.min() >= 0
+    with pytest.raises(ValueError, match=r"zeitgeist.*knows nothing to draw"):
+        engine.validate(Request(prompt="zeitgeist"))
+    kinds = {w.text: w.kind for w in engine.understand("a scarlet car zeitgeist").words}
+    assert kinds == {"a": "filler", "scarlet": "taken as", "car": "known", "zeitgeist": "unknown"}
