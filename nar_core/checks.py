@@ -235,7 +235,9 @@ def understand(info: ModelInfo, prompt: str) -> Understood:
     every word, and so do hashed words.
     """
     if info.world:
-        return WORLDS[info.world]().understand(prompt)
+        world = WORLDS[info.world]()
+        found = world.understand(prompt)
+        return found if found.facts is None else replace(found, caption=world.say(found.facts))
     return Understood(None, tuple(Word(w, "known") for w in prompt.split()))
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import logging
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from ..request import Request
 from ..settings import NUM_SAMPLES, RNG_SEED, SETTINGS
 from .arguments import add_device, add_model, add_sampling, add_setting, said
 
+log = logging.getLogger(__name__)
 HELP = "grow pictures or clips and write them to a folder"
 
 
@@ -58,6 +61,10 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         **said(args, (RNG_SEED, NUM_SAMPLES, *SETTINGS)),
     )
     prepared = engine.prepare(request)
+    understood = [engine.understand(p) for p in dict.fromkeys(args.prompt or ())]
+    for found in understood:
+        for remark in found.remarks:
+            log.warning("%s; drawing %r", remark, found.caption)
     frames = list(tqdm(engine.generate(prepared), total=prepared.plan.total, desc="growing"))
     frame = frames[-1]
     video = engine.decode(frame.tokens)
@@ -79,6 +86,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         "passes": frame.passes,
         "seconds": round(frame.elapsed, 4),
         "seed_position": list(prepared.plan.seed_position),
+        "drawn": [u.caption for u in understood if u.caption],
+        "words": [asdict(w) for u in understood for w in u.words],
         "files": [str(f) for f in files],
     }
 

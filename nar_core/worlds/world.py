@@ -34,15 +34,43 @@ class Word:
 
 @dataclass(frozen=True)
 class Understood:
-    """What a world makes of a prompt: facts (None where there are none) and the words, in order."""
+    """What a world makes of a prompt.
+
+    Attributes:
+        facts: what will be drawn, None where nothing was understood.
+        words: the words of the prompt, in order.
+        caption: the facts in the world's plain words.
+    """
 
     facts: Facts | None
     words: tuple[Word, ...]
+    caption: str = ""
+
+    def of(self, kind: str) -> tuple[Word, ...]:
+        """The words of one kind."""
+        return tuple(w for w in self.words if w.kind == kind)
 
     @property
     def unknown(self) -> tuple[Word, ...]:
-        """The words that were left out."""
-        return tuple(w for w in self.words if w.kind == "unknown")
+        """The words that are not known at all."""
+        return self.of("unknown")
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """One sentence for each kind of word that was not simply known; none where all were."""
+        out = []
+        if taken := self.of("taken as"):
+            out.append(", ".join(f"{w.text!r} is taken as {w.meaning!r}" for w in taken))
+        if unknown := self.of("unknown"):
+            near = (f" (nearest: {w.meaning!r})" if w.meaning else "" for w in unknown)
+            out.append(
+                ", ".join(f"{w.text!r}{n}" for w, n in zip(unknown, near, strict=True))
+                + (" is" if len(unknown) == 1 else " are")
+                + " not known and left out"
+            )
+        if left := self.of("left out"):
+            out.append(", ".join(repr(w.text) for w in left) + ": no room for it here, left out")
+        return tuple(out)
 
 
 class World(Protocol):
