@@ -315,11 +315,15 @@ def understand(prompt: str, verbs: bool) -> Understood:
             said.append((Word(text, "left out"), None))
     scene = reading.scene()
     left_out = _without_effect(scene, verbs)
+    # What was said before a noun that never came; the last word of its kind.
+    spare = {max(i for i, (_, e) in enumerate(said) if e and e.kind == k) for k in reading.before}
     return Understood(
         scene if verbs or scene is None else still(scene),
         tuple(
-            Word(word.text, "left out") if entry and entry.kind in left_out else word
-            for word, entry in said
+            Word(word.text, "left out")
+            if i in spare or (entry and entry.kind in left_out)
+            else word
+            for i, (word, entry) in enumerate(said)
         ),
     )
 
@@ -404,7 +408,7 @@ class _Reading:
         """The facts, None where no thing was named."""
         if not self.things:
             return None
-        colour = self.before.get("colour")
+        colour = self.before.pop("colour", "")
         if colour and not self.things[-1].colour:  # "an apple that is blue"
             self.things[-1] = replace(self.things[-1], colour=str(colour))
         things = tuple(
