@@ -94,7 +94,7 @@ def test_each_word_is_known_taken_as_left_out_or_unknown():
     assert world.understand("a red car").remarks == ()
     assert world.understand("a crimson elefant and a zeitgeist, two carpet").remarks == (
         "'crimson' is taken as 'red', 'elefant' is taken as 'elephant'",
-        "'zeitgeist', 'carpet' (nearest: 'carrot') are not known and left out",
+        "'zeitgeist', 'carpet' (nearest: 'scarlet') are not known and left out",
         "'two': no room for it here, left out",
     )
     kinds = {w.text: w.kind for w in world.understand("a jumping cat and two dogs and a fox").words}
