@@ -13,8 +13,18 @@ import numpy as np
 
 from ..world import Understood
 from . import words
-from .facts import SLOTS, TERMS, Landscape, complete, draw, encode, is_held_out, with_blanks
-from .light import Mood, aim, shine
+from .facts import (
+    SLOTS,
+    TERMS,
+    Complete,
+    Landscape,
+    complete,
+    draw,
+    encode,
+    is_held_out,
+    with_blanks,
+)
+from .light import aim, shine
 from .scene import TURN, Scene, look
 from .terrains import RAISE
 
@@ -50,7 +60,7 @@ class LandscapeWorld:
         full = complete(facts, rng)
         sun, first = aim(rng, full.time, 2 * width)
         scene = _land(rng, full, first, min(2 * width, TURN))
-        return shine(rng, scene, Mood.of(full, sun), first, 2 * width)
+        return shine(rng, scene, full, sun, first, 2 * width)
 
     def views(
         self, rng: np.random.Generator, lands: int = 12
@@ -58,13 +68,13 @@ class LandscapeWorld:
         """Endless (facts, picture uint8 [1, 128, 128, 3]), distributed as facts are by `draw`.
 
         A land is looked at some two dozen times, in other directions, times, seasons and weathers,
-        before another takes its place, for making one takes as long as that. `lands` of them,
-        8 MB each, take turns by chance. Half of the pictures are mirror images.
+        before another takes its place: making one takes as long as that many looks. `lands` of
+        them, 8 MB each, take turns by chance. Half of the pictures are mirror images.
         """
-        kept: list[tuple[Landscape, Scene]] = [None] * lands
+        kept: dict[int, tuple[Complete, Scene]] = {}
         lives = np.zeros(lands, int)
         while True:
-            i = rng.integers(lands)
+            i = int(rng.integers(lands))
             if not lives[i]:
                 land = draw(rng)
                 kept[i] = land, _land(rng, land, 0, TURN)
@@ -73,7 +83,7 @@ class LandscapeWorld:
             land, scene = kept[i]
             full = complete(Landscape(terrain=land.terrain, water=land.water), rng)
             sun, first = aim(rng, full.time, 2 * SIDE)
-            picture = shine(rng, scene, Mood.of(full, sun), first, 2 * SIDE)
+            picture = shine(rng, scene, full, sun, first, 2 * SIDE)
             if rng.random() < 0.5:
                 picture = picture[:, ::-1]
             yield with_blanks(full, rng), np.ascontiguousarray(picture)[None]
@@ -88,7 +98,7 @@ class LandscapeWorld:
         return encode(facts)
 
 
-def _land(rng: np.random.Generator, full: Landscape, first: int, columns: int) -> Scene:
+def _land(rng: np.random.Generator, full: Complete, first: int, columns: int) -> Scene:
     return look(rng, RAISE[full.terrain](rng, full.water == "lake"), first, columns)
 
 

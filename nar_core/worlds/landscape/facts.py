@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import astuple, dataclass, replace
+from collections.abc import Iterator
+from dataclasses import astuple, dataclass
 from functools import cache
 
 import numpy as np
@@ -46,11 +47,22 @@ class Landscape:
     water: str | None = None
 
     def __post_init__(self) -> None:
-        for name, value in zip(SLOTS, astuple(self), strict=True):
+        for name, value in said(self):
             if value is not None and value not in VALUES[name]:
                 raise ValueError(f"{name}: expected one of {', '.join(VALUES[name])}; got {value}")
         if self.terrain == "islands" and self.water:
             raise ValueError(f"islands stand in the sea; leave water out, got {self.water}")
+
+
+@dataclass(frozen=True)
+class Complete(Landscape):
+    """Facts with nothing left blank, which would be refused; only islands leave out water."""
+
+    terrain: str = ""
+    season: str = ""
+    time: str = ""
+    clouds: str = ""
+    haze: str = ""
 
 
 def is_held_out(facts: Landscape) -> bool:
@@ -67,50 +79,55 @@ def pairs(held_out: bool) -> tuple[tuple[str, str], ...]:
     return tuple(p for p in every if is_held_out(Landscape(terrain=p[0], time=p[1])) == held_out)
 
 
-def complete(facts: Landscape, rng: np.random.Generator) -> Landscape:
+def complete(facts: Landscape, rng: np.random.Generator) -> Complete:
     """The facts with blanks filled in: any season and weather, but no combination held out.
 
     Islands keep their water blank.
     """
     fits = [
-        Landscape(terrain=terrain, time=time)
+        (terrain, time)
         for terrain, time in pairs(False)
         if facts.terrain in (None, terrain)
         and facts.time in (None, time)
         and not (facts.water and terrain == "islands")
     ]
     if facts.terrain and facts.time:
-        fits = [facts]
-    pair = fits[rng.integers(len(fits))]
+        fits = [(facts.terrain, facts.time)]
+    terrain, time = fits[rng.integers(len(fits))]
     season, clouds, water = (x[rng.integers(len(x))] for x in (SEASONS, CLOUDS, WATERS))
     haze = HAZES[int(rng.random() < 0.35)]
-    return Landscape(
-        pair.terrain,
+    return Complete(
+        terrain,
         facts.season or season,
-        pair.time,
+        time,
         facts.clouds or clouds,
         facts.haze or haze,
-        None if pair.terrain == "islands" else facts.water or water,
+        None if terrain == "islands" else facts.water or water,
     )
 
 
-def draw(rng: np.random.Generator, held_out: bool = False) -> Landscape:
+def draw(rng: np.random.Generator, held_out: bool = False) -> Complete:
     """Complete facts of the training distribution, or of what it never shows."""
     chosen = pairs(held_out)
     terrain, time = chosen[rng.integers(len(chosen))]
     return complete(Landscape(terrain=terrain, time=time), rng)
 
 
-def with_blanks(full: Landscape, rng: np.random.Generator) -> Landscape:
+def with_blanks(full: Complete, rng: np.random.Generator) -> Landscape:
     """The facts as training tells them: now and then one is left out, as prompts will do.
 
     Of a held-out combination neither half is.
     """
     kept = {"terrain", "time"} if is_held_out(full) else set()
-    blank = {slot: None for slot in SLOTS if rng.random() < _BLANK[slot] and slot not in kept}
-    return replace(full, **blank)
+    told = {s: None if rng.random() < _BLANK[s] and s not in kept else v for s, v in said(full)}
+    return Landscape(**told)
+
+
+def said(facts: Landscape) -> Iterator[tuple[str, str | None]]:
+    """Each slot with its value, None where it is blank."""
+    return zip(SLOTS, astuple(facts), strict=True)
 
 
 def encode(facts: Landscape) -> list[int]:
     """Ids into TERMS per slot, -1 where a slot is blank."""
-    return [-1 if value is None else TERMS.index(value) for value in astuple(facts)]
+    return [-1 if value is None else TERMS.index(value) for _, value in said(facts)]

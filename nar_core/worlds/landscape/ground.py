@@ -59,13 +59,14 @@ def grid() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def unit(field: np.ndarray) -> np.ndarray:
+    """Stretched to 0..1, but for the outermost hundredth at both ends."""
     low, high = np.percentile(field, (1, 99))
     return np.clip((field - low) / (high - low), 0, 1)
 
 
 def ridges(rng: np.random.Generator, lowest: float, octaves: int, gain: float) -> np.ndarray:
     """Ridged hills on hills [SIZE, SIZE], 0..1: detail grows on slopes, valleys stay smooth."""
-    total, weight, amplitude = 0, 1, 1.0
+    total, weight, amplitude = np.zeros((SIZE, SIZE), np.float32), np.ones(()), 1.0
     for octave in range(octaves):
         low = lowest * 2**octave
         n = noise(rng, SIZE, low * 0.6, low * 1.5, 0.6)
@@ -78,6 +79,7 @@ def ridges(rng: np.random.Generator, lowest: float, octaves: int, gain: float) -
 
 
 def slope_of(height: np.ndarray) -> np.ndarray:
+    """How steep a map is at every cell: 1 is 45 degrees."""
     dy, dx = np.gradient(height)
     return np.hypot(dx, dy)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .facts import Landscape
+from .facts import Complete
 from .ground import Kind
 from .noise import bilinear, noise, smoothstep
 from .scene import (
@@ -107,22 +107,6 @@ def albedo(terrain: str, season: str) -> np.ndarray:
     return np.stack([rgb(colours[k]) for k in Kind])
 
 
-@dataclass(frozen=True)
-class Mood:
-    """What the light of a view depends on besides the scene."""
-
-    terrain: str
-    season: str
-    time: str
-    clouds: str
-    haze: str
-    sun: int  # which of the SUNS directions
-
-    @staticmethod
-    def of(full: Landscape, sun: int) -> Mood:
-        return Mood(full.terrain, full.season, full.time, full.clouds, full.haze, sun)
-
-
 def aim(rng: np.random.Generator, time: str, columns: int) -> tuple[int, int]:
     """A direction for the sun, and the first of `columns` columns to look at.
 
@@ -137,15 +121,17 @@ def aim(rng: np.random.Generator, time: str, columns: int) -> tuple[int, int]:
     return sun, int(middle - columns / 2) % TURN
 
 
-def sky(rng: np.random.Generator, mood: Mood, angles: np.ndarray, rows: int):
+def sky(
+    rng: np.random.Generator, full: Complete, sun: int, angles: np.ndarray, rows: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Sky [rows, columns, 3] above the horizon, top row first, and the colour of haze before it.
 
     At the size of the picture; haze [columns, 3] is the lowest sky without sun or clouds.
     """
-    t = TIMES[mood.time]
+    t = TIMES[full.time]
     focal = FOCAL / 2
     up = ((rows - np.arange(rows, dtype=np.float32) - 0.5) / focal)[:, None]
-    turned = (angles - 2 * np.pi * mood.sun / SUNS + np.pi) % (2 * np.pi) - np.pi
+    turned = (angles - 2 * np.pi * sun / SUNS + np.pi) % (2 * np.pi) - np.pi
     turned = turned[None].astype(np.float32)
     toward = ((1 + np.cos(turned)) / 2)[..., None] ** 1.5
     horizon = rgb(t.away) + (rgb(t.horizon) - rgb(t.away)) * toward
@@ -153,23 +139,23 @@ def sky(rng: np.random.Generator, mood: Mood, angles: np.ndarray, rows: int):
     b = smoothstep(0.12, 0.55, up)[..., None]
     picture = horizon * (1 - a) + rgb(t.middle) * a
     picture = picture * (1 - b) + rgb(t.top) * b
-    if mood.haze == "haze":
+    if full.haze == "haze":
         k = smoothstep(0.5, 0, up)[..., None] * 0.6
         picture = picture * (1 - k) + horizon * k
-    sun = rgb(t.sun)
+    shining = rgb(t.sun)
     disc = t.disc + rng.uniform(-3, 3)
     across, above = turned * focal, up * focal - disc
     d = np.hypot(across, above)[..., None]
     if t.glow:
         wide = np.exp(-np.hypot(across * 0.6, above)[..., None] / 26)
-        picture = picture + (sun - picture) * wide * t.glow
+        picture = picture + (shining - picture) * wide * t.glow
     edge = picture[-4:].mean(0)
-    if mood.time == "night":
+    if full.time == "night":
         picture = disc_of(picture, d, 4.6, rgb("f4f1de"))
     elif t.disc >= 0:
         picture = disc_of(picture, d, 4.6, rgb("fff1cc"))
-    if mood.clouds != "clear sky":
-        picture = clouds(rng, mood, picture, up, angles, toward, np.exp(-d / 30))
+    if full.clouds != "clear sky":
+        picture = clouds(rng, full, picture, up, angles, toward, np.exp(-d / 30))
     return np.clip(picture, 0, 1), edge.astype(np.float32)
 
 
@@ -187,8 +173,8 @@ def stars(rng: np.random.Generator, rows: int, columns: int) -> np.ndarray:
     return sky
 
 
-def clouds(rng, mood: Mood, picture, up, angles, toward, glow) -> np.ndarray:
-    t = TIMES[mood.time]
+def clouds(rng, full: Complete, picture, up, angles, toward, glow) -> np.ndarray:
+    t = TIMES[full.time]
     field = noise(rng, 256, 4, 40, 1.5)
     reach = 22 / (up + 0.13)
     x = reach * np.cos(angles)[None].astype(np.float32) + 512
@@ -196,18 +182,23 @@ def clouds(rng, mood: Mood, picture, up, angles, toward, glow) -> np.ndarray:
     dense = bilinear(field, x, y)
     # Thicker than what lies a little higher: that is the lower, shaded side of a cloud.
     over = bilinear(field, x * 0.97 + 15.4, y * 0.97 + 15.4)
-    low, soft = (0.45, 0.7) if mood.clouds == "some clouds" else (-0.85, 1.0)
+    low, soft = (0.45, 0.7) if full.clouds == "some clouds" else (-0.85, 1.0)
     amount = smoothstep(low, low + soft, dense) * smoothstep(0.0, 0.12, up)
     shaded = np.clip(0.35 + 0.4 * (over - dense) + 0.22 * (dense - low), 0, 1)
-    shaded = (shaded if mood.clouds == "some clouds" else 0.25 + 0.75 * shaded)[..., None]
+    shaded = (shaded if full.clouds == "some clouds" else 0.25 + 0.75 * shaded)[..., None]
     lit = rgb(t.cloud) + (rgb(t.cloud_shade) - rgb(t.cloud)) * shaded
     lit = lit + (rgb(t.sun) - lit) * glow * 0.5 * t.glow
     amount = amount[..., None] * 0.94
     return picture + (lit - picture) * amount
 
 
-def shine(rng: np.random.Generator, scene: Scene, mood: Mood, first: int, columns: int):
-    """A picture uint8 [128, columns / 2, 3] of `columns` columns of the scene from `first` on."""
+def shine(
+    rng: np.random.Generator, scene: Scene, full: Complete, sun: int, first: int, columns: int
+) -> np.ndarray:
+    """A picture uint8 [128, columns / 2, 3] of `columns` columns of the scene from `first` on.
+
+    `sun` says from which of the SUNS directions it shines.
+    """
     begin, there = (first - scene.first) % TURN, scene.pixels.shape[1]
     p = scene.pixels[:, begin : begin + columns]
     if begin + columns > there:  # only a full turn is looked at beyond its end
@@ -215,16 +206,16 @@ def shine(rng: np.random.Generator, scene: Scene, mood: Mood, first: int, column
     angles = (first + np.arange(columns)) / FOCAL
     rows, below = scene.horizon // 2, (ROWS - scene.horizon) // 2
     # Water low in the picture mirrors sky that is higher than the picture.
-    whole, haze = sky(rng, mood, angles[::2] + 0.5 / FOCAL, max(rows, below))
+    whole, haze = sky(rng, full, sun, angles[::2] + 0.5 / FOCAL, max(rows, below))
     heaven, mirrored = whole[-rows:], whole[::-1][:below]
-    if mood.time == "night":
+    if full.time == "night":
         # Only where it is dark: neither in clouds nor on the moon; and no water mirrors them.
         dark = smoothstep(0.45, 0.2, heaven.max(-1, keepdims=True))
         heaven = heaven + stars(rng, *heaven.shape[:2]) * dark
 
-    colour = surface(mood, p)
-    colour *= light(mood, p, angles)
-    fog = 1 - np.exp(-((p["far"].astype(np.float32) / HAZE[mood.haze]) ** 1.25))
+    colour = surface(full, p)
+    colour *= light(full, sun, p, angles)
+    fog = 1 - np.exp(-((p["far"].astype(np.float32) / HAZE[full.haze]) ** 1.25))
     fog = np.where(p["layer"] == SKY, 1, fog)[..., None] * np.float32(0.96)
     colour += (haze.repeat(2, 0) - colour) * fog
 
@@ -235,7 +226,7 @@ def shine(rng: np.random.Generator, scene: Scene, mood: Mood, first: int, column
     above = layer == WATER_SKY
     lower[above] = mirrored.repeat(2, 0).repeat(2, 1)[above]
     # Seen flat, water mirrors all; seen steeply, near by, its own colour shows.
-    t = TIMES[mood.time]
+    t = TIMES[full.time]
     deep = rgb("1e4a5e") * (rgb(t.ambient) + 0.5 * rgb(t.sun) * t.sun_power) * 0.8
     steep = np.linspace(0, 2 * below / 150, 2 * below, dtype=np.float32)[:, None, None]
     own = 0.14 + 0.5 * np.minimum(steep, 1)
@@ -248,32 +239,32 @@ def shine(rng: np.random.Generator, scene: Scene, mood: Mood, first: int, column
     return (np.clip(out, 0, 1) * 255 + 0.5).astype(np.uint8)
 
 
-def surface(mood: Mood, p: np.ndarray) -> np.ndarray:
+def surface(full: Complete, p: np.ndarray) -> np.ndarray:
     """Colours of what the pixels `p` are made of, under snow if there is any: [..., 3]."""
-    colour = albedo(mood.terrain, mood.season)[p["kind"]]
+    colour = albedo(full.terrain, full.season)[p["kind"]]
     colour *= (1 + p["tone"].astype(np.float32) * np.float32(0.3 / 127))[..., None]
-    first = SNOW_FROM[mood.season]
+    first = SNOW_FROM[full.season]
     white = np.clip((p["snow"].astype(np.float32) / 255 - first) / 0.09, 0, 1)
     colour += (rgb(SNOW) - colour) * (0.91 * white)[..., None]
     return colour
 
 
-def light(mood: Mood, p: np.ndarray, angles: np.ndarray) -> np.ndarray:
+def light(full: Complete, sun: int, p: np.ndarray, angles: np.ndarray) -> np.ndarray:
     """Light that falls on the pixels `p` [rows, columns]: sun or moon, and sky, [..., 3]."""
-    t = TIMES[mood.time]
+    t = TIMES[full.time]
     height = np.radians(t.sun_up)
-    turned = (2 * np.pi * mood.sun / SUNS - angles).astype(np.float32)
+    turned = (2 * np.pi * sun / SUNS - angles).astype(np.float32)
     normal = p["normal"].astype(np.float32) / 127
     flat, up = np.float32(np.cos(height)), np.float32(np.sin(height))
     facing = normal[..., 0] * (flat * np.cos(turned)) + normal[..., 1] * (flat * np.sin(turned))
     facing += normal[..., 2] * up
-    needed = p["shade"][..., mood.sun].astype(np.float32) / SUN_STEPS
+    needed = p["shade"][..., sun].astype(np.float32) / SUN_STEPS
     slope = np.float32(np.tan(height))
     lit = np.clip(facing, 0, 1) * np.clip((slope - needed) / (0.05 + 0.1 * slope) + 0.6, 0, 1)
     power, ambient = t.sun_power, 0.78
-    if mood.clouds == "many clouds":
+    if full.clouds == "many clouds":
         power, ambient = power * 0.55, ambient * 1.2
-    if mood.haze == "haze":
+    if full.haze == "haze":
         power *= 0.75
     around = 0.62 + 0.38 * normal[..., 2]
     return around[..., None] * (rgb(t.ambient) * ambient) + lit[..., None] * (rgb(t.sun) * power)

@@ -83,61 +83,84 @@ def first_hit(elevation: np.ndarray, horizon: int) -> np.ndarray:
     return rings - np.cumsum(counts.reshape(ROWS + 1, columns), 0)[:ROWS]
 
 
+@dataclass
+class Rings:
+    """A land sampled at growing distances `z` [rings] in every direction `angles` [columns]."""
+
+    cells: np.ndarray  # PIXEL [rings, columns]
+    height: np.ndarray  # float32 [rings, columns], water at 0
+    wet: np.ndarray  # bool [rings, columns]
+    z: np.ndarray
+    angles: np.ndarray
+    eye: float  # height of the viewer's eye
+
+    def slope_to(self, height: np.ndarray) -> np.ndarray:
+        """Pixels above the horizon of points `height` above the eye, one per ring and column."""
+        return height / self.z[:, None] * np.float32(FOCAL)
+
+
 def look(rng: np.random.Generator, ground: Ground, first: int, columns: int) -> Scene:
     """The view of `columns` columns of the turn, from column `first` on."""
     horizon = 2 * int(rng.integers(55, 65))
     fine = noise(rng, 256, 6, 90, 0.9)
     angles = ((first + np.arange(columns)) / FOCAL).astype(np.float32)
+    shade = sun_slopes(ground.height)
+    rings = survey(ground, shade, fine, angles)
+    hit = first_hit(rings.slope_to(rings.height - rings.eye), horizon)
+    pixels = see(rings.cells, hit)
+    band(pixels, rings.eye, horizon)
+    if rings.wet.any():
+        mirror(rng, rings, hit, pixels, horizon)
+    plant(rng, ground, shade, rings, pixels, horizon)
+    return Scene(pixels, first, horizon)
+
+
+def survey(ground: Ground, shade: np.ndarray, fine: np.ndarray, angles: np.ndarray) -> Rings:
+    """The land around its middle; `shade` is of `sun_slopes`, `fine` a noise for what is near."""
     middle = ground.height[SIZE // 2 - 6 : SIZE // 2 + 6, SIZE // 2 - 6 : SIZE // 2 + 6].max()
     eye = max(ground.eye, float(middle) + 2.6)
     z = distances(eye)
-    column_x, column_y = np.cos(angles), np.sin(angles)
-    x = z[:, None] * column_x + np.float32(SIZE / 2 - 0.5)
-    y = z[:, None] * column_y + np.float32(SIZE / 2 - 0.5)
-    inside = int(np.searchsorted(z, RADIUS))
-    detail = bilinear(fine, x[:inside] * 3, y[:inside] * 3)
-    height = np.empty(x.shape, np.float32)
-    height[:inside] = bilinear(ground.height, x[:inside], y[:inside])
-    beyond = ground.height[SIZE // 2, 3]
-    height[inside:] = beyond
+    known = int(np.searchsorted(z, RADIUS))  # rings on the map; beyond, all is as at its edge
+    x = np.outer(z[:known], np.cos(angles)) + np.float32(SIZE / 2 - 0.5)
+    y = np.outer(z[:known], np.sin(angles)) + np.float32(SIZE / 2 - 0.5)
+    detail = bilinear(fine, x * 3, y * 3)
+    height = np.empty((len(z), len(angles)), np.float32)
+    height[:known] = bilinear(ground.height, x, y)
+    height[known:] = ground.height[SIZE // 2, 3]
     wet = height <= 0
-    bump = np.clip(1 - z[:inside, None] / 60, 0, 1) * 0.03
-    height[:inside] += detail * bump * ~wet[:inside]
+    bump = np.clip(1 - z[:known, None] / 60, 0, 1) * 0.03
+    height[:known] += detail * bump * ~wet[:known]
     np.maximum(height, 0, out=height)
 
-    cells = np.empty(x.shape, PIXEL)
+    cells = np.empty(height.shape, PIXEL)
     # Nearest cells, at wavy places: near by a cell is many pixels wide and its edges would show.
-    wave = np.clip(2 - z[:inside, None] / 30, 0.4, 2) * 0.35
-    u = np.clip(x[:inside] + detail * wave + 0.5, 0, SIZE - 1).astype(np.int32)
-    v = np.clip(y[:inside] - detail * wave + 0.5, 0, SIZE - 1).astype(np.int32)
+    wave = np.clip(2 - z[:known, None] / 30, 0.4, 2) * 0.35
+    u = np.clip(x + detail * wave + 0.5, 0, SIZE - 1).astype(np.int32)
+    v = np.clip(y - detail * wave + 0.5, 0, SIZE - 1).astype(np.int32)
     at = v * SIZE + u
-    cells["kind"][:inside] = ground.kind.ravel().take(at)
+    cells["kind"][:known] = ground.kind.ravel().take(at)
     tone = ground.tone.ravel().take(at) + 0.3 * detail
-    cells["tone"][:inside] = np.clip(tone * 60, -127, 127)
-    cells["snow"][:inside] = np.clip(ground.snow * 255, 0, 255).astype(np.uint8).ravel().take(at)
-    slopes = sun_slopes(ground.height)
+    cells["tone"][:known] = np.clip(tone * 60, -127, 127)
+    cells["snow"][:known] = np.clip(ground.snow * 255, 0, 255).astype(np.uint8).ravel().take(at)
     at = (v // 2) * (SIZE // 2) + u // 2
-    cells["shade"][:inside] = slopes.reshape(-1, SUNS).take(at, 0)
-    cells[inside:] = cells[inside - 1]
+    cells["shade"][:known] = shade.reshape(-1, SUNS).take(at, 0)
+    cells[known:] = cells[known - 1]
     cells["layer"] = LAND
-    outwards = -np.gradient(height, z, axis=0)
-    right = -np.gradient(height, axis=1) * (np.float32(FOCAL) / z[:, None])
+    outwards = np.negative(np.gradient(height, z, axis=0))
+    right = np.gradient(-height, axis=1) * (np.float32(FOCAL) / z[:, None])
     up = 127 / np.sqrt(outwards**2 + right**2 + 1)
     cells["normal"] = np.stack([outwards * up, right * up, up], -1)
     cells["near"] = cells["far"] = z[:, None]
+    return Rings(cells, height, wet, z, angles, eye)
 
-    hit = first_hit((height - eye) / z[:, None] * np.float32(FOCAL), horizon)
-    pixels = see(cells, hit)
+
+def band(pixels: np.ndarray, eye: float, horizon: int) -> None:
+    """Give rock in layers its bands, by the height of every pixel: cliffs have few cells."""
     above = horizon - np.arange(ROWS, dtype=np.float32)[:, None] - 0.5
-    layers = eye + above * pixels["near"].astype(np.float32) / np.float32(FOCAL)
+    height = eye + above * pixels["near"].astype(np.float32) / np.float32(FOCAL)
+    bands = np.sin(height * 0.62) + 0.7 * np.sin(height * 1.43 + 1) + 0.012 * pixels["tone"]
     strata = pixels["kind"] == Kind.STRATA
-    bands = np.sin(layers * 0.62) + 0.7 * np.sin(layers * 1.43 + 1) + 0.012 * pixels["tone"]
     pixels["tone"][strata] = np.clip(bands * 62, -127, 127)[strata]
-
-    if wet.any():
-        mirror(rng, cells, wet, height, eye, z, hit, pixels, horizon)
-    plant(rng, ground, slopes, eye, pixels, angles, horizon, bool(wet.any()))
-    return Scene(pixels, first, horizon)
 
 
 def see(cells: np.ndarray, hit: np.ndarray) -> np.ndarray:
@@ -151,50 +174,56 @@ def see(cells: np.ndarray, hit: np.ndarray) -> np.ndarray:
     return pixels
 
 
-def mirror(rng, cells, wet, height, eye, z, hit, pixels, horizon) -> None:
+def mirror(
+    rng: np.random.Generator, rings: Rings, hit: np.ndarray, pixels: np.ndarray, horizon: int
+) -> None:
     """Put into water pixels what they reflect: the view from as far below the water line."""
-    rings, columns = cells.shape
-    water = (hit < rings) & np.take_along_axis(wet, np.minimum(hit, rings - 1), 0)
-    rising = (height + eye) / z[:, None] * np.float32(FOCAL)
-    ring = np.arange(rings)[:, None]
+    count, columns = rings.wet.shape
+    water = (hit < count) & np.take_along_axis(rings.wet, np.minimum(hit, count - 1), 0)
+    rising = rings.slope_to(rings.height + rings.eye)
+    # Of the row as far above the horizon as the water is below, a little off for the waves.
+    rows = np.arange(ROWS)[:, None]
+    below = np.clip(rows - horizon, 0, None).astype(np.float32)
+    away = (2700 / (below + 6)).repeat(columns, 1)
+    across = np.arange(columns) * np.float32(0.22) + 0 * away
+    wave = bilinear(noise(rng, 256, 10, 60, 0.8), across, away) * np.minimum(below * 0.035, 2.2)
+    source = np.clip(2 * horizon - 1 - rows + wave, 0, horizon - 1).astype(np.int32)
     # Land nearer than the water lies before the mirror, not in it. Islands are both, so pixels
     # for which the first land is too near look again at what stands behind all water.
-    shore = np.argmax(wet, 0)
-    behind = rings - 1 - np.argmax(wet[::-1], 0)
-    ripple = noise(rng, 256, 10, 60, 0.8)
-    rows = np.arange(ROWS)
-    below = np.clip(rows - horizon, 0, None).astype(np.float32)
-    wide = bilinear(
-        ripple,
-        np.arange(columns, dtype=np.float32)[None] * 0.22 + 0 * below[:, None],
-        (900 / (below + 6))[:, None] * 3 + np.zeros((1, columns), np.float32),
-    )
-    swing = wide * np.minimum(below * 0.035, 2.2)[:, None]
-    source = np.clip(2 * horizon - 1 - rows[:, None] + swing, 0, horizon - 1).astype(np.int32)
-    column = np.arange(columns)[None]
-    found = np.full(hit.shape, rings)
+    shore = np.argmax(rings.wet, 0)
+    behind = count - 1 - np.argmax(rings.wet[::-1], 0)
+    ring = np.arange(count)[:, None]
+    found = np.full(hit.shape, count)
     for begin in (behind, shore):
-        land = np.where(wet | (ring <= begin), -1e6, rising)
-        mirrored = first_hit(land, horizon)[source, column]
-        found = np.where((mirrored > hit) & (mirrored < rings), mirrored, found)
-    seen = see(cells, found)
-    seen["layer"] = np.where(found == rings, WATER_SKY, WATER)
+        land = np.where(rings.wet | (ring <= begin), -1e6, rising)
+        mirrored = first_hit(land, horizon)[source, np.arange(columns)]
+        found = np.where((mirrored > hit) & (mirrored < count), mirrored, found)
+    seen = see(rings.cells, found)
+    seen["layer"] = np.where(found == count, WATER_SKY, WATER)
     seen["near"] = pixels["near"]
     pixels[water] = seen[water]
 
 
-def plant(rng, ground: Ground, slopes, eye, pixels, angles, horizon, wet: bool) -> None:
-    """Put the trees into the view, and upside down into water."""
+def plant(
+    rng: np.random.Generator,
+    ground: Ground,
+    slopes: np.ndarray,
+    rings: Rings,
+    pixels: np.ndarray,
+    horizon: int,
+) -> None:
+    """Put the trees into the view, and upside down into water; `slopes` are of `sun_slopes`."""
     total = pixels.shape[1]
     x, y, tall, shape = ground.trees.T
     distance = np.hypot(x, y)
-    column = ((np.arctan2(y, x) - angles[0]) * FOCAL) % TURN
+    column = ((np.arctan2(y, x) - rings.angles[0]) * FOCAL) % TURN
     column = np.where(column > (TURN + total) / 2, column - TURN, column).astype(int)
     u, v = (x + SIZE / 2).astype(int), (y + SIZE / 2).astype(int)
     base = ground.height[v, u]
     shade = slopes[v // 2, u // 2]
     snow = (ground.snow[v, u] * 230).astype(int)
     rows = np.maximum(np.round(tall / distance * FOCAL), 2).astype(int)
+    eye, wet = rings.eye, bool(rings.wet.any())
     top = np.round(horizon + (eye - base) / distance * FOCAL).astype(int) - rows + 1
     mirrored = np.round(horizon + (eye + base) / distance * FOCAL).astype(int)
     variant = rng.integers(VARIANTS, size=len(distance))
@@ -255,7 +284,7 @@ def stamp(shape: Shape, variant: int, rows: int) -> np.ndarray:
     return full[y[:, None], x]
 
 
-def inside(pixels: np.ndarray, stamped: np.ndarray, top: int, left: int):
+def overlap(pixels: np.ndarray, stamped: np.ndarray, top: int, left: int):
     """The parts of `pixels` and of what is put there that lie on each other."""
     y, x = max(top, 0), max(left, 0)
     there = pixels[y : max(top + stamped.shape[0], 0), x : max(left + stamped.shape[1], 0)]
@@ -264,14 +293,14 @@ def inside(pixels: np.ndarray, stamped: np.ndarray, top: int, left: int):
 
 def place(pixels: np.ndarray, stamped: np.ndarray, top: int, left: int) -> None:
     """Put a plant where it is nearer than what is there."""
-    there, part = inside(pixels, stamped, top, left)
+    there, part = overlap(pixels, stamped, top, left)
     solid = (part["layer"] == LAND) & (there["near"] > part["near"])
     there[solid] = part[solid]
 
 
 def reflect(pixels: np.ndarray, stamped: np.ndarray, top: int, left: int) -> None:
     """Put a plant into water before it, where it is nearer than what is mirrored there."""
-    there, part = inside(pixels, stamped, top, left)
+    there, part = overlap(pixels, stamped, top, left)
     solid = (part["layer"] == LAND) & (there["layer"] >= WATER)
     solid &= (there["near"] < part["near"]) & (there["far"] > part["far"])
     if solid.any():

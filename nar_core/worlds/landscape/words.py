@@ -293,7 +293,8 @@ def _longest(words: list[str], start: int) -> _Span:
             return _Span(
                 start, stop, kind, [m for _, s in says for m in s], _HINTED.get(phrase, [])
             )
-    kind = "name" if phrase in _NAMES else "filler" if phrase in _FILLERS else "unknown"
+    word = words[start]
+    kind = "name" if word in _NAMES else "filler" if word in _FILLERS else "unknown"
     return _Span(start, start + 1, kind)
 
 
