@@ -6,17 +6,18 @@ import argparse
 import logging
 import os
 
-from app import zero
-from app.engines import Engines
-from app.export import LIMITS, Limits
-from app.ui import build, launch_options
+from app.files import LIMITS, Limits
+from app.pages.page import build, launch_options
+from app.server import zero
+from app.server.engines import Engines
+from app.server.studio import MOST_WAITING, Studio
 from nar_core import Engine, list_models
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
-engines = Engines(Engine.load, list_models)
 # weights are loaded when they are first needed, not here
-demo = build(engines)
+studio = Studio(Engines(Engine.load, list_models))
+demo = build(studio)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -30,7 +31,12 @@ def parser() -> argparse.ArgumentParser:
     add("--model", help="model shown first: a name from the list, or a model folder")
     add("--device", default="auto", help="auto, cpu, cuda or mps (default: %(default)s)")
     add("--mcp", action="store_true", help='offer the API as MCP tools (needs "gradio[mcp]")')
-    add("--queue-size", type=int, default=20, help="people who may wait (default: %(default)s)")
+    add(
+        "--queue-size",
+        type=int,
+        default=MOST_WAITING,
+        help="growths that may wait (default: %(default)s)",
+    )
     add(
         "--max-upload",
         type=float,
@@ -58,22 +64,24 @@ def main(argv: list[str] | None = None) -> None:
     if args.auth and ":" not in args.auth:
         parser().error("--auth: expected NAME:PASSWORD")
     logging.basicConfig(level=logging.INFO if args.verbose else logging.WARNING)
-    engines.configure(device=args.device, keep=args.keep_models)
     limits = Limits(round(args.max_upload * 1e6), round(args.max_pixels * 1e6))
+    engines = studio.engines
+    engines.configure(device=args.device, keep=args.keep_models)
     first = engines.include(args.model) if args.model else None
-    page = build(engines, first, limits) if first or limits != LIMITS else demo
+    served, page = studio, demo
+    if first or limits != LIMITS or args.queue_size != MOST_WAITING:
+        served = Studio(engines, limits, args.queue_size)
+        page = build(served, first)
     if args.preload or zero.SHARED:
         engines.get(engines.first(first).name)
-    page.queue(max_size=args.queue_size)
     page.launch(
         server_name=args.host,
         server_port=args.port,
         share=args.share,
         auth=tuple(args.auth.split(":", 1)) if args.auth else None,
         mcp_server=args.mcp,
-        max_file_size=limits.upload,
         state_session_capacity=args.sessions,
-        **launch_options(),
+        **launch_options(served),
     )
 
 

@@ -104,7 +104,7 @@ def player(
         mode: "image", "video" or "outpaint".
         spec: the model shown first, see `spec.spec_of`.
 
-    Events out: `start`, `replay`, `fill`. In: messages as its value, see `handlers`.
+    Events out: `start`, `replay`, `fill`. In: messages as its value, see `wire`.
     """
     return mounted(
         "player.html",

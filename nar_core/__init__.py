@@ -4,7 +4,8 @@ from .checks import plan_of, prepare, validate
 from .engine import Engine
 from .info import ModelInfo
 from .mp4 import write_mp4
-from .request import Frame, Prepared, Request, fit
+from .picture import fit
+from .request import Frame, Prepared, Request
 from .settings import NUM_SAMPLES, RNG_SEED, SETTINGS, Fusion, Heads, Setting, heads_for
 from .weights.fetch import Progress
 from .weights.list import list_models

@@ -20,9 +20,10 @@ from .info import ModelInfo
 from .models.condition import Caption, word_ids
 from .models.packed import pack_linears, release_mapping
 from .models.transformer import NARTransformer
+from .picture import fit
 from .plan import DecodePlan, coordinates
 from .preview import Preview
-from .request import Frame, Prepared, Request, fit
+from .request import Frame, Prepared, Request
 from .sampling import uniforms
 from .tokenizers.base import Tokenizer
 from .weights.fetch import Progress
@@ -211,7 +212,7 @@ class Engine:
     def encode(self, video: np.ndarray | Image.Image) -> np.ndarray:
         """Pixels uint8 [B, F, height, width, 3] to tokens int64 [B, T, H, W].
 
-        A picture is fitted to the model's size first (see `request.fit`); where the model makes
+        A picture is fitted to the model's size first (see `picture.fit`); where the model makes
         clips, it stands still.
         """
         expected = (self.info.frames, *self.info.size, 3)

@@ -2,32 +2,51 @@
 
 from __future__ import annotations
 
+import subprocess
+import threading
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
 
-def write_mp4(path: Path, frames: np.ndarray, fps: float) -> None:
-    """Write uint8 [F, height, width, 3] as H.264 in yuv420p, its index in front.
+def write_mp4(path: Path, frames: Iterable[np.ndarray], fps: float, seconds: float = 600.0) -> None:
+    """Write frames uint8 [height, width, 3] as H.264 in yuv420p, its index in front.
 
-    Raises ValueError for sides that are odd, which yuv420p cannot hold.
+    Raises:
+        ValueError: sides that are odd, which yuv420p cannot hold.
+        RuntimeError: what the encoder said, or that it took longer than `seconds`.
     """
     import imageio_ffmpeg  # only clips need it
 
-    height, width = frames.shape[1:3]
+    frames = iter(frames)
+    first = next(frames)
+    height, width = first.shape[:2]
     if height % 2 or width % 2:
         raise ValueError(f"clip: got frames of {width} x {height} pixels, expected even sides")
-    writer = imageio_ffmpeg.write_frames(
-        str(path),
-        (width, height),
-        fps=fps,  # pyright: ignore[reportArgumentType] -- any number is taken
-        codec="libx264",
-        pix_fmt_out="yuv420p",
-        quality=None,  # pyright: ignore[reportArgumentType] -- the rate is set below
-        macro_block_size=2,
-        output_params=["-crf", "16", "-movflags", "+faststart"],
-    )
-    writer.send(None)
-    for frame in frames:
-        writer.send(np.ascontiguousarray(frame))
-    writer.close()
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-y", "-v", "error", "-nostdin"]
+    command += ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}", "-r", f"{fps:g}"]
+    command += ["-i", "-", "-c:v", "libx264", "-pix_fmt", "yuv420p", "-crf", "16"]
+    command += ["-movflags", "+faststart", str(path)]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stderr=pipe, stdout=subprocess.DEVNULL) as encoder:
+        assert encoder.stdin is not None
+        assert encoder.stderr is not None
+        limit = threading.Timer(seconds, encoder.kill)
+        limit.start()
+        try:
+            encoder.stdin.write(first.tobytes())
+            for frame in frames:
+                encoder.stdin.write(frame.tobytes())
+            encoder.stdin.close()
+        except BrokenPipeError:  # it ended early; what it says comes below
+            pass
+        except BaseException:
+            encoder.kill()
+            raise
+        finally:
+            said = encoder.stderr.read().decode(errors="replace").strip()
+            encoder.wait()
+            limit.cancel()
+    if encoder.returncode:
+        raise RuntimeError(f"clip: not written ({said or f'not done after {seconds:g} s'})")

@@ -125,22 +125,3 @@ class Frame:
     passes: int
     request: Request
     model: str = ""
-
-
-def fit(picture: Image.Image | np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """A picture as a model sees it, uint8 [height, width, 3]: centre crop, transparency on white.
-
-    Args:
-        picture: of any mode, or pixels uint8 [h, w, 3 or 4].
-        size: height and width.
-    """
-    picture = picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
-    picture = picture.convert("RGBA")
-    white = Image.new("RGBA", picture.size, "white")
-    picture = Image.alpha_composite(white, picture).convert("RGB")
-    height, width = size
-    scale = max(width / picture.width, height / picture.height)
-    box_w, box_h = width / scale, height / scale
-    left, top = (picture.width - box_w) / 2, (picture.height - box_h) / 2
-    box = (left, top, left + box_w, top + box_h)
-    return np.asarray(picture.resize((width, height), Image.Resampling.LANCZOS, box=box))

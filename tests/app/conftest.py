@@ -9,8 +9,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from app.engines import Engines
-from app.ui import build, launch_options
+from app.pages.page import build, launch_options
+from app.server.engines import Engines
+from app.server.studio import Studio
 from tests.app.fake_engine import MODELS, FakeEngine
 
 PATIENCE = 60_000
@@ -39,11 +40,12 @@ def served() -> Iterator[SimpleNamespace]:
     gate = SimpleNamespace(go=threading.Event(), offline=True)
 
     engines = Engines(load, lambda: list(MODELS), keep=len(MODELS))
-    demo = build(engines, "emoji").queue()
+    studio = Studio(engines)
+    demo = build(studio, "emoji")
     _, url, _ = demo.launch(
-        server_name="127.0.0.1", prevent_thread_lock=True, quiet=True, **launch_options()
+        server_name="127.0.0.1", prevent_thread_lock=True, quiet=True, **launch_options(studio)
     )
-    yield SimpleNamespace(url=url, engine=engines.get, demo=demo, gate=gate)
+    yield SimpleNamespace(url=url, engine=engines.get, demo=demo, gate=gate, studio=studio)
     demo.close()
 
 

@@ -10,9 +10,10 @@ import time
 from collections.abc import Iterator
 
 import numpy as np
+from PIL import Image
 
-from nar_core import Frame, ModelInfo, Request, plan_of, validate
-from nar_core.plan import DIRECTIONS, DecodePlan, GridShape
+from nar_core import Frame, ModelInfo, Prepared, Request, fit, prepare
+from nar_core.plan import DIRECTIONS, GridShape
 
 _COMMON = {
     "known_level": "zero",
@@ -106,12 +107,6 @@ class FakeEngine:
         self.open_runs = 0
         self.steps_run = 0
 
-    def validate(self, request: Request) -> Request:
-        return validate(self.info, request)
-
-    def plan(self, request: Request) -> DecodePlan:
-        return plan_of(self.info, self.validate(request))
-
     def _target(self, request: Request, sample: int) -> np.ndarray:
         """The tokens this request grows: a disc on a gradient, colours from prompt and rng_seed."""
         g = self.info.grid
@@ -125,9 +120,9 @@ class FakeEngine:
         bits = [np.clip(np.round(c * 15), 0, 15).astype(np.int64) for c in colour]
         return bits[0] * 256 + bits[1] * 16 + bits[2]
 
-    def generate(self, request: Request) -> Iterator[Frame]:
-        request = self.validate(request)
-        info, plan = self.info, self.plan(request)
+    def generate(self, request: Request | Prepared) -> Iterator[Frame]:
+        prepared = request if isinstance(request, Prepared) else prepare(self.info, request)
+        info, plan, request = self.info, prepared.plan, prepared.request
         grid, n = info.grid, request.num_samples
         tokens = np.full((n, grid.cells), -1, np.int64)
         confidence = np.full((n, grid.cells), np.nan, np.float32)
@@ -157,6 +152,7 @@ class FakeEngine:
                     elapsed=time.perf_counter() - start,
                     request=request,
                     passes=k - first,
+                    model=info.name,
                 )
         finally:
             self.open_runs -= 1
@@ -183,7 +179,9 @@ class FakeEngine:
     def preview(self, tokens: np.ndarray, full: bool = False) -> np.ndarray:
         return self._paint(tokens)
 
-    def encode(self, video: np.ndarray) -> np.ndarray:
+    def encode(self, video: np.ndarray | Image.Image) -> np.ndarray:
+        if isinstance(video, Image.Image):
+            video = np.repeat(fit(video, self.info.size)[None, None], self.info.frames, 1)
         b, _, h, w, _ = video.shape
         g = self.info.grid
         slices = np.array(self.info.slice_of_frame)

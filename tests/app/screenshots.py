@@ -17,9 +17,10 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
-from app.engines import Engines
+from app.pages.page import build, launch_options
 from app.presets import undress
-from app.ui import build, launch_options
+from app.server.engines import Engines
+from app.server.studio import Studio
 from nar_core import Engine, list_models
 
 ASSETS = Path(__file__).parents[2] / "assets"
@@ -117,11 +118,11 @@ def main() -> None:
     parser.add_argument("--prompt", action="append", help="what to grow; give it several times")
     parser.add_argument("--rng-seed", type=int, default=7)
     args = parser.parse_args()
-    engines = Engines(Engine.load, list_models)
-    info = engines.info(args.model)
+    studio = Studio(Engines(Engine.load, list_models))
+    info = studio.engines.info(args.model)
     prompts = args.prompt or [undress(info.name, p)[0] for p in info.prompts[:4]]
-    demo = build(engines, args.model).queue()
-    _, url, _ = demo.launch(prevent_thread_lock=True, quiet=True, **launch_options())
+    demo = build(studio, args.model)
+    _, url, _ = demo.launch(prevent_thread_lock=True, quiet=True, **launch_options(studio))
     try:
         take(url, prompts, args.rng_seed)
     finally:

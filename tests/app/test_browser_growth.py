@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from app.player import address
-from app.spec import spec_of
+from app.server.spec import spec_of
 from nar_core.plan import DIRECTIONS, GridShape, legal_seed_positions, make_plan
 from tests.app.fake_engine import MODELS
 

@@ -40,18 +40,16 @@ def test_launch_gets_limits_and_leaves_the_address_to_the_environment(entry, mon
     given = {}
 
     class Page:
-        def queue(self, **options):
-            given.update(options)
-
         def launch(self, **options):
             given.update(options)
 
-    limits = []
-    monkeypatch.setattr(entry, "build", lambda *args: limits.append(args[2]) or Page())
+    made = []
+    monkeypatch.setattr(entry, "build", lambda *args: made.append(args[0]) or Page())
     options = ["--queue-size", "3", "--auth", "me:secret", "--max-upload", "2", "--max-pixels", "1"]
     entry.main(options)
-    assert limits == [entry.Limits(2_000_000, 1_000_000)]
-    assert given["max_size"] == 3
+    [studio] = made
+    assert studio.limits == entry.Limits(2_000_000, 1_000_000)
+    assert studio.line.most == 3
     assert given["auth"] == ("me", "secret")
     assert given["max_file_size"] == 2_000_000
     assert given["state_session_capacity"] == 100

@@ -17,11 +17,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from app import zero
-from app.engines import Engines
-from app.form import Form
-from app.handlers import Studio
-from tests.app.fake_engine import MODELS, FakeEngine
+from app.server import zero
+from app.server.form import Form
+from tests.app.studios import check, fake_studio, finish, grow
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text("utf-8")
@@ -145,16 +143,14 @@ def test_a_lent_gpu_gets_jobs_that_pickle_and_a_duration_of_the_plan(monkeypatch
         return wrapper
 
     monkeypatch.setattr(zero, "spaces", types.SimpleNamespace(GPU=lend))
-    studio = Studio(Engines(lambda name, **more: FakeEngine(name), lambda: list(MODELS)))
-    job = studio.check(Form("emoji", "owl"), {"run": "a", "seed": [0, 8, 8]})
-    *_, done = studio.grow(job)
-    assert done["kind"] == "done"
-    large = studio.check(Form("wide", "owl", pictures=4), {"run": "b", "seed": [0, 0, 0]})
-    assert list(studio.grow(large))
+    studio = fake_studio()
+    done = finish(studio, Form("emoji", "owl"), {"seed": [0, 8, 8]})
+    large = check(studio, Form("wide", "owl", num_samples=4), {"seed": [0, 0, 0]})
+    assert list(grow(studio, large))
     resume = {"step": 9, "pictures": 1}
     resume |= {name: done[name] for name in ("tokens", "confidence")}
-    branch = studio.check(Form("emoji", "fox"), {"run": "c", "seed": [0, 8, 8], "resume": resume})
-    assert list(studio.grow(branch))
+    branch = check(studio, Form("emoji", "fox"), {"seed": [0, 8, 8], "resume": resume})
+    assert list(grow(studio, branch))
     first, more, less = asked
     assert 0 < less <= first < more <= 120
 

@@ -25,6 +25,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     # alone
     "device": set(),
     "mp4": set(),
+    "picture": set(),
     # the rest, upwards
     "models": MODELS,
     "tokenizers": {"plan"},
@@ -34,12 +35,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "weights": WEIGHTS,
     "decode": {"plan", "sampling", "settings", "models"},
     "preview": {"tokenizers"},
-    "engine": ENGINE,
-    "train": ENGINE,
+    "engine": ENGINE | {"picture"},
+    "train": ENGINE | {"picture"},
     "measure": MEASURE,
     "cli": MEASURE | {"measure", "mp4"},
     "__main__": {"cli"},
-    "__init__": ENGINE | {"engine", "mp4"},
+    "__init__": ENGINE | {"engine", "mp4", "picture"},
 }
 PURE = {"plan", "sampling", "settings", "worlds"}
 

@@ -1,0 +1,234 @@
+"""Clips as files: MP4 (H.264), GIF, WebP and a strip of frames.
+
+An MP4 carries its recipe as a top-level `uuid` box behind the movie, which players skip: JSON
+`{"parts": [recipe, ...]}`, one recipe for each growth that the clip was put together from.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import struct
+import subprocess
+import tempfile
+import threading
+import uuid
+import zlib
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+
+import imageio_ffmpeg
+import numpy as np
+from PIL import Image
+
+from app.files.limits import (
+    FFMPEG_SECONDS,
+    LIMITS,
+    MAX_CLIP_FRAMES,
+    MAX_CLIP_PIXELS,
+    MAX_PARTS,
+    MAX_RECIPE,
+    Limits,
+)
+from app.files.png import sheet
+from app.files.recipe import AS_DOWNLOADED, Recipe, recipes_from
+from app.foreign import parse, shown
+from nar_core import write_mp4
+
+BOX = uuid.uuid5(uuid.NAMESPACE_URL, "nar_studio").bytes
+FORMATS = {
+    "mp4": "video/mp4", "gif": "image/gif", "webp": "image/webp", "strip": "image/png"
+}  # fmt: skip
+SIDE = 384
+"""Small frames are enlarged to about this: many players show clips at their own size."""
+
+
+# ---- writing ---------------------------------------------------------------------------------
+
+
+def clip_bytes(parts: list[tuple[Recipe, np.ndarray]], kind: str, fps: float) -> bytes:
+    """Clips that continue each other -> one file; ValueError for what cannot be put together.
+
+    Of every clip but the first the frames are left out that were given to it: they stand in the
+    clip before.
+    """
+    if kind not in FORMATS:
+        raise ValueError(f"format: got {shown(kind)}, expected one of {', '.join(FORMATS)}")
+    if len({clip.shape[1:] for _, clip in parts}) > 1:
+        raise ValueError(
+            "clip: got frames of different sizes, expected one; put together what was made in a row"
+        )
+    check_amount([recipe for recipe, _ in parts], parts[0][1].shape[1:3])
+    clip = np.concatenate([parts[0][1], *(c[~r.given_frames] for r, c in parts[1:])])
+    if kind == "mp4":
+        return _mp4(clip, fps) + _box([recipe for recipe, _ in parts])
+    out = io.BytesIO()
+    if kind == "strip":
+        Image.fromarray(sheet(clip)).save(out, "PNG")
+    elif kind == "gif":
+        _save_gif(out, clip, fps)
+    else:
+        _save_animated(out, "WEBP", map(Image.fromarray, _enlarged(clip)), fps, quality=90)
+    return out.getvalue()
+
+
+def check_amount(recipes: list[Recipe], size: tuple[int, ...]) -> int:
+    """Frames of the clip that growths make together; ValueError if they are too many."""
+    frames = sum(recipe.frames for recipe in recipes)
+    frames -= sum(int(recipe.given_frames.sum()) for recipe in recipes[1:])
+    width, height = _large(size)
+    if frames > MAX_CLIP_FRAMES or frames * width * height > MAX_CLIP_PIXELS:
+        raise ValueError(
+            f"clip: got {frames} frames, written with {width} x {height} pixels, expected at most "
+            f"{MAX_CLIP_FRAMES} and {MAX_CLIP_PIXELS * 1e-6:g} million pixels in all; "
+            "put fewer clips together"
+        )
+    return frames
+
+
+def _large(size: tuple[int, ...]) -> tuple[int, int]:
+    """(width, height) of a file's frames: a whole number of times larger, with even sides."""
+    height, width = size
+    scale = max(1, SIDE // max(height, width))
+    return max(2, width * scale // 2 * 2), max(2, height * scale // 2 * 2)
+
+
+def _enlarged(clip: np.ndarray) -> Iterator[np.ndarray]:
+    size = _large(clip.shape[1:3])
+    for frame in clip:
+        yield np.asarray(Image.fromarray(frame).resize(size, Image.Resampling.BICUBIC))
+
+
+def _save_animated(
+    out: io.BytesIO, kind: str, pictures: Iterator[Image.Image], fps: float, **more: object
+) -> None:
+    first = next(pictures)
+    pace = 1000 / fps
+    first.save(
+        out, kind, save_all=True, append_images=pictures, duration=pace, loop=0, method=2, **more
+    )
+
+
+def _save_gif(out: io.BytesIO, clip: np.ndarray, fps: float) -> None:
+    """One palette for all frames, made of eight of them."""
+    some = np.concatenate(list(_enlarged(clip[:: max(1, len(clip) // 8)][:9])))
+    palette = Image.fromarray(some).quantize(255)
+    pictures = (
+        Image.fromarray(frame).quantize(palette=palette, dither=Image.Dither.NONE)
+        for frame in _enlarged(clip)
+    )
+    _save_animated(out, "GIF", pictures, fps, optimize=False)
+
+
+def _mp4(clip: np.ndarray, fps: float) -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "clip.mp4"
+        write_mp4(path, _enlarged(clip), fps, FFMPEG_SECONDS)
+        return path.read_bytes()
+
+
+def _box(recipes: list[Recipe]) -> bytes:
+    parts = [recipe.json() for recipe in recipes]
+    text = json.dumps({"parts": parts}, separators=(",", ":"), ensure_ascii=False)
+    body = BOX + zlib.compress(text.encode(), 9)
+    return struct.pack(">I4s", len(body) + 8, b"uuid") + body
+
+
+# ---- reading ---------------------------------------------------------------------------------
+
+
+def is_mp4(data: bytes) -> bool:
+    """Whether the bytes begin like an MP4 file."""
+    return data[4:8] == b"ftyp"
+
+
+def read_mp4(data: bytes, limits: Limits = LIMITS) -> tuple[Recipe, np.ndarray]:
+    """An MP4 of this studio -> the recipe of its last growth and that growth's frames.
+
+    Returns:
+        The recipe and uint8 [F, h, w, 3] at the size of the model's frames.
+
+    Raises:
+        ValueError: no recipe, one that does not hold together, or frames that are missing.
+    """
+    recipes = recipes_from(parse(_recipe_text(data), "recipe", AS_DOWNLOADED), limits)
+    recipe = recipes[-1]
+    expected = check_amount(recipes, recipe.size)
+    frames: deque[bytes] = deque(maxlen=recipe.frames)
+    count = 0
+    for frame in _decoded(data, recipe.size, expected + 1):
+        frames.append(frame)
+        count += 1
+    if count != expected:
+        some = "more" if count > expected else count
+        raise ValueError(f"clip: got {some} frames, expected {expected}; {AS_DOWNLOADED}")
+    pixels = np.frombuffer(b"".join(frames), np.uint8)
+    return recipe, pixels.reshape(recipe.frames, *recipe.size, 3)
+
+
+def _boxes(data: bytes) -> Iterator[tuple[bytes, memoryview]]:
+    """Kind and content of every top-level box; stops at the first that does not fit."""
+    at, view = 0, memoryview(data)
+    while at + 8 <= len(data):
+        size, kind = struct.unpack(">I4s", data[at : at + 8])
+        head = 8
+        if size == 1 and at + 16 <= len(data):
+            (size,), head = struct.unpack(">Q", data[at + 8 : at + 16]), 16
+        size = size or len(data) - at
+        if size < head or at + size > len(data):
+            return
+        yield kind, view[at + head : at + size]
+        at += size
+
+
+def _recipe_text(data: bytes) -> bytes:
+    """The JSON in an MP4 of this studio; ValueError where there is none."""
+    longest = MAX_RECIPE * 4
+    for kind, body in _boxes(data):
+        if kind == b"uuid" and body[:16] == BOX:
+            try:
+                text = zlib.decompressobj().decompress(body[16:], longest + 1)
+            except zlib.error as error:
+                raise ValueError(f"recipe: not readable ({error}); {AS_DOWNLOADED}") from error
+            if len(text) > longest:
+                raise ValueError(
+                    f"recipe: got more than {longest:,} bytes of it, expected fewer than "
+                    f"{MAX_PARTS} clips need; {AS_DOWNLOADED}"
+                )
+            return text
+    raise ValueError(
+        "clip: no recipe inside, so it cannot be replayed; use an MP4 downloaded here "
+        "(messengers and video editors remove it)"
+    )
+
+
+def _decoded(data: bytes, size: tuple[int, int], most: int) -> Iterator[bytes]:
+    """At most so many frames of a movie, scaled to (height, width), as RGB bytes.
+
+    Its pictures may be no larger than we write them, which the decoder is told before it begins.
+    """
+    height, width = size
+    wide, high = ((side + 31) // 16 * 16 for side in _large(size))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "clip.mp4"
+        path.write_bytes(data)
+        command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-nostdin"]
+        command += ["-protocol_whitelist", "file", "-f", "mov", "-threads", "1"]
+        command += ["-max_pixels", str(wide * high), "-i", str(path), "-map", "0:v:0"]
+        command += ["-frames:v", str(most), "-fps_mode", "passthrough"]
+        command += ["-vf", f"scale={width}:{height}:flags=area"]
+        command += ["-f", "rawvideo", "-pix_fmt", "rgb24", "-"]
+        quiet = subprocess.DEVNULL
+        with subprocess.Popen(
+            command, stdin=quiet, stdout=subprocess.PIPE, stderr=quiet
+        ) as decoder:
+            assert decoder.stdout is not None
+            limit = threading.Timer(FFMPEG_SECONDS, decoder.kill)
+            limit.start()
+            try:
+                while len(frame := decoder.stdout.read(height * width * 3)) == height * width * 3:
+                    yield frame
+            finally:
+                limit.cancel()
+                decoder.kill()

@@ -1,0 +1,60 @@
+"""How much work a file may ask for. All of it is told by its head, before anything is decoded."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The largest file that is taken, in bytes, and the largest picture, in pixels."""
+
+    upload: int = 5_000_000
+    pixels: int = 16_000_000
+
+
+LIMITS = Limits()
+
+MAX_SIDE = 32_768
+"""Of a picture, in pixels."""
+
+MAX_CELLS = 65_536
+MAX_FRAMES = 256
+MAX_RECIPE = 1_000_000
+"""Bytes of JSON in one recipe."""
+
+MAX_PARTS = 32
+"""Clips that may be put together into one file."""
+
+MAX_CLIP_FRAMES = 1024
+MAX_CLIP_PIXELS = 160_000_000
+"""Pixels of all frames of a clip file, as it is written and read."""
+
+MAX_GIF_PIXELS = 32_000_000
+"""Pixels of all frames of a growth as GIF."""
+
+FFMPEG_SECONDS = 20.0
+"""How long ffmpeg may take for one file."""
+
+_ROOM = threading.BoundedSemaphore(2)
+
+
+@contextmanager
+def room() -> Iterator[None]:
+    """Files are opened and written two at a time, so that many small ones do not add up."""
+    with _ROOM:
+        yield
+
+
+def need_pixels(what: str, width: int, height: int, limits: Limits, frames: int = 1) -> None:
+    """Raise ValueError for more pixels than are decoded."""
+    if width * height * frames > limits.pixels or max(width, height) > MAX_SIDE:
+        times = f"{frames} times " if frames > 1 else ""
+        raise ValueError(
+            f"{what}: got {times}{width} x {height} pixels, expected at most "
+            f"{limits.pixels * 1e-6:g} million, and {MAX_SIDE:,} along a side; "
+            "make it smaller first"
+        )

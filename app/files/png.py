@@ -1,0 +1,100 @@
+"""PNG files that carry their recipe; a clip is an animated one."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, PngImagePlugin
+
+from app.files.limits import LIMITS, MAX_RECIPE, Limits, need_pixels
+from app.files.picture import open_picture, pixels_of, reading
+from app.files.recipe import AS_DOWNLOADED, CHUNK, Recipe, recipe_from
+from app.foreign import parse
+
+LONGEST_JPEG = 65_500
+
+
+def png_bytes(pixels: np.ndarray, recipe: Recipe | None = None) -> bytes:
+    """uint8 [h, w, 3] -> PNG, or [F, h, w, 3] -> animated PNG, with the recipe in a text chunk."""
+    info = PngImagePlugin.PngInfo()
+    if recipe is not None:
+        text = json.dumps(recipe.json(), separators=(",", ":"), ensure_ascii=False)
+        info.add_itxt(CHUNK, text, zip=True)
+    out = io.BytesIO()
+    frames = pixels.reshape(-1, *pixels.shape[-3:])
+    first, *rest = [Image.fromarray(frame) for frame in frames]
+    more = {}
+    if rest:
+        pace = 1000 / ((recipe and recipe.fps) or 8)
+        more = {"save_all": True, "append_images": rest, "duration": pace, "loop": 0}
+    first.save(out, "PNG", pnginfo=info, **more)
+    return out.getvalue()
+
+
+def sheet(clip: np.ndarray) -> np.ndarray:
+    """Frames uint8 [F, h, w, 3] side by side, [h, F * w, 3], as the player draws them."""
+    f, h, w, _ = clip.shape
+    return clip.transpose(1, 0, 2, 3).reshape(h, f * w, 3)
+
+
+def jpeg_bytes(pixels: np.ndarray, quality: int = 90) -> bytes:
+    """uint8 [h, w, 3] -> JPEG without chroma subsampling: cells keep their own colour."""
+    if max(pixels.shape[:2]) > LONGEST_JPEG:
+        raise ValueError(
+            f"clip: got {pixels.shape[1]:,} pixels of frames side by side, expected at most "
+            f"{LONGEST_JPEG:,}; use a shorter clip, or smaller frames"
+        )
+    out = io.BytesIO()
+    Image.fromarray(pixels).save(out, "JPEG", quality=quality, subsampling=0)
+    return out.getvalue()
+
+
+def read_png(data: bytes | Path, limits: Limits = LIMITS) -> tuple[Recipe, np.ndarray]:
+    """A PNG of this studio -> its recipe and all its frames, uint8 [F, h, w, 3].
+
+    Raises:
+        ValueError: not an image, no recipe in it, or a recipe that does not hold together.
+    """
+    picture = open_picture(data, limits)
+    # not `picture.text`, which decodes every frame in search of more
+    text = picture.info.get(CHUNK)
+    if not isinstance(text, str) or not text:
+        raise ValueError(
+            "picture: no recipe inside, so it cannot be replayed; use a PNG downloaded here "
+            "(messengers and image editors often remove it)"
+        )
+    if len(text) > MAX_RECIPE:
+        raise ValueError(
+            f"recipe: got {len(text):,} characters, expected at most {MAX_RECIPE:,}; "
+            f"{AS_DOWNLOADED}"
+        )
+    recipe = recipe_from(parse(text, "recipe", AS_DOWNLOADED), picture.size[::-1], limits)
+    return recipe, _frames(picture, recipe, limits)
+
+
+def _frames(picture: Image.Image, recipe: Recipe, limits: Limits) -> np.ndarray:
+    """All frames of an opened PNG; ValueError if they are not as many as its recipe says.
+
+    Equal neighbours are stored as one frame that lasts longer, so durations are counted too.
+    """
+    stored = getattr(picture, "n_frames", 1)
+    wrong = f"picture: got {stored} frames, expected {recipe.frames}; {AS_DOWNLOADED}"
+    if stored > recipe.frames:
+        raise ValueError(wrong)
+    need_pixels("picture", picture.width, picture.height, limits, recipe.frames)
+    if recipe.frames == 1:
+        return pixels_of(picture)[None]
+    frames: list[np.ndarray] = []
+    for number in range(stored):
+        with reading():
+            picture.seek(number)
+        lasts = max(1, round(picture.info.get("duration", 0) * (recipe.fps or 8) / 1000))
+        frames += [pixels_of(picture)] * min(lasts, recipe.frames)
+        if len(frames) > recipe.frames:
+            raise ValueError(wrong)
+    if len(frames) != recipe.frames:
+        raise ValueError(wrong)
+    return np.stack(frames)

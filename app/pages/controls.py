@@ -1,0 +1,140 @@
+"""The controls of a form: components by the names of `server.form.FORM_FIELDS`."""
+
+from __future__ import annotations
+
+import html
+from typing import Any
+
+import gradio as gr
+
+from app.presets import AS_TYPED, presets, styles_of, undress
+from app.server.engines import Engines
+from app.server.form import OFFERED, axes_of
+from nar_core import ModelInfo, Setting, heads_for
+
+PRIVATE: dict[str, Any] = {
+    "api_visibility": "private", "show_progress": "hidden", "concurrency_limit": None
+}  # fmt: skip
+"""Events of the page itself; the player shows what they do."""
+
+DICE = "() => Math.floor(Math.random() * 1000000)"
+
+NAMES = """<div class="names" role="group" aria-label="Names it was trained on" hidden></div>"""
+
+MAIN = ("guidance_scale", "heads")
+"""Settings that are always seen; the others are folded away."""
+
+Controls = dict[str, gr.components.Component]
+
+
+def properties(info: ModelInfo) -> dict[str, dict[str, Any]]:
+    """What changes in a form with the model: field -> properties of its component."""
+    words = info.task == "text"
+    undressed = [undress(info.name, p) for p in info.prompts]
+    examples = [typed for typed, _ in undressed]
+    # Only styles the model has learnt are offered: those its own examples are in.
+    styles = [s for s in styles_of(info.name) if s in {style for _, style in undressed}]
+    names = [*styles, AS_TYPED]
+    wanted = presets()["models"].get(info.name, {}).get("label")
+    first = wanted if wanted in info.labels else next(iter(info.labels), None)
+    out: dict[str, dict[str, Any]] = {
+        "prompt": {
+            "visible": words,
+            "placeholder": ", ".join(examples[:3]) if examples else "Describe a picture",
+        },
+        "style": {"visible": words and bool(styles), "choices": names, "value": names[0]},
+        "label": {"visible": not words, "choices": list(info.labels), "value": first},
+    }
+    for setting in OFFERED:
+        out[setting.name] = {"value": getattr(info, setting.name)}
+    heads = heads_for(axes_of(info))
+    out["heads"]["choices"] = [(t, n) for n, t in _setting("heads").choices.items() if n in heads]
+    return out
+
+
+def ask(info: ModelInfo, before: str = "") -> Controls:
+    """What to grow, and the buttons; `before` is markup above it."""
+    start = properties(info)
+    if before:
+        gr.HTML(before, apply_default_css=False)
+    prompt = gr.Textbox(
+        example_of(info),
+        label="Prompt",
+        lines=2,
+        max_lines=4,
+        elem_classes=["prompt"],
+        **start["prompt"],
+    )
+    gr.HTML(NAMES, apply_default_css=False, elem_classes=["names-row"])
+    label = gr.Dropdown(
+        label="What to grow", elem_classes=["label"], filterable=True, **start["label"]
+    )
+    style = gr.Radio(
+        label="Style", show_label=False, elem_classes=["seg", "style-choice"], **start["style"]
+    )
+    gr.Button("Grow", variant="primary", elem_classes=["grow"])
+    gr.Button("Stop", variant="secondary", elem_classes=["stop"])
+    return {"prompt": prompt, "label": label, "style": style}
+
+
+def example_of(info: ModelInfo) -> str:
+    """The prompt that is there at first."""
+    return undress(info.name, info.prompts[0])[0] if info.prompts else ""
+
+
+def settings(info: ModelInfo) -> Controls:
+    """How to grow it: the sampling settings, the variation and the number of pictures."""
+    start = properties(info)
+    out = {name: _control(_setting(name), start[name]) for name in MAIN}
+    with gr.Row(elem_classes=["pair"]):
+        out["rng_seed"] = gr.Number(
+            7, label="Rng seed", precision=0, minimum=0, elem_classes=["rng"], min_width=80
+        )
+        dice = gr.Button("⚄", elem_classes=["dice"], min_width=36, scale=0)
+        out["num_samples"] = gr.Radio(
+            presets()["pictures"],
+            value=1,
+            label="Pictures",
+            elem_classes=["seg", "pictures"],
+            min_width=80,
+        )
+    with gr.Accordion("Sampling", open=False, elem_classes=["more"]):
+        for setting in OFFERED:
+            if setting.name not in MAIN:
+                out[setting.name] = _control(setting, start[setting.name])
+    dice.click(None, None, out["rng_seed"], js=DICE)
+    return out
+
+
+def _setting(name: str) -> Setting:
+    return next(setting for setting in OFFERED if setting.name == name)
+
+
+def _control(setting: Setting, start: dict[str, Any]) -> gr.components.Component:
+    """The component of one sampling setting, as its row in settings.py says."""
+    if setting.name == "heads":
+        return gr.Radio(label=setting.title, elem_classes=["seg", "heads"], **start)
+    if setting.kind == "choice":
+        choices = [(title, name) for name, title in setting.choices.items()]
+        return gr.Dropdown(choices, label=setting.title, filterable=False, **start)
+    assert setting.slider is not None
+    low, high, step = setting.slider
+    marks = [f"{value:g} is {word}" for value, word in setting.marks.items()]
+    title = setting.title
+    if setting.name not in MAIN and marks:
+        title += f" ({', '.join(marks)})"
+    return gr.Slider(low, high, step=step, label=title, buttons=[], **start)
+
+
+def facts(engines: Engines, model: gr.Dropdown, first: ModelInfo) -> gr.HTML:
+    """One line under a picker: what the chosen model is, and whether it is here."""
+    line = gr.HTML(
+        facts_of(engines, first.name), apply_default_css=False, elem_classes=["model-facts"]
+    )
+    model.change(lambda name: facts_of(engines, name), model, line, **PRIVATE)
+    return line
+
+
+def facts_of(engines: Engines, name: str) -> str:
+    """What is told of a model, as HTML."""
+    return f"<small>{html.escape(engines.facts(engines.info(name)))}</small>"

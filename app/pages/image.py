@@ -1,0 +1,42 @@
+"""The page for pictures from a prompt or a class."""
+
+from __future__ import annotations
+
+import gradio as gr
+
+from app.pages.controls import ask, settings
+from app.pages.wiring import Page, wire_growth, wire_handover, wire_model
+from app.player import player
+from app.server.spec import spec_of
+from app.server.studio import Studio
+from nar_core import ModelInfo
+
+STARTS = """<div class="starts"><span class="name">Starts from</span>
+<div class="seg" role="group" aria-label="Starts from">
+<button type="button" data-at="centre">Centre</button>
+<button type="button" data-at="corner">Corner</button>
+<button type="button" data-at="edge">Edge</button></div>
+<small>or click a cell</small></div>"""
+
+ASKED = ("place", "stop", "growth", "clip", "names")
+"""What a player may ask outside the queue, see `Studio.server_functions`."""
+
+
+def image_page(studio: Studio, model: gr.Dropdown, first: ModelInfo, facts: gr.HTML) -> Page:
+    """Ask, stage and settings; the model is chosen in the head."""
+    with gr.Row(elem_classes=["studio", "image"], elem_id="studio-image"):
+        with gr.Column(elem_classes=["ask"]):
+            form = ask(first)
+        with gr.Column(elem_classes=["stage"]):
+            canvas = player(
+                "image", spec_of(first), studio.server_functions(ASKED), elem_id="player-image"
+            )
+        with gr.Column(elem_classes=["settings"]):
+            gr.HTML(STARTS, apply_default_css=False)
+            form |= settings(first)
+    page = Page({"model": model, **form}, canvas)
+    wire_growth(studio, page, facts)
+    wire_handover(studio, page)
+    # a shared link fills this page by itself; the others follow the model
+    wire_model(studio, page, model.input)
+    return page

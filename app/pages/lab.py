@@ -1,0 +1,41 @@
+"""The page that grows two to four panes in step, from one prompt and one rng seed."""
+
+from __future__ import annotations
+
+import gradio as gr
+
+from app.pages.controls import example_of, properties
+from app.pages.wiring import Page, wire_handover, wire_model, wire_start
+from app.player import lab
+from app.server.spec import spec_of
+from app.server.studio import Studio
+from nar_core import ModelInfo
+
+
+def lab_page(studio: Studio, model: gr.Dropdown, first: ModelInfo) -> Page:
+    """One row to ask, and the panes."""
+    start = properties(first)
+    with gr.Column(elem_classes=["lab-page"]):
+        with gr.Row(elem_classes=["lab-head"]):
+            prompt = gr.Textbox(
+                example_of(first),
+                label="Prompt",
+                elem_classes=["prompt"],
+                min_width=200,
+                **start["prompt"],
+            )
+            label = gr.Dropdown(label="What to grow", min_width=200, **start["label"])
+            style = gr.Radio(
+                label="Style", elem_classes=["seg", "style-choice"], min_width=120, **start["style"]
+            )
+            rng_seed = gr.Number(7, label="Rng seed", precision=0, minimum=0, min_width=80)
+            gr.Button("Grow all", variant="primary", elem_classes=["grow"], min_width=120)
+            gr.Button("Stop", variant="secondary", elem_classes=["stop"], min_width=120)
+        sets = studio.desk.comparisons(first.name)
+        panes = lab(spec_of(first), sets, studio.server_functions(["place", "stop"]))
+    form = {"model": model, "prompt": prompt, "style": style, "label": label, "rng_seed": rng_seed}
+    page = Page(form, panes)
+    wire_start(studio, page, studio.compare)
+    wire_model(studio, page, model.change, lambda name: {"sets": studio.desk.comparisons(name)})
+    wire_handover(studio, page)
+    return page

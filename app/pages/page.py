@@ -1,0 +1,121 @@
+"""The whole page: its head, its tabs, and what it needs to be served."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+from starlette.middleware import Middleware
+
+from app.pages.about import about_page
+from app.pages.controls import PRIVATE, facts
+from app.pages.image import image_page
+from app.pages.lab import lab_page
+from app.pages.outpaint import outpaint_page
+from app.pages.theme import theme
+from app.pages.video import video_page
+from app.pages.wiring import wire_link
+from app.player import head, recent, routes
+from app.server.api import endpoints
+from app.server.examples import examples
+from app.server.gate import Gate
+from app.server.studio import Studio
+
+BRAND = """<div class="brand"><svg viewBox="0 0 20 20" width="20" height="20" aria-hidden="true">
+<g fill="currentColor"><rect x="8" y="8" width="4" height="4" rx="1"/><g opacity=".6">
+<rect x="8" y="3" width="4" height="4" rx="1"/><rect x="8" y="13" width="4" height="4" rx="1"/>
+<rect x="3" y="8" width="4" height="4" rx="1"/><rect x="13" y="8" width="4" height="4" rx="1"/></g>
+<g opacity=".28"><rect x="3" y="3" width="4" height="4" rx="1"/>
+<rect x="13" y="3" width="4" height="4" rx="1"/><rect x="3" y="13" width="4" height="4" rx="1"/>
+<rect x="13" y="13" width="4" height="4" rx="1"/></g></g></svg><span>NAR Studio</span></div>"""
+
+TOGGLE_THEME = "() => { document.body.classList.toggle('dark'); }"
+
+MOST_QUEUED = 100
+"""Calls that may wait in Gradio's own queue: none of them is a growth, which wait in `Line`."""
+
+FILES_AT_ONCE = 2
+
+
+def build(studio: Studio, default: str | None = None) -> gr.Blocks:
+    """The whole page. No weights are loaded here.
+
+    Args:
+        default: name of the model shown first; the one named in presets.yaml if absent.
+    """
+    engines = studio.engines
+    first = engines.first(default)
+    with gr.Blocks(
+        title="NAR Studio", analytics_enabled=False, delete_cache=(3600, 3600), fill_width=True
+    ) as demo:
+        # first, so that no private event of the page takes one of their names
+        for name, function in endpoints(studio, first.name).items():
+            files = {"concurrency_limit": FILES_AT_ONCE, "concurrency_id": "files"}
+            lane = files if name in ("clip", "replay") else {"concurrency_limit": None}
+            gr.api(function, api_name=name, **lane)
+        with gr.Row(elem_id="head"):
+            gr.HTML(BRAND, apply_default_css=False, elem_id="brand")
+            model = gr.Dropdown(
+                engines.choices("image"),
+                value=first.name,
+                label="Model",
+                show_label=False,
+                container=False,
+                elem_id="model",
+                filterable=False,
+            )
+            gr.Button("◐", elem_id="theme", size="sm").click(None, js=TOGGLE_THEME)
+            told = facts(engines, model, first)
+        with gr.Tabs(elem_id="pages") as pages:
+            with gr.Tab("Image", id="image"):
+                linked = {"image": image_page(studio, model, first, told)}
+            clips = engines.models("video")
+            if clips:
+                with gr.Tab("Video", id="video"):
+                    linked["video"] = video_page(studio, clips[0])
+            with gr.Tab("Outpaint", id="outpaint"):
+                outpaint_page(studio, model, first, told)
+            with gr.Tab("Lab", id="lab"):
+                lab_page(studio, model, first)
+            with gr.Tab("About", id="about"):
+                about_page(engines)
+        recent(examples())
+        demo.unload(_closing(studio))
+        # what has been fetched meanwhile
+        demo.load(lambda: gr.update(choices=engines.choices("image")), None, model, **PRIVATE)
+        query = gr.State()
+        opened = demo.load(_query, None, query, **PRIVATE)
+        for media, page in linked.items():
+            wire_link(studio, opened, query, page, pages, first, media)
+    # growths wait in a line of their own, and no call may go round either
+    return demo.queue(max_size=MOST_QUEUED, api_open=False)
+
+
+def launch_options(studio: Studio) -> dict[str, Any]:
+    """What `launch()` needs, the same for the application and its tests."""
+    # four files of the largest size, as text
+    largest = studio.limits.upload * 16 // 3
+    gate = Middleware(Gate, largest=largest, listeners=studio.listeners)
+    return {
+        "theme": theme(),
+        "head": head(),
+        "app_kwargs": {"routes": routes(), "middleware": [gate]},
+        "max_file_size": studio.limits.upload,
+        "footer_links": ["api"],
+        "run_history": False,
+        "show_error": True,
+    }
+
+
+def _closing(studio: Studio) -> Any:
+    """What happens when a tab is closed."""
+
+    def closed(request: gr.Request) -> None:
+        studio.line.closed(request.session_hash or "")
+
+    return closed
+
+
+def _query(request: gr.Request) -> dict[str, str]:
+    """Query parameters of the page's address: a shared link."""
+    return dict(request.query_params) if request else {}

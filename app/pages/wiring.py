@@ -1,0 +1,188 @@
+"""What the page's events do: a start grows, a dropped file replays, a link fills a form."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from app.pages.controls import PRIVATE, Controls, facts_of, properties
+from app.server.errors import Refused, for_page
+from app.server.form import FORM_FIELDS, Form, form_of_link, seed_of_link
+from app.server.spec import spec_of
+from app.server.studio import Studio
+from app.wire import run_of
+from nar_core import ModelInfo
+
+STARTING = {**PRIVATE, "trigger_mode": "multiple"}
+"""A new start must not be dropped because a stopped one is still ending (`Line` keeps order)."""
+
+FILES: dict[str, Any] = {**PRIVATE, "concurrency_limit": 2, "concurrency_id": "files"}
+"""Events that open files."""
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page whose form asks for growths that its player shows."""
+
+    form: Controls
+    player: gr.HTML
+
+    @property
+    def components(self) -> list[gr.components.Component]:
+        """Those of the form, in the order of `FORM_FIELDS`."""
+        return [self.form[name] for name in FORM_FIELDS if name in self.form]
+
+    @property
+    def names(self) -> list[str]:
+        """Their names."""
+        return [name for name in FORM_FIELDS if name in self.form]
+
+    def read(self, values: Sequence[Any]) -> Form:
+        """The form that their values make."""
+        return Form.of(**dict(zip(self.names, values, strict=True)), of_page=True)
+
+
+def wire_start(
+    studio: Studio, page: Page, start: Callable[[Form, Any, str], str]
+) -> gr.events.Dependency:
+    """A start of the player is checked at once, without compute, and then grown in its turn.
+
+    `start` puts it into the line and returns its run.
+    """
+    # Several starts may be under way, all but the last stopped: run -> why it was refused. One
+    # place for them could be overwritten by a check that took longer.
+    checked = gr.State({})
+
+    def checking(
+        event: gr.EventData, request: gr.Request, checked: dict[str, Any] | None, *values: Any
+    ) -> dict[str, Any]:
+        checked, run = checked or {}, ""
+        try:
+            run = run_of(event._data.get("run") if isinstance(event._data, dict) else None)
+            start(page.read(values), event._data, request.session_hash or "")
+        except Exception as error:
+            return _with(checked, run, for_page(error, "Not started"))
+        return _with(checked, run, None)
+
+    async def growing(checked: dict[str, Any] | None) -> AsyncIterator[dict[str, Any]]:
+        wrong: gr.Error | None = None
+        while checked:
+            run = next(iter(checked))
+            refusal = checked.pop(run)
+            try:
+                if refusal is not None:
+                    raise refusal
+                # At once, because Gradio 6.31 forgets to close a generator that has not yielded
+                # yet: a tab that was closed during the first step would keep the engine.
+                yield {"kind": "begun", "run": run}
+                async with aclosing(studio.line.ticket(run).made()) as messages:
+                    async for message in messages:
+                        yield message
+            except Exception as error:
+                wrong = error if isinstance(error, gr.Error) else _not_grown(error)
+                yield {"kind": "failed", "run": run}
+        if wrong is not None:
+            raise wrong
+
+    started = page.player.start(checking, [checked, *page.components], checked, **STARTING)
+    # where Gradio's own queue is full
+    started.failure(lambda: {"kind": "rejected"}, None, page.player, **PRIVATE)
+    return started.success(growing, checked, page.player, **STARTING)
+
+
+def _with(checked: dict[str, Any], run: str, refusal: gr.Error | None) -> dict[str, Any]:
+    """One more start, in place: the growing event of another may look at the same dict."""
+    checked[run] = refusal
+    return checked
+
+
+def _not_grown(error: Exception) -> gr.Error:
+    """The toast of a growth; it stays where it may say what to download and where to put it."""
+    stays = {"duration": None} if isinstance(error, Refused) else {}
+    return for_page(error, "Not grown", **stays)
+
+
+def wire_growth(studio: Studio, page: Page, facts: gr.HTML) -> None:
+    """Grow and replay."""
+    growth = wire_start(studio, page, studio.start)
+    # a model that was fetched for it is on this machine now
+    growth.success(
+        lambda name: facts_of(studio.engines, name), page.form["model"], facts, **PRIVATE
+    )
+
+    def replay(event: gr.EventData) -> Any:
+        try:
+            return studio.replay(event._data)
+        except Exception as error:
+            raise for_page(error, "Not replayed") from error
+
+    page.player.replay(replay, None, page.player, **FILES)
+
+
+def wire_model(
+    studio: Studio,
+    page: Page,
+    event: Callable[..., Any],
+    more: Callable[[str], dict[str, Any]] = lambda name: {},
+) -> None:
+    """Another model: the form offers what it can be asked, the player plans with it.
+
+    Args:
+        event: of the picker; more: what the player must be told besides.
+    """
+    changing = [name for name in page.names if name not in ("model", "rng_seed", "num_samples")]
+
+    def change(name: str) -> list[Any]:
+        info = studio.engines.info(name)
+        controls = properties(info)
+        message = {"kind": "model", "spec": spec_of(info), **more(name)}
+        return [*(gr.update(**controls[field]) for field in changing), message]
+
+    outputs = [*(page.form[field] for field in changing), page.player]
+    event(change, page.form["model"], outputs, **PRIVATE)
+
+
+def wire_handover(studio: Studio, page: Page) -> None:
+    """A result that is sent to this page fills its form, as a shared link does."""
+    handed = [name for name in page.names if name not in ("model", "num_samples")]
+
+    def fill(event: gr.EventData, name: str) -> list[Any]:
+        query = event._data.get("query") if isinstance(event._data, dict) else None
+        given = {k: str(v) for k, v in query.items()} if isinstance(query, dict) else {}
+        values = form_of_link(studio.engines.info(name), given)
+        return [gr.update(value=values[f]) if f in values else gr.skip() for f in handed]
+
+    page.player.fill(fill, page.form["model"], [page.form[name] for name in handed], **PRIVATE)
+
+
+def wire_link(
+    studio: Studio, opened: gr.events.Dependency, query: gr.State, page: Page, pages: gr.Tabs,
+    first: ModelInfo, media: str,
+) -> None:  # fmt: skip
+    """A shared link -> the form and the player of its page; what is unreadable stays as it was."""
+    skip = [gr.skip()] * (len(page.names) + 2)
+
+    def fill(given: dict[str, str]) -> list[Any]:
+        if not given or not ({"model", "prompt", "label", "seed"} & set(given)):
+            return skip
+        try:
+            info = studio.engines.info(given.get("model", first.name))
+        except ValueError as error:
+            if media == first.media:
+                gr.Warning(str(for_page(error, "Link").message), title="Link")
+            return skip
+        if info.media != media:
+            return skip
+        values: dict[str, dict[str, Any]] = {"model": {"value": info.name}, **properties(info)}
+        for field, value in form_of_link(info, given).items():
+            values[field] = {**values.get(field, {}), "value": value}
+        seed = seed_of_link(info, given)
+        message = {"kind": "model", "spec": spec_of(info), "seed": seed}
+        updates = [gr.update(**values.get(name, {})) for name in page.names]
+        return [*updates, message, gr.update(selected=media)]
+
+    opened.then(fill, query, [*page.components, page.player, pages], **PRIVATE)

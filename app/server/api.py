@@ -1,0 +1,389 @@
+"""The published endpoints, also MCP tools. Pictures travel as `data:image/png;base64,...` text.
+
+Every picture carries its recipe (see files/recipe.py), so what is returned can be given to
+`replay`.
+"""
+
+from __future__ import annotations
+
+import inspect
+import secrets
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import anyio
+import gradio as gr
+import numpy as np
+
+from app.foreign import shown
+from app.server.errors import for_program
+from app.server.form import OFFERED, Form
+from app.server.growing import Finished, Stepped
+from app.server.jobs import Job
+from app.server.studio import Studio
+from app.server.telling import files_of, quick_picture
+from app.wire import Kept, Start, bytes_of_uri
+from nar_core import ModelInfo
+
+ClipFormat = Literal["mp4", "gif", "webp", "strip"]
+
+MOST_PICTURES = 16
+
+
+@dataclass(frozen=True)
+class Argument:
+    """One argument of an endpoint: its type, its default (`...` for none), and what it is."""
+
+    type: Any
+    default: Any
+    help: str
+
+
+def arguments(default_model: str) -> dict[str, Argument]:
+    """All arguments of the endpoints, by name; the settings as settings.py has them."""
+    picture = "data address of an image, such as `data:image/png;base64,...`."
+    own = {
+        "prompt": Argument(str, "", "what to grow (text models); empty lets the model choose."),
+        "model": Argument(str, default_model, "a name from `models`."),
+        "label": Argument(str | None, None, "class name (class models)."),
+        "seed_position": Argument(
+            list[int] | None,
+            None,
+            "[t, h, w] where growth starts, counted from 0; null is the model's own, or the middle "
+            "of what is given.",
+        ),
+        "rng_seed": Argument(int, 0, "the same number gives the same picture."),
+        "pictures": Argument(int, 1, f"how many, 1 to {MOST_PICTURES}."),
+        "preview": Argument(bool, False, "also send a quick picture (JPEG) of every step."),
+        "picture": Argument(str, ..., picture),
+        "keep": Argument(
+            list[int],
+            ...,
+            "[top, left, bottom, right] in token cells, bottom and right not included.",
+        ),
+        "invert": Argument(bool, False, "keep everything but the rectangle."),
+        "clip_model": Argument(str, ..., "a clip model's name from `models`."),
+        "file": Argument(str, ..., "data address of a PNG or MP4 file as it was downloaded."),
+        "clips": Argument(
+            list[str],
+            ...,
+            "data addresses of animated PNG files as they were made; each but the first goes on "
+            "from the one before.",
+        ),
+        "format": Argument(
+            ClipFormat,
+            "mp4",
+            "mp4 (H.264, with its recipe), gif, webp, or strip (all frames side by side).",
+        ),
+        "fps": Argument(float, 12, "frames a second, 1 to 60."),
+    }
+    kinds: dict[str, type] = {"number": float, "whole": int}
+    for setting in OFFERED:
+        if setting.kind == "choice":
+            choices = Literal[tuple(setting.choices)]  # type: ignore[valid-type]
+            own[setting.name] = Argument(choices, setting.off, f"{setting.told}.")
+        else:
+            told = f"{setting.told}; null is the model's default."
+            own[setting.name] = Argument(kinds[setting.kind] | None, None, told)
+    return own
+
+
+def published(
+    function: Callable[..., Any], given: dict[str, Argument], name: str
+) -> Callable[..., Any]:
+    """An endpoint of these arguments, as Gradio reads it: by its signature and docstring.
+
+    `function` takes the caller's session and the arguments by name; it is a coroutine or an
+    asynchronous generator. Whatever it raises becomes one sentence.
+    """
+    names = list(given)
+
+    async def once(request: gr.Request, *values: Any) -> Any:
+        try:
+            return await function(_session(request), **dict(zip(names, values, strict=True)))
+        except Exception as error:
+            raise for_program(error) from error
+
+    async def stream(request: gr.Request, *values: Any) -> AsyncIterator[Any]:
+        try:
+            made = function(_session(request), **dict(zip(names, values, strict=True)))
+            async with aclosing(made):
+                async for one in made:
+                    yield one
+        except Exception as error:
+            raise for_program(error) from error
+
+    wrapper: Any = stream if inspect.isasyncgenfunction(function) else once
+    kind, empty = inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.empty
+    parameters = [inspect.Parameter("request", kind, annotation=gr.Request)]
+    for argument, told in given.items():
+        default = empty if told.default is ... else told.default
+        parameters.append(inspect.Parameter(argument, kind, default=default, annotation=told.type))
+    returns = inspect.signature(function).return_annotation
+    wrapper.__name__ = name
+    wrapper.__signature__ = inspect.Signature(parameters, return_annotation=dict[str, Any])
+    wrapper.__annotations__ = {p.name: p.annotation for p in parameters} | {"return": returns}
+    described, _, returned = inspect.cleandoc(function.__doc__ or "").partition("\n\nReturns:")
+    lines = [f"    {argument}: {told.help}" for argument, told in given.items()]
+    args = "\n\nArgs:\n" + "\n".join(lines) if lines else ""
+    wrapper.__doc__ = f"{described}{args}\n\nReturns:{returned}"
+    return wrapper
+
+
+def _session(request: gr.Request) -> str:
+    return (request and request.session_hash) or ""
+
+
+class Api:
+    """What programs may ask of a studio."""
+
+    def __init__(self, studio: Studio) -> None:
+        self.studio = studio
+
+    async def models(self, session: str) -> list[dict[str, Any]]:
+        """List the models, those on this machine first, with what each needs and offers.
+
+        Returns:
+            One object per model: name, title, task ("text" wants a prompt, "class" a label), media,
+            grid [T, H, W], size [height, width], labels, example prompts, names (every prompt a
+            small model was trained on) and defaults; available, or download, the bytes that are
+            fetched when it is first used; memory, an estimate.
+        """
+        return await anyio.to_thread.run_sync(
+            lambda: [_described(info) for info in self.studio.engines.models()]
+        )
+
+    async def generate(
+        self, session: str, *, pictures: Any = 1, seed_position: Any = None, **asked: Any
+    ) -> dict[str, Any]:
+        """Grow pictures from a prompt or a class, starting at any cell of the token grid.
+
+        Returns:
+            pictures (data addresses of PNG files with their recipe), model, digest, request,
+            steps, passes and seconds.
+        """
+        form = Form.of(**asked, num_samples=pictures)
+        return await self._finished(session, form, Start(_run(), _position(seed_position)))
+
+    async def generate_stream(
+        self, session: str, *, preview: Any = False, seed_position: Any = None, **asked: Any
+    ) -> AsyncIterator[dict[str, Any]]:
+        """Grow one picture and report every decoding step as it happens.
+
+        Returns:
+            One object per step: step, total, positions [n][t, h, w], tokens [n], confidence [n],
+            elapsed and, if asked for, preview. The last one also has picture and request.
+        """
+        form = Form.of(**asked)
+        job = await self._job(form, Start(_run(), _position(seed_position)))
+        job = replace(job, previews=preview is True)
+        grid = self.studio.engines.info(form.model).grid
+        report: dict[str, Any] = {}
+        async with aclosing(self.studio.events(job, session)) as events:
+            async for event in events:
+                if isinstance(event, Stepped):
+                    report = _report(event, grid)
+                    # the last one waits for the picture that goes with it
+                    if event.step < event.total:
+                        yield report
+                elif isinstance(event, Finished):
+                    [picture] = await anyio.to_thread.run_sync(files_of, event)
+                    yield {**report, "picture": picture, "request": event.recipe.request}
+
+    async def outpaint(
+        self,
+        session: str,
+        *,
+        picture: Any,
+        keep: Any,
+        model: Any,
+        invert: Any = False,
+        seed_position: Any = None,
+        **asked: Any,
+    ) -> dict[str, Any]:
+        """Keep a rectangle of a picture and grow the rest, or regrow the rectangle instead.
+
+        The picture is cropped to the model's shape and scaled to its size first. Kept pixels come
+        back unchanged; cells that are only partly kept are grown.
+
+        Returns:
+            As `generate`.
+        """
+        info = self.studio.engines.info(model)
+        top, left, bottom, right = _rectangle(info, keep)
+        cells = np.zeros(info.grid, bool)
+        cells[:, top:bottom, left:right] = True
+        seed = _position(seed_position) or (0, (top + bottom) // 2, (left + right) // 2)
+        kept = self._kept(~cells if invert is True else cells, picture)
+        form = Form.of(model=model, **asked)
+        return await self._finished(session, form, Start(_run(), seed, kept=kept))
+
+    async def animate(
+        self, session: str, *, picture: Any, model: Any, seed_position: Any = None, **asked: Any
+    ) -> dict[str, Any]:
+        """Begin a clip with a picture: it is the first frame, and the rest grows from it.
+
+        The picture is cropped to the model's shape and scaled to its size first.
+
+        Returns:
+            As `generate`; the one picture is an animated PNG, see `clip` for other formats.
+        """
+        info = self.studio.engines.info(model)
+        if not _begins_with_picture(info):
+            able = [m.name for m in self.studio.engines.models() if _begins_with_picture(m)]
+            raise ValueError(
+                f"model: got {shown(model)}, expected one that can begin with a picture: "
+                f"{', '.join(able) or 'none is here'}"
+            )
+        first = np.zeros(info.grid, bool)
+        first[0] = True
+        seed = _position(seed_position) or (0, info.grid.h // 2, info.grid.w // 2)
+        form = Form.of(model=model, **asked)
+        return await self._finished(
+            session, form, Start(_run(), seed, kept=self._kept(first, picture))
+        )
+
+    async def clip(self, session: str, *, pictures: Any, format: Any, fps: Any) -> str:
+        """Put clips made here into one file. Needs no model.
+
+        Returns:
+            The data address of the file.
+        """
+        return await anyio.to_thread.run_sync(self.studio.clip, pictures, format, fps)
+
+    async def replay(self, session: str, *, picture: Any) -> dict[str, Any]:
+        """Read the recipe inside a picture made here: how it grew, step by step. Needs no model.
+
+        Returns:
+            The recipe, with `growth`: one object per step with positions, tokens and confidence.
+        """
+        recipe, _ = await anyio.to_thread.run_sync(self.studio.read, picture)
+        return {**recipe.json(), "growth": recipe.growth()}
+
+    def _kept(self, cells: np.ndarray, picture: Any) -> Kept:
+        return Kept(cells, bytes_of_uri(picture, self.studio.limits.upload), None, None)
+
+    async def _job(self, form: Form, start: Start) -> Job:
+        """Checked in a thread of its own: a picture may have to be decoded."""
+        job = await anyio.to_thread.run_sync(self.studio.desk.job, form, start)
+        return replace(job, previews=False)
+
+    async def _finished(self, session: str, form: Form, start: Start) -> dict[str, Any]:
+        """Everything a growth makes, once it is there."""
+        job = await self._job(form, start)
+        async with aclosing(self.studio.events(job, session)) as events:
+            async for event in events:
+                if isinstance(event, Finished):
+                    return await anyio.to_thread.run_sync(_result, event)
+        raise RuntimeError("the growth ended without a picture")
+
+
+def endpoints(studio: Studio, default_model: str) -> dict[str, Callable[..., Any]]:
+    """Name -> function, typed and documented for clients.
+
+    The order of arguments is kept: some programs give them by position.
+    """
+    known, api = arguments(default_model), Api(studio)
+    offered = [setting.name for setting in OFFERED]
+    plain = ["prompt", "model", "label", "seed_position", "rng_seed"]
+    given: dict[str, list[str]] = {
+        "models": [],
+        "generate": [*plain, *offered, "pictures"],
+        "generate_stream": [*plain, "guidance_scale", "heads", "preview"],
+        "outpaint": ["picture", "keep", *plain, "guidance_scale", "invert"],
+        "animate": ["picture", "clip_model", *[n for n in plain if n != "model"], "guidance_scale"],
+        "clip": ["clips", "format", "fps"],
+        "replay": ["file"],
+    }
+    called = {"clip_model": "model", "clips": "pictures", "file": "picture"}
+    return {
+        name: published(getattr(api, name), {called.get(n, n): known[n] for n in names}, name)
+        for name, names in given.items()
+    }
+
+
+def _run() -> str:
+    return f"api-{secrets.token_hex(6)}"
+
+
+def _position(given: Any) -> tuple[int, ...] | None:
+    """A seed position as it came; what it must be is checked with the rest of the request."""
+    if given is None:
+        return None
+    if not isinstance(given, list) or not 1 <= len(given) <= 4:
+        raise ValueError(
+            f"seed_position: got {shown(given)}, expected [t, h, w], counted from 0, or null"
+        )
+    if not all(isinstance(n, int | float) for n in given):
+        raise ValueError(f"seed_position: got {shown(given)}, expected three whole numbers")
+    return tuple(given)
+
+
+def _begins_with_picture(info: ModelInfo) -> bool:
+    return info.media == "video" and info.accepts_known
+
+
+def _rectangle(info: ModelInfo, keep: Any) -> tuple[int, int, int, int]:
+    """[top, left, bottom, right] in cells; ValueError unless it lies in a model's grid."""
+    fits = isinstance(keep, list) and len(keep) == 4
+    fits = fits and all(isinstance(n, int) and not isinstance(n, bool) for n in keep)
+    if fits:
+        top, left, bottom, right = keep
+        if 0 <= top < bottom <= info.grid.h and 0 <= left < right <= info.grid.w:
+            return top, left, bottom, right
+    raise ValueError(
+        f"keep: got {shown(keep)}, expected [top, left, bottom, right] in cells with "
+        f"0 <= top < bottom <= {info.grid.h} and 0 <= left < right <= {info.grid.w}"
+    )
+
+
+def _report(event: Stepped, grid: tuple[int, int, int]) -> dict[str, Any]:
+    """One step of one picture."""
+    out = {
+        "step": event.step,
+        "total": event.total,
+        "positions": np.stack(np.unravel_index(event.cells, grid), 1).tolist(),
+        "tokens": event.tokens[0].tolist(),
+        "confidence": np.round(event.confidence[0].astype(float), 3).tolist(),
+        "elapsed": round(event.elapsed, 4),
+    }
+    return out if event.preview is None else {**out, "preview": quick_picture(event.preview)}
+
+
+def _result(event: Finished) -> dict[str, Any]:
+    """A finished growth; its files are written here."""
+    return {
+        "pictures": files_of(event),
+        "model": event.model,
+        "digest": event.recipe.digest,
+        "request": event.recipe.request,
+        "steps": event.total,
+        "passes": event.passes,
+        "seconds": round(event.elapsed, 4),
+    }
+
+
+def _described(info: ModelInfo) -> dict[str, Any]:
+    """What a program must know of a model."""
+    return {
+        "name": info.name,
+        "title": info.title,
+        "task": info.task,
+        "media": info.media,
+        "grid": list(info.grid),
+        "size": list(info.size),
+        "frames": info.frames,
+        "seed_positions": info.seed_positions,
+        "default_seed_position": list(info.default_seed_position),
+        "labels": list(info.labels),
+        "prompts": list(info.prompts),
+        "names": list(info.names),
+        "guidance_scale": info.guidance_scale,
+        "available": info.available,
+        "download": info.download,
+        "memory": info.memory(),
+        "licence": info.licence,
+        "trained_on": info.trained_on,
+    }

@@ -1,0 +1,129 @@
+"""What the page's controls, a program and a shared link say, as the engine's Request."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from app.foreign import is_text, settled, shown
+from app.presets import AS_TYPED, dress, presets, undress
+from nar_core import RNG_SEED, SETTINGS, ModelInfo, Request, heads_for
+
+WORDS = ("model", "prompt", "style", "label")
+
+OFFERED = tuple(s for s in SETTINGS if s.slider or s.choices)
+"""The sampling settings that a page and a program can change."""
+
+FORM_FIELDS = (*WORDS, *(s.name for s in OFFERED), "rng_seed", "num_samples")
+"""Everything a form may say, by the names of `Request`, in the order in which it is shown."""
+
+LINK_NAMES = {"rng": "rng_seed", "pictures": "num_samples", "seed": "seed_position"}
+"""Names in links that are not those of the form; settings know their own (`Setting.aliases`)."""
+
+
+@dataclass(frozen=True)
+class Form:
+    """What was asked for.
+
+    Attributes:
+        style: words put around the prompt, see `presets.dress`.
+        settings: sampling settings by name; None, or not there, is the model's own.
+        of_page: it was filled in on the page, which hides what a model does not read; elsewhere
+            such words are refused.
+    """
+
+    model: str
+    prompt: str = ""
+    style: str | None = None
+    label: str | None = None
+    rng_seed: int = 0
+    num_samples: int = 1
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    of_page: bool = False
+
+    @classmethod
+    def of(cls, **values: Any) -> Form:
+        """A form from values by their names; settings are told from the rest."""
+        names = {setting.name for setting in SETTINGS}
+        settings = {name: value for name, value in values.items() if name in names}
+        return cls(**{n: v for n, v in values.items() if n not in names}, settings=settings)
+
+    def request(self, info: ModelInfo, seed_position: Sequence[int] | None) -> Request:
+        """The engine's request; ValueError names what is wrong."""
+        longest, most = presets()["longest_prompt"], presets()["largest_rng_seed"]
+        prompt = "" if self.prompt is None else self.prompt
+        if not is_text(prompt):
+            raise ValueError(f"prompt: got {shown(prompt)}, expected a text; type some words")
+        if len(prompt) > longest:
+            raise ValueError(
+                f"prompt: got {len(prompt):,} characters, expected at most {longest}; shorten it"
+            )
+        rng_seed = RNG_SEED.check(self.rng_seed)
+        if rng_seed > most:
+            raise ValueError(
+                f"rng_seed: got {rng_seed}, expected a whole number from 0 to {most}; "
+                "choose a smaller one"
+            )
+        asked: dict[str, Any] = {
+            setting.name: settled(setting, self.settings[setting.name])
+            for setting in SETTINGS
+            if self.settings.get(setting.name) is not None
+        }
+        if info.task == "class" or not self.of_page:
+            asked["label"] = self.label or None
+        if info.task == "text" or not self.of_page:
+            asked["prompt"] = dress(self.model, prompt, self.style)
+        return Request(
+            seed_position=None if seed_position is None else tuple(seed_position),
+            rng_seed=rng_seed,
+            num_samples=self.num_samples,
+            **asked,
+        )
+
+
+def axes_of(info: ModelInfo) -> frozenset[str]:
+    """The axes along which a model has heads: "w", "h" and for clips "t"."""
+    return frozenset(direction[1] for direction in info.directions)
+
+
+def form_of_link(info: ModelInfo, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Query parameters of a shared link -> values of the form; what does not fit is left out."""
+    said = {LINK_NAMES.get(name, name): value for name, value in given.items()}
+    said = {name: value for name, value in said.items() if is_text(value) and len(value) <= 2000}
+    out: dict[str, Any] = {}
+    for setting in SETTINGS:
+        text = next((said[n] for n in (setting.name, *setting.aliases) if n in said), None)
+        if text is None or not text.isascii():
+            continue
+        try:
+            value = setting.parse(text)
+        except ValueError:
+            continue
+        inside = setting.slider is None or setting.slider[0] <= value <= setting.slider[1]
+        if inside and (setting.name != "heads" or value in heads_for(axes_of(info))):
+            out[setting.name] = value
+    for name, fits in (
+        ("rng_seed", lambda n: n <= presets()["largest_rng_seed"]),
+        ("num_samples", lambda n: n in presets()["pictures"]),
+    ):
+        text = said.get(name, "")
+        if text.isascii() and text.isdigit() and len(text) < 20 and fits(int(text)):
+            out[name] = int(text)
+    if said.get("prompt") and info.task == "text":
+        typed, style = undress(info.name, said["prompt"][: presets()["longest_prompt"]])
+        out["prompt"], out["style"] = typed, style or AS_TYPED
+    if said.get("label") in info.labels:
+        out["label"] = said["label"]
+    return out
+
+
+def seed_of_link(info: ModelInfo, given: Mapping[str, Any]) -> list[int]:
+    """The seed position a shared link names, or the model's own."""
+    text = given.get("seed", "")
+    parts = text.split(",") if is_text(text) and len(text) < 40 else []
+    seed = [int(p) for p in parts if p.isascii() and p.isdigit()]
+    inside = len(parts) == len(seed) == 3 and all(
+        p < n for p, n in zip(seed, info.grid, strict=True)
+    )
+    return seed if inside else list(info.default_seed_position)

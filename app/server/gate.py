@@ -1,0 +1,146 @@
+"""What comes in before Gradio sees it: how much, on which ways, and who still listens."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import threading
+from collections import Counter
+from typing import Any
+from urllib.parse import parse_qs
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+log = logging.getLogger(__name__)
+
+LISTENING = re.compile(r"/queue/data/?$|/call/(?:v2/)?[^/]+/([^/]+)/?$")
+"""Where a client listens for what its calls make: by its session, or by one call of its own."""
+
+CLOSED = re.compile(
+    r"/gradio_api/(?:(?:run|api)/.*|upload|process_recording|(?:undo-)?vibe-\w+|stream/.*)/?$"
+)
+"""Ways of Gradio's that nothing here uses: past its queue, files, recordings, its code editor."""
+
+CLOSED_WAY = "This way is closed; join the queue, and send files as data: addresses in the call."
+
+
+class Listeners:
+    """Which sessions have a connection open on which they are told what their calls make."""
+
+    def __init__(self) -> None:
+        self._open: Counter[str] = Counter()
+        self._lock = threading.Lock()
+        self.watching = False
+
+    def present(self, session: str) -> bool:
+        """Whether somebody listens; always where nobody watches the connections."""
+        return not self.watching or not session or self._open[session] > 0
+
+    def comes(self, session: str) -> None:
+        """A connection was opened."""
+        with self._lock:
+            self._open[session] += 1
+
+    def goes(self, session: str) -> None:
+        """A connection was closed."""
+        with self._lock:
+            self._open[session] -= 1
+            if self._open[session] <= 0:
+                del self._open[session]
+
+
+class TooLarge(Exception):
+    """More came in than is taken."""
+
+
+class Gate:
+    """ASGI middleware around the whole page.
+
+    Args:
+        largest: bytes that the body of a request may have.
+        listeners: who is told what is listened to.
+    """
+
+    def __init__(self, app: ASGIApp, largest: int, listeners: Listeners) -> None:
+        self.app, self.largest, self.listeners = app, largest, listeners
+        listeners.watching = True
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a request through, or answer it here."""
+        if scope["type"] != "http":
+            return await self.app(scope, receive, send)
+        begun = False
+
+        async def sending(message: Message) -> None:
+            nonlocal begun
+            begun = begun or message["type"] == "http.response.start"
+            await send(message)
+
+        refusal = self._refusal(scope)
+        if refusal:
+            return await _answer(send, *refusal)
+        session = _session(scope)
+        if session:
+            self.listeners.comes(session)
+        try:
+            await self.app(scope, self._counted(receive), sending)
+        except TooLarge:
+            await _answer(send, 413, self._too_large())
+        except Exception as error:
+            # Gradio's own routes stumble over what they did not expect
+            log.warning("%s %s: %r", scope["method"], scope["path"], error)
+            if begun:
+                raise
+            told = (
+                f"request: not understood ({type(error).__name__}); see the API page for its form"
+            )
+            await _answer(send, 400, told)
+        finally:
+            if session:
+                self.listeners.goes(session)
+
+    def _refusal(self, scope: Scope) -> tuple[int, str] | None:
+        """Status and reason of what is not let in at all."""
+        if CLOSED.search(scope["path"]):
+            return 404, CLOSED_WAY
+        length = dict(scope["headers"]).get(b"content-length", b"0")
+        if not length.isdigit() or len(length) > 12 or int(length) > self.largest:
+            return 413, self._too_large()
+        return None
+
+    def _too_large(self) -> str:
+        return (
+            f"request: got more than {self.largest * 1e-6:.0f} MB, expected less; "
+            "send fewer or smaller files"
+        )
+
+    def _counted(self, receive: Receive) -> Receive:
+        """`receive` for a body that does not say its length, or says too little."""
+        came = 0
+
+        async def receiving() -> Message:
+            nonlocal came
+            message = await receive()
+            came += len(message.get("body", b""))
+            if came > self.largest:
+                raise TooLarge
+            return message
+
+        return receiving
+
+
+def _session(scope: Scope) -> str:
+    """The session that begins to listen with this request, or ""."""
+    found = LISTENING.search(scope["path"]) if scope["method"] == "GET" else None
+    if not found:
+        return ""
+    query = parse_qs(scope["query_string"].decode("latin-1"))
+    return found[1] or query.get("session_hash", [""])[0]
+
+
+async def _answer(send: Send, status: int, reason: str) -> None:
+    body: Any = json.dumps({"error": reason, "detail": reason}).encode()
+    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

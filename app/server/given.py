@@ -1,0 +1,89 @@
+"""Pictures that were given: their tokens, whether a model knows such, and their pixels again."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from app.server.jobs import Original
+from nar_core import Engine, Prepared
+
+UNLIKE = 1.5
+"""A picture is foreign if its tokens cost so many nats more than those of a model's own kind."""
+
+
+def encoded(engine: Engine, prepared: Prepared) -> tuple[Prepared, np.ndarray]:
+    """What was prepared with a picture, with its tokens; and all of them, int64 [T, H, W]."""
+    request = prepared.request
+    tokens = engine.encode(request.known)[0]
+    known = np.where(request.keep, tokens, -1)
+    rows = np.broadcast_to(known, (prepared.num_samples, *known.shape)).copy()
+    return replace(prepared, request=replace(request, known=rows, keep=None)), tokens
+
+
+def likeness(engine: Engine, tokens: np.ndarray) -> str:
+    """What an upload's tokens [T, H, W] say of how well the model knows such pictures, measured."""
+    own = engine.info.held_out_loss
+    if not own:
+        return ""
+    costs = float(engine.surprise(tokens[None])[0])
+    numbers = f"its tokens cost {costs:.1f} nats each, those of its own kind {own:.1f}"
+    if costs > own + UNLIKE:
+        return f"This picture is unlike what {engine.info.title} has learnt: {numbers}."
+    return f"{engine.info.title} knows such pictures: {numbers}."
+
+
+def pasted(video: np.ndarray, original: Original | None) -> np.ndarray:
+    """Pictures uint8 [B, 1, h, w, 3] with the kept pixels put back, without further ado.
+
+    A clip shows what its tokens decode to: pixels put back into some frames would flicker.
+    """
+    if original is None or video.shape[1] > 1:
+        return video
+    out, mask = video.copy(), original.mask()
+    out[:, :, mask] = original.pixels[mask]
+    return out
+
+
+def blended(video: np.ndarray, original: Original | None) -> np.ndarray:
+    """As `pasted`, and no seam is seen."""
+    if original is None or video.shape[1] > 1:
+        return video
+    mask, reach = original.mask(), original.pixels.shape[0] // original.cells.shape[1]
+    rows = [keep_pixels(sample[0], original.pixels, mask, reach) for sample in video]
+    return np.stack(rows)[:, None]
+
+
+def keep_pixels(
+    grown: np.ndarray, original: np.ndarray, kept: np.ndarray, reach: int
+) -> np.ndarray:
+    """Put the kept pixels back exactly and carry their difference a little way into the grown ones.
+
+    The tokenizer shifts colours slightly, so a hard paste would show a seam. The shift is measured
+    on the kept side of the border and faded out over `reach` pixels on the grown side.
+
+    Args:
+        grown: decoded picture, uint8 [h, w, 3]; original: what was given, same shape.
+        kept: bool [h, w], pixels that must come back unchanged.
+    """
+    offset = np.where(kept[..., None], original.astype(np.float32) - grown, 0)
+    known = kept.astype(np.float32)
+    fade = np.zeros_like(known)
+    for ring in range(reach):
+        total, weight = np.zeros_like(offset), np.zeros_like(known)
+        for axis, shift in ((0, 1), (0, -1), (1, 1), (1, -1)):
+            edge = [slice(None)] * 2
+            edge[axis] = slice(0, 1) if shift > 0 else slice(-1, None)
+            here = np.roll(known, shift, axis)
+            here[tuple(edge)] = 0  # np.roll wraps round, the picture does not
+            total += np.roll(offset, shift, axis) * here[..., None]
+            weight += here
+        fresh = (known == 0) & (weight > 0)
+        offset[fresh] = total[fresh] / weight[fresh][:, None]
+        known[fresh] = 1
+        fade[fresh] = 1 - (ring + 1) / (reach + 1)
+    out = grown + offset * np.where(kept, 1, fade)[..., None]
+    out = np.round(out).clip(0, 255).astype(np.uint8)
+    out[kept] = original[kept]
+    return out

@@ -1,0 +1,203 @@
+"""A start is checked and becomes a job: everything the engine needs, before compute is spent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from app.files import read_file
+from app.files.limits import LIMITS, Limits, room
+from app.files.picture import read_picture
+from app.files.recipe import Recipe
+from app.presets import presets
+from app.server.engines import Engines
+from app.server.form import Form
+from app.server.spec import comparisons
+from app.wire import Branch, Kept, Start, confidence_of, tokens_of
+from nar_core import ModelInfo, Prepared, Request, prepare
+
+NOTHING_KEPT = "Nothing of the picture is kept. Keep a part of it, or use Image."
+
+
+@dataclass(frozen=True, eq=False)
+class Original:
+    """The picture whose kept pixels must come back unchanged.
+
+    Attributes:
+        pixels: uint8 [h, w, 3] at the model's size; cells: bool [T, H, W], True where kept.
+    """
+
+    pixels: np.ndarray
+    cells: np.ndarray
+
+    def mask(self) -> np.ndarray:
+        """Kept pixels of a picture, bool [h, w]."""
+        height, width = self.pixels.shape[:2]
+        rows = np.arange(height) * self.cells.shape[1] // height
+        columns = np.arange(width) * self.cells.shape[2] // width
+        return self.cells[0][rows[:, None], columns]
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """One growth, checked, planned and ready for the engine.
+
+    Attributes:
+        previews: whether quick pictures of its steps are wanted.
+        expected: the recipe that it must reproduce ("make again").
+    """
+
+    run: str
+    prepared: Prepared
+    original: Original | None = None
+    previews: bool = True
+    expected: Recipe | None = None
+
+    @property
+    def model(self) -> str:
+        """Its model's name."""
+        return self.prepared.model
+
+
+class Desk:
+    """Where starts are checked; it raises ValueError, with the remedy, for what cannot be grown."""
+
+    def __init__(self, engines: Engines, limits: Limits = LIMITS) -> None:
+        self.engines, self.limits = engines, limits
+
+    def job(self, form: Form, start: Start) -> Job:
+        """What a start asks for: from the form, from a branch of it, or from a file."""
+        if start.file is not None:
+            return self._again(start.run, start.file)
+        info = self.engines.info(form.model)
+        branch = start.branch
+        if branch is not None:
+            # it has as many pictures as what it leaves, whatever the form says by now
+            form = replace(form, num_samples=_offered(branch.pictures))
+        request, original = form.request(info, start.seed_position), None
+        if start.kept is not None:
+            request, original = self._keep(info, request, start.kept, branch)
+        return Job(start.run, _prepared(info, request, branch), original)
+
+    def comparisons(self, model: str) -> list[dict[str, Any]]:
+        """What the lab can compare with a model and those on this machine."""
+        here = [m for m in self.engines.models() if m.available]
+        return comparisons(self.engines.info(model), here)
+
+    def comparison(self, form: Form, start: Start) -> list[Job]:
+        """One job per pane of the lab, all checked before the first is started."""
+        sets = {s["name"]: s["panes"] for s in self.comparisons(form.model)}
+        if start.compare not in sets:
+            raise ValueError(f"compare: got {start.compare!r}, expected {', '.join(sets)}")
+        jobs = []
+        for pane in sets[start.compare]:
+            changed = dict(pane["form"])
+            asked = replace(form, model=changed.pop("model", form.model), settings=changed)
+            info = self.engines.info(asked.model)
+            jobs.append(Job(start.run, prepare(info, asked.request(info, pane["seed"]))))
+        return jobs
+
+    def _keep(
+        self, info: ModelInfo, request: Request, given: Kept, branch: Branch | None
+    ) -> tuple[Request, Original | None]:
+        """The request with what is kept of a picture or clip, and the picture it is kept of."""
+        cells = _grid(info, given.cells, "kept cells")
+        if not cells.any():
+            raise ValueError(NOTHING_KEPT)
+        if given.before is not None:
+            return _go_on(info, request, cells, given.before), None
+        assert given.picture is not None
+        with room():
+            pixels = read_picture(given.picture, info.size, self.limits)
+        tokens = None if given.tokens is None else _grid(info, given.tokens, "tokens")
+        if tokens is None and branch is not None:
+            tokens = _grid(info, branch.tokens[0], "branch")
+        if tokens is None:  # an upload is encoded when its turn comes
+            request = replace(request, known=Image.fromarray(pixels), keep=cells)
+        else:
+            request = replace(request, known=np.where(cells, tokens, -1))
+        return request, Original(pixels, cells)
+
+    def _again(self, run: str, file: bytes) -> Job:
+        """The job that remakes a file from its recipe."""
+        with room():
+            recipe, frames = read_file(file, self.limits)
+        info = self.engines.info(recipe.model)
+        if tuple(info.grid) != recipe.grid:
+            raise ValueError(
+                f"recipe: got a grid of {list(recipe.grid)}, {info.name} has {list(info.grid)}; "
+                "replay it instead of making it again"
+            )
+        if recipe.mirrored:
+            raise ValueError(
+                "recipe: got the mirror image of a growth, which is no longer made; "
+                "replay it instead of making it again"
+            )
+        said = {n: tuple(v) if isinstance(v, list) else v for n, v in recipe.request.items()}
+        request, original, branch = Request(**said), None, None
+        cells = recipe.steps == 0
+        if cells.any():
+            request = replace(request, known=np.where(cells, recipe.tokens.astype(np.int64), -1))
+            original = Original(frames[0], cells)
+        if recipe.resumed_from:
+            pictures = recipe.request["num_samples"]
+            tokens = tokens_of(np.tile(recipe.tokens.reshape(-1), (pictures, 1)))
+            sure = confidence_of(np.tile(recipe.confidence.reshape(-1), (pictures, 1)))
+            branch = Branch(recipe.resumed_from, pictures, tokens, sure)
+        return Job(run, _prepared(info, request, branch), original, expected=recipe)
+
+
+def _offered(pictures: int) -> int:
+    offered = presets()["pictures"]
+    if pictures not in offered:
+        raise ValueError(f"branch: got {pictures} pictures, expected one of {offered}")
+    return pictures
+
+
+def _grid(info: ModelInfo, values: np.ndarray, what: str) -> np.ndarray:
+    """Values of all cells in the form of a model's grid; ValueError for another number of them."""
+    if values.size != info.grid.cells:
+        raise ValueError(
+            f"{what}: not readable ({values.size} cells, {info.name} has {info.grid.cells}); "
+            "reload the page"
+        )
+    return values.reshape(info.grid)
+
+
+def _go_on(info: ModelInfo, request: Request, cells: np.ndarray, before: np.ndarray) -> Request:
+    """A clip begins with the last slices of the one before it, token by token."""
+    whole = cells.all((1, 2))
+    count = int(whole.sum())
+    if not whole[:count].all() or cells[count:].any():
+        raise ValueError(
+            "kept cells: got parts of frames, expected whole ones at the beginning; reload the page"
+        )
+    known = np.full(info.grid, -1, np.int64)
+    known[:count] = _grid(info, before, "before")[len(known) - count :]
+    return replace(request, known=known)
+
+
+def _prepared(info: ModelInfo, request: Request, branch: Branch | None) -> Prepared:
+    """The request checked and planned; from a step of an earlier run on where there is a branch.
+
+    The browser has kept that run's tokens.
+    """
+    prepared = prepare(info, request)
+    if branch is None:
+        return prepared
+    shape = (branch.pictures, *info.grid)
+    if branch.tokens.size != np.prod(shape):
+        raise ValueError(
+            f"branch: not readable ({branch.tokens.size} tokens, expected {np.prod(shape)}); "
+            "reload the page"
+        )
+    try:
+        frame = prepared.frame(
+            branch.step, branch.tokens.reshape(shape), branch.confidence.reshape(shape)
+        )
+    except ValueError as error:
+        raise ValueError(f"branch: {error}; scrub to the step again, then branch") from error
+    return prepare(info, replace(prepared.request, resume=frame))

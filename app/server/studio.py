@@ -1,0 +1,163 @@
+"""The page's server side in one piece: engines, the line before them, and what is asked of both."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Generator, Sequence
+from typing import Any
+
+from app.files import read_file
+from app.files.clip import FORMATS, clip_bytes
+from app.files.growth import growth_gif
+from app.files.limits import LIMITS, MAX_PARTS, Limits, room
+from app.files.png import read_png
+from app.foreign import Fields, is_number, shown
+from app.presets import names_of
+from app.server.engines import Engines
+from app.server.errors import sentence
+from app.server.form import Form
+from app.server.gate import Listeners
+from app.server.growing import Event, Grower
+from app.server.jobs import Desk, Job
+from app.server.line import Line, Ticket
+from app.server.telling import messages, replayed
+from app.wire import RELOAD, Message, bytes_of_uri, data_uri, run_of, start_of
+
+MOST_WAITING = 20
+
+
+class Studio:
+    """Holds engines and the waiting line, never anybody's tokens.
+
+    Args:
+        limits: the largest file and picture that are taken.
+        most_waiting: how many growths may wait.
+    """
+
+    def __init__(
+        self, engines: Engines, limits: Limits = LIMITS, most_waiting: int = MOST_WAITING
+    ) -> None:
+        self.engines, self.limits = engines, limits
+        self.listeners = Listeners()
+        self.desk = Desk(engines, limits)
+        self.grower = Grower(engines)
+        self.line = Line(most_waiting, self.listeners.present)
+
+    # ---- growths of the page ------------------------------------------------------------------
+
+    def start(self, form: Form, event: Any, session: str = "") -> str:
+        """Check a start of the player and put it into the line; the name of its run.
+
+        Raises:
+            ValueError: why it cannot be grown. Busy, Stopped: as `Line.join`.
+        """
+        start = start_of(event, self.limits.upload)
+        job = self.desk.job(form, start)
+        self.line.join(start.run, lambda ticket: self._told(job, ticket), session)
+        return start.run
+
+    def compare(self, form: Form, event: Any, session: str = "") -> str:
+        """As `start` for the lab: its panes are grown one after the other in one turn."""
+        start = start_of(event, self.limits.upload)
+        jobs = self.desk.comparison(form, start)
+
+        def panes(ticket: Ticket) -> Generator[dict[str, Any], None, None]:
+            for pane, job in enumerate(jobs):
+                for message in self._told(job, ticket):
+                    yield {**message, "pane": pane}
+
+        self.line.join(start.run, panes, session)
+        return start.run
+
+    def _told(self, job: Job, ticket: Ticket) -> Generator[Message, None, None]:
+        yield from messages(self.grower.grow(job, ticket.restart), job.run, job.expected)
+
+    def events(self, job: Job, session: str = "") -> AsyncGenerator[Event, None]:
+        """The events of a job, for a program, when its turn has come."""
+        ticket = self.line.join(
+            job.run, lambda ticket: self.grower.grow(job, ticket.restart), session
+        )
+        return ticket.made()
+
+    # ---- files --------------------------------------------------------------------------------
+
+    def read(self, file: Any) -> tuple[Any, Any]:
+        """A file made here (data address) -> its recipe and frames; ValueError if it is none."""
+        with room():
+            return read_file(bytes_of_uri(file, self.limits.upload), self.limits)
+
+    def replay(self, event: Any) -> Message:
+        """A file dropped on the page -> its message for the player."""
+        given = Fields(event, "replay", RELOAD)
+        data = bytes_of_uri(given.any("file"), self.limits.upload)
+        return replayed(self.engines, data, run_of(given.any("run")), self.limits)
+
+    def clip(self, files: Any, kind: Any, fps: Any) -> str:
+        """Clips that continue each other (data addresses) -> the address of one file.
+
+        Raises:
+            ValueError: what cannot be put together.
+        """
+        if not isinstance(files, list) or not 1 <= len(files) <= MAX_PARTS:
+            raise ValueError(
+                f"pictures: got {shown(files)}, expected a list of 1 to {MAX_PARTS} clips; "
+                "put fewer together"
+            )
+        if not isinstance(kind, str) or kind not in FORMATS:
+            raise ValueError(f"format: got {shown(kind)}, expected one of {', '.join(FORMATS)}")
+        if not is_number(fps) or not 1 <= fps <= 60:
+            raise ValueError(f"fps: got {shown(fps)}, expected a number from 1 to 60")
+        with room():
+            parts, left = [], self.limits.pixels
+            for file in files:
+                data = bytes_of_uri(file, self.limits.upload)
+                recipe, frames = read_png(data, Limits(self.limits.upload, left))
+                parts.append((recipe, frames))
+                left -= frames.size // 3
+            return data_uri(clip_bytes(parts, kind, float(fps)), FORMATS[kind])
+
+    # ---- what the page asks at once -------------------------------------------------------------
+
+    def ask_place(self, run: Any) -> dict[str, float]:
+        """How many are ahead of a run."""
+        return self.line.place(run_of(run))
+
+    def ask_stop(self, run: Any) -> None:
+        """End a run."""
+        self.line.stop(run_of(run))
+
+    def ask_names(self, model: Any) -> dict[str, list[str]]:
+        """What a model was trained on, by style."""
+        return names_of(self.engines.info(model))
+
+    def ask_growth(self, file: Any) -> dict[str, str]:
+        """The growth of a picture as `file`, a GIF, or what is wrong with it as `error`."""
+        recipe, frames = self.read(file)
+        if recipe.frames > 1:
+            raise ValueError("growth: got a clip, expected a picture; save it as GIF instead")
+        with room():
+            return {"file": data_uri(growth_gif(frames[0], recipe), "image/gif")}
+
+    def ask_clip(self, asked: Any) -> dict[str, str]:
+        """`files`, `format` and `fps` -> `file`, or what is wrong with them as `error`."""
+        given = Fields(asked, "clip", RELOAD)
+        return {"file": self.clip(given.any("files"), given.any("format"), given.any("fps"))}
+
+    def server_functions(self, names: Sequence[str]) -> list[Any]:
+        """What the player may ask outside Gradio's queue, by their names there.
+
+        None of them raises: a failure is `{"error": a sentence}`.
+        """
+        return [_answering(name, getattr(self, f"ask_{name}")) for name in names]
+
+
+def _answering(name: str, ask: Any) -> Any:
+    """A server function of that name, which Gradio takes from the function itself."""
+
+    def answer(given: Any) -> Any:
+        try:
+            return ask(given)
+        except Exception as error:
+            return {"error": sentence(error)}
+
+    answer.__name__ = name
+    return answer

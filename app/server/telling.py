@@ -1,0 +1,174 @@
+"""The events of a growth as messages for the player (see `wire`), and dropped files likewise."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
+
+import numpy as np
+
+from app.files import read_file
+from app.files.clip import is_mp4
+from app.files.limits import LIMITS, Limits, room
+from app.files.png import jpeg_bytes, png_bytes, sheet
+from app.files.recipe import Recipe, label_of, verdict
+from app.presets import undress
+from app.server.engines import Engines
+from app.server.growing import Event, Finished, Likeness, Loading, Stepped
+from app.wire import (
+    DoneMessage,
+    LikenessMessage,
+    Message,
+    ProgressMessage,
+    ReplayMessage,
+    StepFrame,
+    StepsMessage,
+    confidence_bytes,
+    data_uri,
+    text_of,
+    token_words,
+)
+
+SECONDS_PER_MESSAGE = 0.05
+"""No more than 20 messages a second: there is no back-pressure towards a slow browser."""
+
+
+def messages(
+    events: Generator[Event, None, None], run: str, expected: Recipe | None = None
+) -> Generator[Message, None, None]:
+    """What the player is told; several steps in one message where they come fast."""
+    with closing(events):
+        yield from _messages(events, run, expected)
+
+
+def _messages(
+    events: Iterator[Event], run: str, expected: Recipe | None
+) -> Generator[Message, None, None]:
+    batch: list[Stepped] = []
+    sent = 0.0
+    for event in events:
+        if isinstance(event, Stepped):
+            batch.append(event)
+        due = time.monotonic() - sent >= SECONDS_PER_MESSAGE or isinstance(event, Finished)
+        if batch and due:
+            yield _steps(run, batch)
+            batch, sent = [], time.monotonic()
+        if isinstance(event, Loading):
+            told: ProgressMessage = {
+                "kind": "progress",
+                "run": run,
+                "text": event.text,
+                "share": event.share,
+            }
+            yield told
+        if isinstance(event, Likeness):
+            like: LikenessMessage = {"kind": "likeness", "run": run, "text": event.text}
+            yield like
+        if isinstance(event, Finished):
+            yield _done(run, event, expected)
+
+
+def _steps(run: str, batch: Sequence[Stepped]) -> StepsMessage:
+    return {
+        "kind": "steps",
+        "run": run,
+        "total": batch[0].total,
+        "order": text_of(batch[0].order.astype(np.uint16)),
+        "frames": [_frame(event) for event in batch],
+    }
+
+
+def _frame(event: Stepped) -> StepFrame:
+    out: StepFrame = {
+        "step": event.step,
+        "tokens": text_of(token_words(event.tokens)),
+        "confidence": text_of(confidence_bytes(event.confidence)),
+        "sheet": None if event.preview is None else quick_picture(event.preview),
+        "elapsed": round(event.elapsed, 4),
+    }
+    if event.guess is not None:
+        out["guess"] = quick_picture(event.guess)
+    return out
+
+
+def quick_picture(video: np.ndarray) -> str:
+    """uint8 [B, F, h, w, 3] as the address of a JPEG: frames side by side, samples below."""
+    rows = np.concatenate([sheet(clip) for clip in video])
+    return data_uri(jpeg_bytes(rows), "image/jpeg")
+
+
+def files_of(event: Finished) -> list[str]:
+    """The finished pictures, or clips, as addresses of PNG files with their recipe."""
+    pairs = zip(event.video, event.recipes, strict=True)
+    return [data_uri(png_bytes(clip, recipe), "image/png") for clip, recipe in pairs]
+
+
+def sheets_of(video: np.ndarray) -> list[str] | None:
+    """Clips uint8 [B, F, h, w, 3] as addresses of their frames side by side; None for pictures."""
+    if video.shape[1] == 1:
+        return None
+    return [data_uri(jpeg_bytes(sheet(clip), 92), "image/jpeg") for clip in video]
+
+
+def _done(run: str, event: Finished, expected: Recipe | None) -> DoneMessage:
+    return {
+        "kind": "done",
+        "run": run,
+        "total": event.total,
+        "order": text_of(event.order.astype(np.uint16)),
+        "tokens": text_of(token_words(event.tokens)),
+        "confidence": text_of(confidence_bytes(event.confidence)),
+        "pictures": files_of(event),
+        "sheets": sheets_of(event.video),
+        "elapsed": round(event.elapsed, 4),
+        "passes": event.passes,
+        "request": event.recipe.request,
+        "digest": event.recipe.digest,
+        "verdict": None if expected is None else verdict(expected, event.recipes),
+    }
+
+
+def replayed(engines: Engines, data: bytes, run: str, limits: Limits = LIMITS) -> ReplayMessage:
+    """A file that was made here -> everything the player needs, without any model.
+
+    From here on a movie is as if it had been saved as the PNG that the page works with.
+    """
+    with room():
+        recipe, frames = read_file(data, limits)
+        picture = png_bytes(frames, recipe) if is_mp4(data) else data
+        sheets = sheets_of(frames[None])
+    known = {m.name: m for m in engines.models()}
+    here = recipe.model in known and tuple(known[recipe.model].grid) == recipe.grid
+    return {
+        "kind": "replay",
+        "run": run,
+        "total": recipe.total,
+        "spec": {
+            "model": recipe.model,
+            "grid": list(recipe.grid),
+            "size": list(frames.shape[1:3]),
+            "frames": recipe.frames,
+            "fps": recipe.fps,
+            "slice_of_frame": list(recipe.slice_of_frame),
+            "directions": list(recipe.directions),
+            "known_level": recipe.known_level,
+            "mirrors": recipe.mirrored,
+            "accepts_known": not recipe.holistic,
+            "seed": recipe.request["seed_position"],
+        },
+        "order": text_of(recipe.steps),
+        "tokens": text_of(recipe.tokens),
+        "confidence": text_of(recipe.confidence),
+        "pictures": [data_uri(picture, "image/png")],
+        "sheets": sheets,
+        "request": recipe.request,
+        "digest": recipe.digest,
+        "again": here and not recipe.mirrored,
+        "title": title_of(recipe),
+    }
+
+
+def title_of(recipe: Recipe) -> str:
+    """A short name for a replayed file."""
+    return undress(recipe.model, label_of(recipe) or "Replay")[0][:40]

@@ -1,0 +1,356 @@
+"""Every message between the browser and Python, and the only place that knows base64.
+
+A growth is told in small dicts, the values of the player's component. `run` names one growth and is
+chosen by the browser, so that a message of an earlier run can be told from the present one.
+
+| kind | when |
+|---|---|
+| `model` | another model is chosen, or a link is opened: what to plan and draw with |
+| `begun` | the growth has been taken up by the server |
+| `progress` | a model is being fetched or loaded |
+| `likeness` | what the model makes of an uploaded picture |
+| `steps` | one or more decoding steps |
+| `done` | the finished pictures, with everything that is needed to save, branch and replay |
+| `failed` | the growth ended without a picture; a toast says why |
+| `rejected` | a start was refused; a toast says why |
+| `replay` | a dropped file, as `done` and with what it was planned by |
+
+Grids travel as base64 of little-endian values in raster order: tokens uint16, 65535 where unknown;
+confidence uint8, 254 times the probability, 255 where unknown or given; `order` uint16, the step
+that writes each cell, 0 where given. Pictures travel as `data:` addresses.
+"""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from typing import Any, Literal, TypedDict
+
+import numpy as np
+
+from app.foreign import Fields, is_text, shown
+
+UNKNOWN_TOKEN = 65535
+UNKNOWN_CONFIDENCE = 255
+
+RELOAD = "reload the page"
+"""The remedy where the page itself has sent something odd."""
+
+LONGEST_RUN = 64
+LONGEST_GRID = 65536
+"""Most cells of a grid."""
+
+
+# ---- to the browser --------------------------------------------------------------------------
+
+
+class Spec(TypedDict, total=False):
+    """What the player must know of a model to plan and draw; see `spec.spec_of`."""
+
+    model: str
+    grid: list[int]
+    size: list[int]
+    frames: int
+    fps: float
+    slice_of_frame: list[int]
+    directions: list[str]
+    known_level: str
+    seed_positions: str
+    mirrors: bool
+    accepts_known: bool
+    note: str
+    seed: list[int]
+    upload_note: str
+
+
+class ModelMessage(TypedDict, total=False):
+    """`sets`: what the lab can compare, see `spec.comparisons`."""
+
+    kind: Literal["model"]
+    spec: Spec
+    seed: list[int]
+    sets: list[dict[str, Any]]
+
+
+class BegunMessage(TypedDict):
+    kind: Literal["begun"]
+    run: str
+
+
+class ProgressMessage(TypedDict):
+    """`share` is 0 to 1, or None where it is not known."""
+
+    kind: Literal["progress"]
+    run: str
+    text: str
+    share: float | None
+
+
+class LikenessMessage(TypedDict):
+    kind: Literal["likeness"]
+    run: str
+    text: str
+
+
+class StepFrame(TypedDict, total=False):
+    """One decoding step of all samples: tokens and confidence [samples, n] of its cells.
+
+    `sheet` is a quick picture, the samples below each other, None where tokens are no places;
+    `guess` is now and then a full decode of an unfinished clip.
+    """
+
+    step: int
+    tokens: str
+    confidence: str
+    sheet: str | None
+    guess: str
+    elapsed: float
+
+
+class StepsMessage(TypedDict):
+    kind: Literal["steps"]
+    run: str
+    total: int
+    order: str
+    frames: list[StepFrame]
+
+
+class Verdict(TypedDict):
+    """Whether a file was made again token for token, and what differs if not."""
+
+    same: bool
+    differs: list[str]
+
+
+class DoneMessage(TypedDict):
+    """`pictures` are PNG files with their recipe; `sheets` the frames of clips side by side."""
+
+    kind: Literal["done"]
+    run: str
+    total: int
+    order: str
+    tokens: str
+    confidence: str
+    pictures: list[str]
+    sheets: list[str] | None
+    elapsed: float
+    passes: int
+    request: dict[str, Any]
+    digest: str
+    verdict: Verdict | None
+
+
+class FailedMessage(TypedDict):
+    kind: Literal["failed"]
+    run: str
+
+
+class RejectedMessage(TypedDict):
+    kind: Literal["rejected"]
+
+
+class ReplayMessage(TypedDict):
+    """`again`: whether the model that made it is here."""
+
+    kind: Literal["replay"]
+    run: str
+    total: int
+    spec: Spec
+    order: str
+    tokens: str
+    confidence: str
+    pictures: list[str]
+    sheets: list[str] | None
+    request: dict[str, Any]
+    digest: str
+    again: bool
+    title: str
+
+
+Message = (
+    ModelMessage
+    | BegunMessage
+    | ProgressMessage
+    | LikenessMessage
+    | StepsMessage
+    | DoneMessage
+    | FailedMessage
+    | RejectedMessage
+    | ReplayMessage
+)
+
+
+# ---- from the browser ------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class Kept:
+    """A picture or clip of which some cells are kept, as the player sends it.
+
+    Attributes:
+        cells: bool [N], True where kept.
+        picture: its file, or None where `before` stands for it.
+        tokens: int64 [N] if it was grown here, else None.
+        before: int64 [N], the clip whose last frames are the first of this one, or None.
+    """
+
+    cells: np.ndarray
+    picture: bytes | None
+    tokens: np.ndarray | None
+    before: np.ndarray | None
+
+
+@dataclass(frozen=True, eq=False)
+class Branch:
+    """Where a growth leaves an earlier one.
+
+    Attributes:
+        step: the last step that stays; pictures: how many samples the earlier one had.
+        tokens: int64 [pictures, N], -1 where unknown; confidence: float32, nan where unknown.
+    """
+
+    step: int
+    pictures: int
+    tokens: np.ndarray
+    confidence: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Start:
+    """The player's part of a start; the form says the rest.
+
+    Attributes:
+        run: the growth's name; seed_position: where it starts, None for the model's own.
+        file: a file to be made again; compare: the lab's set.
+    """
+
+    run: str
+    seed_position: tuple[int, ...] | None = None
+    file: bytes | None = None
+    compare: str = ""
+    kept: Kept | None = None
+    branch: Branch | None = None
+
+
+def run_of(value: Any) -> str:
+    """The name of a growth; ValueError for anything that is none."""
+    if not is_text(value) or not 1 <= len(value) <= LONGEST_RUN:
+        raise ValueError(
+            f"run: got {shown(value)}, expected a name of 1 to {LONGEST_RUN} characters; {RELOAD}"
+        )
+    return value
+
+
+def start_of(data: Any, largest: int) -> Start:
+    """What the player sends with a start; files of at most `largest` bytes."""
+    given = Fields(data, "start", RELOAD)
+    seed = None
+    if given.has("seed"):
+        seed = given.wholes("seed", range(1, 5), 2**31)
+    return Start(
+        run_of(given.any("run")),
+        seed,
+        bytes_of_uri(given.any("file"), largest) if given.has("file") else None,
+        given.text("compare", 40, ""),
+        _kept(given.part("canvas"), largest) if given.has("canvas") else None,
+        _branch(given.part("resume")) if given.has("resume") else None,
+    )
+
+
+def _kept(given: Fields, largest: int) -> Kept:
+    cells = values_of(given.any("keep"), "uint8", "kept cells") != 0
+    tokens, before = (
+        values_of(given.any(name), "uint16", name).astype(np.int64) if given.has(name) else None
+        for name in ("tokens", "before")
+    )
+    picture = None if before is not None else bytes_of_uri(given.any("picture"), largest)
+    return Kept(cells, picture, tokens, before)
+
+
+def _branch(given: Fields) -> Branch:
+    pictures = given.whole("pictures", 1, 16)
+    words = values_of(given.any("tokens"), "uint16", "branch: tokens")
+    sure = values_of(given.any("confidence"), "uint8", "branch: confidence")
+    if len(words) != len(sure) or not len(words) or len(words) % pictures:
+        raise ValueError(
+            f"branch: got {len(words)} tokens and {len(sure)} confidences for {pictures} "
+            f"pictures, expected as many of each; {RELOAD}"
+        )
+    return Branch(
+        given.whole("step", 1, LONGEST_GRID),
+        pictures,
+        tokens_of(words).reshape(pictures, -1),
+        confidence_of(sure).reshape(pictures, -1),
+    )
+
+
+# ---- values as text --------------------------------------------------------------------------
+
+
+def text_of(values: np.ndarray | bytes) -> str:
+    """Values, or bytes, as base64; the values little-endian."""
+    if isinstance(values, np.ndarray):
+        values = np.ascontiguousarray(values, values.dtype.newbyteorder("<")).tobytes()
+    return base64.b64encode(values).decode()
+
+
+def bytes_of(text: Any, what: str, remedy: str = RELOAD, largest: int = 16 * LONGEST_GRID) -> bytes:
+    """Inverse of `text_of` for at most `largest` bytes; ValueError for anything else."""
+    if not isinstance(text, str) or len(text) * 3 > (largest + 3) * 4:
+        raise ValueError(
+            f"{what}: got {shown(text)}, expected base64 of at most {largest:,} bytes; {remedy}"
+        )
+    try:
+        return base64.b64decode(text, validate=True)
+    except ValueError as error:
+        raise ValueError(f"{what}: not readable ({error}); {remedy}") from error
+
+
+def values_of(text: Any, dtype: str, what: str) -> np.ndarray:
+    """Base64 -> values [n]; ValueError if it is none or ends within a value."""
+    data, size = bytes_of(text, what), np.dtype(dtype).itemsize
+    if len(data) % size:
+        raise ValueError(f"{what}: not readable ({len(data)} bytes); {RELOAD}")
+    return np.frombuffer(data, np.dtype(dtype).newbyteorder("<")).astype(dtype)
+
+
+def token_words(tokens: np.ndarray) -> np.ndarray:
+    """Tokens with -1 for unknown -> uint16, 65535 for unknown."""
+    return np.where(np.asarray(tokens) < 0, UNKNOWN_TOKEN, tokens).astype(np.uint16)
+
+
+def tokens_of(words: np.ndarray) -> np.ndarray:
+    """Inverse of `token_words`, int64."""
+    return np.where(words == UNKNOWN_TOKEN, -1, words.astype(np.int64))
+
+
+def confidence_bytes(confidence: np.ndarray) -> np.ndarray:
+    """Probabilities with nan for unknown -> uint8, 254 for certain and 255 for unknown."""
+    scaled = np.round(np.nan_to_num(np.asarray(confidence, np.float32)).clip(0, 1) * 254)
+    return np.where(np.isnan(confidence), UNKNOWN_CONFIDENCE, scaled).astype(np.uint8)
+
+
+def confidence_of(sure: np.ndarray) -> np.ndarray:
+    """Inverse of `confidence_bytes`, float32 with nan for unknown."""
+    return np.where(sure == UNKNOWN_CONFIDENCE, np.nan, sure / 254).astype(np.float32)
+
+
+def data_uri(data: bytes, kind: str) -> str:
+    """Bytes -> `data:` address that a page can show or save without another request."""
+    return f"data:{kind};base64,{text_of(data)}"
+
+
+def bytes_of_uri(uri: Any, largest: int, what: str = "picture") -> bytes:
+    """Inverse of `data_uri`; ValueError for anything else or anything too large."""
+    head, found, body = uri.partition(";base64,") if isinstance(uri, str) else ("", "", "")
+    if not found or not head.lower().startswith("data:"):
+        raise ValueError(
+            f"{what}: got {shown(uri)}, expected data:image/png;base64,... text; "
+            "send the file itself as such a text"
+        )
+    if len(body) * 3 > (largest + 3) * 4:
+        raise ValueError(
+            f"{what}: got {len(body) * 0.75e-6:.1f} MB, expected at most {largest * 1e-6:g} MB; "
+            "make it smaller first"
+        )
+    return bytes_of(body, what, "send the whole file", largest)

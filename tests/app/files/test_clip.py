@@ -1,0 +1,172 @@
+"""Clips: files that play elsewhere and replay here, first frames, and clips that go on."""
+
+from __future__ import annotations
+
+import base64
+import io
+import subprocess
+
+import imageio_ffmpeg
+import numpy as np
+import pytest
+from PIL import Image
+
+from app.files import clip as clips
+from app.files import limits
+from app.files.clip import read_mp4
+from app.files.png import read_png, sheet
+from app.files.recipe import recipe_from
+from app.server.form import Form
+from app.server.studio import Studio
+from app.server.telling import replayed
+from app.wire import bytes_of_uri, text_of
+from tests.app.fake_engine import FakeEngine
+from tests.app.studios import fake_studio, finish, picture_uri
+
+
+@pytest.fixture
+def studio() -> Studio:
+    return fake_studio()
+
+
+def grown(studio: Studio, **start) -> dict:
+    return finish(studio, Form("frames", "fox"), {"seed": [0, 4, 4], **start})
+
+
+def bytes_at(address: str) -> bytes:
+    return bytes_of_uri(address, 50_000_000)
+
+
+def tokens_of(done: dict) -> np.ndarray:
+    data = np.frombuffer(base64.b64decode(done["tokens"]), "<u2")
+    return data.reshape(9, 8, 8).astype(np.int64)
+
+
+def kept(slices: int) -> str:
+    cells = np.zeros((9, 8, 8), np.uint8)
+    cells[:slices] = 1
+    return text_of(cells)
+
+
+def test_every_format_holds_every_frame(studio):
+    done = grown(studio)
+    for kind, name in (("gif", "GIF"), ("webp", "WEBP")):
+        file = Image.open(io.BytesIO(bytes_at(studio.clip(done["pictures"], kind, 12))))
+        assert (file.format, file.size) == (name, (384, 384))
+        assert file.n_frames > 1
+    strip = studio.clip(done["pictures"], "strip", 12)
+    assert Image.open(io.BytesIO(bytes_at(strip))).size == (9 * 64, 64)
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        ({"kind": "avi"}, "expected one of mp4"),
+        ({"kind": ["mp4"]}, "expected one of mp4"),
+        ({"fps": 0}, "fps: got 0"),
+        ({"fps": float("nan")}, "fps: got nan"),
+        ({"files": []}, "list of 1 to 32"),
+        ({"files": None}, "list of 1 to 32"),
+        ({"files": "x"}, "list of 1 to 32"),
+        ({"files": [None]}, "picture: got None"),
+    ],
+)
+def test_what_cannot_be_put_together_is_told(studio, asked, words):
+    with pytest.raises(ValueError, match=words):
+        studio.clip(**{"files": grown(studio)["pictures"], "kind": "strip", "fps": 12, **asked})
+
+
+def test_more_clips_than_one_file_may_hold_are_refused(studio, monkeypatch):
+    pictures = grown(studio)["pictures"]
+    with pytest.raises(ValueError, match="list of 1 to 32"):
+        studio.clip(pictures * 33, "strip", 12)
+    monkeypatch.setattr(clips, "MAX_CLIP_FRAMES", 20)
+    with pytest.raises(ValueError, match="got 27 frames"):
+        studio.clip(pictures * 3, "strip", 12)
+    small = fake_studio(limits=limits.Limits(pixels=64 * 64 * 20))
+    with pytest.raises(ValueError, match="expected at most"):
+        small.clip(pictures * 3, "strip", 12)
+
+
+def test_an_mp4_plays_in_browsers_and_replays_here(studio, tmp_path):
+    done = grown(studio)
+    data = bytes_at(studio.clip(done["pictures"], "mp4", 12))
+    path = tmp_path / "clip.mp4"
+    path.write_bytes(data)
+    told = subprocess.run(
+        [imageio_ffmpeg.get_ffmpeg_exe(), "-i", str(path)], capture_output=True, text=True
+    ).stderr
+    assert "h264" in told
+    assert "yuv420p" in told
+    assert data.index(b"moov") < data.index(b"mdat")  # plays before it is loaded whole
+    played = replayed(studio.engines, data, "r")
+    assert played["tokens"] == done["tokens"]
+    assert played["spec"]["slice_of_frame"] == list(range(9))
+    recipe, frames = read_mp4(data)
+    made, exact = read_png(bytes_at(done["pictures"][0]))
+    assert recipe.json() == made.json()
+    assert np.abs(frames.astype(int) - exact).mean() < 6
+
+
+def test_a_foreign_or_damaged_mp4_is_refused(studio):
+    plain = clips._mp4(np.zeros((3, 64, 64, 3), np.uint8), 8)
+    with pytest.raises(ValueError, match="no recipe inside"):
+        read_mp4(plain)
+    data = bytes_at(studio.clip(grown(studio)["pictures"], "mp4", 12))
+    with pytest.raises(ValueError, match="no recipe inside"):
+        read_mp4(data[:-20])
+    broken = bytearray(data)
+    broken[-200:-150] = bytes(50)
+    with pytest.raises(ValueError, match="recipe"):
+        read_mp4(bytes(broken))
+
+
+@pytest.mark.parametrize(("shape", "told"), [((9, 1024, 1024, 3), "got 0"), ((40, 64, 64, 3), "")])
+def test_a_movie_may_not_be_larger_or_longer_than_its_recipe_says(studio, shape, told):
+    """The decoder is told so before it begins, and stopped at the first frame too many."""
+    recipe, _ = read_png(bytes_at(grown(studio)["pictures"][0]))
+    large = clips._mp4(np.zeros(shape, np.uint8), 12) + clips._box([recipe])
+    with pytest.raises(ValueError, match=f"clip: {told}.*expected 9"):
+        read_mp4(large)
+
+
+def test_work_is_bounded_by_the_recipes_before_a_movie_is_decoded(studio, monkeypatch):
+    recipe, frames = read_png(bytes_at(grown(studio)["pictures"][0]))
+    many = {"frames": 256, "slice_of_frame": [0] * 256}
+    parts = [recipe_from({**recipe.json(), **many})] * 32
+    monkeypatch.setattr(clips, "_decoded", lambda *_: pytest.fail("a frame was decoded"))
+    with pytest.raises(ValueError, match="got 8192 frames"):
+        read_mp4(clips._mp4(frames, 12) + clips._box(parts))
+
+
+def test_ffmpeg_is_stopped_when_it_takes_too_long(studio, monkeypatch):
+    data = bytes_at(studio.clip(grown(studio)["pictures"], "mp4", 12))
+    monkeypatch.setattr(clips, "FFMPEG_SECONDS", 0.0)
+    with pytest.raises(ValueError, match="clip: got"):
+        read_mp4(data)
+
+
+def test_a_first_frame_is_kept_as_tokens(studio):
+    picture = np.full((64, 64, 3), (200, 40, 90), np.uint8)
+    done = grown(studio, canvas={"picture": picture_uri(picture), "keep": kept(1)})
+    engine = FakeEngine("frames")
+    first = engine.encode(np.repeat(picture[None, None], 9, 1))[0][0]
+    assert np.array_equal(tokens_of(done)[0], first)
+    steps = np.frombuffer(base64.b64decode(done["order"]), "<u2").reshape(9, 8, 8)
+    assert (steps[0] == 0).all()
+    assert (steps[1:] > 0).all()
+
+
+def test_a_clip_goes_on_with_the_very_tokens_of_the_one_before(studio, monkeypatch):
+    one = grown(studio)
+    # whatever the tokenizer would make of their pixels
+    monkeypatch.setattr(FakeEngine, "encode", lambda *_: pytest.fail("pixels were encoded"))
+    two = grown(studio, canvas={"keep": kept(5), "before": text_of(tokens_of(one).astype("<u2"))})
+    assert np.array_equal(tokens_of(two)[:5], tokens_of(one)[-5:])
+    both = one["pictures"] + two["pictures"]
+    strip = np.asarray(Image.open(io.BytesIO(bytes_at(studio.clip(both, "strip", 8)))))
+    assert strip.shape == (64, (9 + 4) * 64, 3)
+    parts = [read_png(bytes_at(d["pictures"][0]))[1] for d in (one, two)]
+    assert np.array_equal(strip, sheet(np.concatenate([parts[0], parts[1][5:]])))
+    whole = bytes_at(studio.clip(both, "mp4", 8))
+    assert replayed(studio.engines, whole, "r")["tokens"] == two["tokens"]

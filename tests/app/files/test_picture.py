@@ -1,0 +1,133 @@
+"""Pictures as people have them."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from app.files.limits import Limits
+from app.files.picture import read_picture
+from nar_core import fit
+from nar_core.picture import TURNS
+
+
+def four() -> Image.Image:
+    """Red, green, blue and white quarters."""
+    out = Image.new("RGB", (64, 64), "white")
+    for colour, at in (("red", (0, 0)), ("lime", (32, 0)), ("blue", (0, 32))):
+        out.paste(colour, (*at, at[0] + 32, at[1] + 32))
+    return out
+
+
+def saved(picture: Image.Image, kind: str = "PNG", **more) -> bytes:
+    out = io.BytesIO()
+    picture.save(out, kind, **more)
+    return out.getvalue()
+
+
+def corners(pixels: np.ndarray) -> list[list[int]]:
+    return [pixels[y, x].tolist() for y in (8, 24) for x in (8, 24)]
+
+
+UPRIGHT = [[255, 0, 0], [0, 255, 0], [0, 0, 255], [255, 255, 255]]
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "WEBP"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_camera_may_be_held_in_any_way(kind, orientation):
+    turned = four()
+    if orientation > 1:  # what the camera saves is what, turned, is upright
+        back = {6: 8, 8: 6}.get(orientation, orientation)
+        turned = turned.transpose(TURNS[back])
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    data = saved(turned, kind, exif=exif, **({"lossless": True} if kind == "WEBP" else {}))
+    assert corners(read_picture(data, (32, 32))) == UPRIGHT
+
+
+def test_a_picture_held_sideways_is_cropped_as_it_is_seen():
+    tall = Image.new("RGB", (40, 120), "red")
+    tall.paste("blue", (0, 40, 40, 80))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    out = read_picture(saved(tall.transpose(TURNS[8]), exif=exif), (32, 32))
+    assert out[16, 16].tolist() == [0, 0, 255]
+    assert out[3, 3].tolist() == [0, 0, 255]
+
+
+def test_sixteen_bits_and_floats_are_scaled():
+    ramp = np.linspace(0, 1, 64, dtype=np.float32)[None].repeat(64, 0)
+    for values in ((ramp * 65535).astype(np.uint16), ramp, ramp * 1000):
+        kind = "PNG" if values.dtype == np.uint16 else "TIFF"
+        out = read_picture(saved(Image.fromarray(values), kind), (64, 64))
+        assert out[0, 0].max() <= 3
+        assert 120 <= out[32, 32, 0] <= 136
+        assert out[63, 63].min() >= 252
+    odd = ramp.copy()
+    odd[0, 0] = np.nan
+    assert read_picture(saved(Image.fromarray(odd), "TIFF"), (64, 64)).shape == (64, 64, 3)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK"])
+def test_every_mode_is_read(mode):
+    kind = "JPEG" if mode == "CMYK" else "PNG"
+    out = read_picture(saved(Image.new("RGB", (64, 48), "white").convert(mode), kind), (32, 32))
+    assert out.min() >= 250
+
+
+def test_animated_pictures_give_their_first_frame():
+    first, second = Image.new("RGB", (32, 32), "red"), Image.new("RGB", (32, 32), "blue")
+    data = saved(first, "GIF", save_all=True, append_images=[second])
+    assert read_picture(data, (16, 16))[8, 8, 0] > 240
+
+
+def test_transparency_lies_on_white_and_the_centre_is_cut_out():
+    picture = Image.new("RGBA", (300, 100), (255, 0, 0, 0))
+    picture.paste((0, 0, 255, 255), (100, 0, 200, 100))
+    out = fit(picture, (64, 64))
+    assert out.shape == (64, 64, 3)
+    assert out[32, 32].tolist() == [0, 0, 255]
+    assert fit(Image.new("RGBA", (8, 8)), (16, 16)).min() == 255
+    palette = Image.new("P", (8, 8), 0)
+    assert read_picture(saved(palette, transparency=0), (16, 16)).min() == 255
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 20_000), (20_000, 1)])
+def test_one_pixel_and_ribbons_are_pictures(size):
+    assert read_picture(saved(Image.new("RGB", size, "red")), (32, 32))[16, 16].tolist() == [
+        255, 0, 0
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("cut", [0, 1, 20, 60, 100, -30])
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP"])
+def test_what_is_cut_off_is_told(cut, kind):
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64, 3)).astype(np.uint8))
+    with pytest.raises(ValueError, match=r"picture: .*; use a whole PNG or JPEG"):
+        read_picture(saved(noise, kind)[:cut], (32, 32))
+
+
+def bomb(width: int, height: int) -> bytes:
+    """A few kilobytes that say they are a large picture."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return (
+            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        )
+
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+    rows = chunk(b"IDAT", zlib.compress(bytes(1 + width * 3)))
+    return b"\x89PNG\r\n\x1a\n" + head + rows + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize("size", [(4001, 4000), (40_000, 10), (10, 40_000), (2**31 - 1, 2**31 - 1)])
+def test_the_size_is_read_before_the_pixels(size):
+    with pytest.raises(ValueError, match="picture"):
+        read_picture(bomb(*size), (32, 32))
+    with pytest.raises(ValueError, match=r"got 20 x 20 pixels, expected at most 0.0001 million"):
+        read_picture(saved(Image.new("RGB", (20, 20))), (8, 8), Limits(pixels=100))

@@ -1,0 +1,102 @@
+"""PNG files that carry their recipe, and the GIF of a growth."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from app.files import limits
+from app.files.growth import growth_gif
+from app.files.png import png_bytes, read_png
+from app.files.recipe import Recipe, pack, recipe_from
+from app.server.form import Form
+from app.wire import bytes_of_uri
+from tests.app.studios import fake_studio, finish, png_with
+
+
+@pytest.fixture(scope="module")
+def made() -> tuple[np.ndarray, Recipe]:
+    done = finish(fake_studio(), Form("emoji", "red apple"), {"seed": [0, 4, 9]})
+    recipe, frames = read_png(bytes_of_uri(done["pictures"][0], 5_000_000))
+    return frames[0], recipe
+
+
+def test_the_recipe_comes_back_and_takes_little_room(made):
+    pixels, recipe = made
+    data = png_bytes(pixels, recipe)
+    read, again = read_png(data)
+    assert read.json() == recipe.json()
+    assert np.array_equal(again[0], pixels)
+    assert len(data) < len(png_bytes(pixels)) + 4000
+
+
+def test_a_picture_without_recipe_is_named(made):
+    with pytest.raises(ValueError, match="no recipe inside"):
+        read_png(png_bytes(made[0]))
+
+
+@pytest.mark.parametrize("size", [(128, 128), (64, 64), (1, 1)])
+def test_a_file_is_cut_off_at_any_place(made, size):
+    data = png_bytes(made[0][: size[0], : size[1]], made[1])
+    for end in range(0, len(data) - 24, max(1, len(data) // 25)):
+        with pytest.raises(ValueError, match=r"picture|recipe"):
+            read_png(data[:end])
+
+
+def test_too_much_text_is_not_unpacked(made):
+    with pytest.raises(ValueError, match=r"picture|recipe"):
+        read_png(png_with(made[0], "[" * 3_000_000))
+
+
+def test_frames_are_bounded_before_they_are_decoded(made):
+    _, recipe = made
+    more = {"frames": 256, "slice_of_frame": [0] * 256, "size": [8, 8]}
+    large = np.zeros((1024, 1024, 3), np.uint8)
+    with pytest.raises(ValueError, match="256 times 1024 x 1024 pixels"):
+        read_png(png_with(large, {**recipe.json(), **more}))
+
+
+def test_a_clip_has_as_many_frames_as_its_recipe_says():
+    done = finish(fake_studio(), Form("clip", "fox"), {"seed": [2, 4, 4]})
+    clip, frames = read_png(bytes_of_uri(done["pictures"][0], 5_000_000))
+    assert frames.shape == (8, 64, 64, 3)
+    short = {**clip.json(), "frames": 5, "slice_of_frame": [0, 0, 1, 2, 3]}
+    with pytest.raises(ValueError, match="expected 5"):
+        read_png(png_bytes(frames, recipe_from(short)))
+
+
+def test_growth_gif_has_a_frame_per_step(made):
+    pixels, recipe = made
+    gif = Image.open(io.BytesIO(growth_gif(pixels, recipe)))
+    assert gif.n_frames == recipe.total
+    gif.seek(0)
+    first = np.asarray(gif.convert("RGB")).astype(int)
+    assert abs(first[0, 0] - (242, 242, 240)).max() <= 8
+
+
+def test_a_growth_of_many_steps_leaves_some_out(made, monkeypatch):
+    pixels, recipe = made
+    monkeypatch.setattr("app.files.growth.MAX_GIF_PIXELS", 384 * 384 * 7)
+    gif = Image.open(io.BytesIO(growth_gif(pixels, recipe)))
+    assert gif.n_frames <= 8
+    gif.seek(gif.n_frames - 1)
+    whole = np.asarray(gif.convert("RGB").resize((128, 128), Image.Resampling.NEAREST))
+    assert np.abs(whole.astype(int) - pixels).mean() < 4
+
+
+def test_the_most_work_a_recipe_can_ask_for_stays_small():
+    """The largest grid there is, in as many steps as it can take."""
+    at = np.indices((256, 256)).sum(0)[None].astype(np.uint16) + 1
+    done = finish(fake_studio(), Form("emoji", "owl"), {})
+    data = read_png(bytes_of_uri(done["pictures"][0], 5_000_000))[0].json()
+    values = {"steps": pack(at), "tokens": pack(at), "confidence": pack((at > 0).astype(np.uint8))}
+    data |= {**values, "grid": [1, 256, 256]}
+    data["token_digest"] = Recipe.token_digest.fget(type("", (), {"tokens": at}))
+    recipe = recipe_from(data)
+    assert recipe.total == 511
+    assert len(recipe.growth()) == 511
+    gif = Image.open(io.BytesIO(growth_gif(np.zeros((1024, 1024, 3), np.uint8), recipe)))
+    assert gif.n_frames * 1024 * 1024 < limits.MAX_GIF_PIXELS * 1.1

@@ -1,0 +1,162 @@
+"""Recipes: what is believed of a file, whether it was made again, and what differs if not."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from app.files import read_file
+from app.files.recipe import Recipe, pack, recipe_from, recipes_from, unpack, verdict
+from app.foreign import parse
+from app.server.form import Form
+from app.wire import bytes_of_uri
+from tests.app.studios import fake_studio, finish
+
+FILE_DATA = {"path": "/etc/passwd", "url": "/etc/passwd", "meta": {"_type": "gradio.FileData"}}
+"""What Gradio takes for a file to hand out, wherever it stands in what is returned."""
+
+
+@pytest.fixture(scope="module")
+def recipe() -> Recipe:
+    done = finish(fake_studio(), Form("emoji", "red apple"), {"seed": [0, 4, 9]})
+    return read_file(bytes_of_uri(done["pictures"][0], 5_000_000))[0]
+
+
+def places(value, at=()):
+    """Every place in a JSON value."""
+    yield at
+    for key, inner in value.items() if isinstance(value, dict) else ():
+        yield from places(inner, (*at, key))
+    for key, inner in enumerate(value) if isinstance(value, list) else ():
+        yield from places(inner, (*at, key))
+
+
+def put(value, at, new):
+    """A copy of a JSON value with another one at a place."""
+    if not at:
+        return new
+    copy = json.loads(json.dumps(value))
+    inner = copy
+    for key in at[:-1]:
+        inner = inner[key]
+    inner[at[-1]] = new
+    return copy
+
+
+def test_json_goes_both_ways(recipe):
+    again = recipe_from(json.loads(json.dumps(recipe.json())))
+    assert again.json() == recipe.json()
+    assert again.request["prompt"] == "red apple"
+
+
+@pytest.mark.parametrize("foreign", [FILE_DATA, [FILE_DATA], {"a": [FILE_DATA]}])
+def test_nothing_foreign_survives_wherever_it_stands(recipe, foreign):
+    data = recipe.json()
+    spots = [at for at in places(data) if at] + [("extra",), ("request", "known"), ("request", "x")]
+    for at in spots:
+        try:
+            read = recipe_from(put(data, at, foreign))
+        except ValueError:
+            continue
+        assert "passwd" not in json.dumps({**read.json(), "growth": read.growth()}), at
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"schema": 9}, "schema: got 9"),
+        ({"grid": [1, 16]}, "grid"),
+        ({"grid": [1, 256, 257]}, "grid"),
+        ({"grid": [2, 256, 256]}, "at most 65,536 cells"),
+        ({"frames": 0}, "frames: got 0"),
+        ({"frames": 10**30}, "frames"),
+        (
+            {"frames": 9, "size": [4096, 4096], "slice_of_frame": [0] * 9},
+            "9 times 4096 x 4096 pixels",
+        ),
+        ({"grid": [1, 15, 16]}, "bytes, expected"),
+        ({"tokens": "!!"}, "not readable"),
+        ({"tokens": ["a"]}, "expected base64"),
+        ({"token_digest": "0"}, "digest"),
+        ({"steps": pack(np.zeros((1, 16, 16), np.uint16))}, "nothing to replay"),
+        ({"steps": pack(np.full((1, 16, 16), 32, np.uint16))}, "got 32 steps"),
+        ({"steps": pack(np.zeros(10_000_000, np.uint16))}, "at most 1,088 bytes"),
+        ({"model": "\ud800"}, "model"),
+        ({"model": 7}, "model"),
+        ({"model": "a" * 300}, "model"),
+        ({"fps": float("inf")}, "fps"),
+        ({"sample": 0.5}, "sample"),
+        ({"directions": ["<b>"]}, "directions"),
+        ({"slice_of_frame": [5]}, "slice_of_frame"),
+        ({"resumed_from": 99}, "resumed_from"),
+        ({"request": {"seed_position": [0, 16, 0], "rng_seed": 0}}, "seed_position"),
+        ({"request": {"seed_position": [0, 1, 0], "rng_seed": 2**63}}, "rng_seed"),
+        ({"request": {"seed_position": [0, 1, 0], "rng_seed": 0, "heads": "<img>"}}, "heads"),
+        ({"request": {"seed_position": [0, 1, 0], "rng_seed": 0, "top_k": 1e308}}, "top_k"),
+        ({"request": None}, "request"),
+    ],
+)
+def test_a_damaged_recipe_is_refused_with_the_remedy(recipe, change, words):
+    with pytest.raises(ValueError, match=words) as refused:
+        recipe_from({**recipe.json(), **change})
+    assert len(str(refused.value)) < 500
+
+
+@pytest.mark.parametrize("data", [None, 7, "a", [], [1], {}, {"parts": []}, {"parts": [None]}])
+def test_what_is_no_recipe_is_refused(data):
+    with pytest.raises(ValueError, match="recipe"):
+        recipe_from(data)
+    with pytest.raises(ValueError, match="recipe"):
+        recipes_from(data)
+
+
+@pytest.mark.parametrize("text", ["", "[" * 100_000, '{"a":' * 5000, "9" * 5000, "{", "\ufeff{}"])
+def test_text_that_is_no_json_is_refused(text):
+    with pytest.raises(ValueError, match="recipe: got no readable JSON"):
+        parse(text, "recipe", "use another")
+
+
+def test_a_file_of_the_first_release_is_read(recipe):
+    """Its recipe names neither the size of a frame nor the slice of each."""
+    old = {k: v for k, v in recipe.json().items() if k not in ("size", "slice_of_frame")}
+    read = recipe_from(old, (128, 128))
+    assert (read.size, read.slice_of_frame) == ((128, 128), (0,))
+
+
+def test_a_setting_that_is_not_said_was_off(recipe):
+    data = recipe.json()
+    for name in ("min_p", "guidance_scale", "heads"):
+        del data["request"][name]
+    read = recipe_from(data)
+    said = (read.request[n] for n in ("min_p", "guidance_scale", "heads"))
+    assert tuple(said) == (0.0, 1.0, "mixed")
+
+
+def test_a_compressed_bomb_is_not_unpacked():
+    with pytest.raises(ValueError, match="expected 256"):
+        unpack(pack(np.zeros(100_000, np.uint8)), "uint8", (256,))
+
+
+def test_growth_follows_the_plan(recipe):
+    growth = recipe.growth()
+    assert growth[0]["positions"] == [[0, 4, 9]]
+    distance = [abs(h - 4) + abs(w - 9) for _, h, w in growth[5]["positions"]]
+    assert set(distance) == {5}
+    assert sum(len(step["tokens"]) for step in growth) == 256
+
+
+def test_verdict_names_what_differs(recipe):
+    made = {"device": "cpu", "dtype": "float32", "machine": "x"}
+    before = replace(recipe, digest="w1", made_with=made)
+    other = recipe.tokens ^ 1
+    after = replace(before, tokens=other, digest="w2", made_with={**made, "device": "cuda"})
+    assert verdict(before, [before]) == {"same": True, "differs": []}
+    assert verdict(before, [after]) == {"same": False, "differs": ["weights", "device"]}
+    newer = replace(before, tokens=other, made_with={**made, "torch": "3.0"})
+    older = replace(before, made_with={**made, "torch": "2.0"})
+    assert verdict(older, [newer])["differs"] == ["torch"]
+    # a file from before that was noted
+    assert verdict(before, [newer])["differs"] == ["library versions"]

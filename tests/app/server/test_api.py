@@ -1,0 +1,234 @@
+"""The published endpoints through gradio_client: names, types, results, errors."""
+
+from __future__ import annotations
+
+import base64
+import io
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from app.files.png import png_bytes
+from app.wire import data_uri
+from tests.app.test_browser_growth import settled
+
+GUIDE = (Path(__file__).parents[3] / "app" / "API.md").read_text("utf-8")
+
+gradio_client = pytest.importorskip("gradio_client")
+
+
+@pytest.fixture(scope="module")
+def client(served):
+    return gradio_client.Client(served.url, verbose=False)
+
+
+def pixels_of(address: str) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(address.split(",")[1]))))
+
+
+def test_only_documented_endpoints_are_public(client):
+    named = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
+    own = ("models", "generate", "generate_stream", "outpaint", "animate", "clip", "replay")
+    assert set(named) == {f"/{name}" for name in own}
+    parameters = {p["parameter_name"]: p for p in named["/generate"]["parameters"]}
+    assert parameters["rng_seed"]["type"]["type"] == "integer"
+    assert set(parameters["heads"]["type"]["enum"]) >= {"mixed", "horizontal", "vertical"}
+
+
+def test_models_lists_what_each_needs(client):
+    models = {m["name"]: m for m in client.predict(api_name="/models")}
+    assert models["fruit"]["task"] == "class"
+    assert "kiwi" in models["fruit"]["labels"]
+    assert models["emoji"]["grid"] == [1, 16, 16]
+
+
+def test_generate_returns_pictures_that_replay(client):
+    result = client.predict(
+        prompt="red apple", seed_position=[0, 2, 3], rng_seed=5, pictures=2, api_name="/generate"
+    )
+    assert len(result["pictures"]) == 2
+    assert result["request"]["seed_position"] == [0, 2, 3]
+    recipe = client.predict(picture=result["pictures"][1], api_name="/replay")
+    assert recipe["sample"] == 1
+    assert len(recipe["growth"]) == result["steps"]
+    assert recipe["growth"][0]["positions"] == [[0, 2, 3]]
+
+
+def test_a_picture_is_animated_and_saved_as_mp4(client):
+    picture = client.predict(prompt="owl", api_name="/generate")["pictures"][0]
+    result = client.predict(picture=picture, model="frames", prompt="owl", api_name="/animate")
+    recipe = client.predict(picture=result["pictures"][0], api_name="/replay")
+    given = sum(len(step["positions"]) for step in recipe["growth"])
+    assert given == 8 * 8 * 8  # eight of nine slices were grown
+    file = client.predict(pictures=result["pictures"], format="mp4", api_name="/clip")
+    again = client.predict(picture=file, api_name="/replay")
+    assert again["token_digest"] == recipe["token_digest"]
+    with pytest.raises(Exception, match="can begin with a picture: clip, frames"):
+        client.predict(picture=picture, model="emoji", prompt="owl", api_name="/animate")
+
+
+def test_generate_stream_yields_every_step(client):
+    job = client.submit(label="kiwi", model="fruit", preview=True, api_name="/generate_stream")
+    job.result()
+    steps = job.outputs()
+    assert [s["step"] for s in steps] == list(range(1, steps[-1]["total"] + 1))
+    cells = [tuple(p) for s in steps for p in s["positions"]]
+    assert len(set(cells)) == len(cells) == 256
+    assert pixels_of(steps[3]["preview"]).shape == (128, 128, 3)
+    assert pixels_of(steps[-1]["picture"]).shape == (128, 128, 3)
+
+
+def test_outpaint_keeps_pixels_exactly(client):
+    rng = np.random.default_rng(0)
+    given = rng.integers(0, 256, (128, 128, 3)).astype(np.uint8)
+    result = client.predict(
+        picture=data_uri(png_bytes(given), "image/png"),
+        keep=[4, 5, 10, 12],
+        prompt="a red apple",
+        api_name="/outpaint",
+    )
+    made = pixels_of(result["pictures"][0])
+    kept = np.s_[4 * 8 : 10 * 8, 5 * 8 : 12 * 8]
+    assert np.array_equal(made[kept], given[kept])
+    assert not np.array_equal(made, given)
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "words"),
+    [
+        ("/generate", {"model": "nothing"}, "expected one of"),
+        ("/generate", {"prompt": "word " * 30}, "words"),
+        ("/generate", {"seed_position": [0, 99, 0]}, "seed_position"),
+        ("/outpaint", {"picture": "data:image/png;base64,AAAA", "keep": [0, 0, 4, 4]}, "picture"),
+        ("/replay", {"picture": "nonsense"}, "picture"),
+    ],
+)
+def test_bad_input_is_named(client, name, given, words):
+    with pytest.raises(Exception, match=words):
+        client.predict(api_name=name, **given)
+
+
+def test_the_last_step_has_the_picture(client):
+    job = client.submit(prompt="3d emoji of fox", rng_seed=4, api_name="/generate_stream")
+    last = job.result()
+    assert last["step"] == last["total"]
+    whole = client.predict(prompt="3d emoji of fox", rng_seed=4, api_name="/generate")
+    assert np.array_equal(pixels_of(last["picture"]), pixels_of(whole["pictures"][0]))
+    assert last["request"] == whole["request"]
+
+
+def test_outpaint_the_other_way_round(client):
+    given = np.random.default_rng(0).integers(0, 256, (128, 128, 3)).astype(np.uint8)
+    picture = data_uri(png_bytes(given), "image/png")
+    result = client.predict(picture=picture, keep=[4, 4, 8, 8], invert=True, api_name="/outpaint")
+    changed = np.argwhere((pixels_of(result["pictures"][0]) != given).any(-1))
+    assert len(changed)
+    assert changed.min() >= 4 * 8
+    assert changed.max() < 8 * 8
+    assert result["request"]["seed_position"] == [0, 6, 6]
+
+
+def test_a_cancelled_job_frees_the_engine(client, served):
+    engine = served.engine("wide")
+    engine.seconds_per_step = 0.2
+    job = client.submit(model="wide", seed_position=[0, 0, 0], api_name="/generate_stream")
+    settled(lambda: job.outputs())
+    job.cancel()
+    settled(lambda: engine.open_runs == 0)
+    assert engine.steps_run < 63
+
+
+def example(language: str, url: str) -> str:
+    """The guide's example, at the address that is served here."""
+    code = re.search(rf"```{language}\n(.*?)```", GUIDE, re.DOTALL)
+    assert code
+    assert "http://127.0.0.1:7860" in code[1]
+    return code[1].replace("http://127.0.0.1:7860", url)
+
+
+def test_the_guides_python_example_runs(served, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    exec(compile(example("python", served.url), "API.md", "exec"), {})
+    assert Image.open("apple.png").size == (128, 128)
+    told = capsys.readouterr().out
+    assert "17 of 17 tokens: 1" in told
+    assert "17 steps" in told
+
+
+def test_the_guides_javascript_example_runs(served, tmp_path):
+    npm = shutil.which("npm")
+    found = npm and subprocess.run([npm, "root", "-g"], capture_output=True, text=True, check=True)
+    modules = Path(found.stdout.strip()) if found else None
+    if modules is None or not (modules / "@gradio" / "client").is_dir():
+        pytest.skip("needs node and `npm install --global @gradio/client`")
+    (tmp_path / "node_modules").symlink_to(modules)
+    page = "const image = {}; globalThis.document = { querySelector: () => image };\n"
+    check = "\nconsole.log(image.src.slice(0, 22)); process.exit(0);\n"
+    script = tmp_path / "example.mjs"
+    script.write_text(page + example("js", served.url) + check)
+    ran = subprocess.run(
+        [shutil.which("node"), script], capture_output=True, text=True, timeout=120, cwd=tmp_path
+    )
+    assert ran.returncode == 0, ran.stderr
+    *steps, picture = ran.stdout.strip().splitlines()
+    assert picture == "data:image/png;base64,"
+    assert steps[0].startswith("1 ")
+    assert "17 " in ran.stdout
+
+
+def test_the_endpoints_are_mcp_tools():
+    pytest.importorskip("mcp", reason='needs "gradio[mcp]"')
+    import asyncio
+
+    from mcp import ClientSession
+    from mcp.client.streamable_http import streamablehttp_client
+
+    from app.pages.page import build, launch_options
+    from app.server.engines import Engines
+    from app.server.studio import Studio
+    from tests.app.fake_engine import MODELS, FakeEngine
+
+    studio = Studio(Engines(lambda name, **more: FakeEngine(name), lambda: list(MODELS)))
+    demo = build(studio, "emoji")
+    _, url, _ = demo.launch(
+        server_name="127.0.0.1",
+        prevent_thread_lock=True,
+        quiet=True,
+        mcp_server=True,
+        **launch_options(studio),
+    )
+
+    async def use():
+        async with (
+            streamablehttp_client(f"{url}gradio_api/mcp/") as (reads, writes, _),
+            ClientSession(reads, writes) as session,
+        ):
+            await session.initialize()
+            tools = {tool.name: tool for tool in (await session.list_tools()).tools}
+            good = await session.call_tool("generate", {"prompt": "owl", "rng_seed": 5})
+            bad = await session.call_tool("generate", {"model": "nothing"})
+            return tools, good, bad
+
+    try:
+        tools, good, bad = asyncio.run(use())
+    finally:
+        demo.close()
+    assert set(tools) == {
+        "models",
+        "generate",
+        "generate_stream",
+        "outpaint",
+        "animate",
+        "clip",
+        "replay",
+    }
+    assert tools["generate"].inputSchema["properties"]["rng_seed"]["type"] == "integer"
+    assert not good.isError
+    assert "data:image/png;base64," in good.content[0].text
+    assert bad.isError
+    assert "expected one of" in bad.content[0].text

@@ -1,0 +1,55 @@
+"""One sentence for whatever went wrong."""
+
+from __future__ import annotations
+
+import errno
+
+import pytest
+
+from app.server.errors import Busy, Failed, Refused, Stopped, ended, for_page, for_program, sentence
+
+
+class OutOfMemoryError(RuntimeError):
+    """Named as torch's."""
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (OutOfMemoryError("CUDA out of memory /secret"), "ask for fewer pictures"),
+        (MemoryError(), "ask for fewer pictures"),
+        (OSError(errno.ENOSPC, "no space", "/secret/file"), "no room on the server's disk"),
+        (PermissionError(13, "denied", "/secret/file"), "may not write"),
+        (RuntimeError("/secret/weights.pt"), "failed on the server (RuntimeError)"),
+        (ValueError("/secret/weights.pt"), "failed on the server (ValueError)"),
+        (KeyError("secret"), "failed on the server (KeyError)"),
+    ],
+)
+def test_what_broke_within_a_growth_is_told_without_where(error, words):
+    told = ended(error)
+    assert isinstance(told, Failed)
+    assert words in sentence(told)
+    assert "secret" not in sentence(told)
+    assert sentence(told) == for_program(told).message
+
+
+def test_a_check_speaks_for_itself():
+    for error in (ValueError("top_k: got -1"), Refused("put it there"), Busy("later")):
+        assert sentence(error) == str(error)
+    assert sentence(ended(Refused("put it into checkpoints/"))) == "put it into checkpoints/"
+
+
+def test_no_markup_and_nothing_unseen_gets_to_the_page():
+    error = ValueError("model: got '<img src=x onerror=alert(1)>\x1b[2J\ud800\u202e', expected one")
+    told = for_page(error, "Not started").message
+    assert "<" not in told
+    assert "&lt;img" in told
+    told.encode()
+    assert "\x1b" not in sentence(error)
+    assert "<img" in sentence(error)  # a program reads it as text
+    assert len(sentence(ValueError("x" * 10**6))) <= 600
+
+
+def test_who_has_stopped_it_sees_no_toast_but_a_program_an_error():
+    assert for_page(Stopped(), "Not grown").visible is False
+    assert "Stopped before it was finished" in for_program(Stopped()).message

@@ -1,0 +1,46 @@
+"""Shared links, as values of the form."""
+
+from __future__ import annotations
+
+import pytest
+
+from app.server.form import form_of_link, seed_of_link
+from tests.app.fake_engine import INFO
+
+
+def test_link_fills_only_what_is_possible():
+    given = {
+        "prompt": "flat emoji of owl",
+        "guidance": "4.5",
+        "rng": "12",
+        "top_p": "7",
+        "min_p": "0.4",
+        "heads": "sideways",
+        "pictures": "2",
+        "temperature": "warm",
+    }
+    filled = form_of_link(INFO["emoji"], given)
+    numbers = {"guidance_scale": 4.5, "rng_seed": 12, "min_p": 0.4}
+    assert filled == {"prompt": "owl", "style": "Flat", "num_samples": 2} | numbers
+    assert seed_of_link(INFO["emoji"], {"seed": "0,3,4"}) == [0, 3, 4]
+    assert seed_of_link(INFO["emoji"], {"seed": "0,3,40"}) == [0, 8, 8]
+
+
+def test_links_may_use_the_forms_own_names():
+    given = {"guidance_scale": "4.5", "rng_seed": "12", "num_samples": "4", "heads": "vertical"}
+    numbers = {"guidance_scale": 4.5, "rng_seed": 12, "num_samples": 4}
+    assert form_of_link(INFO["emoji"], given) == {"heads": "vertical", **numbers}
+
+
+@pytest.mark.parametrize("odd", ["nan", "inf", "-1", "9" * 5000, "", "٣", "1e400", "\ud800", "0x1"])
+def test_odd_values_in_links_are_left_out(odd):
+    names = ("guidance", "rng", "top_k", "top_p", "min_p", "pictures", "heads", "fusion", "label")
+    assert form_of_link(INFO["emoji"], dict.fromkeys(names, odd)) == {}
+    assert seed_of_link(INFO["emoji"], {"seed": f"{odd},1,1"}) == [0, 8, 8]
+
+
+def test_a_link_of_anything_else_than_text_is_left_out():
+    file = {"path": "/etc/passwd", "meta": {"_type": "gradio.FileData"}}
+    given = {"prompt": file, "guidance": file, "seed": file, "label": file, "rng": file}
+    assert form_of_link(INFO["emoji"], given) == {}
+    assert seed_of_link(INFO["emoji"], given) == [0, 8, 8]

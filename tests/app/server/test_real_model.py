@@ -1,0 +1,157 @@
+"""The page's server side with a real embedded model: the same picture twice, and outpainting."""
+
+from __future__ import annotations
+
+import base64
+import subprocess
+import sys
+import textwrap
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from app.files.png import read_png
+from app.server.engines import Engines
+from app.server.form import Form
+from app.server.studio import Studio
+from app.wire import bytes_of_uri, text_of
+from nar_core import Engine, list_models
+from tests.app.studios import check, grow, picture_uri
+
+
+@pytest.fixture(scope="module")
+def studio() -> Studio:
+    return Studio(Engines(Engine.load, list_models))
+
+
+@pytest.fixture(scope="module")
+def grown(studio):
+    models = [m for m in studio.engines.models("image") if m.available]
+    if not models:
+        pytest.skip("no embedded model in checkpoints/")
+    info = next((m for m in models if m.task == "class"), models[0])
+    form = Form(
+        info.name,
+        "red apple",
+        label="red apple" if "red apple" in info.labels else None,
+        rng_seed=3,
+    )
+    *steps, done = grow(studio, check(studio, form, {"run": "a", "seed": [0, 5, 9]}))
+    return form, [f for message in steps for f in message.get("frames", ())], done
+
+
+def test_every_step_arrives_and_the_recipe_remakes_it(studio, grown):
+    _, frames, done = grown
+    assert [f["step"] for f in frames] == list(range(1, done["total"] + 1))
+    *_, again = grow(studio, check(studio, Form("x"), {"run": "b", "file": done["pictures"][0]}))
+    assert again["verdict"] == {"same": True, "differs": []}
+
+
+def test_kept_pixels_come_back_exactly(studio, grown):
+    form, _, done = grown
+    pixels = pixels_of(done)
+    keep = np.zeros((1, 16, 16), np.uint8)
+    keep[:, 3:12, 4:13] = 1
+    canvas = {"picture": done["pictures"][0], "keep": text_of(keep)}
+    start = {"run": "c", "seed": [0, 7, 8], "canvas": canvas}
+    *_, out = grow(studio, check(studio, form, start))
+    made = pixels_of(out)
+    kept = np.s_[3 * 8 : 12 * 8, 4 * 8 : 13 * 8]
+    assert np.array_equal(made[kept], pixels[kept])
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux's /proc")
+def test_ten_switches_leave_no_memory_behind():
+    """Both models grow once, for what is set up only once; ten switches on, nothing has come."""
+    here = [m.name for m in list_models() if m.available and m.media == "image"][:2]
+    if len(here) < 2:
+        pytest.skip("needs two models in checkpoints/")
+    script = textwrap.dedent("""
+        import re, sys
+        from app.server.engines import Engines
+        from app.server.form import Form
+        from app.server.studio import Studio
+        from nar_core import Engine, list_models
+        from tests.app.studios import finish
+        studio = Studio(Engines(Engine.load, list_models))
+        def grow(name, run):
+            finish(studio, Form(name, "red apple"), {"run": str(run)})
+            return int(re.search(r"VmRSS:\\s+(\\d+)", open("/proc/self/status").read())[1]) / 1024
+        one, two = sys.argv[1:]
+        grow(one, "a"), grow(two, "b")
+        print(*[grow((one, two)[i % 2], i) for i in range(11)])
+    """)
+    out = subprocess.run(
+        [sys.executable, "-c", script, *here], check=True, capture_output=True, text=True
+    )
+    megabytes = [float(x) for x in out.stdout.split()]
+    # the first model's turns are every other one; each end is two of them, against chance
+    assert min(megabytes[8], megabytes[10]) < 1.05 * max(megabytes[0], megabytes[2]), megabytes
+
+
+def step_across(pixels: np.ndarray, kept: np.ndarray) -> float:
+    """Mean step across the border of the kept part over that between neighbours near it."""
+    pixels = pixels.astype(float)
+    across, near = [], []
+    for axis in (0, 1):
+        step = np.abs(np.diff(pixels, axis=axis)).mean(-1)
+        border = np.diff(kept, axis=axis)
+        beside = np.any([np.roll(border, s, axis) for s in (-4, -3, -2, 2, 3, 4)], 0)
+        across.append(step[border])
+        near.append(step[beside & ~border])
+    return float(np.concatenate(across).mean() / np.concatenate(near).mean())
+
+
+def test_grown_pixels_meet_the_kept_ones_without_a_seam(studio, grown):
+    """Uploads that the tokenizer cannot give back exactly: darker than it knows, and with grain."""
+    form, engine = grown[0], studio.engines.get(grown[0].model)
+    keep = np.zeros((1, 16, 16), np.uint8)
+    keep[:, 4:12, 4:12] = 1
+    kept = np.kron(keep[0], np.ones((8, 8))) > 0
+    seams, pasted = [], []
+    for rng_seed in range(4):
+        own = replace(form, rng_seed=rng_seed)
+        *_, made = grow(studio, check(studio, own, {"run": f"own{rng_seed}", "seed": [0, 8, 8]}))
+        pixels = pixels_of(made)
+        grain = np.random.default_rng(rng_seed).normal(0, 2, pixels.shape)
+        pixels = np.clip(pixels * 0.92 + 6 + grain, 0, 255).astype(np.uint8)
+        picture = picture_uri(pixels)
+        canvas = {"picture": picture, "keep": text_of(keep)}
+        start = {"run": f"out{rng_seed}", "seed": [0, 8, 8], "canvas": canvas}
+        *_, made = grow(studio, check(studio, own, start))
+        out = pixels_of(made)
+        assert np.array_equal(out[kept], pixels[kept])
+        seams.append(step_across(out, kept))
+        hard = np.where(kept[..., None], pixels, engine.decode(tokens_of(made))[0, 0])
+        pasted.append(step_across(hard, kept))
+    assert np.mean(seams) < 1.6
+    assert np.mean(pasted) > 1.5 * np.mean(seams)  # what the blending is for
+
+
+def pixels_of(message: dict) -> np.ndarray:
+    """The pixels of a finished picture, uint8 [h, w, 3]."""
+    return read_png(bytes_of_uri(message["pictures"][0], 5_000_000))[1][0]
+
+
+def tokens_of(message: dict) -> np.ndarray:
+    """The tokens of a finished picture, int [1, 1, 16, 16]."""
+    words = np.frombuffer(base64.b64decode(message["tokens"]), "<u2")
+    return words.astype(int).reshape(1, 1, 16, 16)
+
+
+def test_surprise_tells_a_models_own_pictures_from_foreign_ones(studio, grown):
+    form, _, done = grown
+    engine = studio.engines.get(form.model)
+    own = tokens_of(done)
+    foreign = np.random.default_rng(0).integers(0, 4096, own.shape)
+    known, unknown = engine.surprise(np.concatenate([own, foreign]))
+    assert known < unknown - 3
+    assert engine.info.held_out_loss > 0
+
+
+def test_embedded_models_know_their_own_examples():
+    known = [m for m in list_models() if m.names]
+    assert {m.name for m in known} >= {"emoji", "emoji-motion"}
+    assert [(m.name, p) for m in known for p in m.prompts if p not in m.names] == []
