@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
@@ -89,15 +90,16 @@ _KNOWN = {
 # these mean the same;
 _TAKEN = {
     "terrain": {
-        "mountains": "alps|alpine|summit|summits|mount|ridge|ridges|massif|highlands|mountainous"
-        "|mountain landscape|mountain lake|mountain lakes|mountainside",
+        "mountains": "alps|alpine|summit|summits|mount|mountain tops|mountain top|mountaintops"
+        "|ridge|ridges|massif|highlands|mountain lake|mountain lakes|mountainside",
         "hills": "meadow|meadows|field|fields|grassland|grasslands|pasture|pastures|valley|valleys"
         "|countryside|prairie|plain|plains|steppe|hilly|hillside|hillsides|knoll|moor|farmland",
-        "islands": "isle|isles|archipelago|atoll|atolls|lagoon|desert island|desert islands",
+        "islands": "isle|isles|archipelago|atoll|atolls|lagoon|desert island|desert islands"
+        "|sandy beach|sandy beaches|rocky coast|rocky shore|rocky beach|sea coast",
         "desert": "sahara|cactus|cacti|gobi",
         "canyon": "gorge|gorges|ravine|ravines|cliff|cliffs|mesa|mesas|butte|buttes|badlands"
         "|red rocks|grand canyon",
-        "forest": "woodland|woodlands|jungle|jungles|grove|groves|trees|tree|wooded|forested"
+        "forest": "woodland|woodlands|jungle|jungles|grove|groves|trees|tree"
         "|pines|pine|birches|rainforest|taiga|rain forest|pine trees",
     },
     "season": {
@@ -115,10 +117,10 @@ _TAKEN = {
         "night": "midnight|nights|nighttime|moonlit|starry|stars|starlit|nocturnal|full moon",
     },
     "clouds": {
-        "clear sky": "sunny|blue sky|blue skies|sunshine|clear weather",
+        "clear sky": "sunny|sunlit|blue sky|blue skies|sunshine|clear weather",
         "some clouds": "cloud|little clouds|scattered clouds|slightly cloudy",
-        "many clouds": "rainy|rain|stormy|storm|grey sky|gray sky|very cloudy|heavy clouds|gloomy"
-        "|clouded|lots of clouds|full of clouds|storm clouds|dark clouds",
+        "many clouds": "rainy|rain|stormy|storm|grey sky|gray sky|grey clouds|gray clouds"
+        "|very cloudy|heavy clouds|gloomy|clouded|lots of clouds|storm clouds|dark clouds",
     },
     "haze": {
         "clear air": "crisp|good visibility",
@@ -132,18 +134,22 @@ _TAKEN = {
 # and these say it only where nothing else does.
 _HINTS = {
     "terrain": {
-        "mountains": "rocky|rock|rocks|stone|fjord|ski",
+        "mountains": "rocky|rock|rocks|stone|fjord|ski|mountainous",
         "hills": "grassy|grass|rolling|sheep",
         "islands": "sea|seas|ocean|oceans|coast|coasts|beach|beaches|seaside|palm|palms|bay"
         "|tropical|tropics",
         "desert": "sand|sands|sandy|arid|oasis",
-        "forest": "leaves|leafy|golden leaves|falling leaves|red leaves",
+        "forest": "wooded|forested|leaves|leafy|golden leaves|falling leaves|red leaves",
     },
-    "season": {"summer": "green|hot|warm", "winter": "cold|white|ski"},
+    "season": {
+        "spring": "cherry",
+        "summer": "green|hot|warm|lush",
+        "winter": "cold|white|ski|arctic",
+    },
     "time": {
-        "morning": "early",
+        "morning": "early|rising",
         "noon": "bright|sunny|sunshine|blue sky|blue skies",
-        "sunset": "orange|golden|romantic",
+        "sunset": "orange|golden|romantic|setting",
         "night": "dark",
     },
     "clouds": {"clear sky": "sun|starry|stars"},
@@ -157,7 +163,7 @@ _FILLERS = frozenset(
         picture photo photograph image painting drawing illustration wallpaper beautiful lovely
         pretty nice calm peaceful quiet scenic sky skies air light lights weather season time full
         covered nature natural wide big large small great high low distant far across through
-        between around""",
+        between around surrounded empty barren vast majestic dramatic wonderland""",
     )
 )
 _NAMES = frozenset(
@@ -248,8 +254,12 @@ def understand(prompt: str) -> Understood:
     typed = re.findall(r"[^\W_]+(?:'\w+)?", prompt)
     spans = list(_spans([w.lower().removesuffix("'s") for w in typed]))
     facts: dict[str, str] = {}
-    for slot, value in (m for span in spans for m in span.says):
-        facts.setdefault(slot, value)
+    for span, after in zip_longest(spans, spans[1:]):
+        # Of "mountain forest" the second is what it is.
+        heads = {slot for slot, _ in after.says} & {"terrain"} if after else set()
+        for slot, value in span.says:
+            if slot not in heads:
+                facts.setdefault(slot, value)
     for slot, value in (m for span in spans for m in span.hints):
         facts.setdefault(slot, value)
     if facts.get("terrain") == "islands":

@@ -132,6 +132,14 @@ def test_the_plain_wordings():
         ("overcast", Landscape(clouds="many clouds")),
         ("please paint me a beautiful landscape", Landscape()),
         ("snow covered pine trees by moonlight", Landscape("forest", "winter", "night")),
+        ("mountain forest", Landscape("forest")),
+        ("a forest in the mountains", Landscape("forest")),
+        ("wooded hills", Landscape("hills")),
+        ("a mountainous island", Landscape("islands")),
+        (
+            "sandy beach, the sun is setting",
+            Landscape("islands", time="sunset", clouds="clear sky"),
+        ),
         ("golden hour on rolling hills", Landscape("hills", None, "sunset")),
     ],
 )
