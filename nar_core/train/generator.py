@@ -147,6 +147,7 @@ def with_own_cells(
     length: int,
     settings: SamplingSettings,
     rng: np.random.Generator,
+    right: int = 0,
 ) -> Tensor:
     """Tokens [B, N] in which cells that are not known are those the model itself grows.
 
@@ -159,15 +160,20 @@ def with_own_cells(
         values: condition input of B rows.
         length: how many cells are grown, the first ones of the plan.
         settings: how they are drawn.
+        right: about how many of the first cells stay as they are. Where a prompt has many pictures,
+            a growth from the start would be another of them, from which there is nothing to find
+            back to.
     """
     _, known, seed = plan
     config = model.config
     order = make_plan(config.grid, seed, known, config.directions, config.known_level)
+    ends = np.cumsum([len(step.positions) for step in order.steps])
+    first = int(np.searchsorted(ends, right)) + 1 if right else 0
     numbers = uniforms(int(rng.integers(2**31)), *tokens.shape)
     null = model.condition.null_like(values)
     grown = tokens.clone()
     with torch.autocast(tokens.device.type, enabled=False), parametrize.cached():
-        growth = Growth(model, order, values, null, grown, numbers, settings)
+        growth = Growth(model, order, values, null, grown, numbers, settings, first)
         while growth.next_step < order.total and growth.generated < length:
             growth.step()
     rates = rng.uniform(0, 2, (len(tokens), 1))
@@ -252,6 +258,7 @@ def train(config: DictConfig, folder: Path, device: torch.device) -> None:
         # Alike in all processes, since each waits for the slowest.
         turn = np.random.default_rng((config.train.seed, run.step)).random()
         own = turn < config.train.get("own_share", 0.0)
+        own = own and run.step >= config.train.get("own_after", 0.0) * config.train.steps
         if own:
             plans = plans[:1] * batch  # all rows of a growth share one
         if source is None:
@@ -265,8 +272,11 @@ def train(config: DictConfig, folder: Path, device: torch.device) -> None:
             values = condition(told_by(records, other, rng), rng)
         levels, fan_in, known, seed = collate_plans(grid, plans, directions)
         if own:
+            right = config.train.get("own_right", 0.0)
+            first = int(rng.uniform(0.15, right) * length) if right else 0
+            last = min(length, first + length // 3) if right else length
             shown = with_own_cells(
-                model, plans[0], values, tokens.to(device), length, as_users_draw, rng
+                model, plans[0], values, tokens.to(device), last, as_users_draw, rng, first
             ).cpu()
         else:
             shown = with_wrong_cells(tokens, known, config.train.get("wrong_share", 0.0), rng)

@@ -92,12 +92,12 @@ class EmojiWorld:
     def _any(self, rng: np.random.Generator) -> Scene:
         place = random_place(rng)
         kind = rng.random()
-        if kind < 0.42:
+        if kind < 0.48:
             worn = rng.random() < 0.14
             thing = random_thing(rng, 0.5, worn)
             size = "" if worn else str(rng.choice(["", "small", "big"], p=[0.8, 0.08, 0.12]))
             return Scene((thing,), size=size, place=place)
-        if kind < 0.62:
+        if kind < 0.66:
             return Scene((random_thing(rng, 0.45),), count=int(rng.integers(2, 5)), place=place)
         relation = RELATIONS[rng.choice(3, p=[0.32, 0.34, 0.34])]
         first = random_thing(rng, 0.5, relation == "left of" and rng.random() < 0.08)

@@ -8,9 +8,13 @@ import torch
 from omegaconf import OmegaConf
 
 from nar_core.cli import main
+from nar_core.cli.train import CONFIGS
+from nar_core.decode import SamplingSettings
 from nar_core.engine import Engine
-from nar_core.plan import GridShape
+from nar_core.models.transformer import TransformerConfig
+from nar_core.plan import GridShape, distances_from, levels_of
 from nar_core.request import Request
+from nar_core.train.generator import build, with_own_cells
 from nar_core.train.stream import CHUNK, WorldStream, chunk_of
 from nar_core.weights.embedded import load_tokenizer_folder
 from nar_core.worlds import WORLDS
@@ -104,3 +108,24 @@ def test_a_generator_trains_from_a_world_alone_and_understands_prompts(tmp_path)
         engine.validate(Request(prompt="zeitgeist"))
     kinds = {w.text: w.kind for w in engine.understand("a scarlet car zeitgeist").words}
     assert kinds == {"a": "filler", "scarlet": "taken as", "car": "known", "zeitgeist": "unknown"}
+
+
+def test_own_cells_begin_after_right_ones():
+    """Where a prompt has many pictures, the first cells say which one is grown."""
+    torch.manual_seed(0)
+    settings = OmegaConf.to_container(OmegaConf.load(CONFIGS / "emoji.yaml").model)
+    settings |= {"grid": [1, 5, 4], "width": 32, "depth": 1, "attention_heads": 2}
+    settings |= {"vocab_size": 512, "ffn_width": 32, "rotary": [0, 4, 4]}
+    settings["taps"] = dict.fromkeys(settings["taps"], 1)
+    config = TransformerConfig.from_dict(settings)
+    model = build(config, None).eval()
+    none = np.zeros(config.grid.cells, bool)
+    plan = levels_of(distances_from(config.grid, (0, 0, 0)), none, "zero"), none, (0, 0, 0)
+    tokens = torch.full((6, 20), 7)
+    values = torch.zeros(6, 12, dtype=torch.int64)
+    rng = np.random.default_rng(0)
+    shown = with_own_cells(model, plan, values, tokens, 15, SamplingSettings(), rng, right=6)
+    by_step = torch.from_numpy(plan[0]).argsort(stable=True)
+    assert (shown[:, by_step[:6]] == 7).all()
+    assert (shown[:, by_step[6:15]] != 7).float().mean() > 0.5
+    assert (shown[:, by_step[15:]] == 7).all()
