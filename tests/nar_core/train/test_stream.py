@@ -17,7 +17,7 @@ from nar_core.request import Request
 from nar_core.train.generator import build, with_own_cells
 from nar_core.train.stream import CHUNK, WorldStream, chunk_of
 from nar_core.weights.embedded import load_tokenizer_folder
-from nar_core.worlds import WORLDS
+from nar_core.worlds import WORLDS, landscape
 
 TOKENIZER = Path(__file__).parents[3] / "checkpoints" / "mini-tokenizer"
 GRID = GridShape(1, 16, 16)
@@ -65,6 +65,19 @@ def test_processes_of_a_run_see_different_pictures():
     held_out = chunk_of(world, tokenizer, (0,), 8, held_out=True)
     assert held_out[1].shape == (8, 256)
     assert not np.array_equal(held_out[0], chunk_of(world, tokenizer, (0,), 8, held_out=False)[0])
+
+
+def test_a_world_that_has_views_is_streamed_by_them(monkeypatch):
+    """A chunk of landscapes is made of few lands, the same ones for the same key."""
+    made = []
+    look = landscape.look
+    monkeypatch.setattr(landscape, "look", lambda *a: made.append(1) or look(*a))
+    tokenizer, _ = load_tokenizer_folder(TOKENIZER, GRID)
+    once, again = (chunk_of(WORLDS["landscape"](), tokenizer, (0, 0, 1), 10) for _ in range(2))
+    assert len(made) <= 8
+    assert np.array_equal(once[0], again[0])
+    assert np.array_equal(once[1], again[1])
+    assert len(np.unique(once[1], axis=0)) == 10
 
 
 def test_a_window_that_no_chunk_fills_is_refused():
