@@ -9,6 +9,8 @@ from .request import Frame, Prepared, Request
 from .settings import NUM_SAMPLES, RNG_SEED, SETTINGS, Fusion, Heads, Setting, heads_for
 from .weights.fetch import Progress
 from .weights.list import list_models
+from .words import ideas, understand, vocabulary
+from .worlds import Understood, Word
 
 __all__ = [
     "NUM_SAMPLES",
@@ -23,11 +25,16 @@ __all__ = [
     "Progress",
     "Request",
     "Setting",
+    "Understood",
+    "Word",
     "fit",
     "heads_for",
+    "ideas",
     "list_models",
     "plan_of",
     "prepare",
+    "understand",
     "validate",
+    "vocabulary",
     "write_mp4",
 ]

@@ -16,7 +16,7 @@ from .models.condition import split_words
 from .plan import DecodePlan, make_plan
 from .request import Frame, Prepared, Request
 from .settings import NUM_SAMPLES, RNG_SEED, SETTINGS, SamplingSettings, axes_of, heads_for
-from .worlds import WORLDS, Understood, Word
+from .words import understand
 
 Labels = str | int | Sequence[str | int | None] | None
 
@@ -226,19 +226,6 @@ def _prompts(info: ModelInfo, given: str | Sequence[str] | None, n: int) -> tupl
                 f"expected words of its world, such as {info.prompts[0]!r}"
             )
     return prompts
-
-
-def understand(info: ModelInfo, prompt: str) -> Understood:
-    """What a model makes of each word of a prompt.
-
-    A model of a world grows the facts that it has understood; the text encoder of another reads
-    every word, and so do hashed words.
-    """
-    if info.world:
-        world = WORLDS[info.world]()
-        found = world.understand(prompt)
-        return found if found.facts is None else replace(found, caption=world.say(found.facts))
-    return Understood(None, tuple(Word(w, "known") for w in prompt.split()))
 
 
 def _labels(info: ModelInfo, given: Labels, n: int) -> tuple[str | None, ...]:

@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from .checks import prepare, understand
+from .checks import prepare
 from .decode import Growth
 from .device import pick_device, pick_dtype
 from .info import ModelInfo
@@ -29,6 +29,7 @@ from .tokenizers.base import Tokenizer
 from .weights.fetch import Progress
 from .weights.load import load_model
 from .weights.read import trim_heap
+from .words import understand
 from .worlds import WORLDS, Understood
 
 

@@ -83,6 +83,7 @@ class World(Protocol):
         slots: names of the places that facts fill in the model's condition.
         terms: every value of every slot; its index is its id in the model's table, so the order is
             fixed and new ones are appended.
+        vocabulary: the words that it knows, by what they say, each as it may be typed.
     """
 
     name: str
@@ -90,6 +91,7 @@ class World(Protocol):
     frames: int
     slots: tuple[str, ...]
     terms: tuple[str, ...]
+    vocabulary: dict[str, tuple[str, ...]]
 
     def draw(self, rng: np.random.Generator) -> Facts:
         """Facts to train on, never a held-out combination."""

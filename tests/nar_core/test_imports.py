@@ -13,7 +13,7 @@ PACKAGE = ROOT / "nar_core"
 MODELS = {"plan"}
 INFO = {"device", "plan", "settings"}
 WEIGHTS = INFO | {"info", "models", "tokenizers"}
-REQUEST = INFO | {"info", "models", "request", "worlds"}
+REQUEST = INFO | {"info", "models", "request", "words", "worlds"}
 ENGINE = WEIGHTS | REQUEST | {"weights", "sampling", "checks", "decode", "preview"}
 MEASURE = ENGINE | {"engine", "train"}
 MAY_IMPORT: dict[str, set[str]] = {
@@ -30,6 +30,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "models": MODELS,
     "tokenizers": {"plan"},
     "info": INFO,
+    "words": INFO | {"info", "worlds"},
     "request": {"plan", "settings"},
     "checks": REQUEST,
     "weights": WEIGHTS,

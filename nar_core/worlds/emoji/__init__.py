@@ -76,6 +76,7 @@ class EmojiWorld:
         "place",
     )
     terms = _TERMS
+    vocabulary = grammar.vocabulary(moving=False)
 
     def draw(self, rng: np.random.Generator) -> Scene:
         while True:

@@ -196,6 +196,20 @@ FILLERS = frozenset(
 )
 
 
+def vocabulary(moving: bool) -> dict[str, tuple[str, ...]]:
+    """The words of the world by what they say, the plain one of each."""
+    out = {
+        "things": tuple(o.noun for o in OBJECTS),
+        "colours": tuple(COLOURS),
+        "how many": tuple(NUMBERS[n][0] for n in (2, 3, 4)),
+        "how big": tuple(SIZES),
+        "worn": tuple(f"wearing {'a hat' if w == 'hat' else w}" for w in WORN),
+        "where to each other": ("and", "to the left of", "to the right of", "above", "below"),
+        "where": tuple(phrases[0] for value, phrases in PLACE_WORDS.items() if value),
+    }
+    return out | ({"verbs": tuple(VERBS)} if moving else {})
+
+
 def plural(noun: str) -> str:
     """The plural of an object's noun."""
     known = BY_NOUN.get(noun)

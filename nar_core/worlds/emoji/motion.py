@@ -145,6 +145,7 @@ class EmojiMotionWorld(EmojiWorld):
     name = "emoji-motion"
     size = (SIDE, SIDE)
     frames = FRAMES
+    vocabulary = grammar.vocabulary(moving=True)
     free = 0.25  # share of clips that lie off the grid, as pictures of other sources would
 
     def _any(self, rng: np.random.Generator) -> Scene:

@@ -41,6 +41,7 @@ class LandscapeWorld:
     frames = 1
     slots = SLOTS
     terms = TERMS
+    vocabulary = words.VOCABULARY
 
     def draw(self, rng: np.random.Generator) -> Landscape:
         return with_blanks(draw(rng), rng)

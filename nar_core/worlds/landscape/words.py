@@ -56,6 +56,21 @@ _WATERS = {
     "no lake": ("without a lake", "no lake"),
 }
 
+# The words of the world by what they say, the plain one of each.
+VOCABULARY = {
+    "land": tuple(words[0] for noun, words in _NOUNS.items() if noun),
+    **{
+        what: tuple(words[0] for words in said.values())
+        for what, said in (
+            ("season", _SEASONS),
+            ("time of day", _TIMES),
+            ("sky", _CLOUDS),
+            ("air", _HAZES),
+            ("water", _WATERS),
+        )
+    },
+}
+
 # What a prompt may say: slot -> value -> words and phrases. These are the captions' own words;
 _KNOWN = {
     "terrain": {

@@ -1,0 +1,46 @@
+"""The words of a model: what it makes of a prompt, what it knows, and ideas for prompts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from .info import ModelInfo
+from .worlds import WORLDS, Understood, Word
+
+
+def understand(info: ModelInfo, prompt: str) -> Understood:
+    """What a model makes of each word of a prompt.
+
+    A model of a world grows the facts that it has understood; the text encoder of another reads
+    every word, and so do hashed words.
+    """
+    if not info.world:
+        return Understood(None, tuple(Word(w, "known") for w in prompt.split()))
+    world = WORLDS[info.world]()
+    found = world.understand(prompt)
+    return found if found.facts is None else replace(found, caption=world.say(found.facts))
+
+
+def vocabulary(info: ModelInfo) -> dict[str, tuple[str, ...]]:
+    """The words that a model knows, by what they say, each as it may be typed.
+
+    Of a model without a world: the prompts it was trained on, where they are few enough to list.
+    """
+    if info.world:
+        return WORLDS[info.world]().vocabulary
+    return {"prompts": info.names} if info.names else {}
+
+
+def ideas(info: ModelInfo, n: int, rng_seed: int = 0) -> tuple[str, ...]:
+    """n prompts to try: drawn from the model's world, else from what it was trained on.
+
+    Fewer where it knows no more, none for a model that has neither.
+    """
+    rng = np.random.default_rng(rng_seed)
+    if info.world:
+        world = WORLDS[info.world]()
+        return tuple(world.say(world.draw(rng)) for _ in range(n))
+    known = info.names or info.prompts
+    return tuple(str(x) for x in rng.permutation(known)[:n]) if known else ()

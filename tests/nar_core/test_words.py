@@ -1,0 +1,43 @@
+"""The words of a model: what it knows can be typed, and ideas are understood."""
+
+from dataclasses import replace
+
+import pytest
+
+from nar_core import ModelInfo, ideas, understand, vocabulary
+from nar_core.plan import GridShape
+from nar_core.worlds import WORLDS
+
+INFO = ModelInfo("a", "A", "text", "image", GridShape(1, 4, 4), (32, 32))
+
+
+@pytest.mark.parametrize("name", WORLDS)
+def test_every_word_of_the_vocabulary_is_known(name):
+    info = replace(INFO, world=name)
+    thing = next(iter(vocabulary(info).values()))[0]
+    for kind, words in vocabulary(info).items():
+        assert words, kind
+        for word in words:
+            found = understand(info, f"{word} {thing} and {thing} {word}")
+            assert not found.unknown, (kind, word)
+            assert any(w.kind == "known" for w in found.words), (kind, word)
+    assert ("verbs" in vocabulary(info)) == (name == "emoji-motion")
+
+
+@pytest.mark.parametrize("name", WORLDS)
+def test_ideas_are_understood_and_differ_by_rng_seed(name):
+    info = replace(INFO, world=name)
+    first = ideas(info, 12)
+    assert first == ideas(info, 12)
+    assert first != ideas(info, 12, rng_seed=1)
+    for prompt in first:
+        found = understand(info, prompt)
+        assert (found.caption, found.remarks) == (prompt, ())
+
+
+def test_without_a_world_ideas_come_from_what_was_trained_on():
+    info = replace(INFO, world="", names=("red apple", "fox"), prompts=())
+    assert set(ideas(info, 5)) == {"red apple", "fox"}
+    assert vocabulary(info) == {"prompts": ("red apple", "fox")}
+    assert ideas(replace(info, names=()), 5) == ()
+    assert understand(info, "any words at all").words[0].kind == "known"
