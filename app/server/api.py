@@ -10,7 +10,7 @@ import inspect
 import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 import anyio
@@ -19,13 +19,13 @@ import numpy as np
 
 from app.foreign import shown
 from app.server.errors import for_program
-from app.server.form import OFFERED, Form
+from app.server.form import OFFERED, Form, typed
 from app.server.growing import Finished, Stepped
 from app.server.jobs import Job
 from app.server.studio import Studio
 from app.server.telling import files_of, quick_picture
 from app.wire import Kept, Start, bytes_of_uri
-from nar_core import ModelInfo
+from nar_core import ModelInfo, understand
 
 ClipFormat = Literal["mp4", "gif", "webp", "strip"]
 
@@ -155,6 +155,17 @@ class Api:
             lambda: [_described(info) for info in self.studio.engines.models()]
         )
 
+    async def understand(self, session: str, *, prompt: Any, model: Any) -> dict[str, Any]:
+        """Say what a model makes of a prompt, before anything is grown.
+
+        Returns:
+            words, each with text, kind ("known", "taken as", "filler", "left out" or "unknown") and
+            meaning (what it is taken as, or the nearest known word); drawn, what would be drawn in
+            plain words, empty where the model reads any text; and remarks, a sentence for each kind
+            of word that was not simply known.
+        """
+        return _understood(self.studio.engines.info(model), typed(prompt))
+
     async def generate(
         self, session: str, *, pictures: Any = 1, seed_position: Any = None, **asked: Any
     ) -> dict[str, Any]:
@@ -162,7 +173,7 @@ class Api:
 
         Returns:
             pictures (data addresses of PNG files with their recipe), model, digest, request,
-            steps, passes and seconds.
+            understood (see `understand`), steps, passes and seconds.
         """
         form = Form.of(**asked, num_samples=pictures)
         return await self._finished(session, form, Start(_run(), _position(seed_position)))
@@ -174,7 +185,8 @@ class Api:
 
         Returns:
             One object per step: step, total, positions [n][t, h, w], tokens [n], confidence [n],
-            elapsed and, if asked for, preview. The last one also has picture and request.
+            elapsed and, if asked for, preview. The last one also has picture, request and
+            understood.
         """
         form = Form.of(**asked)
         job = await self._job(form, Start(_run(), _position(seed_position)))
@@ -190,7 +202,15 @@ class Api:
                         yield report
                 elif isinstance(event, Finished):
                     [picture] = await anyio.to_thread.run_sync(files_of, event)
-                    yield {**report, "picture": picture, "request": event.recipe.request}
+                    request = event.recipe.request
+                    yield {
+                        **report,
+                        "picture": picture,
+                        "request": request,
+                        "understood": _understood(
+                            self.studio.engines.info(event.model), request["prompt"]
+                        ),
+                    }
 
     async def outpaint(
         self,
@@ -276,7 +296,8 @@ class Api:
         async with aclosing(self.studio.events(job, session)) as events:
             async for event in events:
                 if isinstance(event, Finished):
-                    return await anyio.to_thread.run_sync(_result, event)
+                    info = self.studio.engines.info(event.model)
+                    return await anyio.to_thread.run_sync(_result, event, info)
         raise RuntimeError("the growth ended without a picture")
 
 
@@ -290,6 +311,7 @@ def endpoints(studio: Studio, default_model: str) -> dict[str, Callable[..., Any
     plain = ["prompt", "model", "label", "seed_position", "rng_seed"]
     given: dict[str, list[str]] = {
         "models": [],
+        "understand": ["prompt", "model"],
         "generate": [*plain, *offered, "pictures"],
         "generate_stream": [*plain, "guidance_scale", "heads", "preview"],
         "outpaint": ["picture", "keep", *plain, "guidance_scale", "invert"],
@@ -352,13 +374,24 @@ def _report(event: Stepped, grid: tuple[int, int, int]) -> dict[str, Any]:
     return out if event.preview is None else {**out, "preview": quick_picture(event.preview)}
 
 
-def _result(event: Finished) -> dict[str, Any]:
+def _understood(info: ModelInfo, prompt: str) -> dict[str, Any]:
+    """What a model makes of a prompt."""
+    found = understand(info, prompt)
+    return {
+        "drawn": found.caption,
+        "words": [asdict(word) for word in found.words],
+        "remarks": list(found.remarks),
+    }
+
+
+def _result(event: Finished, info: ModelInfo) -> dict[str, Any]:
     """A finished growth; its files are written here."""
     return {
         "pictures": files_of(event),
         "model": event.model,
         "digest": event.recipe.digest,
         "request": event.recipe.request,
+        "understood": _understood(info, event.recipe.request["prompt"]),
         "steps": event.total,
         "passes": event.passes,
         "seconds": round(event.elapsed, 4),

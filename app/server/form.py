@@ -22,6 +22,19 @@ LINK_NAMES = {"rng": "rng_seed", "pictures": "num_samples", "seed": "seed_positi
 """Names in links that are not those of the form; settings know their own (`Setting.aliases`)."""
 
 
+def typed(prompt: Any) -> str:
+    """A prompt as it came, "" for none; ValueError where it is no text, or too long."""
+    longest = presets()["longest_prompt"]
+    prompt = "" if prompt is None else prompt
+    if not is_text(prompt):
+        raise ValueError(f"prompt: got {shown(prompt)}, expected a text; type some words")
+    if len(prompt) > longest:
+        raise ValueError(
+            f"prompt: got {len(prompt):,} characters, expected at most {longest}; shorten it"
+        )
+    return prompt
+
+
 @dataclass(frozen=True)
 class Form:
     """What was asked for.
@@ -51,14 +64,8 @@ class Form:
 
     def request(self, info: ModelInfo, seed_position: Sequence[int] | None) -> Request:
         """The engine's request; ValueError names what is wrong."""
-        longest, most = presets()["longest_prompt"], presets()["largest_rng_seed"]
-        prompt = "" if self.prompt is None else self.prompt
-        if not is_text(prompt):
-            raise ValueError(f"prompt: got {shown(prompt)}, expected a text; type some words")
-        if len(prompt) > longest:
-            raise ValueError(
-                f"prompt: got {len(prompt):,} characters, expected at most {longest}; shorten it"
-            )
+        most = presets()["largest_rng_seed"]
+        prompt = typed(self.prompt)
         rng_seed = RNG_SEED.check(self.rng_seed)
         if rng_seed > most:
             raise ValueError(

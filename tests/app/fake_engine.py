@@ -92,6 +92,7 @@ MODELS = (
     ),
     _info("far", GridShape(1, 16, 16), available=False, embedded=False, download=522_000_000),
     _info("frames", GridShape(9, 8, 8), frames=9),
+    _info("composed", GridShape(1, 16, 16), world="emoji", prompts=("a red car",), names=()),
 )
 INFO = {m.name: m for m in MODELS}
 

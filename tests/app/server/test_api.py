@@ -21,6 +21,17 @@ GUIDE = (Path(__file__).parents[3] / "app" / "API.md").read_text("utf-8")
 
 gradio_client = pytest.importorskip("gradio_client")
 
+ENDPOINTS = (
+    "models",
+    "understand",
+    "generate",
+    "generate_stream",
+    "outpaint",
+    "animate",
+    "clip",
+    "replay",
+)
+
 
 @pytest.fixture(scope="module")
 def client(served):
@@ -33,8 +44,7 @@ def pixels_of(address: str) -> np.ndarray:
 
 def test_only_documented_endpoints_are_public(client):
     named = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
-    own = ("models", "generate", "generate_stream", "outpaint", "animate", "clip", "replay")
-    assert set(named) == {f"/{name}" for name in own}
+    assert set(named) == {f"/{name}" for name in ENDPOINTS}
     parameters = {p["parameter_name"]: p for p in named["/generate"]["parameters"]}
     assert parameters["rng_seed"]["type"]["type"] == "integer"
     assert set(parameters["heads"]["type"]["enum"]) >= {"mixed", "horizontal", "vertical"}
@@ -45,6 +55,28 @@ def test_models_lists_what_each_needs(client):
     assert models["fruit"]["task"] == "class"
     assert "kiwi" in models["fruit"]["labels"]
     assert models["emoji"]["grid"] == [1, 16, 16]
+
+
+def test_understand_says_what_becomes_of_each_word(client):
+    found = client.predict(
+        prompt="a scarlet car and a zeitgeist", model="composed", api_name="/understand"
+    )
+    assert found["drawn"] == "a red car"
+    assert [(w["text"], w["kind"]) for w in found["words"] if w["kind"] != "filler"] == [
+        ("scarlet", "taken as"),
+        ("car", "known"),
+        ("and", "known"),
+        ("zeitgeist", "unknown"),
+    ]
+    assert len(found["remarks"]) == 2
+    any_text = client.predict(prompt="some words", model="emoji", api_name="/understand")
+    assert (any_text["drawn"], any_text["remarks"]) == ("", [])
+    grown = client.predict(prompt="scarlet car", model="composed", api_name="/generate")
+    assert grown["understood"]["drawn"] == "a red car"
+    with pytest.raises(Exception, match="knows nothing to draw"):
+        client.predict(prompt="zeitgeist", model="composed", api_name="/generate")
+    with pytest.raises(Exception, match="prompt: got"):
+        client.predict(prompt="x" * 10_000, model="composed", api_name="/understand")
 
 
 def test_generate_returns_pictures_that_replay(client):
@@ -218,15 +250,7 @@ def test_the_endpoints_are_mcp_tools():
         tools, good, bad = asyncio.run(use())
     finally:
         demo.close()
-    assert set(tools) == {
-        "models",
-        "generate",
-        "generate_stream",
-        "outpaint",
-        "animate",
-        "clip",
-        "replay",
-    }
+    assert set(tools) == set(ENDPOINTS)
     assert tools["generate"].inputSchema["properties"]["rng_seed"]["type"] == "integer"
     assert not good.isError
     assert "data:image/png;base64," in good.content[0].text
