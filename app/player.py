@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
@@ -49,9 +50,11 @@ class Scripts(StaticFiles):
     """The modules in `web/`, to be kept by browsers for good: their address holds their hash."""
 
     async def get_response(self, path: str, scope: Scope) -> Response:
+        if path not in modules():
+            raise HTTPException(404)
         response = await super().get_response(path, scope)
-        if path.endswith(".js"):
-            response.headers["content-type"] = "text/javascript; charset=utf-8"
+        # not guessed: some systems have another type registered, and browsers refuse it
+        response.headers["content-type"] = "text/javascript; charset=utf-8"
         response.headers["cache-control"] = "public, max-age=31536000, immutable"
         return response
 

@@ -13,6 +13,7 @@ from app.pages.page import build, launch_options
 from app.server.engines import Engines
 from app.server.studio import Studio
 from tests.app.fake_engine import MODELS, FakeEngine
+from tests.app.inside import look_inside
 
 PATIENCE = 60_000
 """Milliseconds to wait for the browser: generous, because a busy machine is not a fault."""
@@ -98,6 +99,7 @@ def open_page(served, context):
         # Whichever page a link opens: the others are hidden by the time a busy machine looks.
         page.wait_for_selector(".player[data-state=ready] canvas:visible")
         page.wait_for_selector(".studio .grow:visible")
+        look_inside(page)
         return page
 
     yield opened

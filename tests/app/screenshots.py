@@ -22,9 +22,11 @@ from app.presets import undress
 from app.server.engines import Engines
 from app.server.studio import Studio
 from nar_core import Engine, list_models
+from tests.app.inside import look_inside
 
 ASSETS = Path(__file__).parents[2] / "assets"
-PLAYER = "document.querySelector('.player').parentElement.player"
+STATE = "nar.pages.get('image').state"
+RUN = "nar.run('image')"
 PATIENCE = 120_000
 
 
@@ -33,7 +35,8 @@ def open_page(browser, url: str, width: int, height: int, dark: bool = False) ->
     page = browser.new_page(viewport={"width": width, "height": height})
     page.set_default_timeout(PATIENCE)
     page.goto(url)
-    page.wait_for_function("document.querySelector('.player canvas')?.width > 0")
+    page.wait_for_selector(".player[data-state=ready] canvas:visible")
+    look_inside(page)
     page.evaluate(f"document.body.classList.toggle('dark', {str(dark).lower()})")
     return page
 
@@ -44,20 +47,20 @@ def grow(page: Page, prompt: str) -> None:
     if box.is_visible():
         box.fill(prompt)
     page.click(".studio.image .grow")
-    page.wait_for_function(f"{PLAYER}.state === 'done' && {PLAYER}.run.finals.length > 0")
-    page.wait_for_function(f"!{PLAYER}.playing")
+    page.wait_for_function(f"{STATE}.phase === 'done' && {RUN}.finals.length > 0")
+    page.wait_for_function(f"!{STATE}.playing")
 
 
 def show(page: Page, step: int) -> None:
     """Scrub to a step."""
-    page.evaluate(f"{PLAYER}.playing = false; {PLAYER}.show({step})")
+    page.evaluate(f"nar.pages.get('image').set(nar.store.scrubbed({STATE}, {step}))")
     page.wait_for_timeout(200)
 
 
 def growing_gif(page: Page, file: Path) -> None:
     """The player's canvas at every step, the last one held."""
     frames = []
-    for step in range(1, page.evaluate(f"{PLAYER}.run.total") + 1):
+    for step in range(1, page.evaluate(f"{RUN}.plan.total") + 1):
         show(page, step)
         shot = page.locator(".studio.image .screen").screenshot()
         frames.append(Image.open(io.BytesIO(shot)).convert("RGB").resize((400, 400)))
@@ -83,7 +86,7 @@ def take(url: str, prompts: list[str], rng_seed: int) -> None:
         examples.mkdir(parents=True)
         for prompt in reversed(prompts):
             grow(page, prompt)
-            data = base64.b64decode(page.evaluate(f"{PLAYER}.run.pictures[0]").split(",")[1])
+            data = base64.b64decode(page.evaluate(f"{RUN}.pictures[0]").split(",")[1])
             (examples / f"{prompt.replace(' ', '-')}.png").write_bytes(data)
         growing_gif(page, ASSETS / "growing.gif")
         # light: a branch, in the middle of it

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-PLAYER = "document.querySelector('.studio.video .player').parentElement.player"
+PLAYER = "nar.pages.get('video')"
+STATE = f"{PLAYER}.state"
+RUN = "nar.run('video')"
 
 
 @pytest.fixture
@@ -19,15 +21,14 @@ def video(open_page):
     page.wait_for_selector(".studio.video .player canvas")
     page.locator(".studio.video .settings").get_by_label("Model").click()
     page.get_by_role("option", name="Frames").click()
-    page.wait_for_function(f"{PLAYER}.spec.model === 'frames'")
+    page.wait_for_function(f"{STATE}.spec.model === 'frames'")
     return page
 
 
 def grow(page) -> None:
     page.click(".studio.video .grow")
     page.wait_for_function(
-        f"{PLAYER}.state === 'done' && {PLAYER}.run.finals.length > 0"
-        f" && {PLAYER}.step === {PLAYER}.run.total"
+        f"{STATE}.phase === 'done' && {RUN}.finals.length > 0 && {STATE}.step === {RUN}.plan.total"
     )
 
 
@@ -37,21 +38,22 @@ def test_the_seed_position_is_a_cell_and_a_slice(video):
         f"""(canvas) => {{
           const box = canvas.getBoundingClientRect();
           for (let y = 2; y < box.height; y += 4) for (let x = 2; x < box.width; x += 4) {{
-            const cell = {PLAYER}.cellAt({{ clientX: box.left + x, clientY: box.top + y }});
+            const at = {{ clientX: box.left + x, clientY: box.top + y }};
+            const cell = {PLAYER}.views.canvas.cellAt(at);
             if (String(cell) === '2,6,1') return {{ x, y }};
           }}
         }}"""
     )
     canvas.click(position=at)
-    assert video.evaluate(f"{PLAYER}.seed.join()") == "2,6,1"
+    assert video.evaluate(f"{STATE}.seedPosition.join()") == "2,6,1"
     grow(video)
     steps = 1 + 6 + 6 + 6
-    assert video.evaluate(f"{PLAYER}.run.total") == steps
-    assert video.get_attribute(".studio.video .player", "data-painted") == str(steps)
+    assert video.evaluate(f"{RUN}.plan.total") == steps
+    assert video.evaluate("nar.painted('video')") == steps
     # The clip runs on; what has the keyboard's focus keeps it.
     video.focus(".studio.video .lane")
-    tick = video.evaluate(f"{PLAYER}.tick")
-    video.wait_for_function(f"{PLAYER}.tick > {tick + 2}")
+    tick = video.evaluate(f"{STATE}.tick")
+    video.wait_for_function(f"{STATE}.tick > {tick + 2}")
     assert video.evaluate("document.activeElement.dataset.lane") == "0"
 
 
@@ -60,9 +62,9 @@ def test_a_picture_begins_a_clip_that_goes_on_and_is_saved(video, tmp_path):
     Image.fromarray(np.full((80, 64, 3), (200, 60, 20), np.uint8)).save(file)
     video.set_input_files(".studio.video .source input", file)
     video.wait_for_selector(".studio.video[data-source=yes]")
-    assert video.evaluate(f"{PLAYER}.keep.filter((k) => k).length") == 64
+    assert video.evaluate(f"{STATE}.region.keep.filter((k) => k).length") == 64
     grow(video)
-    first = video.evaluate(f"[...{PLAYER}.run.tokens.slice(0, 64)]")
+    first = video.evaluate(f"[...{RUN}.tokens.slice(0, 64)]")
     red = (200 * 15 // 255 + 1) * 256  # the fake tokenizer keeps four bits of each colour
     assert {t // 256 * 256 for t in first} == {red}
     with video.expect_download() as download:
@@ -70,24 +72,23 @@ def test_a_picture_begins_a_clip_that_goes_on_and_is_saved(video, tmp_path):
     assert download.value.suggested_filename.endswith(".mp4")
     video.click(".studio.video [data-act=extend]")
     video.wait_for_function(
-        f"{PLAYER}.state === 'done' && {PLAYER}.run.parts?.length === 1"
-        f" && {PLAYER}.run.finals.length > 0"
+        f"{STATE}.phase === 'done' && {RUN}.earlier.length === 1 && {RUN}.finals.length > 0"
     )
     # Five frames are known again, and four new ones follow.
-    assert video.evaluate(f"{PLAYER}.keep.filter((k) => k).length") == 5 * 64
-    assert video.evaluate(f"{PLAYER}.allFrames({PLAYER}.run).length") == 9 + 4
+    assert video.evaluate(f"{STATE}.region.keep.filter((k) => k).length") == 5 * 64
+    assert video.evaluate(f"nar.clip.allFrames({RUN}, 0).length") == 9 + 4
     assert video.is_visible(".studio.video .whole")
     with video.expect_download() as download:
         video.click(".studio.video [data-act=strip]")
     strip = Image.open(io.BytesIO(download.value.path().read_bytes()))
     assert strip.size == (13 * 64, 64)
     video.click(".studio.video .clear")
-    assert video.evaluate(f"{PLAYER}.known()") is None
+    assert video.evaluate(f"nar.store.knownCells({STATE})") is None
 
 
 def test_a_saved_mp4_replays_on_the_video_page(video, open_page):
     grow(video)
-    tokens = video.evaluate(f"{PLAYER}.run.tokens.join()")
+    tokens = video.evaluate(f"{RUN}.tokens.join()")
     with video.expect_download() as download:
         video.click(".studio.video [data-act=mp4]")
     page = open_page()
@@ -95,8 +96,8 @@ def test_a_saved_mp4_replays_on_the_video_page(video, open_page):
     page.set_input_files(".recent input", {**file, "buffer": download.value.path().read_bytes()})
     # Nothing is there to ask before the page that plays it has been shown.
     page.wait_for_selector(".studio.video .player canvas:visible")
-    page.wait_for_function(f"{PLAYER}.run?.replayed && {PLAYER}.run.finals.length")
-    assert page.evaluate(f"{PLAYER}.run.tokens.join()") == tokens
+    page.wait_for_function(f"{RUN}?.replayed && {RUN}.finals.length")
+    assert page.evaluate(f"{RUN}.tokens.join()") == tokens
 
 
 def test_a_picture_just_made_can_move(open_page):
@@ -104,49 +105,49 @@ def test_a_picture_just_made_can_move(open_page):
     page.click(".studio.image .grow")
     page.click(".studio.image [data-send=video]")
     page.wait_for_selector(".studio.video .player canvas:visible")
-    page.wait_for_function(f"{PLAYER}.source?.address")
-    assert page.evaluate(f"{PLAYER}.keep.filter((k) => k).length") == 64
+    page.wait_for_function(f"{STATE}.source?.address")
+    assert page.evaluate(f"{STATE}.region.keep.filter((k) => k).length") == 64
     assert page.is_visible(".studio.video .source img")
 
 
 def test_a_clip_repeats_or_stops_at_its_last_frame(video):
     grow(video)
-    video.click(".studio.video [data-view=loop]")
+    video.click(".studio.video [data-layout=loop]")
     video.select_option(".studio.video .rate select", "24")
-    video.wait_for_function(f"{PLAYER}.tick > 20")
+    video.wait_for_function(f"{STATE}.tick > 20")
     video.uncheck(".studio.video .repeat")
-    video.wait_for_function(f"{PLAYER}.tick > 12")
-    assert video.evaluate(f"{PLAYER}.slices({PLAYER}.spec).frame[0]") == 8
+    video.wait_for_function(f"{STATE}.tick > 12")
+    assert video.evaluate(f"nar.store.shownSlices({STATE}, {STATE}.spec).frames[0]") == 8
 
 
 def test_a_clip_grows_side_by_side_and_then_moves(video):
     """Until someone chooses how to look at it."""
-    view = f"{PLAYER}.view"
+    view = f"{STATE}.layout"
     video.click(".studio.video .grow")
     video.wait_for_selector(".studio.video .player[data-state=growing]")
     assert video.evaluate(view) == "slices"
-    video.wait_for_function(f"{PLAYER}.state === 'done' && !{PLAYER}.playing")
+    video.wait_for_function(f"{STATE}.phase === 'done' && !{STATE}.playing")
     video.wait_for_function(f"{view} === 'loop'")
-    assert video.locator(".studio.video [data-view=loop].on").count() == 1
+    assert video.locator(".studio.video [data-layout=loop].on").count() == 1
     # Nothing below has moved.
     transport = "document.querySelector('.studio.video .transport').getBoundingClientRect().top"
     looping = video.evaluate(transport)
     video.click(".studio.video .play")
     assert video.evaluate(view) == "slices"
     assert abs(video.evaluate(transport) - looping) < 1
-    video.wait_for_function(f"!{PLAYER}.playing && {view} === 'loop'")
-    video.click(".studio.video [data-view=slices]")
+    video.wait_for_function(f"!{STATE}.playing && {view} === 'loop'")
+    video.click(".studio.video [data-layout=slices]")
     grow(video)
-    video.wait_for_function(f"!{PLAYER}.playing")
+    video.wait_for_function(f"!{STATE}.playing")
     assert video.evaluate(view) == "slices"
 
 
 def test_a_link_to_a_clip_opens_the_video_page(open_page):
     page = open_page("?model=frames&prompt=fox&seed=1,2,3&rng=4")
     page.wait_for_selector(".studio.video .player canvas")
-    page.wait_for_function(f"{PLAYER}?.spec.model === 'frames'")
-    page.wait_for_function(f"{PLAYER}.seed.join() === '1,2,3'")
+    page.wait_for_function(f"{PLAYER}?.state.spec.model === 'frames'")
+    page.wait_for_function(f"{STATE}.seedPosition.join() === '1,2,3'")
     assert page.input_value(".studio.video .prompt textarea") == "fox"
     assert page.evaluate(
-        "document.querySelector('.studio.image .player').parentElement.player.spec.model"
+        "nar.pages.get('image').state.spec.model"
     ) == "emoji"  # fmt: skip

@@ -12,11 +12,19 @@ from app.server.spec import spec_of
 from nar_core.plan import DIRECTIONS, GridShape, legal_seed_positions, make_plan
 from tests.app.fake_engine import MODELS
 
-PLAYER = "document.querySelector('.player').parentElement.player"
+PLAYER = "nar.pages.get('image')"
+STATE = f"{PLAYER}.state"
+RUN = "nar.run('image')"
 
 
 def player_data(page) -> dict[str, str]:
-    return page.eval_on_selector(".player", "e => ({...e.dataset})")
+    """The start, the run, its state and how many of its steps were shown, on the Image page."""
+    return page.evaluate(
+        f"""() => ({{
+          seed: {STATE}.seedPosition.join(), run: {STATE}.current, state: {STATE}.phase,
+          painted: String(nar.painted('image')),
+        }})"""
+    )
 
 
 def wait_state(page, state: str) -> None:
@@ -25,7 +33,12 @@ def wait_state(page, state: str) -> None:
 
 def wait_finished(page, steps: int) -> None:
     wait_state(page, "done")
-    page.wait_for_function(f"document.querySelector('.player').dataset.step === '{steps}'")
+    page.wait_for_selector(f".player .track[aria-valuenow='{steps}']")
+
+
+def show(page, step: int) -> None:
+    """Scrub to a step, whatever has the focus."""
+    page.evaluate(f"{PLAYER}.set(nar.store.scrubbed({STATE}, {step}))")
 
 
 def click_cell(page, row: int, column: int, side: int = 16) -> None:
@@ -53,7 +66,7 @@ def test_prompt_cell_start_paints_every_step(open_page, served):
     page.click(".studio .grow")
     wait_finished(page, plan.total)
     assert player_data(page)["painted"] == str(plan.total)
-    request = page.evaluate(f"{PLAYER}.run.request")
+    request = page.evaluate(f"{RUN}.request")
     assert request["prompt"] == "3d emoji of green pear"
     assert request["seed_position"] == [0, 3, 5]
     assert engine.open_runs == 0
@@ -76,13 +89,13 @@ def test_names_it_was_trained_on_are_offered(open_page):
     assert page.input_value(".studio.image .prompt textarea") == "owl"
     page.click(".studio .grow")
     wait_finished(page, 17)
-    assert page.evaluate(f"{PLAYER}.run.request.prompt") == "flat emoji of owl"
+    assert page.evaluate(f"{RUN}.request.prompt") == "flat emoji of owl"
 
 
 def test_a_model_of_classes_has_no_names(open_page):
     page = open_page("?model=fruit")
-    page.wait_for_function(f"{PLAYER}.spec.model === 'fruit'")
-    page.wait_for_function(f"{PLAYER}.namesOf === 'fruit'")
+    page.wait_for_function(f"{STATE}.spec.model === 'fruit'")
+    page.wait_for_selector(".studio.image .names[hidden]", state="attached")
     assert not page.is_visible(".studio.image .names")
 
 
@@ -112,7 +125,8 @@ def test_the_transport_and_what_it_tells_a_screen_reader(open_page):
     page.click(".studio .grow")
     wait_finished(page, 17)
     box = track.bounding_box()
-    each = page.evaluate(f"{PLAYER}.barEach")
+    each = page.locator(".player .bar").nth(1).bounding_box()["x"]
+    each -= page.locator(".player .bar").nth(0).bounding_box()["x"]
     page.mouse.click(box["x"] + 5.5 * each, box["y"] + 20)
     assert now.inner_text().startswith("Step 6 of 17")
     assert track.get_attribute("aria-valuenow") == "6"
@@ -140,8 +154,8 @@ def test_every_layer_changes_what_is_drawn_and_hovering_lights_cells(open_page):
     page = open_page()
     page.click(".studio .grow")
     wait_finished(page, 17)
-    page.evaluate(f"{PLAYER}.show(9)")
-    drawn = f"{PLAYER}.canvas.toDataURL()"
+    show(page, 9)
+    drawn = "document.querySelector('.studio.image .screen canvas').toDataURL()"
     plain = page.evaluate(drawn)
     for key in "1234":
         page.evaluate("document.activeElement.blur()")
@@ -152,10 +166,11 @@ def test_every_layer_changes_what_is_drawn_and_hovering_lights_cells(open_page):
     box = page.locator(".player .screen canvas").bounding_box()
     cell = box["width"] / 16
     page.mouse.move(box["x"] + 8.5 * cell, box["y"] + 5.5 * cell)  # distance 3
-    read = f"""([row, column]) => {{
-        const {{ canvas, pen }} = {PLAYER}, c = canvas.width / 16;
+    read = """([row, column]) => {
+        const canvas = document.querySelector('.studio.image .screen canvas');
+        const c = canvas.width / 16, pen = canvas.getContext('2d');
         return [...pen.getImageData((column + .5) * c, (row + .5) * c, 1, 1).data].join();
-    }}"""
+    }"""
     lit, dim = page.evaluate(read, [8, 6]), page.evaluate(read, [8, 3])  # distance 2 and 5
     page.mouse.move(2, 2)
     assert page.evaluate(read, [8, 6]) != lit
@@ -164,7 +179,7 @@ def test_every_layer_changes_what_is_drawn_and_hovering_lights_cells(open_page):
 
 def test_no_step_is_lost_on_a_slow_line(open_page, served):
     page = open_page("?model=wide&seed=0,0,0")
-    page.wait_for_function(f"{PLAYER}.spec.model === 'wide'")
+    page.wait_for_function(f"{STATE}.spec.model === 'wide'")
     network = page.context.new_cdp_session(page)
     slow = {"offline": False, "latency": 150, "downloadThroughput": -1, "uploadThroughput": -1}
     network.send("Network.enable")
@@ -179,7 +194,7 @@ def test_no_step_is_lost_on_a_slow_line(open_page, served):
 def slow_growth(open_page, served):
     """A page in the middle of a growth of 33 steps that takes at least a quarter of a minute."""
     page, engine = open_page("?model=wide"), served.engine("wide")
-    page.wait_for_function(f"{PLAYER}.spec.model === 'wide'")
+    page.wait_for_function(f"{STATE}.spec.model === 'wide'")
     engine.seconds_per_step, engine.steps_run = 0.5, 0
     page.click(".studio .grow")
     settled(lambda: engine.steps_run >= 3)
@@ -188,7 +203,7 @@ def slow_growth(open_page, served):
 
 def test_stop_frees_the_engine_and_keeps_what_grew(slow_growth):
     page, engine = slow_growth
-    page.wait_for_function(f"{PLAYER}.run.last >= 1")
+    page.wait_for_function(f"{RUN}.last >= 1")
     page.click(".studio .stop")
     settled(lambda: engine.open_runs == 0)
     wait_state(page, "done")
@@ -201,10 +216,10 @@ def test_growing_again_at_the_instant_of_stopping(slow_growth):
     engine.seconds_per_step = 0.1
     for number in range(3):
         page.evaluate(f"{PLAYER}.stop(); {PLAYER}.start({{ title: 'run {number}' }})")
-    run = page.evaluate(f"{PLAYER}.run.id")
+    run = page.evaluate(f"{RUN}.id")
     wait_finished(page, 33)
     assert player_data(page)["run"] == run
-    assert page.evaluate(f"{PLAYER}.run.title") == "run 2"
+    assert page.evaluate(f"{RUN}.title") == "run 2"
     assert player_data(page)["painted"] == "33"
     settled(lambda: engine.open_runs == 0)
 
@@ -218,7 +233,7 @@ def test_closing_the_tab_frees_the_engine(slow_growth):
 
 def test_closing_the_tab_during_the_first_step_frees_the_engine(open_page, served):
     page, engine = open_page("?model=wide"), served.engine("wide")
-    page.wait_for_function(f"{PLAYER}.spec.model === 'wide'")
+    page.wait_for_function(f"{STATE}.spec.model === 'wide'")
     engine.seconds_per_step, engine.steps_run = 1.0, 0
     page.click(".studio .grow")
     settled(lambda: engine.open_runs == 1)
@@ -229,22 +244,22 @@ def test_closing_the_tab_during_the_first_step_frees_the_engine(open_page, serve
 
 def test_frames_of_an_earlier_run_never_appear(slow_growth):
     page, engine = slow_growth
-    page.wait_for_function(f"{PLAYER}.run.last >= 1")
-    old = page.evaluate(f"{PLAYER}.seen")
+    page.wait_for_function(f"{RUN}.last >= 1")
+    old = page.evaluate(f"{PLAYER}.message")
     page.click(".studio .stop")
     wait_state(page, "done")
     settled(lambda: engine.open_runs == 0)
     engine.seconds_per_step = 0.02
     page.fill(".prompt textarea", "blue fish")
     page.click(".studio .grow")
-    page.wait_for_function(f"{PLAYER}.run.title === 'blue fish'")
+    page.wait_for_function(f"{RUN}.title === 'blue fish'")
     page.evaluate(f"old => {PLAYER}.receive({{...old}})", old)
-    run = page.evaluate(f"{PLAYER}.run.id")
+    run = page.evaluate(f"{RUN}.id")
     assert old["run"] != run
     wait_finished(page, 33)
     assert player_data(page)["run"] == run
-    assert page.evaluate(f"{PLAYER}.run.title") == "blue fish"
-    assert page.evaluate(f"{PLAYER}.run.request.prompt") == "blue fish"
+    assert page.evaluate(f"{RUN}.title") == "blue fish"
+    assert page.evaluate(f"{RUN}.request.prompt") == "blue fish"
 
 
 def test_a_bad_prompt_is_a_toast_and_costs_nothing(open_page, served):
@@ -260,7 +275,7 @@ def test_a_bad_prompt_is_a_toast_and_costs_nothing(open_page, served):
 
 def test_a_corner_model_says_where_it_may_start(open_page, served):
     page = open_page("?model=corner")
-    page.wait_for_function(f"{PLAYER}.spec.model === 'corner'")
+    page.wait_for_function(f"{STATE}.spec.model === 'corner'")
     click_cell(page, 5, 5)
     words = page.inner_text(".player .now")
     assert "row 1, column 1 is possible" in words
@@ -276,7 +291,7 @@ def far(open_page, served):
     page = open_page()
     page.click("#model input")
     page.click("text=Far (to be fetched)")
-    page.wait_for_function(f"{PLAYER}.spec.model === 'far'")
+    page.wait_for_function(f"{STATE}.spec.model === 'far'")
     page.wait_for_function(
         "document.querySelector('#head .model-facts').innerText.includes('to be fetched, 522 MB')"
     )
@@ -303,7 +318,7 @@ def test_a_model_that_has_come_grows(far, served):
     far.wait_for_function("document.querySelector('.player .now').innerText.includes('50 %')")
     served.gate.go.set()
     wait_finished(far, 17)
-    assert far.evaluate(f"{PLAYER}.run.spec.model") == "far"
+    assert far.evaluate(f"{RUN}.spec.model") == "far"
 
 
 def test_reduced_motion_shows_the_result_at_once(open_page):
@@ -316,20 +331,20 @@ def test_a_clip_is_the_same_player(open_page):
     page = open_page()
     page.click("#pages [data-tab-id=video]")
     page.wait_for_selector(".studio.video .grow")
-    clip = "document.querySelector('.studio.video .player')"
+    clip = "nar.pages.get('video')"
     now = page.locator(".studio.video .player .now")
     total = make_plan(GridShape(4, 8, 8), (2, 4, 4)).total
     assert now.inner_text().startswith(f"{total} steps")
     page.focus(".studio.video canvas")
     page.keyboard.press("PageDown")
-    assert page.evaluate(f"{clip}.dataset.seed") == "3,4,4"
+    assert page.evaluate(f"{clip}.state.seedPosition.join()") == "3,4,4"
     total = make_plan(GridShape(4, 8, 8), (3, 4, 4)).total
     page.keyboard.press("Enter")
-    page.wait_for_function(f"{clip}.dataset.painted === '{total}'")
+    page.wait_for_function(f"nar.painted('video') === {total}")
     page.wait_for_selector(".studio.video .player[data-state=done]")
-    page.click(".studio.video [data-view=loop]")
-    tick = page.evaluate(f"{clip}.parentElement.player.tick")
-    page.wait_for_function(f"{clip}.parentElement.player.tick > {tick + 1}")
+    page.click(".studio.video [data-layout=loop]")
+    tick = page.evaluate(f"{clip}.state.tick")
+    page.wait_for_function(f"{clip}.state.tick > {tick + 1}")
 
 
 def test_a_clip_of_holistic_tokens_shows_its_lattice_and_some_decodes(open_page, served):
@@ -338,18 +353,19 @@ def test_a_clip_of_holistic_tokens_shows_its_lattice_and_some_decodes(open_page,
     page.click("#pages [data-tab-id=video]")
     page.click(".studio.video .settings [aria-label=Model]")
     page.get_by_role("option", name="Whole").click()
-    player = "document.querySelector('.studio.video .player').parentElement.player"
-    page.wait_for_function(f"{player}.spec.model === 'whole'")
+    player, run = "nar.pages.get('video')", "nar.run('video')"
+    page.wait_for_function(f"{player}.state.spec.model === 'whole'")
     assert "describes the whole clip" in page.inner_text(".studio.video .starts small")
     page.click(".studio.video .grow")
     page.wait_for_selector(".studio.video .player[data-state=done]")
-    page.wait_for_function(f"{player}.run.guesses.size > 0")
-    first = page.evaluate(f"Math.min(...{player}.run.guesses.keys())")
-    page.evaluate(f"{player}.play(false); {player}.show({first})")
+    page.wait_for_function(f"{run}.guesses.size > 0")
+    first = page.evaluate(f"Math.min(...{run}.guesses.keys())")
+    scrub = f"{player}.set(nar.store.scrubbed({player}.state, %s))"
+    page.evaluate(scrub % first)
     assert f"Decoded at step {first}" in page.inner_text(".studio.video .guess")
-    shown = f"{player}.viewOf({player}.run, {player}.step, 0)"
+    shown = f"nar.canvas.sceneOf({player}.state, {run}, 0, {{}})"
     assert page.evaluate(f"{shown}.image === null && {shown}.layers.confidence")
-    page.evaluate(f"{player}.show({player}.run.total)")
+    page.evaluate(scrub % f"{run}.plan.total")
     assert page.is_hidden(".studio.video .guess")
     assert page.evaluate(f"{shown}.image !== null && !{shown}.layers.confidence")
 
@@ -428,7 +444,6 @@ def test_the_plan_drawn_is_the_plan_decoded(served, context):
     drawn = page.evaluate(
         f"async ([spec, seed, known]) => {{ {script} }}", [spec, list(seed), None]
     )
-    assert drawn["legal"]
     for cell, fan_in in enumerate(plan.fan_in):
         senders = [[DIRECTIONS[d], int(s)] for d, s in enumerate(fan_in) if s >= 0]
         assert drawn["senders"][cell] == senders

@@ -9,7 +9,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.app.test_browser_growth import PLAYER, player_data, wait_finished, wait_state
+from tests.app.test_browser_growth import (
+    RUN,
+    STATE,
+    player_data,
+    wait_finished,
+    wait_state,
+)
 
 
 @pytest.fixture
@@ -23,11 +29,11 @@ def grown(open_page):
 
 
 def picture_of(page) -> bytes:
-    return base64.b64decode(page.evaluate(f"{PLAYER}.run.pictures[0]").split(",")[1])
+    return base64.b64decode(page.evaluate(f"{RUN}.pictures[0]").split(",")[1])
 
 
 def test_branch_from_a_step_keeps_what_was_before(grown):
-    before = grown.evaluate(f"[...{PLAYER}.run.tokens]")
+    before = grown.evaluate(f"[...{RUN}.tokens]")
     grown.focus(".player .track")
     for _ in range(9):
         grown.keyboard.press("ArrowLeft")
@@ -38,13 +44,13 @@ def test_branch_from_a_step_keeps_what_was_before(grown):
     grown.click(".studio .grow")
     wait_finished(grown, 17)
     assert player_data(grown)["painted"] == "10"  # where it left, and nine more
-    after = grown.evaluate(f"[...{PLAYER}.run.tokens]")
-    steps = grown.evaluate(f"[...{PLAYER}.run.plan.step]")
+    after = grown.evaluate(f"[...{RUN}.tokens]")
+    steps = grown.evaluate(f"[...{RUN}.plan.step]")
     assert all(a == b for a, b, s in zip(after, before, steps, strict=True) if s <= 8)
     assert after != before
     assert grown.locator(".player [data-lane]").count() == 2
     grown.locator(".player [data-lane='0'] .frame").click()
-    assert grown.evaluate(f"[...{PLAYER}.run.tokens]") == before
+    assert grown.evaluate(f"[...{RUN}.tokens]") == before
 
 
 def test_a_dropped_file_replays_and_is_made_again(grown, open_page, served, tmp_path):
@@ -100,24 +106,24 @@ def test_a_link_fills_the_form_and_grows_the_same(open_page):
         "document.querySelector('[data-act=link]').textContent.includes('copied')"
     )
     link = page.evaluate("navigator.clipboard.readText()")
-    made = page.evaluate(f"{PLAYER}.run.tokens.join()")
+    made = page.evaluate(f"{RUN}.tokens.join()")
     other = open_page("?" + link.split("?")[1])
-    other.wait_for_function(f"{PLAYER}.seed.join() === '0,0,0'")
+    other.wait_for_function(f"{STATE}.seedPosition.join() === '0,0,0'")
     assert other.input_value(".prompt textarea") == "owl"
     assert other.input_value(".rng input") == "31"
     other.click(".studio .grow")
     wait_finished(other, 31)
-    assert other.evaluate(f"{PLAYER}.run.tokens.join()") == made
+    assert other.evaluate(f"{RUN}.tokens.join()") == made
 
 
 def test_recent_results_come_back_whole(grown):
     grown.fill(".prompt textarea", "fox")
     grown.click(".studio .grow")
-    grown.wait_for_function(f"{PLAYER}.run.title === 'fox'")
+    grown.wait_for_function(f"{RUN}.title === 'fox'")
     wait_finished(grown, 17)
     assert grown.locator(".recent [data-run]").count() == 2
     grown.locator(".recent [data-run]", has_text="owl").click()
-    grown.wait_for_function(f"{PLAYER}.run.title === 'owl'")
+    grown.wait_for_function(f"{RUN}.title === 'owl'")
     grown.focus(".player .track")
     grown.keyboard.press("ArrowLeft")
     assert grown.inner_text(".player .now").startswith("Step 16 of 17")
@@ -128,10 +134,10 @@ def test_several_pictures_share_one_growth(open_page):
     page.locator(".pictures label", has_text="4").click()
     page.click(".studio .grow")
     wait_finished(page, 17)
-    first = page.evaluate(f"{PLAYER}.run.of({PLAYER}.run.tokens, 0).join()")
+    first = page.evaluate(f"{RUN}.tokens.slice(0, 256).join()")
     page.locator(".samples button").nth(2).click()
-    assert page.evaluate(f"{PLAYER}.sample") == 2
-    assert page.evaluate(f"{PLAYER}.run.of({PLAYER}.run.tokens, 2).join()") != first
+    assert page.evaluate(f"{STATE}.sample") == 2
+    assert page.evaluate(f"{RUN}.tokens.slice(512, 768).join()") != first
 
 
 def test_hover_names_distance_step_token_and_senders(grown):
@@ -141,7 +147,7 @@ def test_hover_names_distance_step_token_and_senders(grown):
     tip = grown.inner_text(".player .tip")
     assert "Row 12, column 7" in tip
     assert "horizontal + vertical" in tip
-    token = grown.evaluate(f"{PLAYER}.run.tokens[11 * 16 + 6]")
+    token = grown.evaluate(f"{RUN}.tokens[11 * 16 + 6]")
     assert str(token) in tip
 
 
@@ -153,7 +159,7 @@ def branch(page, step: int, change) -> None:
     page.keyboard.press("b")
     change()
     page.click(".studio .grow")
-    page.wait_for_function(f"{PLAYER}.run.from === {step} && {PLAYER}.run.finals.length === 1")
+    page.wait_for_function(f"{RUN}.from === {step} && {RUN}.finals.length === 1")
     wait_finished(page, 17)
 
 
@@ -173,7 +179,7 @@ def test_branches_form_a_tree_that_says_what_was_changed(grown):
         "paths => paths.map(p => Number(p.getAttribute('d').match(/V?([0-9.]+)V/)[1]))",
     )
     assert starts[1] > starts[0]
-    request = grown.evaluate(f"{PLAYER}.run.request")
+    request = grown.evaluate(f"{RUN}.request")
     assert (request["guidance_scale"], request["heads"]) == (6, "vertical")
 
 
@@ -195,9 +201,9 @@ def test_a_result_is_sent_to_the_lab(open_page, served):
     page.click("[data-compare=heads]")
     page.click(".lab-page .grow")
     page.wait_for_selector(".lab[data-state=done]")
-    lab = "document.querySelector('.lab').parentElement.lab"
-    mixed = page.evaluate(f"[...{lab}.panes[0].run.confidence].join()")
-    assert mixed == page.evaluate(f"[...{PLAYER}.run.confidence].join()")
+    lab = "nar.pages.get('lab')"
+    mixed = page.evaluate(f"[...{lab}.state.panes[0].run.confidence].join()")
+    assert mixed == page.evaluate(f"[...{RUN}.confidence].join()")
 
 
 def test_lab_compares_checkpoints(open_page):
@@ -212,14 +218,13 @@ def test_lab_compares_checkpoints(open_page):
     assert steps == ["17", "31", "33"]
 
 
-def outpaint_player(page) -> str:
-    return "document.querySelector('.studio.outpaint .player').parentElement.player"
+OUTPAINT = "nar.pages.get('outpaint').state"
+OUTPAINTED = "nar.run('outpaint')"
 
 
 def test_continue_in_outpaint_keeps_the_pixels(grown, served):
     source = picture_of(grown)
     grown.click(".studio.image [data-send=outpaint]")
-    player = outpaint_player(grown)
     grown.wait_for_selector(".studio.outpaint[data-source=yes]")
     now = grown.locator(".studio.outpaint .player .now")
     assert "for 192 tokens" in now.inner_text()
@@ -232,8 +237,8 @@ def test_continue_in_outpaint_keeps_the_pixels(grown, served):
     assert f"for {256 - 5 * 7} tokens" in now.inner_text()
     grown.fill(".studio.outpaint .prompt textarea", "blue fish")
     grown.click(".studio.outpaint .grow")
-    grown.wait_for_function(f"{player}.run?.pictures.length === 1", timeout=60_000)
-    made = base64.b64decode(grown.evaluate(f"{player}.run.pictures[0]").split(",")[1])
+    grown.wait_for_function(f"{OUTPAINTED}?.pictures.length === 1", timeout=60_000)
+    made = base64.b64decode(grown.evaluate(f"{OUTPAINTED}.pictures[0]").split(",")[1])
     before, after = (np.asarray(Image.open(io.BytesIO(data))) for data in (source, made))
     kept = np.s_[2 * 8 : 7 * 8, 2 * 8 : 9 * 8]
     assert np.array_equal(before[kept], after[kept])
@@ -255,11 +260,10 @@ def test_erase_an_upload_with_the_keyboard(open_page, tmp_path):
     for key in ("ArrowDown", "ArrowDown", "ArrowDown", "ArrowDown", " "):
         page.keyboard.press(key)
     assert "for 20 tokens" in now.inner_text()
-    player = outpaint_player(page)
-    sent = page.evaluate(f"{player}.source.address")
+    sent = page.evaluate(f"{OUTPAINT}.source.address")
     page.keyboard.press("Enter")
-    page.wait_for_function(f"{player}.run?.pictures.length === 1", timeout=60_000)
-    made = page.evaluate(f"{player}.run.pictures[0]")
+    page.wait_for_function(f"{OUTPAINTED}?.pictures.length === 1", timeout=60_000)
+    made = page.evaluate(f"{OUTPAINTED}.pictures[0]")
     before, after = (
         np.asarray(Image.open(io.BytesIO(base64.b64decode(a.split(",")[1]))).convert("RGB"))
         for a in (sent, made)
@@ -271,26 +275,26 @@ def test_erase_an_upload_with_the_keyboard(open_page, tmp_path):
 
 def test_a_picture_grows_beyond_its_edges(grown):
     grown.click(".studio.image [data-send=outpaint]")
-    player = outpaint_player(grown)
     grown.wait_for_selector(".studio.outpaint[data-source=yes]")
     grown.click(".studio.outpaint .grow")
+    whole = f"nar.pixels.wholePicture({OUTPAINT}.panorama)"
     for direction, size in (("0,1", [192, 128]), ("1,0", [192, 192])):
         grown.wait_for_selector(".studio.outpaint .player[data-state=done] .beyond:not([hidden])")
-        before = grown.evaluate(f"{player}.wholePicture().toDataURL()")
-        kept = grown.evaluate(f"{player}.run.tokens.join()").split(",")
+        before = grown.evaluate(f"{whole}.toDataURL()")
+        kept = grown.evaluate(f"{OUTPAINTED}.tokens.join()").split(",")
         grown.click(f".studio.outpaint [data-extend='{direction}']")
-        grown.wait_for_function(f"{player}.wide.at.join() !== '0,0' && {player}.state === 'done'")
         grown.wait_for_function(
-            f"(s => s.width === {size[0]} && s.height === {size[1]})({player}.wholePicture())"
+            f"{OUTPAINT}.panorama.at.join() !== '0,0' && {OUTPAINT}.phase === 'done'"
         )
-        after = grown.evaluate(f"{player}.wholePicture().toDataURL()")
+        grown.wait_for_function(f"{whole}.width === {size[0]} && {whole}.height === {size[1]}")
+        after = grown.evaluate(f"{whole}.toDataURL()")
         old, new = (
             np.asarray(Image.open(io.BytesIO(base64.b64decode(a.split(",")[1]))).convert("RGB"))
             for a in (before, after)
         )
         assert np.array_equal(new[: old.shape[0], : old.shape[1]], old)
         # the overlap keeps its tokens: it is not encoded anew
-        now = np.array(grown.evaluate(f"{player}.run.tokens.join()").split(",")).reshape(16, 16)
+        now = np.array(grown.evaluate(f"{OUTPAINTED}.tokens.join()").split(",")).reshape(16, 16)
         was = np.array(kept).reshape(16, 16)
         if direction == "0,1":
             assert np.array_equal(now[:, :8], was[:, 8:])
@@ -315,19 +319,17 @@ def test_a_window_is_offered_only_where_the_model_can_grow_it(open_page, tmp_pat
     file = tmp_path / "plain.png"
     Image.new("RGB", (128, 128), "teal").save(file)
     page = open_page("?model=corner")
-    page.wait_for_function(f"{PLAYER}.spec.model === 'corner'")
+    page.wait_for_function(f"{STATE}.spec.model === 'corner'")
     page.click("#pages [data-tab-id=outpaint]")
     page.wait_for_selector(".studio.outpaint .player")
-    player = outpaint_player(page)
-    page.wait_for_function(f"{player}.spec.model === 'corner'")
+    page.wait_for_function(f"{OUTPAINT}.spec.model === 'corner'")
     page.set_input_files(".source input[type=file]", file)
     page.wait_for_selector(".studio.outpaint[data-source=yes]")
     now = page.locator(".studio.outpaint .player .now")
-    page.evaluate(
-        f"{player}.rectangle = [8, 8, 16, 16]; {player}.applyRectangle(); {player}.draw()"
-    )
+    drag = "nar.pages.get('outpaint').set(nar.store.edited(%s, %s, %s))"
+    page.evaluate(drag % (OUTPAINT, [0, 8, 8], [0, 15, 15]))
     assert "only what is right of or below the kept part can match it" in now.inner_text()
-    page.evaluate(f"{player}.rectangle = [0, 0, 8, 8]; {player}.applyRectangle(); {player}.draw()")
+    page.evaluate(drag % (OUTPAINT, [0, 0, 0], [0, 7, 7]))
     assert now.inner_text() == "23 steps for 192 tokens"
     page.click(".studio.outpaint .grow")
     page.wait_for_selector(".studio.outpaint .beyond:not([hidden])")
@@ -365,10 +367,10 @@ def test_lab_compares_heads_as_in_table_5(open_page):
 
 def test_who_waits_is_told(open_page, served):
     first, second = open_page("?model=wide"), open_page()
-    first.wait_for_function(f"{PLAYER}.spec.model === 'wide'")
+    first.wait_for_function(f"{STATE}.spec.model === 'wide'")
     served.engine("wide").seconds_per_step = 0.4
     first.click(".studio .grow")
-    first.wait_for_function(f"{PLAYER}.run.last >= 1")
+    first.wait_for_function(f"{RUN}.last >= 1")
     second.click(".studio .grow")
     second.wait_for_function(
         "document.querySelector('.player .now').textContent.includes('1 ahead of you')"
@@ -384,18 +386,17 @@ def test_an_example_replays_without_a_model(open_page, served):
         pytest.skip("no examples in assets/examples")
     ran = engine.steps_run
     examples.first.click()
-    page.wait_for_function(f"{PLAYER}.run?.replayed && {PLAYER}.step === {PLAYER}.run.total")
+    page.wait_for_function(f"{RUN}?.replayed && {STATE}.step === {RUN}.plan.total")
     wait_state(page, "done")
-    assert player_data(page)["painted"] == str(page.evaluate(f"{PLAYER}.run.total"))
+    assert player_data(page)["painted"] == str(page.evaluate(f"{RUN}.plan.total"))
     assert engine.steps_run == ran
 
 
 def test_history_is_bounded(grown):
     grown.evaluate(
         f"""() => {{
-        const run = {PLAYER}.run;
-        for (let k = 0; k < 40; k++) document.dispatchEvent(new CustomEvent('nar-finished',
-            {{ detail: {{ run: {{ ...run, id: `r${{k}}`, title: `r${{k}}` }}, mode: 'image' }} }}));
+        for (let k = 0; k < 40; k++)
+          nar.pages.finished({{ ...{RUN}, id: `r${{k}}`, title: `r${{k}}` }}, 'image');
         }}"""
     )
     kept = grown.locator(".recent [data-run] span").all_inner_texts()

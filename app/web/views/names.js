@@ -1,67 +1,92 @@
-// Names the model was trained on: some to pick from under the prompt, and a word where what is typed
-// is none of them.
-import { escapeText } from '../page.js';
+// Names the model was trained on: some to pick from under the prompt, and a word where what is typed is none of them.
 
-export const Naming = {
-  wireNames() {
-    this.names = {};
-    const list = this.studio?.querySelector('.names');
-    if (!list) return;
-    list.onclick = (e) => {
-      const button = e.target.closest('button');
-      if (button) this.pickName(button.dataset.name ?? this.someNames(1)[0]);
-    };
-    this.studio.addEventListener('input', (e) => { if (e.target.closest('.prompt')) this.showNames(); });
-    this.studio.addEventListener('change', (e) => { if (e.target.closest('.style-choice')) this.showNames(true); });
-  },
+import { around, escapeText, setMarkup } from './dom.js';
 
-  async askNames() {                                                // once for a model, when its page is seen
-    const { model } = this.spec;
-    if (this.namesOf === model || !this.element.offsetParent) return;
-    Object.assign(this, { namesOf: model, names: {} });
-    this.showNames();
-    const names = await this.server.names(model).catch(() => ({}));
-    if (this.namesOf !== model) return;
-    this.names = names;
-    this.showNames(true);
-  },
+const OFFERED = 8;
 
-  styleNames() {                                                    // a model without styles has one list
-    const style = this.studio.querySelector('.style-choice input:checked');
-    return (style ? this.names[style.value] : Object.values(this.names)[0]) ?? [];
-  },
-  someNames(n) {
-    const names = this.styleNames(), out = new Set();
-    while (out.size < Math.min(n, names.length)) out.add(names[Math.floor(Math.random() * names.length)]);
-    return [...out];
-  },
+/**
+ * Names that what is typed may mean, nearest first.
+ * @param {string[]} names @param {string} typed in lower case
+ */
+export function matching(names, typed) {
+  const at = (/** @type {string} */ name) => name.toLowerCase().indexOf(typed);
+  const found = names.filter((name) => at(name) >= 0).sort((a, b) => at(a) - at(b) || a.length - b.length);
+  if (found.length) return found;
+  const words = typed.split(' ').filter((word) => word.length > 2);
+  return names.filter((name) => words.some((word) => name.toLowerCase().split(' ').includes(word)));
+}
 
-  pickName(name) {
-    const box = this.studio.querySelector('.prompt textarea');
-    box.value = name;
+/** @param {string[]} names @param {number} n */
+function some(names, n) {
+  const out = /** @type {Set<string>} */ (new Set());
+  while (out.size < Math.min(n, names.length)) out.add(names[Math.floor(Math.random() * names.length)]);
+  return [...out];
+}
+
+/** @param {HTMLElement} studio @param {import('../player.js').Player} player */
+export function namesView(studio, player) {
+  const list = /** @type {HTMLElement | null} */ (studio.querySelector('.names'));
+  let byStyle = /** @type {Record<string, string[]>} */ ({});
+  let model = ''; // whose names they are
+  let offered = /** @type {string[]} */ ([]);
+  if (!list) return { render() {} };
+
+  const prompt = () => /** @type {HTMLTextAreaElement | null} */ (studio.querySelector('.prompt textarea'));
+  /** Those of the chosen style; a model without styles has one list. */
+  const names = () => {
+    const style = /** @type {HTMLInputElement | null} */ (studio.querySelector('.style-choice input:checked'));
+    return (style ? byStyle[style.value] : Object.values(byStyle)[0]) ?? [];
+  };
+
+  list.onclick = (e) => {
+    const button = around(e, 'button');
+    const box = prompt();
+    if (!button || !box) return;
+    box.value = button.dataset.name ?? some(names(), 1)[0];
     box.dispatchEvent(new Event('input', { bubbles: true }));
-  },
+  };
+  studio.addEventListener('input', (e) => around(e, '.prompt') && show(false));
+  studio.addEventListener('change', (e) => around(e, '.style-choice') && show(true));
 
-  showNames(fresh) {
-    const list = this.studio?.querySelector('.names');
+  /** @param {boolean} fresh whether others are offered */
+  function show(fresh) {
+    const all = names();
+    const box = prompt();
     if (!list) return;
-    const all = this.styleNames(), box = this.studio.querySelector('.prompt textarea');
     list.hidden = !all.length || !box;
-    if (list.hidden) return;
+    if (list.hidden || !box) return;
     const typed = box.value.trim().toLowerCase().replace(/\s+/g, ' ');
-    const known = all.some((name) => name.toLowerCase() === typed);
-    if (fresh || !this.offered) this.offered = this.someNames(8);
-    let found = this.offered;
-    if (typed && !known) {
-      found = all.filter((name) => name.toLowerCase().includes(typed)).sort((a, b) => a.toLowerCase().indexOf(typed) - b.toLowerCase().indexOf(typed) || a.length - b.length);
-      if (!found.length) found = all.filter((name) => typed.split(' ').some((word) => word.length > 2 && name.toLowerCase().split(' ').includes(word)));
-    }
-    const words = found.slice(0, 8).map((name) => `<button type="button" data-name="${escapeText(name)}">${escapeText(name)}</button>`).join('');
-    const markup = `<button type="button" class="any" aria-label="Any of the ${all.length} names it was trained on" title="Any of the ${all.length} names it was trained on">⚄</button>`
-      + (words || `<span>not among its ${all.length} names</span>`);
-    if (this.namesMarkup === markup) return;
-    list.innerHTML = this.namesMarkup = markup;
-    const below = [...list.children].filter((b) => b.offsetTop > list.firstChild.offsetTop + 4);
-    below.forEach((b) => { b.hidden = true; });                     // a second row is neither seen nor reached
-  },
-};
+    const isKnown = all.some((name) => name.toLowerCase() === typed);
+    if (fresh || !offered.length) offered = some(all, OFFERED);
+    const found = typed && !isKnown ? matching(all, typed) : offered;
+    const buttons = found.slice(0, OFFERED).map((name) => {
+      const words = escapeText(name);
+      return `<button type="button" data-name="${words}">${words}</button>`;
+    });
+    const any = `Any of the ${all.length} names it was trained on`;
+    setMarkup(
+      list,
+      `<button type="button" class="any" aria-label="${any}" title="${any}">⚄</button>${
+        buttons.join('') || `<span>not among its ${all.length} names</span>`
+      }`,
+    );
+    const rows = /** @type {HTMLElement[]} */ ([...list.children]);
+    for (const row of rows) row.hidden = false;
+    // a second row is neither seen nor reached
+    for (const below of rows.filter((row) => row.offsetTop > rows[0].offsetTop + 4)) below.hidden = true;
+  }
+
+  /** Asked once for a model, when its page is seen. @param {import('../store.js').State} s */
+  async function render(s) {
+    if (model === s.spec.model || !studio.offsetParent) return;
+    const asked = s.spec.model;
+    model = asked;
+    byStyle = {};
+    show(false);
+    const answer = await player.server.names(asked).catch(() => ({}));
+    if (model !== asked) return;
+    byStyle = answer;
+    show(true);
+  }
+  return { render };
+}

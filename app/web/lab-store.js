@@ -1,0 +1,108 @@
+// What the lab knows and how it changes: two to four growths side by side, the same random numbers in each. Pure.
+
+import { makePlan } from './plan.js';
+import { meanConfidence, newRun, withEnd, withFinals, withSheet, withSteps } from './run.js';
+
+/** @typedef {import('./plan.js').Spec} Spec */
+/** @typedef {import('./run.js').Pixels} Pixels */
+/** @typedef {import('./run.js').Run} Run */
+/** @typedef {import('./wire.js').Comparison} Comparison */
+
+/** @typedef {{ title: string, run: Run, facts: [string, string | number][] }} Pane */
+
+/**
+ * @typedef {object} LabState
+ * @property {Spec} spec
+ * @property {Comparison[]} sets what can be compared
+ * @property {string} compare the name of what is
+ * @property {Pane[]} panes
+ * @property {'ready' | 'growing' | 'done'} phase
+ * @property {string | null} active the run that grows
+ * @property {number} step
+ * @property {boolean} playing
+ * @property {{ text: string, share: number | null } | null} news of a model being fetched or loaded
+ */
+
+/** @param {Spec} spec @param {Comparison[]} sets @param {string} [compare] @returns {LabState} */
+export function initial(spec, sets, compare) {
+  const { name } = sets.find((set) => set.name === compare) ?? sets[0];
+  return chosen(
+    { spec, sets, compare: name, panes: [], phase: 'ready', active: null, step: 0, playing: false, news: null },
+    name,
+  );
+}
+
+/** @param {LabState} s @param {string} compare @returns {LabState} */
+export function chosen(s, compare) {
+  const set = s.sets.find(({ name }) => name === compare);
+  if (s.active || !set) return s;
+  const panes = set.panes.map(({ title, seed, spec = s.spec }) => ({
+    title,
+    run: newRun('', makePlan(spec, seed), 1),
+    facts: /** @type {Pane['facts']} */ ([]),
+  }));
+  return { ...s, compare, panes, phase: 'ready', step: 0, playing: false };
+}
+
+/** Steps of the longest growth. @param {LabState} s */
+export const totalOf = (s) => Math.max(...s.panes.map(({ run }) => run.plan.total));
+
+/** The last step that has come in any pane. @param {LabState} s */
+export const lastOf = (s) => Math.max(...s.panes.map(({ run }) => run.last));
+
+/** @param {LabState} s @param {string} id @returns {LabState} */
+export const started = (s, id) => ({
+  ...chosen(s, s.compare),
+  active: id,
+  playing: true,
+  phase: 'growing',
+  news: null,
+});
+
+/** @param {LabState} s @returns {LabState} */
+export const ended = (s) => ({ ...s, active: null, phase: lastOf(s) ? 'done' : 'ready' });
+
+/** @param {LabState} s @param {number} pane @param {(pane: Pane) => Partial<Pane>} change @returns {LabState} */
+const changed = (s, pane, change) => ({
+  ...s,
+  panes: s.panes.map((p, k) => (k === pane ? { ...p, ...change(p) } : p)),
+});
+
+/** @param {LabState} s @param {import('./wire.js').StepsRead} message @returns {LabState} */
+export const withStepsOf = (s, message) =>
+  changed({ ...s, news: null }, message.pane ?? 0, ({ run }) => ({ run: withSteps(run, message) }));
+
+/** @param {LabState} s @param {number} pane @param {number} step @param {Pixels | null} sheet @returns {LabState} */
+export const withSheetOf = (s, pane, step, sheet) =>
+  changed(s, pane, ({ run }) => ({ run: withSheet(run, step, sheet) }));
+
+/** @param {LabState} s @param {import('./wire.js').Finished} message @returns {LabState} */
+export const withEndOf = (s, message) =>
+  changed({ ...s, news: null }, message.pane ?? 0, ({ run }) => ({
+    run: withEnd(run, message),
+    facts: [
+      ['Steps', run.plan.total],
+      ['Passes', message.passes],
+      ['Seconds', message.elapsed.toFixed(2)],
+      ['Confidence', meanConfidence(message.confidence)?.toFixed(3) ?? '–'],
+    ],
+  }));
+
+/** The full decode of a pane has come; with that of the last the comparison ends. @param {LabState} s @param {number} pane @param {Pixels[]} finals @returns {LabState} */
+export function withFinalsOf(s, pane, finals) {
+  const next = changed(s, pane, ({ run }) => ({ run: withFinals(run, finals) }));
+  return pane === s.panes.length - 1 ? ended(next) : next;
+}
+
+/** @param {LabState} s @param {number} step @returns {LabState} */
+export const scrubbed = (s, step) => ({ ...s, playing: false, step });
+
+/** @param {LabState} s @param {boolean} on @returns {LabState} */
+export const played = (s, on) => ({ ...s, playing: on, step: on && s.step >= totalOf(s) ? 0 : s.step });
+
+/** The next step; playing stops at the end. @param {LabState} s @returns {LabState} */
+export function advanced(s) {
+  const total = totalOf(s);
+  const step = Math.min(s.step + 1, total);
+  return { ...s, step, playing: step < total };
+}

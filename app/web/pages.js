@@ -1,0 +1,54 @@
+// The pages of the studio, and what passes from one to another.
+
+/** @typedef {import('./run.js').Run} Run */
+
+/**
+ * What a page is given: a picture with where it came from, a form to fill, a file to replay, or a run to show.
+ * @typedef {object} Handed
+ * @property {string} [address] a picture
+ * @property {Uint16Array | null} [tokens] of the picture
+ * @property {string} [model] which they belong to
+ * @property {Record<string, string>} [query] of a form
+ * @property {string} [file]
+ * @property {Run} [run]
+ */
+/** @typedef {{ take: (handed: Handed) => void }} Page */
+
+const mounted = /** @type {Map<string, Page>} */ (new Map());
+const waiting = /** @type {Map<string, Handed>} */ (new Map());
+const listeners = /** @type {((run: Run, page: string) => void)[]} */ ([]);
+
+/** @param {string} name @returns {HTMLElement | null} */
+const tabOf = (name) => document.querySelector(`#pages button[role=tab][data-tab-id="${name}"]`);
+
+/** Whether there is such a page. @param {string} name */
+export const has = (name) => tabOf(name) !== null;
+
+/** What stands on a page, once it is mounted. @param {string} name */
+export const get = (name) => mounted.get(name);
+
+/** A page is mounted; what was sent to it meanwhile is handed over. @param {string} name @param {Page} page */
+export function mount(name, page) {
+  mounted.set(name, page);
+  const handed = waiting.get(name);
+  waiting.delete(name);
+  // later, because Gradio wires a component's events after it is mounted
+  if (handed) setTimeout(() => page.take(handed));
+}
+
+/** Open a page and hand something over; it may have to be mounted first. @param {string} name @param {Handed} handed */
+export function send(name, handed) {
+  const tab = tabOf(name);
+  if (tab && !tab.classList.contains('selected')) tab.click();
+  const page = mounted.get(name);
+  if (page) page.take(handed);
+  else waiting.set(name, handed);
+}
+
+/** @param {(run: Run, page: string) => void} then */
+export const onFinished = (then) => listeners.push(then);
+
+/** @param {Run} run @param {string} page */
+export function finished(run, page) {
+  for (const then of listeners) then(run, page);
+}

@@ -1,0 +1,488 @@
+// What a player knows and how it changes: every function takes a state and gives the next one. No DOM, no clock,
+// no server; those are in player.js.
+
+import { followsKept, isLegal, makePlan, planFromSteps } from './plan.js';
+import { branchOf, changesOf, hasStep, newRun, withEnd, withFinals, withGuess, withSheet, withSteps } from './run.js';
+import { withPiece } from './tools/panorama.js';
+import * as regions from './tools/region.js';
+
+/** @typedef {import('./plan.js').Plan} Plan */
+/** @typedef {import('./plan.js').Position} Position */
+/** @typedef {import('./plan.js').Spec} Spec */
+/** @typedef {import('./run.js').Given} Given */
+/** @typedef {import('./run.js').Pixels} Pixels */
+/** @typedef {import('./run.js').Run} Run */
+/** @typedef {import('./tools/region.js').Placed} Placed */
+/** @typedef {import('./tools/region.js').Tool} Tool */
+
+/** @typedef {'picture' | 'front' | 'confidence' | 'tokens'} Layer */
+/** @typedef {'slices' | 'loop'} Layout */
+
+/**
+ * @typedef {object} State
+ * @property {'image' | 'video' | 'outpaint'} mode the page it stands on
+ * @property {Spec} spec the chosen model
+ * @property {'ready' | 'waiting' | 'growing' | 'done'} phase
+ * @property {Position} seedPosition
+ * @property {Readonly<Record<string, Run>>} runs
+ * @property {string[]} lanes the runs of one tree, the trunk first
+ * @property {string | null} current the run that is seen
+ * @property {string | null} active the run that grows
+ * @property {Pick<State, 'runs' | 'lanes' | 'current'> | null} before what was there when a run was started
+ * @property {number} step the step that is seen
+ * @property {number} sample which of several pictures
+ * @property {boolean} playing
+ * @property {number} speed
+ * @property {number} branchFrom the step that the next run goes on from; 0 for none
+ * @property {Position | null} hover
+ * @property {Record<Layer, boolean>} layers
+ * @property {Layout} layout how the slices of a clip are shown
+ * @property {boolean} layoutChosen by somebody, so that it does not change by itself
+ * @property {number} tick counts the frames of a running clip
+ * @property {boolean} repeat
+ * @property {boolean} calm whether motion was asked to be reduced
+ * @property {string} note said for a moment in place of the status
+ * @property {Readonly<Record<string, number>>} pace seconds of a step, by model
+ * @property {Given | null} source the picture or clip that is continued
+ * @property {string} likeness how well the model knows it
+ * @property {Tool} tool
+ * @property {regions.Region} region
+ * @property {[number, number] | null} window of the source in the panorama
+ * @property {import('./tools/panorama.js').Panorama | null} panorama
+ * @property {import('./run.js').Earlier[]} earlier clips that the source continues
+ */
+
+/** @param {State['mode']} mode @param {Spec} spec @returns {State} */
+export const initial = (mode, spec) => ({
+  mode,
+  spec,
+  phase: 'ready',
+  seedPosition: spec.seed,
+  runs: {},
+  lanes: [],
+  current: null,
+  active: null,
+  before: null,
+  step: 0,
+  sample: 0,
+  playing: false,
+  speed: 1,
+  branchFrom: 0,
+  hover: null,
+  layers: { picture: true, front: true, confidence: false, tokens: false },
+  layout: 'slices',
+  layoutChosen: false,
+  tick: 0,
+  repeat: true,
+  calm: false,
+  note: '',
+  pace: {},
+  source: null,
+  likeness: '',
+  tool: 'keep',
+  region: regions.middleOf(spec).region,
+  window: null,
+  panorama: null,
+  earlier: [],
+  ...(mode === 'outpaint' ? { seedPosition: regions.middleOf(spec).seedPosition } : {}),
+});
+
+// ---- what follows from a state -----------------------------------------------------------------
+
+/** The run that is seen. @param {State} s @returns {Run | null} */
+export const currentRun = (s) => (s.current === null ? null : s.runs[s.current]);
+
+/** The run that grows. @param {State} s @returns {Run | null} */
+export const activeRun = (s) => (s.active === null ? null : s.runs[s.active]);
+
+/** The run whose steps are seen; null while a start is chosen. @param {State} s @returns {Run | null} */
+export const seenRun = (s) => (s.phase === 'ready' ? null : currentRun(s));
+
+/** The model of what is seen. @param {State} s @returns {Spec} */
+export const seenSpec = (s) => (currentRun(s) ?? s).spec;
+
+/** @param {State} s */
+export const isBusy = (s) => s.phase === 'growing' || s.phase === 'waiting';
+
+/** Known cells, if any. @param {State} s @returns {Uint8Array | null} */
+export const knownCells = (s) => (s.mode !== 'image' && s.source ? s.region.keep : null);
+
+/** The seed position that is looked at: under the pointer, or the chosen one. @param {State} s @returns {Position} */
+export const lookedAt = (s) => (s.mode !== 'outpaint' && s.hover) || s.seedPosition;
+
+/** @typedef {{ plan: Plan, isLegal: boolean, followsKept: boolean }} Planned */
+/** @type {{ spec: Spec | null, keep: Uint8Array | null, at: string, planned: Planned | null }} the last plan that was asked for */
+let latest = { spec: null, keep: null, at: '', planned: null };
+
+/**
+ * What growing from a seed position would be. Asked for several times for each state, so the last is remembered.
+ * @param {State} s @param {Position} [seedPosition]
+ * @returns {Planned}
+ */
+export function planned(s, seedPosition = lookedAt(s)) {
+  const keep = knownCells(s);
+  const at = seedPosition.join();
+  if (latest.planned && latest.spec === s.spec && latest.keep === keep && latest.at === at) return latest.planned;
+  const plan = makePlan(s.spec, seedPosition, keep);
+  const result = { plan, isLegal: isLegal(plan), followsKept: followsKept(plan) };
+  latest = { spec: s.spec, keep, at, planned: result };
+  return result;
+}
+
+/** @param {State} s */
+export function canBranch(s) {
+  const run = currentRun(s);
+  return Boolean(
+    run &&
+      s.phase === 'done' &&
+      s.step >= 1 &&
+      s.step < run.plan.total &&
+      s.step <= run.last &&
+      run.spec.model === s.spec.model &&
+      (!run.replayed || (run.again && !run.plan.counts[0])),
+  );
+}
+
+/**
+ * Which slices are shown, and which frame in each.
+ * @param {State} s @param {Spec} spec
+ * @returns {{ slices: number[], frames: number[] }}
+ */
+export function shownSlices(s, spec) {
+  if (spec.grid[0] === 1) return { slices: [0], frames: [s.tick % spec.frames] };
+  if (s.layout === 'loop') {
+    const frame = s.repeat ? s.tick % spec.frames : Math.min(s.tick, spec.frames - 1);
+    return { slices: [spec.slice_of_frame[frame]], frames: [frame] };
+  }
+  const slices = Array.from({ length: spec.grid[0] }, (_, t) => t);
+  const frames = slices.map((t) => {
+    const own = spec.slice_of_frame.flatMap((slice, f) => (slice === t ? [f] : []));
+    return own[s.tick % own.length];
+  });
+  return { slices, frames };
+}
+
+// ---- choosing a start --------------------------------------------------------------------------
+
+/** Clips grow slice by slice and then move, unless someone has chosen how to look at them. @param {State} s @returns {State} */
+function easyLayout(s) {
+  if (s.layoutChosen || seenSpec(s).grid[0] === 1) return s;
+  return { ...s, layout: s.phase === 'done' && !s.playing && !s.calm ? 'loop' : 'slices' };
+}
+
+/** @param {State} s @param {State['phase']} phase */
+const inPhase = (s, phase) => easyLayout({ ...s, phase });
+
+/** Back to choosing a seed position. @param {State} s @param {Position} [seedPosition] @returns {State} */
+export const home = (s, seedPosition = s.seedPosition) =>
+  inPhase(
+    {
+      ...s,
+      seedPosition,
+      runs: {},
+      lanes: [],
+      current: null,
+      step: 0,
+      branchFrom: 0,
+      sample: 0,
+      hover: null,
+      playing: false,
+    },
+    'ready',
+  );
+
+/** Another model: nothing is left of what the one before has grown. @param {State} s @param {Spec} spec @param {Position | null} [seedPosition] @returns {State} */
+export function withModel(s, spec, seedPosition) {
+  const next = home({ ...settled(s), spec, source: null, likeness: '' }, seedPosition ?? spec.seed);
+  if (s.mode === 'video') return { ...next, earlier: [] };
+  return s.mode === 'outpaint' ? { ...next, ...regions.middleOf(spec) } : next;
+}
+
+/** @param {State} s @param {Position} seedPosition @returns {State} */
+export function withSeedPosition(s, seedPosition) {
+  if (isBusy(s)) return s;
+  const next = s.phase === 'done' ? home(s) : s;
+  const inside = seedPosition.map((x, k) => regions.clamp(x, 0, s.spec.grid[k] - 1));
+  return { ...next, hover: null, seedPosition: /** @type {Position} */ (inside) };
+}
+
+// ---- growing -----------------------------------------------------------------------------------
+
+/**
+ * @typedef {object} Wanted
+ * @property {string} id
+ * @property {number} samples
+ * @property {string} title
+ * @property {string} [file] make this file again
+ */
+
+/**
+ * A start: the next state, and what to send. Without `start` nothing is sent; `say` tells why.
+ * @param {State} s @param {Wanted} wanted
+ * @returns {{ next: State, start?: import('./wire.js').Start, say?: string }}
+ */
+export function started(s, { id, samples, title, file }) {
+  if (isBusy(s)) return { next: s };
+  if (s.mode === 'outpaint' && !s.source && !file) return { next: s, say: 'Choose a picture first.' };
+  const left = currentRun(s);
+  const before = s.phase === 'done' ? { runs: s.runs, lanes: s.lanes, current: s.current } : null;
+  const start = /** @type {import('./wire.js').Start} */ ({ run: id, seedPosition: s.seedPosition, file });
+  let run;
+  let { runs, lanes } = s;
+  if (s.branchFrom && left) {
+    run = branchOf(left, id, s.branchFrom);
+    start.seedPosition = left.plan.seedPosition;
+    start.resume = { step: s.branchFrom, samples: run.samples, tokens: run.tokens, confidence: run.confidence };
+    lanes = [...lanes, id];
+  } else if (file && left) {
+    run = newRun(id, left.plan, samples);
+    [runs, lanes] = [{}, [id]];
+  } else {
+    const { plan, isLegal } = planned(s, s.seedPosition);
+    if (!isLegal) return { next: { ...s, phase: 'ready' } };
+    if (!plan.total) return { next: { ...s, phase: 'ready' }, say: 'Everything is kept: leave something to grow.' };
+    const { source: given, window, earlier } = s;
+    run = newRun(id, plan, samples, knownCells(s) ? { given, window, earlier } : {});
+    [runs, lanes] = [{}, [id]];
+  }
+  if (run.given && !file) {
+    const { address, tokens, before } = run.given;
+    start.given = { picture: address, keep: Uint8Array.from(run.plan.step, (k) => (k === 0 ? 1 : 0)), tokens, before };
+  }
+  const next = {
+    ...s,
+    runs: { ...runs, [id]: { ...run, title } },
+    ...{ lanes, before, current: id, active: id },
+    step: run.from,
+    sample: Math.min(s.sample, run.samples - 1),
+    playing: true,
+    branchFrom: 0,
+  };
+  return { next: inPhase(next, 'waiting'), start };
+}
+
+/** @param {State} s @param {string} id @param {(run: Run) => Run} change @returns {State} */
+const changed = (s, id, change) => ({ ...s, runs: { ...s.runs, [id]: change(s.runs[id]) } });
+
+/** @param {State} s @param {Run['place']} place @returns {State} */
+export const withPlace = (s, place) => (s.active ? changed(s, s.active, (run) => ({ ...run, place })) : s);
+
+/** @param {State} s @param {Run['news']} news @returns {State} */
+export const withNews = (s, news) => (s.active ? changed(s, s.active, (run) => ({ ...run, news })) : s);
+
+/** @param {State} s @param {import('./wire.js').StepsRead} message @returns {State} */
+export const withStepsOf = (s, message) =>
+  inPhase(
+    changed(s, message.run, (run) => withSteps(run, message)),
+    'growing',
+  );
+
+/** A picture of a step has been decoded. @param {State} s @param {string} id @param {number} step @param {Pixels | null} sheet @returns {State} */
+export function withSheetOf(s, id, step, sheet) {
+  if (!s.runs[id]) return s;
+  const next = changed(s, id, (run) => withSheet(run, step, sheet));
+  const jumps = s.calm && s.playing && s.current === id && s.active === id && !s.runs[id].finals.length;
+  return jumps ? shown(next, next.runs[id].last) : next;
+}
+
+/** @param {State} s @param {string} id @param {number} step @param {Pixels} guess @returns {State} */
+export const withGuessOf = (s, id, step, guess) =>
+  s.runs[id] ? changed(s, id, (run) => withGuess(run, step, guess)) : s;
+
+/** Every token has come. @param {State} s @param {import('./wire.js').Finished} message @returns {State} */
+export function withEndOf(s, message) {
+  const next = changed(s, message.run, (run) => {
+    const done = withEnd(run, message);
+    const parent = run.parent === null ? null : s.runs[run.parent];
+    const title = parent?.request && done.request ? changesOf(parent.request, done.request) : '';
+    return { ...done, title: title || run.title };
+  });
+  const run = next.runs[message.run];
+  if (!run.elapsed || !message.passes) return next;
+  const seconds = run.elapsed / Math.max(1, run.plan.total - run.from);
+  return { ...next, pace: { ...s.pace, [run.spec.model]: seconds } };
+}
+
+/** The full decode has come. @param {State} s @param {string} id @param {Pixels[]} finals @returns {State} */
+export function withFinalsOf(s, id, finals) {
+  if (!s.runs[id]) return s;
+  const next = changed(s, id, (run) => withFinals(run, finals));
+  if (s.active === id) next.active = null;
+  if (s.current !== id) return next;
+  const run = next.runs[id];
+  if (s.mode === 'outpaint') next.panorama = withPiece(s.panorama, run, s.sample);
+  const done = inPhase(next, 'done');
+  return s.calm && s.playing ? shown(done, run.plan.total) : done;
+}
+
+/** The active run ends early: what has grown is kept, if anything has. @param {State} s @returns {State} */
+export function settled(s) {
+  const run = activeRun(s);
+  if (!run) return s;
+  const next = { ...changed(s, run.id, (r) => ({ ...r, state: 'stopped' })), active: null, playing: false };
+  if (run.last > run.from) return inPhase({ ...next, step: Math.min(s.step, run.last) }, 'done');
+  const lanes = s.lanes.filter((id) => id !== run.id);
+  if (run.parent !== null && lanes.includes(run.parent)) {
+    return inPhase({ ...next, lanes, current: run.parent, step: run.from }, 'done');
+  }
+  if (s.before && !lanes.length) {
+    const { runs, current } = s.before;
+    return inPhase({ ...next, ...s.before, step: current === null ? 0 : runs[current].last }, 'done');
+  }
+  return home(next);
+}
+
+/** Runs that were grown before are seen again. @param {State} s @param {Run} run @returns {State} */
+export const opened = (s, run) =>
+  inPhase(
+    {
+      ...s,
+      runs: { [run.id]: run },
+      lanes: [run.id],
+      current: run.id,
+      active: null,
+      step: run.last,
+      sample: 0,
+      branchFrom: 0,
+      playing: false,
+      seedPosition: run.plan.seedPosition,
+    },
+    'done',
+  );
+
+/** A file is replayed from its beginning. @param {State} s @param {import('./wire.js').ReplayRead} message @returns {State} */
+export function replayed(s, message) {
+  const plan = planFromSteps(message.spec, message.spec.seed, message.order);
+  const run = newRun(message.run, plan, 1, { title: message.title, replayed: true });
+  const next = withEndOf(opened(settled(s), run), message);
+  return played({ ...next, step: 0 }, true);
+}
+
+// ---- moving through a growth -------------------------------------------------------------------
+
+/** @param {State} s @param {number} step @returns {State} */
+export function shown(s, step) {
+  const run = currentRun(s);
+  if (!run) return s;
+  return { ...s, step: regions.clamp(step, run.plan.counts[0] ? 0 : 1, Math.max(run.last, 1)) };
+}
+
+/** The same, by hand. @param {State} s @param {number} step */
+export const scrubbed = (s, step) => shown({ ...s, playing: false, branchFrom: 0 }, step);
+
+/** @param {State} s @param {boolean} on @returns {State} */
+export function played(s, on) {
+  const run = currentRun(s);
+  if (!run) return s;
+  const step = on && s.step >= run.last && !s.active ? 0 : s.step;
+  return easyLayout({ ...s, step, playing: on, branchFrom: 0 });
+}
+
+/** Milliseconds until the next step is shown. @param {State} s */
+export function stepTime(s) {
+  const run = /** @type {Run} */ (currentRun(s));
+  const isBehind = s.current === s.active && run.last - s.step > 3;
+  return (isBehind ? 45 : regions.clamp(2400 / run.plan.total, 45, 130)) / s.speed;
+}
+
+/** The next step, if it has come. @param {State} s @returns {State} */
+export function advanced(s) {
+  const run = currentRun(s);
+  return run && s.step < run.last && hasStep(run, s.step + 1) ? { ...s, step: s.step + 1 } : s;
+}
+
+/** Playing stops at the end. @param {State} s @returns {State} */
+export function ended(s) {
+  const run = currentRun(s);
+  const isOver = s.playing && run && run.state === 'done' && run.finals.length > 0 && s.step >= run.plan.total;
+  return isOver ? easyLayout({ ...s, playing: false }) : s;
+}
+
+/** @param {State} s @returns {State} */
+export const branchMarked = (s) =>
+  canBranch(s) ? { ...s, playing: false, branchFrom: s.branchFrom === s.step ? 0 : s.step } : s;
+
+/** @param {State} s @param {number} n @returns {State} */
+export function laneOpened(s, n) {
+  const id = s.lanes[n];
+  if (s.active || !id) return s;
+  return inPhase({ ...s, current: id, step: s.runs[id].last, branchFrom: 0, playing: false }, 'done');
+}
+
+// ---- how it is looked at -----------------------------------------------------------------------
+
+/** @param {State} s @param {Layer} layer @param {boolean} on @returns {State} */
+export const withLayer = (s, layer, on) => ({ ...s, layers: { ...s.layers, [layer]: on } });
+
+/** @param {State} s @param {Layout} layout @returns {State} */
+export const withLayout = (s, layout) => ({ ...s, layout, layoutChosen: true });
+
+/** @param {State} s @returns {State} */
+export const faster = (s) => ({ ...s, speed: { 1: 2, 2: 0.5 }[s.speed] ?? 1 });
+
+// ---- a picture that is continued ---------------------------------------------------------------
+
+/** @param {State} s @param {Placed} placed @returns {State} */
+const withRegion = (s, placed) => ({ ...s, ...(s.source ? regions.legally(placed, s.spec) : placed) });
+
+/** A picture has been chosen on the outpainting page. @param {State} s @param {Given} source @returns {State} */
+export function withSource(s, source) {
+  const next = home({ ...settled(s), source, likeness: '', window: null });
+  return withRegion(next, { region: next.region, seedPosition: next.seedPosition });
+}
+
+/** What begins a clip: its first slices are given. @param {State} s @param {Given} source @param {number} slices @param {State['earlier']} [earlier] @returns {State} */
+export function withFirstSlices(s, source, slices, earlier = []) {
+  const { region, seedPosition } = regions.withSlices(s.region, s.spec.grid, slices);
+  return home({ ...settled(s), source, likeness: '', region, earlier }, seedPosition);
+}
+
+/** A clip begins with nothing. @param {State} s @returns {State} */
+export function withoutSource(s) {
+  const next = { ...s, source: null, likeness: '', earlier: [] };
+  return isBusy(s) ? next : home(next, s.spec.seed);
+}
+
+/** A window of the panorama, of which a part has grown already. @param {State} s @param {Given} source @param {Placed & { window: [number, number] }} at @returns {State} */
+export const withWindow = (s, source, { region, seedPosition, window }) =>
+  withRegion(home({ ...s, source, window }), { region, seedPosition });
+
+/** @param {State} s @param {Tool} tool @returns {State} */
+export function withTool(s, tool) {
+  if (s.active) return s;
+  const next = { ...(s.phase === 'done' ? home(s) : s), tool };
+  const { region, spec } = next;
+  if (tool === 'keep' && region.shape !== 'rectangle') {
+    return withRegion(next, regions.withRectangle(region, spec.grid, region.rectangle));
+  }
+  if (tool === 'erase' && region.shape !== 'brush') {
+    return withRegion(next, regions.withHole(region, spec, next.seedPosition));
+  }
+  return next;
+}
+
+/** The pointer is pressed: a stroke of the brush begins. @param {State} s @returns {State} */
+export const strokeBegun = (s) => ({ ...s, region: { ...s.region, brushed: null } });
+
+/** The pointer was dragged from a cell to another. @param {State} s @param {Position} from @param {Position} to @returns {State} */
+export function edited(s, from, to) {
+  if (s.tool === 'seed') return { ...s, seedPosition: to };
+  if (s.tool === 'erase') return withRegion(s, regions.brushedTo(s.region, s.spec, to, s.seedPosition));
+  const [top, bottom] = [from[1], to[1]].sort((a, b) => a - b);
+  const [left, right] = [from[2], to[2]].sort((a, b) => a - b);
+  return withRegion(s, regions.withRectangle(s.region, s.spec.grid, [top, left, bottom + 1, right + 1]));
+}
+
+/** An arrow key was pressed. @param {State} s @param {[number, number]} by rows and columns @param {boolean} resize @returns {State} */
+export function editedByKey(s, by, resize) {
+  const [, H, W] = s.spec.grid;
+  const inside = (/** @type {number} */ h, /** @type {number} */ w) =>
+    /** @type {[number, number]} */ ([regions.clamp(h + by[0], 0, H - 1), regions.clamp(w + by[1], 0, W - 1)]);
+  if (s.tool === 'seed')
+    return { ...s, seedPosition: [s.seedPosition[0], ...inside(s.seedPosition[1], s.seedPosition[2])] };
+  if (s.tool === 'erase') return { ...s, region: { ...s.region, cursor: inside(...s.region.cursor) } };
+  return withRegion(s, regions.movedRectangle(s.region, s.spec, by, resize));
+}
+
+/** @param {State} s @returns {State} */
+export const erasedAtCursor = (s) => withRegion(s, regions.brushedAtCursor(s.region, s.spec, s.seedPosition));

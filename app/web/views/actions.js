@@ -1,0 +1,139 @@
+// What can be done with a result: files, a link, another page, going on.
+
+import { sampleOf } from '../run.js';
+import * as store from '../store.js';
+import { wholePicture } from '../tools/pixels.js';
+import { queryOf } from '../wire.js';
+import { find, findAll, save } from './dom.js';
+
+/** @typedef {import('../store.js').State} State */
+/** @typedef {import('../run.js').Run} Run */
+
+/** @param {string} title */
+export const fileStem = (title) =>
+  (title || 'picture')
+    .replace(/[^\p{L}\p{N}]+/gu, '-')
+    .replace(/^-|-$/g, '')
+    .toLowerCase() || 'picture';
+
+/**
+ * Which buttons are offered for a finished run.
+ * @param {State} s @param {Run | null} run null if none is finished
+ * @returns {Record<string, boolean>}
+ */
+export function offeredFor(s, run) {
+  const isClip = Boolean(run && run.spec.frames > 1);
+  const isOwn = run?.spec.model === s.spec.model;
+  return {
+    save: Boolean(run),
+    growth: Boolean(run) && !isClip,
+    mp4: isClip,
+    again: Boolean(run?.again),
+    extend: isClip && s.mode === 'video' && isOwn && Boolean(run?.spec.accepts_known),
+    wide: Boolean(run && s.panorama && s.panorama.pieces.length > 1),
+    link: Boolean(run?.request && !run.plan.counts[0] && !run.from && !run.replayed),
+    send: Boolean(run) && run?.spec.grid[0] === 1,
+  };
+}
+
+/** @param {HTMLElement} root @param {import('../player.js').Player} player */
+export function actionsView(root, player) {
+  const all = find(root, '.actions');
+  const [formats, send] = ['.formats', '.send'].map((query) => find(all, query));
+  const buttons = findAll(all, '[data-act]');
+  const targets = findAll(all, '[data-send]');
+  for (const button of buttons) button.onclick = () => act(button);
+  for (const target of targets) target.onclick = () => sendTo(String(target.dataset.send));
+
+  /** @param {HTMLElement} button */
+  async function act(button) {
+    const s = player.state;
+    const run = store.currentRun(s);
+    const picture = run?.pictures[s.sample];
+    if (!run || !picture) return;
+    const stem = fileStem(run.title);
+    const words = find(button, 'span');
+    const before = String(words.textContent);
+    const flash = (/** @type {string} */ text) => {
+      words.textContent = text;
+      setTimeout(() => {
+        words.textContent = before;
+      }, 1600);
+    };
+    /** A file that the server writes. @param {Promise<import('../wire.js').FileAnswer>} asked @param {string} name */
+    const saveWhenMade = async (asked, name) => {
+      const answer = await asked.catch(() => ({ file: undefined, error: 'no answer' }));
+      if (answer.file) {
+        save(answer.file, name);
+        words.textContent = before;
+      } else {
+        flash('Failed');
+        player.say(answer.error ?? '');
+      }
+    };
+    const name = String(button.dataset.act);
+    switch (name) {
+      case 'save':
+        return save(picture, `${stem}.png`);
+      case 'wide':
+        return s.panorama && save(wholePicture(s.panorama).toDataURL('image/png'), `${stem}-whole.png`);
+      case 'link': {
+        const query = run.request && new URLSearchParams(queryOf(run.spec.model, run.request));
+        const link = `${location.origin}${location.pathname}?${query}`;
+        return navigator.clipboard?.writeText(link).then(
+          () => flash('Link copied'),
+          () => flash('Copy failed'),
+        );
+      }
+      case 'again':
+        return player.start({ file: picture, samples: run.request?.num_samples ?? 1, title: run.title });
+      case 'extend':
+        return player.extendClip();
+      case 'growth':
+        words.textContent = 'Drawing…';
+        return saveWhenMade(player.server.growth(picture), `${stem}-growth.gif`);
+      default: {
+        words.textContent = 'Writing…';
+        const files = [...run.earlier.map((part) => part.picture), picture];
+        const asked = player.server.clip({ files, format: name, fps: player.framesPerSecond() });
+        return saveWhenMade(asked, `${stem}.${name === 'strip' ? 'png' : name}`);
+      }
+    }
+  }
+
+  /** @param {string} page */
+  function sendTo(page) {
+    const s = player.state;
+    const run = store.currentRun(s);
+    const address = run?.pictures[s.sample];
+    if (!run || !address) return;
+    player.pages.send(page, {
+      address,
+      // codes of a mirror image are not those of the picture: there it is encoded anew
+      tokens: run.plan.mirrored ? null : sampleOf(run, run.tokens, s.sample),
+      model: run.spec.model,
+      query: page === 'video' ? { prompt: run.title } : run.request ? queryOf(run.spec.model, run.request) : {},
+    });
+  }
+
+  /** @param {State} s */
+  function render(s) {
+    const run = s.phase === 'done' ? store.currentRun(s) : null;
+    const finished = run?.pictures.length ? run : null;
+    const offered = offeredFor(s, finished);
+    all.hidden = !finished;
+    formats.hidden = !offered.mp4;
+    for (const button of buttons) {
+      const isFirstSave = button.dataset.act === 'save' && !formats.contains(button);
+      if (isFirstSave) button.hidden = offered.mp4;
+      else if (!formats.contains(button)) button.hidden = !offered[String(button.dataset.act)];
+    }
+    send.hidden = !offered.send;
+    for (const target of targets) {
+      const page = String(target.dataset.send);
+      const isForeign = page === 'lab' && run?.spec.model !== s.spec.model;
+      target.hidden = page === s.mode || isForeign || !player.pages.has(page);
+    }
+  }
+  return { render };
+}

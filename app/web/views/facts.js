@@ -1,0 +1,68 @@
+// What is known of a growth, in figures, and what goes with it: a look at an unfinished clip, a verdict.
+
+import { guessAt, meanConfidence, sampleOf } from '../run.js';
+import * as store from '../store.js';
+import { definitions, find, findCanvas, penOf, resizeCanvas, seconds, setMarkup, setText } from './dom.js';
+
+/** @typedef {import('../store.js').State} State */
+/** @typedef {import('../run.js').Run} Run */
+
+/** @param {State} s @returns {[string, string | number][]} */
+export function factsOf(s) {
+  const run = store.seenRun(s);
+  if (!run) {
+    const { plan } = store.planned(s);
+    const { grid } = s.spec;
+    const pace = s.pace[s.spec.model];
+    return [
+      ['Grid', (grid[0] > 1 ? grid : grid.slice(1)).join(' × ')],
+      ['Widest front', Math.max(...plan.counts.slice(1), 0)],
+      .../** @type {[string, string][]} */ (pace ? [['Estimate', seconds(pace * plan.total)]] : []),
+    ];
+  }
+  const { plan } = run;
+  const isWhole = s.step >= plan.total;
+  const confidence = sampleOf(run, run.confidence, s.sample);
+  const mean = meanConfidence(confidence, isWhole ? undefined : (plan.cells[s.step] ?? []));
+  return [
+    isWhole ? ['Steps', plan.total] : ['Front', `${plan.counts[s.step] ?? 0} tokens`],
+    ['Confidence', mean === null ? '–' : mean.toFixed(2)],
+    .../** @type {[string, string][]} */ (run.elapsed ? [['Time', seconds(run.elapsed)]] : []),
+  ];
+}
+
+/** @param {HTMLElement} root */
+export function factsView(root) {
+  const [facts, mirror, verdict, guess, caption] = ['.facts', '.mirror', '.verdict', '.guess', '.guess figcaption'].map(
+    (query) => find(root, query),
+  );
+  const canvas = findCanvas(guess, 'canvas');
+
+  /** @param {State} s @param {Run | null} run */
+  function renderGuess(s, run) {
+    const step = run && guessAt(run, s.step);
+    guess.hidden = step === null;
+    const sheet = step === null ? null : run?.guesses.get(step);
+    if (!run || !sheet) return;
+    const [height, width] = run.spec.size;
+    resizeCanvas(canvas, width, height);
+    const x = (s.tick % run.spec.frames) * width;
+    penOf(canvas).drawImage(sheet, x, s.sample * height, width, height, 0, 0, width, height);
+    setText(caption, `Decoded at step ${step}, with a neutral token in place of each missing one.`);
+  }
+
+  /** @param {State} s */
+  function render(s) {
+    const run = store.seenRun(s);
+    setMarkup(facts, definitions(factsOf(s)));
+    mirror.hidden = !(run?.plan ?? store.planned(s, s.seedPosition).plan).mirrored;
+    renderGuess(s, run);
+    const told = s.phase === 'done' && run?.pictures.length ? run.verdict : null;
+    verdict.hidden = !told;
+    if (told) {
+      const differs = `Not identical. Different: ${told.differs.join(', ')}.`;
+      setText(verdict, told.same ? 'Verified: every token is the same.' : differs);
+    }
+  }
+  return { render };
+}

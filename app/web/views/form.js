@@ -1,0 +1,49 @@
+// Gradio's own controls around a player: they are read when it starts, and their keys and buttons work it.
+
+import * as store from '../store.js';
+import { around, setText } from './dom.js';
+
+/** @param {HTMLElement} studio @param {import('../player.js').Player} player */
+export function formView(studio, player) {
+  const grow = /** @type {HTMLElement | null} */ (studio.querySelector('.grow'));
+  /** @param {string} query */
+  const field = (query) => /** @type {HTMLInputElement | null} */ (studio.querySelector(query));
+
+  studio.addEventListener('click', (e) => {
+    if (around(e, '.grow')) player.start();
+    else if (around(e, '.stop')) player.stop();
+  });
+  studio.addEventListener('change', (e) => {
+    if (around(e, '.pictures')) player.render();
+  });
+  studio.addEventListener(
+    'keydown',
+    (e) => {
+      if (!around(e, '.ask, .settings')) return;
+      if (e.key === 'Enter' && (e.ctrlKey || e.metaKey)) {
+        e.preventDefault();
+        e.stopPropagation();
+        player.start();
+      }
+      if (e.key === 'Escape' && player.state.active) player.stop();
+    },
+    true,
+  );
+
+  /** @param {store.State} s */
+  function render(s) {
+    studio.dataset.state = s.phase;
+    const words = s.branchFrom ? `Continue from step ${s.branchFrom}` : s.phase === 'done' ? 'Grow again' : 'Grow';
+    if (grow && String(grow.textContent).trim() !== words) setText(grow, words);
+  }
+
+  /** What a new run is called. */
+  function title() {
+    const prompt = field('.prompt textarea, .prompt input');
+    const words = prompt?.offsetParent ? prompt.value : field('.label input')?.value;
+    return (words || 'No prompt').trim().slice(0, 40);
+  }
+
+  const samples = () => Number(field('.pictures input:checked')?.value) || 1;
+  return { render, title, samples };
+}

@@ -1,0 +1,61 @@
+// The picture that is continued: where it is chosen, what is said of it, and the tools that work on it.
+
+import * as store from '../store.js';
+import { around, findAll, LARGEST, readFile, setChosen, setText } from './dom.js';
+
+/** @typedef {import('../tools/region.js').Tool} Tool */
+
+/** @param {HTMLElement} studio @param {import('../player.js').Player} player */
+export function sourceView(studio, player) {
+  const tile = /** @type {HTMLElement | null} */ (studio.querySelector('.source .tile'));
+  if (!tile) return { render() {} };
+  const image = /** @type {HTMLImageElement} */ (tile.querySelector('img'));
+  const words = /** @type {HTMLElement} */ (image.nextElementSibling);
+  const invitation = String(words.textContent);
+  const note = studio.querySelector('.upload-note');
+  const tools = findAll(studio, '[data-tool]');
+
+  /** @param {File | undefined} file */
+  async function take(file) {
+    if (!file) return;
+    if (!file.type.startsWith('image/')) return player.say('Choose a picture: PNG, JPEG or WebP.');
+    if (file.size > LARGEST) return player.say('That file is larger than 20 MB.');
+    await player.useSource({ address: await readFile(file) });
+  }
+
+  studio.addEventListener('change', (e) => {
+    const input = /** @type {HTMLInputElement | null} */ (around(e, '.source input'));
+    if (!input) return;
+    take(input.files?.[0]);
+    input.value = '';
+  });
+  studio.addEventListener('click', (e) => {
+    const tool = around(e, '[data-tool]')?.dataset.tool;
+    if (tool) player.set(store.withTool(player.state, /** @type {Tool} */ (tool)));
+    if (around(e, '.source .clear')) player.clearSource();
+  });
+  if (player.state.mode === 'outpaint') {
+    studio.dataset.takesFiles = 'yes';
+    studio.addEventListener('dragover', (e) => e.dataTransfer?.types.includes('Files') && e.preventDefault());
+    studio.addEventListener('drop', (e) => {
+      if (!e.dataTransfer?.files.length) return;
+      e.preventDefault();
+      take(e.dataTransfer.files[0]);
+    });
+  }
+
+  /** @param {store.State} s */
+  function render(s) {
+    const { spec, source } = s;
+    const isAble = s.mode !== 'video' || spec.accepts_known !== false;
+    tile?.classList.toggle('off', !isAble);
+    if (note) setText(note, s.likeness || (isAble ? (spec.upload_note ?? '') : (spec.note ?? '')));
+    image.hidden = !source?.address;
+    if (source?.address && image.getAttribute('src') !== source.address) image.src = source.address;
+    setText(words, source?.address ? 'Choose another' : invitation);
+    if (source) studio.dataset.source = 'yes';
+    else delete studio.dataset.source;
+    for (const button of tools) setChosen(button, button.dataset.tool === s.tool);
+  }
+  return { render };
+}

@@ -1,0 +1,137 @@
+// What is happening, in a line; the buttons beside it; and the keys that can be pressed.
+
+import { cellsOf, isLegal, makePlan, positionOf, stepsFromCorner } from '../plan.js';
+import * as store from '../store.js';
+import { escapeText, find, seconds, setMarkup, setPlayButton, setText } from './dom.js';
+
+/** @typedef {import('../store.js').State} State */
+/** @typedef {import('../run.js').Run} Run */
+
+/** @param {string} text */
+const aside = (text) => (text ? ` <span>${escapeText(text)}</span>` : '');
+
+/** @param {number} share 0 to 1 */
+export const percent = (share) => `${Math.floor(100 * share)} %`;
+
+/** Where the model can start instead. @param {State} s */
+function whyNot(s) {
+  const { spec } = s;
+  const known = store.knownCells(s);
+  for (let i = 0; i < cellsOf(spec.grid); i++) {
+    const at = positionOf(spec.grid, i);
+    if (!isLegal(makePlan(spec, at, known))) continue;
+    return `${spec.model} cannot start here; row ${at[1] + 1}, column ${at[2] + 1} is possible`;
+  }
+  return `${spec.model} grows only right and down: keep the upper left part`;
+}
+
+/** @param {Run | null} run */
+function waitingText(run) {
+  if (run?.news) {
+    const { text, share } = run.news;
+    return escapeText(text) + aside(share === null ? '' : percent(share));
+  }
+  const place = run?.place;
+  return place?.ahead ? `${place.ahead} ahead of you${aside(`about ${seconds(place.seconds)}`)}` : 'Starting';
+}
+
+/** @param {State} s @param {Run} run */
+function stepText(s, run) {
+  if (s.branchFrom) return `Continue from step ${s.branchFrom} ${aside('change anything, then Grow')}`;
+  const { total } = run.plan;
+  let more = '';
+  if (run.id === s.active) {
+    const left = run.last ? (run.elapsed / Math.max(1, run.last - run.from)) * (total - run.last) : 0;
+    more = left ? `about ${seconds(left)} left` : '';
+  } else if (run.state === 'stopped') more = 'stopped';
+  else if (run.elapsed) more = seconds(run.elapsed);
+  return `Step ${s.step} of ${total}${aside(more)}`;
+}
+
+/** @param {State} s */
+function readyText(s) {
+  if (s.mode === 'outpaint' && !s.source) return 'Choose a picture, then what to keep of it.';
+  const { plan, isLegal, followsKept } = store.planned(s);
+  if (!plan.total) return 'Everything is kept';
+  if (!isLegal) return escapeText(whyNot(s));
+  if (s.mode === 'outpaint') {
+    const warning = followsKept ? '' : '; only what is right of or below the kept part can match it';
+    return `${plan.total} steps${aside(`for ${plan.step.length - plan.counts[0]} tokens${warning}`)}`;
+  }
+  const corner = stepsFromCorner(s.spec);
+  const compared = plan.total === corner ? '' : `; <em>${corner} from the corner</em>`;
+  return `${plan.total} steps from here${compared}`;
+}
+
+/** Markup. @param {State} s */
+export function statusText(s) {
+  if (s.note) return escapeText(s.note);
+  if (s.phase === 'waiting') return waitingText(store.currentRun(s));
+  const run = store.seenRun(s);
+  return run ? stepText(s, run) : readyText(s);
+}
+
+/** Keys and what they do. @param {State} s @returns {[string, string][]} */
+export function hintsOf(s) {
+  if (store.isBusy(s)) {
+    return [
+      ['Space', 'pause'],
+      ['Esc', 'stop'],
+      ['1 – 4', 'layers'],
+    ];
+  }
+  if (s.phase === 'done') {
+    return [
+      ['Space', 'play'],
+      ['← →', 'step'],
+      ['Home End', 'first, last'],
+      ['N', 'new start'],
+      .../** @type {[string, string][]} */ (store.canBranch(s) ? [['B', 'branch']] : []),
+      ['1 – 4', 'layers'],
+    ];
+  }
+  if (s.mode === 'outpaint') {
+    if (!s.source) return [];
+    return [
+      ['Drag', { keep: 'what to keep', erase: 'what to erase', seed: 'the start' }[s.tool]],
+      ['↑ ↓ ← →', { keep: 'move, with Shift resize', erase: 'move, Space erases', seed: 'move' }[s.tool]],
+      ['Enter', 'grow'],
+    ];
+  }
+  return [
+    ['↑ ↓ ← →', 'move the start'],
+    ['Enter', 'grow'],
+    ['1 – 4', 'layers'],
+  ];
+}
+
+/** @param {HTMLElement} root @param {import('../player.js').Player} player */
+export function statusView(root, player) {
+  const [now, hints, play, speed, fresh, branch] = ['.now', '.hints', '.play', '.speed', '.fresh', '.branch'].map(
+    (query) => find(root, query),
+  );
+  play.onclick = () => player.play(!player.state.playing);
+  branch.onclick = () => player.set(store.branchMarked(player.state));
+  fresh.onclick = () => {
+    player.set(store.home(player.state));
+    find(root, '.screen canvas').focus();
+  };
+  speed.onclick = () => player.set(store.faster(player.state));
+
+  /** @param {State} s */
+  function render(s) {
+    setMarkup(now, statusText(s));
+    setPlayButton(play, s.playing);
+    setText(speed, `${s.speed}×`);
+    fresh.hidden = s.phase !== 'done';
+    branch.hidden = !(store.canBranch(s) || s.branchFrom);
+    setText(/** @type {Node} */ (branch.firstChild), s.branchFrom ? 'Do not branch' : 'Branch here');
+    setMarkup(
+      hints,
+      hintsOf(s)
+        .map(([key, what]) => `<span><kbd>${key}</kbd>${what}</span>`)
+        .join(''),
+    );
+  }
+  return { render };
+}

@@ -1,0 +1,252 @@
+// What passes between the page and the server. This is the only script that knows base64.
+// The server's half is described in app/handlers.py; tokens travel as little-endian 16-bit words,
+// confidence as bytes: 0 to 254 for 0 to 1.
+
+/** @typedef {import('./plan.js').Spec} Spec */
+/** @typedef {import('./plan.js').Position} Position */
+
+export const UNKNOWN_TOKEN = 65535;
+export const UNKNOWN_CONFIDENCE = 255;
+
+// ---- what the server sends ---------------------------------------------------------------------
+
+/** Every message of a growth names its run; in the lab also its pane. @typedef {{ run: string, pane?: number }} OfRun */
+
+/** A growth has left the line. @typedef {OfRun & { kind: 'begun' }} Begun */
+
+/** A model is being fetched or loaded; share is 0 to 1. @typedef {OfRun & { kind: 'progress', text: string, share: number | null }} Progress */
+
+/** How well the model knows an uploaded picture. @typedef {OfRun & { kind: 'likeness', text: string }} Likeness */
+
+/**
+ * Some steps that are done; `order` holds the step of every cell.
+ * @typedef {OfRun & { kind: 'steps', total: number, order: string, frames: {
+ *   step: number, tokens: string, confidence: string, sheet: string | null, guess?: string, elapsed: number,
+ * }[] }} Steps
+ */
+
+/**
+ * What the engine was asked for.
+ * @typedef {{
+ *   prompt?: string | string[] | null, label?: string | string[] | null, seed_position: Position, rng_seed: number,
+ *   guidance_scale: number, heads: string, fusion: string, temperature: number, top_k: number, top_p: number,
+ *   min_p: number, num_samples: number,
+ * }} Asked
+ */
+
+/** Whether remaking a file gave the same tokens. @typedef {{ same: boolean, differs: string[] }} Verdict */
+
+/**
+ * A growth is finished: everything of it, and its pictures as files.
+ * @typedef {OfRun & {
+ *   kind: 'done', total: number, order: string, tokens: string, confidence: string, pictures: string[],
+ *   sheets: string[] | null, elapsed: number, passes: number, request: Asked, digest: string, verdict: Verdict | null,
+ * }} Done
+ */
+
+/** A growth failed; a toast says why. @typedef {OfRun & { kind: 'failed' }} Failed */
+
+/** A start was refused before it had a place in the line. @typedef {{ kind: 'rejected' }} Rejected */
+
+/**
+ * A file that was grown earlier, without any model; `again` if it can be made again here.
+ * @typedef {OfRun & {
+ *   kind: 'replay', total: number, spec: Spec, order: string, tokens: string, confidence: string, pictures: string[],
+ *   sheets: string[] | null, request: Asked, digest: string, again: boolean, title: string,
+ * }} Replay
+ */
+
+/** @typedef {{ title: string, seed: Position, form: Record<string, unknown>, spec?: Spec }} PaneChoice */
+/** @typedef {{ name: string, title: string, panes: PaneChoice[] }} Comparison */
+
+/** Another model was chosen. @typedef {{ kind: 'model', spec: Spec, seed?: Position | null, sets?: Comparison[] }} Model */
+
+/** @typedef {Begun | Progress | Likeness | Steps | Done | Failed | Rejected | Replay | Model} Message */
+
+// ---- the same, decoded -------------------------------------------------------------------------
+
+/**
+ * @typedef {{
+ *   step: number, tokens: Uint16Array, confidence: Uint8Array, sheet: string | null, guess: string | null, elapsed: number,
+ * }} StepRead
+ */
+/** @typedef {OfRun & { kind: 'steps', order: Uint16Array, frames: StepRead[] }} StepsRead */
+/**
+ * @typedef {OfRun & {
+ *   order: Uint16Array, tokens: Uint16Array, confidence: Uint8Array, pictures: string[], sheets: string[],
+ *   elapsed: number, passes: number, request: Asked, verdict: Verdict | null, again: boolean,
+ * }} Finished
+ */
+/** @typedef {Finished & { kind: 'done' }} DoneRead */
+/** @typedef {Finished & { kind: 'replay', spec: Spec, title: string }} ReplayRead */
+/** @typedef {Begun | Progress | Likeness | StepsRead | DoneRead | Failed | Rejected | ReplayRead | Model} MessageRead */
+
+/** @param {string} text base64 */
+export function bytesOf(text) {
+  const raw = atob(text);
+  return Uint8Array.from({ length: raw.length }, (_, i) => raw.charCodeAt(i));
+}
+
+/** @param {string} text base64 of little-endian 16-bit words */
+export function wordsOf(text) {
+  const b = bytesOf(text);
+  return Uint16Array.from({ length: b.length / 2 }, (_, i) => b[2 * i] | (b[2 * i + 1] << 8));
+}
+
+/** @param {Uint16Array | Uint8Array} values @returns {string} base64 */
+export function textOf(values) {
+  const b = new Uint8Array(values.length * values.BYTES_PER_ELEMENT);
+  if (values instanceof Uint8Array) b.set(values);
+  else
+    values.forEach((v, i) => {
+      b[2 * i] = v & 255;
+      b[2 * i + 1] = v >> 8;
+    });
+  let raw = '';
+  for (let i = 0; i < b.length; i += 8192) raw += String.fromCharCode(...b.subarray(i, i + 8192));
+  return btoa(raw);
+}
+
+/** @param {Done | Replay} message @returns {Finished} */
+function finished(message) {
+  return {
+    run: message.run,
+    pane: message.pane,
+    order: wordsOf(message.order),
+    tokens: wordsOf(message.tokens),
+    confidence: bytesOf(message.confidence),
+    pictures: message.pictures,
+    sheets: message.sheets ?? message.pictures,
+    elapsed: message.kind === 'done' ? message.elapsed : 0,
+    passes: message.kind === 'done' ? message.passes : 0,
+    request: message.request,
+    verdict: message.kind === 'done' ? message.verdict : null,
+    again: message.kind === 'replay' && message.again,
+  };
+}
+
+/**
+ * A message as it came -> decoded; null where none has come yet. Throws on a kind that is not known.
+ * @param {Message | null | undefined} message
+ * @returns {MessageRead | null}
+ */
+export function read(message) {
+  if (!message?.kind) return null;
+  switch (message.kind) {
+    case 'begun':
+    case 'progress':
+    case 'likeness':
+    case 'failed':
+    case 'rejected':
+    case 'model':
+      return message;
+    case 'steps':
+      return {
+        kind: 'steps',
+        run: message.run,
+        pane: message.pane,
+        order: wordsOf(message.order),
+        frames: message.frames.map((frame) => ({
+          step: frame.step,
+          tokens: wordsOf(frame.tokens),
+          confidence: bytesOf(frame.confidence),
+          sheet: frame.sheet,
+          guess: frame.guess ?? null,
+          elapsed: frame.elapsed,
+        })),
+      };
+    case 'done':
+      return { kind: 'done', ...finished(message) };
+    case 'replay':
+      return { kind: 'replay', ...finished(message), spec: message.spec, title: message.title };
+    default:
+      throw new Error(`message: got kind ${JSON.stringify(/** @type {any} */ (message).kind)}, which is not known`);
+  }
+}
+
+// ---- what the page sends -----------------------------------------------------------------------
+
+/**
+ * A growth that is asked for, before it is encoded.
+ * @typedef {object} Start
+ * @property {string} run
+ * @property {Position} seedPosition
+ * @property {string} [file] a file that is to be made again
+ * @property {{ step: number, samples: number, tokens: Uint16Array, confidence: Uint8Array }} [resume]
+ * @property {{ picture?: string, keep: Uint8Array, tokens: Uint16Array | null, before: Uint16Array | null }} [given]
+ *   a picture or clip of which some cells are kept
+ */
+
+/** @param {Start} start */
+export const startMessage = ({ run, seedPosition, file, resume, given }) => ({
+  run,
+  seed: seedPosition,
+  file,
+  resume: resume && {
+    step: resume.step,
+    pictures: resume.samples,
+    tokens: textOf(resume.tokens),
+    confidence: textOf(resume.confidence),
+  },
+  canvas: given && {
+    picture: given.picture,
+    keep: textOf(given.keep),
+    tokens: given.tokens && textOf(given.tokens),
+    before: given.before && textOf(given.before),
+  },
+});
+
+/** @param {string | string[] | null | undefined} value */
+const isGiven = (value) => value !== null && value !== undefined && value !== '';
+
+/**
+ * What fills a form, in a link or on another page: what the engine was asked for, nothing about the session.
+ * @param {string} model @param {Asked} asked
+ * @returns {Record<string, string>}
+ */
+export function queryOf(model, asked) {
+  const short = {
+    model,
+    prompt: asked.prompt,
+    label: asked.label,
+    seed: asked.seed_position.join(),
+    rng: asked.rng_seed,
+    guidance: asked.guidance_scale,
+    heads: asked.heads,
+    fusion: asked.fusion,
+    temperature: asked.temperature,
+    top_k: asked.top_k,
+    top_p: asked.top_p,
+    min_p: asked.min_p,
+    pictures: asked.num_samples,
+  };
+  return Object.fromEntries(
+    Object.entries(short).flatMap(([key, value]) =>
+      isGiven(/** @type {any} */ (value)) ? [[key, String(value)]] : [],
+    ),
+  );
+}
+
+// ---- what the page asks outside the queue ------------------------------------------------------
+
+/**
+ * @typedef {object} Server
+ * @property {(run: string) => Promise<{ ahead: number, seconds: number } | null>} place who is before a run
+ * @property {(run: string) => Promise<unknown>} stop
+ * @property {(model: string) => Promise<Record<string, string[]>>} names what a model was trained on, by style
+ * @property {(file: string) => Promise<FileAnswer>} growth a picture's growth as a GIF
+ * @property {(asked: { files: string[], format: string, fps: number }) => Promise<FileAnswer>} clip
+ */
+/** @typedef {{ file?: string, error?: string }} FileAnswer */
+
+/**
+ * What Gradio hands to a component's script.
+ * @typedef {object} Tools
+ * @property {(event: string, data: unknown) => void} trigger
+ * @property {Server} server
+ * @property {(prop: string, then: () => void) => void} watch
+ * @property {{ value: Message | null }} props
+ */
+
+/** A name for a growth, chosen here. */
+export const newRunId = () => Date.now().toString(36) + Math.random().toString(36).slice(2, 8);

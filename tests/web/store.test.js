@@ -1,0 +1,224 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import * as store from '../../app/web/store.js';
+import { UNKNOWN_TOKEN } from '../../app/web/wire.js';
+import { clipSpec, cornerSpec, pictureSpec } from './specs.js';
+
+const spec = pictureSpec(4);
+const asked = { prompt: 'owl', guidance_scale: 2, heads: 'mixed', fusion: 'logits' };
+
+/** Every object in a state may only be read: a function that changes one throws. */
+function frozen(value) {
+  if (value && typeof value === 'object' && !ArrayBuffer.isView(value) && !Object.isFrozen(value)) {
+    Object.freeze(value);
+    for (const part of value instanceof Map ? value.values() : Object.values(value)) frozen(part);
+  }
+  return value;
+}
+
+const ready = (mode = 'image', model = spec) => frozen(store.initial(mode, model));
+const begun = (s, more = {}) => frozen(store.started(s, { id: 'a', samples: 1, title: 'owl', ...more }).next);
+
+/** The server's message about some steps: tokens are the numbers of their cells. */
+function steps(s, from, to) {
+  const run = store.activeRun(s);
+  const { order, cells } = { order: run.plan.step, cells: run.plan.cells };
+  const frames = [];
+  for (let step = from; step <= to; step++) {
+    const tokens = Uint16Array.from(Array(run.samples).fill(cells[step]).flat());
+    frames.push({ step, tokens, confidence: new Uint8Array(tokens.length).fill(100 + step), elapsed: step / 10 });
+  }
+  return { kind: 'steps', run: run.id, order, frames };
+}
+function grown(s, from, to) {
+  let next = frozen(store.withStepsOf(s, steps(s, from, to)));
+  for (let step = from; step <= to; step++) next = frozen(store.withSheetOf(next, s.active, step, { sheet: step }));
+  return next;
+}
+function finished(s, request = asked) {
+  const run = store.activeRun(s);
+  const n = run.plan.step.length * run.samples;
+  const message = {
+    kind: 'done',
+    run: run.id,
+    order: run.plan.step,
+    tokens: Uint16Array.from({ length: n }, (_, i) => i),
+    confidence: new Uint8Array(n).fill(127),
+    pictures: ['file'],
+    sheets: ['file'],
+    elapsed: 2,
+    passes: 4,
+    request,
+    verdict: null,
+    again: false,
+  };
+  return frozen(store.withFinalsOf(frozen(store.withEndOf(s, message)), run.id, [{ final: run.id }]));
+}
+
+test('a growth from asking to its end', () => {
+  const { next, start } = store.started(ready(), { id: 'a', samples: 1, title: 'owl' });
+  assert.deepEqual([next.phase, next.playing, next.step, next.lanes], ['waiting', true, 0, ['a']]);
+  assert.deepEqual(start, { run: 'a', seedPosition: [0, 2, 2], file: undefined });
+  const half = grown(frozen(next), 1, 3);
+  const run = store.activeRun(half);
+  assert.deepEqual([half.phase, run.last, run.state], ['growing', 3, 'growing']);
+  assert.equal(run.tokens[run.plan.cells[3][0]], run.plan.cells[3][0]);
+  assert.equal(run.tokens[run.plan.cells[4][0]], UNKNOWN_TOKEN);
+  const end = finished(half);
+  assert.deepEqual([end.phase, end.active, store.currentRun(end).last], ['done', null, 5]);
+  assert.equal(end.pace.picture, 2 / 5);
+});
+
+test('while it grows nothing else can be started or chosen', () => {
+  const s = begun(ready());
+  assert.deepEqual(store.started(s, { id: 'b', samples: 1, title: '' }), { next: s });
+  assert.equal(store.withSeedPosition(s, [0, 0, 0]), s);
+  assert.equal(store.laneOpened(s, 0), s);
+  assert.equal(store.canBranch(s), false);
+});
+
+test('playing shows a step only when it has come', () => {
+  let s = grown(begun(ready()), 1, 2);
+  s = store.advanced(s);
+  s = store.advanced(s);
+  assert.equal(s.step, 2);
+  assert.equal(store.advanced(s), s);
+  s = finished(frozen(s));
+  s = store.advanced(store.advanced(store.advanced(s)));
+  assert.deepEqual([s.step, store.ended(s).playing], [5, false]);
+  assert.equal(store.played(store.ended(s), true).step, 0);
+});
+
+test('with reduced motion the last step is shown at once', () => {
+  const s = grown(begun(frozen({ ...ready(), calm: true })), 1, 3);
+  assert.equal(s.step, 3);
+  assert.equal(finished(s).step, 5);
+});
+
+test('stopping keeps what grew; with nothing grown it is as before', () => {
+  const half = store.settled(grown(begun(ready()), 1, 2));
+  assert.deepEqual([half.phase, half.active, store.currentRun(half).state], ['done', null, 'stopped']);
+  const home = store.settled(begun(ready()));
+  assert.deepEqual([home.phase, home.current, home.lanes], ['ready', null, []]);
+  const done = finished(grown(begun(ready()), 1, 5));
+  const back = store.settled(begun(done, { id: 'b' }));
+  assert.deepEqual([back.phase, back.current, back.step], ['done', 'a', 5]);
+  assert.equal(store.currentRun(back).finals.length, 1);
+});
+
+test('a message of a run that is gone changes nothing', () => {
+  const s = ready();
+  assert.equal(store.withSheetOf(s, 'gone', 1, null), s);
+  assert.equal(store.withFinalsOf(s, 'gone', []), s);
+  assert.equal(store.withGuessOf(s, 'gone', 1, {}), s);
+});
+
+test('a branch keeps what was before, and its title says what was changed', () => {
+  const trunk = finished(grown(begun(ready()), 1, 5));
+  const marked = frozen(store.branchMarked(store.scrubbed(trunk, 3)));
+  assert.equal(marked.branchFrom, 3);
+  assert.equal(store.branchMarked(marked).branchFrom, 0);
+  const { next, start } = store.started(marked, { id: 'b', samples: 4, title: 'fox' });
+  assert.deepEqual([start.resume.step, start.resume.samples, next.lanes, next.step], [3, 1, ['a', 'b'], 3]);
+  const run = store.activeRun(next);
+  const kept = [...run.plan.step].map((step, i) => (step <= 3 ? i : UNKNOWN_TOKEN));
+  assert.deepEqual([...run.tokens], kept);
+  const end = finished(grown(frozen(next), 4, 5), { ...asked, guidance_scale: 6, heads: 'vertical' });
+  assert.equal(store.currentRun(end).title, 'vertical, guidance 6');
+  assert.equal(store.laneOpened(end, 0).current, 'a');
+  const stopped = store.settled(store.started(marked, { id: 'c', samples: 1, title: '' }).next);
+  assert.deepEqual([stopped.current, stopped.step, stopped.lanes], ['a', 3, ['a']]);
+});
+
+test('another model leaves nothing of what was grown', () => {
+  const s = store.withModel(finished(grown(begun(ready()), 1, 5)), pictureSpec(8, { model: 'other' }), [0, 1, 1]);
+  assert.deepEqual([s.phase, s.current, s.seedPosition, s.spec.model], ['ready', null, [0, 1, 1], 'other']);
+});
+
+test('an illegal start is refused, an empty one said', () => {
+  const s = frozen({ ...ready('image', cornerSpec(4)), seedPosition: [0, 2, 2] });
+  assert.equal(store.started(s, { id: 'a', samples: 1, title: '' }).start, undefined);
+  const outpaint = ready('outpaint');
+  assert.match(store.started(outpaint, { id: 'a', samples: 1, title: '' }).say, /Choose a picture/);
+  let kept = store.withSource(outpaint, { image: {}, address: 'data:,', tokens: null, before: null });
+  kept = store.edited(kept, [0, 0, 0], [0, 3, 3]);
+  assert.match(store.started(kept, { id: 'a', samples: 1, title: '' }).say, /Everything is kept/);
+});
+
+test('a picture is outpainted around what is kept of it', () => {
+  const given = { image: { photo: 1 }, address: 'data:,', tokens: null, before: null };
+  const s = frozen(store.withSource(ready('outpaint'), given));
+  const { next, start } = store.started(s, { id: 'a', samples: 1, title: '' });
+  assert.deepEqual([...start.given.keep], [0, 0, 0, 0, 0, 1, 1, 0, 0, 1, 1, 0, 0, 0, 0, 0]);
+  assert.equal(start.given.picture, 'data:,');
+  const end = finished(grown(frozen(next), 1, 3));
+  assert.deepEqual([end.panorama.pieces.length, end.panorama.at], [1, [0, 0]]);
+});
+
+test('tools: keep a rectangle, erase with a brush, move the start', () => {
+  let s = store.withSource(ready('outpaint'), { image: {}, address: '', tokens: null, before: null });
+  s = store.edited(s, [0, 2, 3], [0, 0, 1]);
+  assert.deepEqual(s.region.rectangle, [0, 1, 3, 4]);
+  assert.deepEqual(s.seedPosition, [0, 1, 2]);
+  s = frozen(store.editedByKey(s, [1, 0], false));
+  assert.deepEqual(s.region.rectangle, [1, 1, 4, 4]);
+  s = store.withTool(s, 'erase');
+  assert.equal(s.region.keep.filter((k) => !k).length, 4);
+  const brushed = store.edited(store.strokeBegun(frozen(s)), [0, 0, 0], [0, 0, 0]);
+  assert.equal(brushed.region.keep.filter((k) => !k).length, 7);
+  assert.equal(s.region.keep.filter((k) => !k).length, 4);
+  assert.deepEqual(store.withTool(brushed, 'keep').region.rectangle, [1, 1, 4, 4]);
+});
+
+test('a clip that goes on begins with the tokens of the one before', () => {
+  const clip = clipSpec(4, 2);
+  const before = Uint16Array.from({ length: 16 }, (_, i) => i);
+  const earlier = [{ picture: 'file', image: {}, run: {} }];
+  const s = store.withFirstSlices(ready('video', clip), { image: {}, tokens: null, before }, 3, earlier);
+  const { next, start } = store.started(s, { id: 'a', samples: 1, title: '' });
+  assert.equal(start.given.before, before);
+  assert.equal(start.given.keep.filter((k) => k).length, 12);
+  assert.equal(store.activeRun(next).earlier, earlier);
+  assert.deepEqual(store.withoutSource(s).earlier, []);
+});
+
+test('clips grow side by side and then move, until someone has chosen', () => {
+  const s = ready('video', clipSpec(4, 2));
+  const growing = grown(begun(s), 1, 5);
+  assert.equal(growing.layout, 'slices');
+  const still = store.ended(frozen({ ...finished(growing), step: 5 }));
+  assert.deepEqual([still.playing, still.layout], [false, 'loop']);
+  assert.equal(store.played(still, true).layout, 'slices');
+  const chosen = store.withLayout(s, 'slices');
+  assert.equal(store.ended({ ...finished(grown(begun(chosen), 1, 5)), step: 5 }).layout, 'slices');
+});
+
+test('frames follow the tick, or stop at the last', () => {
+  const s = { ...ready('video', clipSpec(4, 2)), tick: 11 };
+  assert.deepEqual(store.shownSlices(s, s.spec), { slices: [0, 1, 2, 3], frames: [1, 3, 5, 7] });
+  const loop = { ...s, layout: 'loop' };
+  assert.deepEqual(store.shownSlices(loop, s.spec), { slices: [1], frames: [3] });
+  assert.deepEqual(store.shownSlices({ ...loop, repeat: false }, s.spec), { slices: [3], frames: [7] });
+});
+
+test('a file is replayed from its first step and can be branched if it can be made again', () => {
+  const plan = store.planned(ready()).plan;
+  const message = {
+    kind: 'replay',
+    run: 'r',
+    spec,
+    title: 'old',
+    order: plan.step,
+    tokens: new Uint16Array(16),
+    confidence: new Uint8Array(16),
+    pictures: ['file'],
+    request: asked,
+    verdict: null,
+  };
+  for (const again of [true, false]) {
+    let s = store.replayed(ready(), { ...message, again });
+    assert.deepEqual([s.step, s.playing, s.phase, store.currentRun(s).title], [0, true, 'done', 'old']);
+    s = store.withFinalsOf(s, 'r', [{}]);
+    assert.equal(store.canBranch(store.scrubbed(s, 2)), again);
+  }
+});

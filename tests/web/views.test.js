@@ -1,0 +1,146 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import * as lab from '../../app/web/lab-store.js';
+import { makePlan } from '../../app/web/plan.js';
+import { changesOf, newRun } from '../../app/web/run.js';
+import * as store from '../../app/web/store.js';
+import { allFrames, overlapOf } from '../../app/web/tools/clip.js';
+import * as panoramas from '../../app/web/tools/panorama.js';
+import { canExtend } from '../../app/web/tools/region.js';
+import { fileStem, offeredFor } from '../../app/web/views/actions.js';
+import { factsOf } from '../../app/web/views/facts.js';
+import { matching } from '../../app/web/views/names.js';
+import { placeOf } from '../../app/web/views/starts.js';
+import { hintsOf, statusText } from '../../app/web/views/status.js';
+import { scaleOf } from '../../app/web/views/timeline.js';
+import { tipOf } from '../../app/web/views/tip.js';
+import { clipSpec, cornerSpec, pictureSpec } from './specs.js';
+
+const spec = pictureSpec(16);
+
+test('the status says how many steps a start would take', () => {
+  const s = store.initial('image', spec);
+  assert.equal(statusText(s), '17 steps from here; <em>31 from the corner</em>');
+  assert.equal(statusText({ ...s, hover: [0, 0, 0] }), '31 steps from here');
+  assert.match(statusText({ ...s, spec: cornerSpec(16), note: '' }), /corner cannot start here; row 1, column 1/);
+  assert.equal(statusText({ ...s, note: '<b>' }), '&lt;b&gt;');
+  assert.match(statusText(store.initial('outpaint', spec)), /^Choose a picture/);
+});
+
+test('hints are the keys that do something now', () => {
+  const keys = (s) => hintsOf(s).map(([key]) => key);
+  assert.deepEqual(keys(store.initial('image', spec)), ['↑ ↓ ← →', 'Enter', '1 – 4']);
+  assert.deepEqual(keys(store.initial('outpaint', spec)), []);
+});
+
+test('facts and chart of a plan', () => {
+  const s = store.initial('image', spec);
+  assert.deepEqual(factsOf(s), [
+    ['Grid', '16 × 16'],
+    ['Widest front', 30],
+  ]);
+  assert.deepEqual(factsOf({ ...s, pace: { picture: 0.1 } })[2], ['Estimate', '1.7 s']);
+  const { axis, each } = scaleOf(s, 310);
+  assert.deepEqual([axis, each], [31, 10]);
+});
+
+test('the tip names who a cell hears', () => {
+  const run = newRun('a', makePlan(spec, [0, 8, 8]), 1);
+  const s = { ...store.initial('image', spec), phase: 'done', step: 17 };
+  assert.match(tipOf(s, run, [0, 11, 6]), /Row 12, column 7.*horizontal \+ vertical<\/b>2 senders/s);
+  assert.match(tipOf(s, run, [0, 8, 8]), /condition/);
+  assert.doesNotMatch(tipOf(s, run, [0, 8, 8]), /Token<|Confidence/);
+});
+
+test('what is offered for a result', () => {
+  const s = store.initial('image', spec);
+  const request = { seed_position: [0, 8, 8] };
+  const run = newRun('a', makePlan(spec, [0, 8, 8]), 1, { request, pictures: ['p'] });
+  const on = (offered) => Object.keys(offered).filter((name) => offered[name]);
+  assert.deepEqual(on(offeredFor(s, null)), []);
+  assert.deepEqual(on(offeredFor(s, run)), ['save', 'growth', 'link', 'send']);
+  assert.deepEqual(on(offeredFor(s, { ...run, replayed: true, again: true })), ['save', 'growth', 'again', 'send']);
+  const clip = clipSpec(4, 8);
+  const moving = newRun('b', makePlan(clip, clip.seed), 1, { request, pictures: ['p'] });
+  assert.deepEqual(on(offeredFor(store.initial('video', clip), moving)), ['save', 'mp4', 'extend', 'link']);
+});
+
+test('file names', () => {
+  assert.equal(fileStem(' Red apple! '), 'red-apple');
+  assert.equal(fileStem('???'), 'picture');
+});
+
+test('names that may be meant', () => {
+  const names = ['green pear', 'red apple', 'pear', 'fox'];
+  assert.deepEqual(matching(names, 'pear'), ['pear', 'green pear']);
+  assert.deepEqual(matching(names, 'a red car'), ['red apple']);
+  assert.deepEqual(matching(names, 'submarine'), []);
+});
+
+test('the usual places', () => {
+  assert.deepEqual(placeOf(clipSpec(5, 8), 'centre'), [2, 4, 4]);
+  assert.deepEqual(placeOf(spec, 'edge'), [0, 0, 8]);
+});
+
+test('a branch says how it differs', () => {
+  const before = { prompt: 'owl', heads: 'mixed', fusion: 'logits', rng_seed: 7 };
+  assert.equal(changesOf(before, before), 'the same again');
+  assert.equal(changesOf(before, { ...before, prompt: 'fox', rng_seed: 8 }), '');
+  assert.equal(changesOf(before, { ...before, fusion: 'freshest', rng_seed: 8 }), 'fusion: freshest, rng seed 8');
+});
+
+test('a panorama grows by half a grid and keeps the tokens of the overlap', () => {
+  const plan = makePlan(pictureSpec(4), [0, 0, 0]);
+  const tokens = Uint16Array.from({ length: 16 }, (_, i) => i);
+  const run = newRun('a', plan, 1, { tokens, finals: [{}] });
+  const one = panoramas.withPiece(null, run, 0);
+  const at = panoramas.windowBeside(one, [0, 1]);
+  assert.deepEqual(at, [0, 2]);
+  const { keep, tokens: known } = panoramas.overlapOf(one, at);
+  assert.deepEqual([...keep.subarray(0, 4)], [1, 1, 0, 0]);
+  assert.deepEqual([...known.subarray(0, 4)], [2, 3, 65535, 65535]);
+  assert.deepEqual(panoramas.keptNearMiddle(keep, plan.spec.grid), [0, 2, 1]);
+  const two = panoramas.withPiece(one, { ...run, window: at }, 0);
+  assert.deepEqual(panoramas.extentOf(two), { top: 0, left: 0, height: 4, width: 6 });
+  assert.equal(panoramas.withPiece(two, { ...run, window: at }, 0).pieces.length, 2);
+  assert.equal(panoramas.withPiece(two, run, 0).pieces.length, 1);
+});
+
+test('a model of one corner goes on only to the right and down', () => {
+  const able = [
+    [0, -1],
+    [-1, 0],
+    [1, 0],
+    [0, 1],
+  ].filter((by) => canExtend(cornerSpec(8), by));
+  assert.deepEqual(able, [
+    [1, 0],
+    [0, 1],
+  ]);
+});
+
+test('a clip that goes on leaves out the frames it was given', () => {
+  const clip = clipSpec(4, 2);
+  assert.deepEqual(overlapOf(clip), { slices: 3, frames: 6 });
+  const first = newRun('a', makePlan(clip, clip.seed), 1, { finals: ['one'] });
+  const known = Uint8Array.from({ length: 16 }, (_, i) => (i < 12 ? 1 : 0));
+  const earlier = [{ picture: '', image: 'one', run: first }];
+  const second = newRun('b', makePlan(clip, [0, 1, 1], known), 1, { finals: ['two'], earlier });
+  const frames = allFrames(second, 0);
+  assert.equal(frames.length, 8 + 2);
+  assert.deepEqual(frames.at(-1), { image: 'two', frame: 7 });
+});
+
+test('the lab ends with its last pane', () => {
+  const pane = (title, seed) => ({ title, seed, form: {} });
+  const sets = [{ name: 'seeds', title: 'Seeds', panes: [pane('a', [0, 0, 0]), pane('b', [0, 8, 8])] }];
+  let s = lab.started(lab.initial(spec, sets), 'run');
+  assert.equal(lab.totalOf(s), 31);
+  assert.equal(lab.chosen(s, 'seeds'), s);
+  s = lab.withFinalsOf(s, 0, [{}]);
+  assert.equal(s.phase, 'growing');
+  s = lab.withFinalsOf(s, 1, [{}]);
+  assert.deepEqual([s.phase, s.active, lab.lastOf(s)], ['done', null, 31]);
+  s = lab.advanced({ ...lab.played(s, true), step: 30 });
+  assert.deepEqual([s.step, s.playing], [31, false]);
+});

@@ -1,0 +1,84 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { bytesOf, queryOf, read, startMessage, textOf, wordsOf } from '../../app/web/wire.js';
+
+const words = Uint16Array.from([0, 1, 255, 256, 4095, 65535]);
+const bytes = Uint8Array.from([0, 1, 127, 254, 255]);
+
+test('values survive base64, little-endian', () => {
+  assert.deepEqual(wordsOf(textOf(words)), words);
+  assert.deepEqual(bytesOf(textOf(bytes)), bytes);
+  assert.equal(textOf(Uint16Array.from([0x4241])), btoa('AB'));
+  const many = Uint16Array.from({ length: 40_000 }, (_, i) => (i * 7919) % 65536);
+  assert.deepEqual(wordsOf(textOf(many)), many);
+});
+
+test('nothing has come yet', () => {
+  assert.equal(read(null), null);
+  assert.equal(read(undefined), null);
+});
+
+test('a message of an unknown kind is an error', () => {
+  assert.throws(() => read({ kind: 'surprise' }), /"surprise"/);
+});
+
+test('steps are decoded', () => {
+  const frame = { step: 1, tokens: textOf(words), confidence: textOf(bytes), sheet: 'data:,', elapsed: 0.5 };
+  const order = textOf(words);
+  const message = read({ kind: 'steps', run: 'a', pane: 2, total: 3, order, frames: [frame] });
+  assert.deepEqual(message, {
+    kind: 'steps',
+    run: 'a',
+    pane: 2,
+    order: words,
+    frames: [{ step: 1, tokens: words, confidence: bytes, sheet: 'data:,', guess: null, elapsed: 0.5 }],
+  });
+});
+
+test('an end without sheets shows its pictures; only a replay can be made again', () => {
+  const text = { order: textOf(words), tokens: textOf(words), confidence: textOf(bytes) };
+  const done = read({ kind: 'done', run: 'a', ...text, pictures: ['p'], sheets: null, elapsed: 2, passes: 3 });
+  assert.deepEqual(done.sheets, ['p']);
+  assert.equal(done.again, false);
+  assert.equal(done.passes, 3);
+  const replay = read({ kind: 'replay', run: 'b', ...text, pictures: ['p'], sheets: ['s'], again: true, title: 'x' });
+  assert.deepEqual(replay.sheets, ['s']);
+  assert.equal(replay.again, true);
+  assert.equal(replay.elapsed, 0);
+});
+
+test('a start is encoded as the server expects it', () => {
+  const plain = startMessage({ run: 'a', seedPosition: [0, 1, 2] });
+  assert.deepEqual(JSON.parse(JSON.stringify(plain)), { run: 'a', seed: [0, 1, 2] });
+  const full = startMessage({
+    run: 'a',
+    seedPosition: [0, 1, 2],
+    resume: { step: 3, samples: 1, tokens: words, confidence: bytes },
+    given: { picture: 'data:,', keep: bytes, tokens: words, before: null },
+  });
+  assert.deepEqual(full.resume, { step: 3, pictures: 1, tokens: textOf(words), confidence: textOf(bytes) });
+  assert.deepEqual(full.canvas, { picture: 'data:,', keep: textOf(bytes), tokens: textOf(words), before: null });
+});
+
+test('a link says what the engine was asked for, and leaves out what was not', () => {
+  const asked = {
+    prompt: 'fox & owl',
+    label: null,
+    seed_position: [0, 8, 8],
+    rng_seed: 0,
+    guidance_scale: 2,
+    heads: 'mixed',
+    fusion: 'logits',
+    temperature: 1,
+    top_k: 0,
+    top_p: 1,
+    min_p: 0,
+    num_samples: 1,
+  };
+  const query = queryOf('emoji', asked);
+  assert.equal(query.seed, '0,8,8');
+  assert.equal(query.rng, '0');
+  assert.equal(query.top_k, '0');
+  assert.ok(!('label' in query));
+  assert.match(String(new URLSearchParams(query)), /prompt=fox\+%26\+owl/);
+});
