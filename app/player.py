@@ -21,7 +21,10 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 WEB = Path(__file__).parent / "web"
-STYLES = ("css/page.css", "css/player.css")
+STYLES = tuple(
+    f"css/{name}.css"
+    for name in ("tokens", "page", "form", "recent", "source", "lab", "about", "player")
+)
 
 # Below Gradio's own prefix: what lies elsewhere its server-side rendering takes for a page.
 PREFIX = "gradio_api/web"
