@@ -7,6 +7,7 @@ from typing import Any
 
 import gradio as gr
 
+from app.player import source
 from app.presets import AS_TYPED, presets, styles_of, undress
 from app.server.engines import Engines
 from app.server.form import OFFERED, axes_of
@@ -18,8 +19,6 @@ PRIVATE: dict[str, Any] = {
 """Events of the page itself; the player shows what they do."""
 
 DICE = "() => Math.floor(Math.random() * 1000000)"
-
-NAMES = """<div class="names" role="group" aria-label="Names it was trained on" hidden></div>"""
 
 MAIN = ("guidance_scale", "heads")
 """Settings that are always seen; the others are folded away."""
@@ -65,7 +64,7 @@ def ask(info: ModelInfo, before: str = "") -> Controls:
         elem_classes=["prompt"],
         **start["prompt"],
     )
-    gr.HTML(NAMES, apply_default_css=False, elem_classes=["names-row"])
+    gr.HTML(source("html/names.html"), apply_default_css=False, elem_classes=["names-row"])
     label = gr.Dropdown(
         label="What to grow", elem_classes=["label"], filterable=True, **start["label"]
     )

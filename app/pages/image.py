@@ -6,17 +6,10 @@ import gradio as gr
 
 from app.pages.controls import ask, settings
 from app.pages.wiring import Page, wire_growth, wire_handover, wire_model
-from app.player import player
+from app.player import player, source
 from app.server.spec import spec_of
 from app.server.studio import Studio
 from nar_core import ModelInfo
-
-STARTS = """<div class="starts"><span class="name">Starts from</span>
-<div class="seg" role="group" aria-label="Starts from">
-<button type="button" data-at="centre">Centre</button>
-<button type="button" data-at="corner">Corner</button>
-<button type="button" data-at="edge">Edge</button></div>
-<small>or click a cell</small></div>"""
 
 ASKED = ("place", "stop", "growth", "clip", "names")
 """What a player may ask outside the queue, see `Studio.server_functions`."""
@@ -32,7 +25,7 @@ def image_page(studio: Studio, model: gr.Dropdown, first: ModelInfo, facts: gr.H
                 "image", spec_of(first), studio.server_functions(ASKED), elem_id="player-image"
             )
         with gr.Column(elem_classes=["settings"]):
-            gr.HTML(STARTS, apply_default_css=False)
+            gr.HTML(source("html/starts.html"), apply_default_css=False)
             form |= settings(first)
     page = Page({"model": model, **form}, canvas)
     wire_growth(studio, page, facts)

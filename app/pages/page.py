@@ -15,19 +15,11 @@ from app.pages.outpaint import outpaint_page
 from app.pages.theme import theme
 from app.pages.video import video_page
 from app.pages.wiring import wire_link
-from app.player import head, recent, routes
+from app.player import head, recent, routes, source
 from app.server.api import endpoints
 from app.server.examples import examples
 from app.server.gate import Gate
 from app.server.studio import Studio
-
-BRAND = """<div class="brand"><svg viewBox="0 0 20 20" width="20" height="20" aria-hidden="true">
-<g fill="currentColor"><rect x="8" y="8" width="4" height="4" rx="1"/><g opacity=".6">
-<rect x="8" y="3" width="4" height="4" rx="1"/><rect x="8" y="13" width="4" height="4" rx="1"/>
-<rect x="3" y="8" width="4" height="4" rx="1"/><rect x="13" y="8" width="4" height="4" rx="1"/></g>
-<g opacity=".28"><rect x="3" y="3" width="4" height="4" rx="1"/>
-<rect x="13" y="3" width="4" height="4" rx="1"/><rect x="3" y="13" width="4" height="4" rx="1"/>
-<rect x="13" y="13" width="4" height="4" rx="1"/></g></g></svg><span>NAR Studio</span></div>"""
 
 TOGGLE_THEME = "() => { document.body.classList.toggle('dark'); }"
 
@@ -54,7 +46,7 @@ def build(studio: Studio, default: str | None = None) -> gr.Blocks:
             lane = files if name in ("clip", "replay") else {"concurrency_limit": None}
             gr.api(function, api_name=name, **lane)
         with gr.Row(elem_id="head"):
-            gr.HTML(BRAND, apply_default_css=False, elem_id="brand")
+            gr.HTML(source("html/brand.html"), apply_default_css=False, elem_id="brand")
             model = gr.Dropdown(
                 engines.choices("image"),
                 value=first.name,

@@ -5,24 +5,19 @@ from __future__ import annotations
 import gradio as gr
 
 from app.pages.controls import ask, facts, settings
-from app.pages.image import ASKED, STARTS
+from app.pages.image import ASKED
 from app.pages.wiring import Page, wire_growth, wire_handover, wire_model
-from app.player import player
+from app.player import player, source
 from app.server.spec import spec_of
 from app.server.studio import Studio
 from nar_core import ModelInfo
-
-FIRST = """<div class="source"><label class="tile"><input type="file" accept="image/*" hidden>
-<img alt="The first frame" hidden><span>Begin with a picture</span></label>
-<button type="button" class="clear">Begin with nothing</button>
-<small class="upload-note"></small></div>"""
 
 
 def video_page(studio: Studio, first: ModelInfo) -> Page:
     """Ask, stage and settings, among them the choice of a clip model."""
     with gr.Row(elem_classes=["studio", "video"], elem_id="studio-video"):
         with gr.Column(elem_classes=["ask"]):
-            form = ask(first, FIRST)
+            form = ask(first, source("html/first-frame.html"))
         with gr.Column(elem_classes=["stage"]):
             canvas = player(
                 "video", spec_of(first), studio.server_functions(ASKED), elem_id="player-video"
@@ -31,7 +26,7 @@ def video_page(studio: Studio, first: ModelInfo) -> Page:
             choices = studio.engines.choices("video")
             model = gr.Dropdown(choices, value=first.name, label="Model", filterable=False)
             told = facts(studio.engines, model, first)
-            gr.HTML(STARTS, apply_default_css=False)
+            gr.HTML(source("html/starts.html"), apply_default_css=False)
             form |= settings(first)
     page = Page({"model": model, **form}, canvas)
     wire_growth(studio, page, told)

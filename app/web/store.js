@@ -466,7 +466,7 @@ export const strokeBegun = (s) => ({ ...s, region: { ...s.region, brushed: null 
 
 /** The pointer was dragged from a cell to another. @param {State} s @param {Position} from @param {Position} to @returns {State} */
 export function edited(s, from, to) {
-  if (s.tool === 'seed') return { ...s, seedPosition: to };
+  if (s.tool === 'start') return { ...s, seedPosition: to };
   if (s.tool === 'erase') return withRegion(s, regions.brushedTo(s.region, s.spec, to, s.seedPosition));
   const [top, bottom] = [from[1], to[1]].sort((a, b) => a - b);
   const [left, right] = [from[2], to[2]].sort((a, b) => a - b);
@@ -478,7 +478,7 @@ export function editedByKey(s, by, resize) {
   const [, H, W] = s.spec.grid;
   const inside = (/** @type {number} */ h, /** @type {number} */ w) =>
     /** @type {[number, number]} */ ([regions.clamp(h + by[0], 0, H - 1), regions.clamp(w + by[1], 0, W - 1)]);
-  if (s.tool === 'seed')
+  if (s.tool === 'start')
     return { ...s, seedPosition: [s.seedPosition[0], ...inside(s.seedPosition[1], s.seedPosition[2])] };
   if (s.tool === 'erase') return { ...s, region: { ...s.region, cursor: inside(...s.region.cursor) } };
   return withRegion(s, regions.movedRectangle(s.region, s.spec, by, resize));

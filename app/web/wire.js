@@ -1,5 +1,5 @@
 // What passes between the page and the server. This is the only script that knows base64.
-// The server's half is described in app/handlers.py; tokens travel as little-endian 16-bit words,
+// The server's half is app/wire.py. Tokens travel as little-endian 16-bit words,
 // confidence as bytes: 0 to 254 for 0 to 1.
 
 /** @typedef {import('./plan.js').Spec} Spec */

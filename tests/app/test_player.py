@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 import urllib.error
 import urllib.request
+from typing import get_args, get_type_hints
 
 import pytest
 
-from app.player import address, modules
+from app import wire
+from app.player import address, modules, source
 
 
 def get(url: str):
@@ -46,3 +49,8 @@ def test_the_page_fetches_each_module_once(served, context):
     page.close()
     ours = sorted(url.removeprefix(served.url) for url in asked if "/web/" in url)
     assert ours == [f"{address()}/{module}" for module in modules()]
+
+
+def test_the_page_knows_every_message_of_the_server():
+    sent = {get_args(get_type_hints(m)["kind"])[0] for m in get_args(wire.Message)}
+    assert set(re.findall(r"kind: '(\w+)'", source("wire.js"))) == sent

@@ -25,7 +25,7 @@ import {
  * @property {'rectangle' | 'brush' | 'slices' | 'window'} shape what it was made by
  * @property {Position | null} brushed where the pointer's brush was last
  */
-/** @typedef {'keep' | 'erase' | 'seed'} Tool */
+/** @typedef {'keep' | 'erase' | 'start'} Tool */
 /** @typedef {{ region: Region, seedPosition: Position }} Placed */
 
 /** @param {number} x @param {number} low @param {number} high */

@@ -93,8 +93,8 @@ export function hintsOf(s) {
   if (s.mode === 'outpaint') {
     if (!s.source) return [];
     return [
-      ['Drag', { keep: 'what to keep', erase: 'what to erase', seed: 'the start' }[s.tool]],
-      ['↑ ↓ ← →', { keep: 'move, with Shift resize', erase: 'move, Space erases', seed: 'move' }[s.tool]],
+      ['Drag', { keep: 'what to keep', erase: 'what to erase', start: 'the start' }[s.tool]],
+      ['↑ ↓ ← →', { keep: 'move, with Shift resize', erase: 'move, Space erases', start: 'move' }[s.tool]],
       ['Enter', 'grow'],
     ];
   }
