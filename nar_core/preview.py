@@ -6,6 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .tokenizers.base import Tokenizer, device_of
+
 UNKNOWN = 242  # the grey of cells that are still unknown
 
 
@@ -19,7 +21,7 @@ class Preview:
             decodes to among its kind.
     """
 
-    def __init__(self, tokenizer, patches: Tensor | None = None):
+    def __init__(self, tokenizer: Tokenizer, patches: Tensor | None = None):
         self.tokenizer = tokenizer
         self.patches = None if patches is None else patches.cpu().numpy()
 
@@ -35,7 +37,7 @@ class Preview:
         for row in filled:
             if (row >= 0).any():
                 row[row < 0] = np.bincount(row[row >= 0]).argmax()
-        filled = torch.from_numpy(np.maximum(filled, 0)).to(self._device())
+        filled = torch.from_numpy(np.maximum(filled, 0)).to(device_of(self.tokenizer))
         video = (self.tokenizer.decode(filled).float().clamp(0, 1) * 255).round()
         video = video.to(torch.uint8).permute(0, 1, 3, 4, 2).cpu().numpy()
         if self.tokenizer.holistic:
@@ -60,13 +62,10 @@ class Preview:
         """Slices [B, T, ...] to frames [B, F, ...], each frame from the slice that codes it."""
         return slices[:, self.tokenizer.grid.slice_of_frame(self.tokenizer.frames)]
 
-    def _device(self) -> torch.device:
-        return next(self.tokenizer.parameters()).device
-
     @torch.inference_mode()
     def _measure(self, side: int = 3, batch: int = 256) -> np.ndarray:
         """Decode every code among its own kind and keep the middle patch."""
-        device = self._device()
+        device = device_of(self.tokenizer)
         patch = self.tokenizer.size[0] // self.tokenizer.grid.h
         middle = slice(patch * (side // 2), patch * (side // 2 + 1))
         out = []

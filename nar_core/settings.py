@@ -234,7 +234,7 @@ SETTINGS: tuple[Setting, ...] = tuple(
 """Every sampling setting, in the order of their rows."""
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class SamplingSettings(Sampling[NoReturn]):
     """Settings of which none is unsaid: what is not given is off."""
 

@@ -10,7 +10,8 @@ import torch
 
 from ..device import pick_device
 from ..train import generator, tokenizer
-from ..train.loop import load_config, rank_and_world
+from ..train.config import load_config
+from ..train.loop import rank_and_world
 
 HELP = "train a tokenizer or a generator on a folder of pictures"
 
@@ -49,5 +50,6 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     if device.type == "cuda" and rank_and_world()[1] > 1:
         device = torch.device("cuda", rank_and_world()[0] % torch.cuda.device_count())
         torch.cuda.set_device(device)
-    TRAINERS[args.what].train(load_config(path, args.changes), Path(args.out), device)
+    config = load_config(path, args.changes, args.what)
+    TRAINERS[args.what].train(config, Path(args.out), device)
     return {"run": args.out, "export": str(Path(args.out) / "export")}

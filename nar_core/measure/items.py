@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
 import torch
-from omegaconf import DictConfig, OmegaConf
 
 from ..engine import Engine
+from ..train.config import FolderSource
 from ..train.data import DataFolder, as_float, is_held_out, on_white, windows
 from ..train.source import prompt_of, select_records
 from ..weights.fetch import CHECKPOINTS
+from ..weights.read import read_yaml
 
 
-def source_of(engine: Engine, model: str) -> DictConfig:
+def source_of(engine: Engine, model: str) -> FolderSource:
     """The `source` of a model's training record: folder, selection, what was held out.
 
     Args:
@@ -25,7 +27,11 @@ def source_of(engine: Engine, model: str) -> DictConfig:
     path = Path(model) if Path(model).is_dir() else CHECKPOINTS / engine.info.name
     if not (path / "record.yaml").is_file():
         raise ValueError(f"evaluate: got {model}, expected a model with a training record")
-    return OmegaConf.load(path / "record.yaml").source
+    source = read_yaml(path / "record.yaml")["source"]
+    if "folder" not in source:
+        raise ValueError(f"evaluate: got {model}, expected a model that was trained on a folder")
+    names = {f.name for f in fields(FolderSource)}
+    return FolderSource(**{k: v for k, v in source.items() if k in names})
 
 
 def part_of(data: DataFolder, part: str, engine: Engine, model: str) -> DataFolder:
@@ -40,7 +46,9 @@ def part_of(data: DataFolder, part: str, engine: Engine, model: str) -> DataFold
     if part == "held-out":
         found = data.select(lambda r: is_held_out(r, source))
     else:
-        found = select_records(data, source).select(lambda r: not is_held_out(r, source))
+        found = select_records(data, source.only, source.drop).select(
+            lambda r: not is_held_out(r, source)
+        )
     if not found.records:
         raise ValueError(f"evaluate: got --part {part}, of which {data.root} has nothing: try all")
     return found
@@ -93,8 +101,8 @@ class TrainingPictures:
     def __init__(self, engine: Engine, model: str, folder: str):
         data = part_of(DataFolder.open(folder), "training", engine, model)
         by_class = engine.info.task == "class"
-        label = source_of(engine, model).label if by_class else ""
-        self.names = [str(r[label]) if by_class else prompt_of(r) for r in data.records]
+        label = source_of(engine, model).label if by_class else None
+        self.names = [str(r[label]) if label else prompt_of(r) for r in data.records]
         self.pixels = rgb_of(rgba_of(engine, data))
         self.keys = self._small(self.pixels)
 

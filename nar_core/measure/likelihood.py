@@ -12,7 +12,7 @@ from ..engine import Engine
 from ..models.condition import word_ids
 from ..request import Request
 from ..train.data import DataFolder, as_float, on_white
-from ..train.generator import plan_losses
+from ..train.losses import plan_losses
 from ..train.source import prompt_of
 from ..train.tokenizer import code_statistics, reconstruction_psnr
 from .items import rgb_of, rgba_of

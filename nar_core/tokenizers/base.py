@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
 from ..plan import GridShape
 
@@ -33,3 +34,9 @@ class Tokenizer(Protocol):
     def decode(self, codes: Tensor) -> Tensor:
         """Codes [B, T, H, W] to frames [B, F, 3, h, w], about [0, 1], not clamped."""
         ...
+
+
+def device_of(tokenizer: Tokenizer) -> torch.device:
+    """Where a tokenizer's weights lie."""
+    assert isinstance(tokenizer, nn.Module)
+    return next(tokenizer.parameters()).device

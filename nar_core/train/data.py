@@ -15,10 +15,11 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from omegaconf import DictConfig
 from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
+
+from .config import HeldOut
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,9 @@ class DataFolder:
             raw = members[name].read(name) if name in members else (self.root / name).read_bytes()
             image = Image.open(BytesIO(raw)).convert("RGBA")
             for f, box in enumerate(_tiles(image.size, frames)):
-                out[i, f] = image.resize((size, size), Image.Resampling.BICUBIC, box=box)
+                out[i, f] = np.asarray(
+                    image.resize((size, size), Image.Resampling.BICUBIC, box=box)
+                )
         return out
 
 
@@ -90,7 +93,7 @@ def held_out(key: str, share: float) -> bool:
     return int(hashlib.sha256(key.encode()).hexdigest()[:8], 16) / 2**32 < share
 
 
-def is_held_out(record: dict, source: DictConfig) -> bool:
+def is_held_out(record: dict, source: HeldOut) -> bool:
     """Whether a source (`key`, `hold_out`) leaves a record out of training."""
     return held_out(str(record.get(source.key, record["file"])), source.hold_out)
 

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import torch
 import torch.distributed as dist
-from omegaconf import DictConfig, OmegaConf
-from PIL import Image, ImageDraw
 from torch import Tensor, nn
 from tqdm import tqdm
+
+from .config import LoopConfig
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ def learning_rate_share(step: int, steps: int, warmup: int, anneal: float) -> fl
     return max(0.0, min(1.0, (step + 1) / warmup, falling))
 
 
-def make_optimizers(model: nn.Module, config: DictConfig) -> list[torch.optim.Optimizer]:
+def make_optimizers(model: nn.Module, config: LoopConfig) -> list[torch.optim.Optimizer]:
     """Muon for the matrices inside the network, AdamW for embeddings, outputs, gains and biases."""
     params = {n: p for n, p in model.named_parameters() if p.requires_grad}
     # A list, not a set: saved optimizer states are told apart by the order of parameters.
@@ -41,12 +41,11 @@ def make_optimizers(model: nn.Module, config: DictConfig) -> list[torch.optim.Op
         if p.ndim == 2 and min(p.shape) >= 32 and not any(key in n for key in config.adamw_names)
     ]
     decay = config.weight_decay
-    betas = tuple(config.betas)
     out: list[torch.optim.Optimizer] = [
         torch.optim.AdamW(
             [p for n, p in params.items() if n not in inner],
             lr=config.adamw_lr,
-            betas=betas,
+            betas=config.betas,
             weight_decay=decay,
         )
     ]
@@ -62,17 +61,16 @@ def make_optimizers(model: nn.Module, config: DictConfig) -> list[torch.optim.Op
 
 
 class Run:
-    """One training run in a folder: `last.pt` to resume from, `log.csv` and `curve.png` to look at.
+    """One training run in a folder: `last.pt` to resume from, `log.csv` to look at.
 
     Args:
         model: what is trained; its parameters are averaged into `ema`.
-        config: the `train` node: steps, warmup, anneal, ema, clip, save_minutes, eval_every and
-            what `make_optimizers` reads.
+        config: what the loop and `make_optimizers` read.
         folder: run folder, made if missing; an existing `last.pt` is resumed.
         device: where the model lives.
     """
 
-    def __init__(self, model: nn.Module, config: DictConfig, folder: Path, device: torch.device):
+    def __init__(self, model: nn.Module, config: LoopConfig, folder: Path, device: torch.device):
         self.model, self.config, self.folder, self.device = model, config, folder, device
         self.rank, self.world = rank_and_world()
         if self.world > 1 and not dist.is_initialized():
@@ -94,7 +92,7 @@ class Run:
         log.info("resumed %s at step %d", self.folder, self.step)
 
     def save(self) -> None:
-        """Write `last.pt` (whole or not at all), the log and the curve."""
+        """Write `last.pt` (whole or not at all) and the log."""
         if self.rank:
             return
         state = {
@@ -115,7 +113,6 @@ class Run:
                 writer = csv.DictWriter(f, names)
                 writer.writeheader()
                 writer.writerows(self.rows)
-            draw_curve(self.rows, self.folder / "curve.png")
 
     def _average_gradients(self, params: list[nn.Parameter]) -> None:
         """Mean over all processes, sent in one piece: many small ones take eight times as long."""
@@ -193,36 +190,3 @@ class Run:
                 saved = time.monotonic()
         bar.close()
         self.save()
-
-
-def draw_curve(rows: list[dict], path: Path, size: tuple[int, int] = (720, 400)) -> None:
-    """Plot the loss and every evaluation figure named `loss_*` over steps."""
-    names = [k for k in rows[-1] if k.startswith("loss")]
-    points = {n: [(r["step"], r[n]) for r in rows if n in r] for n in names}
-    values = [v for line in points.values() for _, v in line]
-    low, high = min(values), max(values)
-    width, height = size
-    image = Image.new("RGB", size, "white")
-    draw = ImageDraw.Draw(image)
-    left, top, right, bottom = 60, 20, width - 20, height - 40
-
-    def at(step: float, value: float) -> tuple[float, float]:
-        x = left + (right - left) * step / rows[-1]["step"]
-        return x, bottom - (bottom - top) * (value - low) / max(high - low, 1e-9)
-
-    for i in range(5):
-        value = low + (high - low) * i / 4
-        y = at(0, value)[1]
-        draw.line([(left, y), (right, y)], "#e6e6e3")
-        draw.text((8, y - 6), f"{value:.3g}", "#54575e")
-    draw.text((left, bottom + 12), f"step 0 to {rows[-1]['step']}", "#54575e")
-    for i, (name, line) in enumerate(points.items()):
-        colour = ("#191a1d", "#0a7862", "#b4541a", "#3a5fb0")[i % 4]
-        draw.line([at(*p) for p in line], colour, 2)
-        draw.text((left + 140 + 130 * i, bottom + 12), name, colour)
-    image.save(path)
-
-
-def load_config(path: str | Path, overrides: list[str]) -> DictConfig:
-    """A YAML configuration with `key=value` overrides from the command line."""
-    return OmegaConf.merge(OmegaConf.load(path), OmegaConf.from_dotlist(overrides))

@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from omegaconf import DictConfig
 from PIL import Image
 from torch import Tensor, nn
 from tqdm import tqdm
@@ -26,6 +25,7 @@ from ..weights.adapt import published
 from ..weights.fetch import fetch
 from ..weights.list import Official, official_models
 from ..weights.load import load_generator, load_tokenizer
+from .config import OfficialConfig
 from .loop import Run, rank_and_world
 
 log = logging.getLogger(__name__)
@@ -120,13 +120,13 @@ def fresh(official: Official) -> NARTransformer:
     for module in model.modules():
         if isinstance(module, nn.Linear | nn.Embedding):
             nn.init.normal_(module.weight, std=0.02)
-    for head in model.heads.heads.values():
-        nn.init.zeros_(head.output.weight)
+    for _, head in model.heads.each():
+        nn.init.zeros_(model.heads.matrix_of(head).weight)
     return model
 
 
-def train(config: DictConfig, folder: Path, device: torch.device) -> None:
-    """Train by `config` (official, data, tokenizer, init_from, train) in a run folder, export."""
+def train(config: OfficialConfig, folder: Path, device: torch.device) -> None:
+    """Train by the paper's recipe in a run folder, then export."""
     official = official_models()[config.official]
     info, settings = official.info, config.train
     folder.mkdir(parents=True, exist_ok=True)
@@ -136,12 +136,12 @@ def train(config: DictConfig, folder: Path, device: torch.device) -> None:
             f"data: got {labels.max() + 1} class folders, expected at most {len(info.labels)}"
         )
     torch.manual_seed(settings.seed)
-    place = Path(config.tokenizer) if config.get("tokenizer") else fetch(official.tokenizer)
+    place = Path(config.tokenizer) if config.tokenizer else fetch(official.tokenizer)
     tokenizer = load_tokenizer(place, device=device, size=info.size)
     codes = extract_codes(files, tokenizer, folder / "codes.npy", config.ten_crops, device)
     del tokenizer
 
-    if config.get("init_from"):
+    if config.init_from:
         own = Path(config.init_from)
         path = own if own.exists() else fetch(official_models()[config.init_from].weights)
         model = load_generator(path, grid=info.grid).requires_grad_(True)
@@ -151,7 +151,7 @@ def train(config: DictConfig, folder: Path, device: torch.device) -> None:
         model = fresh(official)
     model.to(device).train()
     model.table(0)
-    if settings.get("steps") is None:
+    if settings.steps is None:
         settings.steps = settings.epochs * len(files) // settings.batch
     forward = torch.compile(model) if settings.compile else model
     plan = make_plan(info.grid, (0, 0, 0), None, info.directions, info.known_level)

@@ -2,12 +2,72 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 import torch
-from omegaconf import DictConfig
 from torch import Tensor
 
 from ..plan import GridShape, distances_from, fan_in_of, levels_of
+from .config import GeneratorTraining
+
+
+@dataclass(frozen=True, eq=False)
+class GrowthPlan:
+    """The plan of one sample, drawn at random.
+
+    Attributes:
+        levels: int64 [N]; known: bool [N].
+        seed_position: (t, h, w).
+    """
+
+    grid: GridShape
+    levels: np.ndarray
+    known: np.ndarray
+    seed_position: tuple[int, int, int]
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether whole slices of a clip are known: growth then goes on from pictures."""
+        slices = self.known.reshape(self.grid.t, -1)
+        return self.grid.t > 1 and bool(slices.all(1).any())
+
+
+@dataclass(frozen=True, eq=False)
+class PlanBatch:
+    """Plans of B samples as the transformer takes them.
+
+    Attributes:
+        levels: int64 [B, N]; fan_in: int64 [B, N, 6]; known: bool [B, N].
+        seeds: flat seed positions, int64 [B].
+    """
+
+    levels: Tensor
+    fan_in: Tensor
+    known: Tensor
+    seeds: Tensor
+
+    @classmethod
+    def of(cls, plans: Sequence[GrowthPlan], directions: tuple[str, ...]) -> PlanBatch:
+        """Plans over one grid, for a model with heads of these directions."""
+        fan_in = [fan_in_of(p.grid, p.levels, p.known, directions) for p in plans]
+        seeds = [np.ravel_multi_index(p.seed_position, p.grid) for p in plans]
+        return cls(
+            torch.from_numpy(np.stack([p.levels for p in plans])),
+            torch.from_numpy(np.stack(fan_in)),
+            torch.from_numpy(np.stack([p.known for p in plans])),
+            torch.from_numpy(np.array(seeds)),
+        )
+
+
+def plan_from(
+    grid: GridShape, seed_position: tuple[int, int, int], known: np.ndarray | None = None
+) -> GrowthPlan:
+    """The plan from a seed position around what is known, bool [N], under "zero" levels."""
+    known = np.zeros(grid.cells, bool) if known is None else known
+    levels = levels_of(distances_from(grid, seed_position), known, "zero")
+    return GrowthPlan(grid, levels, known, seed_position)
 
 
 def random_plan(
@@ -16,8 +76,8 @@ def random_plan(
     known_share: float = 0.3,
     corner_share: float = 0.15,
     centre_share: float = 0.15,
-):
-    """Levels int64 [N], known bool [N] and seed position of a random plan.
+) -> GrowthPlan:
+    """A random plan.
 
     Seeds: a corner with chance `corner_share`, half the time the first one; with chance
     `centre_share` the centre; any cell otherwise. With chance `known_share` a box of cells is
@@ -49,57 +109,42 @@ def random_plan(
         elif rng.random() < 0.7:
             # Growth mostly starts inside the box: its centre when outpainting, the hole otherwise.
             seed = low + extent // 2
-    known = known.reshape(-1)
-    levels = levels_of(distances_from(grid, tuple(seed)), known, "zero")
-    return levels, known, tuple(int(x) for x in seed)
+    t, h, w = (int(x) for x in seed)
+    return plan_from(grid, (t, h, w), known.reshape(-1))
 
 
 def plans_for(
-    config: DictConfig, grid: GridShape, length: int, batch: int, rng: np.random.Generator
-) -> list:
+    config: GeneratorTraining, grid: GridShape, length: int, batch: int, rng: np.random.Generator
+) -> list[GrowthPlan]:
     """A random plan for each sample of a step, of which the first `length` cells are grown.
 
     What is known comes first: a short growth that would hardly reach beyond it knows nothing.
     """
-    shares = {k: config[k] for k in ("corner_share", "centre_share") if k in config}
-    plans = [random_plan(grid, rng, config.known_share, **shares) for _ in range(batch)]
+
+    def drawn(known_share: float) -> GrowthPlan:
+        return random_plan(grid, rng, known_share, config.corner_share, config.centre_share)
+
+    plans = [drawn(config.known_share) for _ in range(batch)]
     most = grid.cells if length == grid.cells else length // 2
-    return [p if p[1].sum() <= most else random_plan(grid, rng, 0.0, **shares) for p in plans]
+    return [p if p.known.sum() <= most else drawn(0.0) for p in plans]
 
 
-def goes_on(known: np.ndarray, grid: GridShape) -> bool:
-    """Whether whole slices of a clip are known, bool [N]: growth then goes on from pictures."""
-    return grid.t > 1 and bool(known.reshape(grid.t, -1).all(1).any())
+def growth_of(config: GeneratorTraining, grid: GridShape, step: int) -> tuple[int, int]:
+    """How many cells each sample of a step grows, and how many samples it has.
 
-
-def growth_of(config: DictConfig, grid: GridShape, step: int) -> tuple[int, int]:
-    """How many cells each sample of a step grows, and how many samples each process has.
-
-    Alike in all processes, since each waits for the slowest. `config.growths` lists {cells, batch,
-    share}; without it every growth is whole. Short growths show many more prompts at the same cost,
-    and the prompt is what the first cells are told by.
+    Alike in all processes, since each waits for the slowest.
     """
-    growths = config.get("growths")
-    if not growths:
-        return grid.cells, config.batch
-    share = np.array([g.share for g in growths])
+    if not config.growths:
+        return grid.cells, config.batch or 1
+    share = np.array([g.share for g in config.growths])
     rng = np.random.default_rng((config.seed, step, 1))
-    chosen = growths[rng.choice(len(growths), p=share / share.sum())]
+    chosen = config.growths[rng.choice(len(share), p=share / share.sum())]
     return min(chosen.cells, grid.cells), chosen.batch
 
 
-def samples_of(config: DictConfig, grid: GridShape, steps: int) -> int:
+def samples_of(config: GeneratorTraining, grid: GridShape, steps: int) -> int:
     """How many growths the first `steps` steps have shown to each process."""
     return sum(growth_of(config, grid, step)[1] for step in range(steps))
-
-
-def collate_plans(grid: GridShape, plans, directions) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Plans to levels [B, N], fan-in [B, N, 6], known [B, N] and flat seeds [B]."""
-    levels = np.stack([p[0] for p in plans])
-    known = np.stack([p[1] for p in plans])
-    fan_in = np.stack([fan_in_of(grid, p[0], p[1], directions) for p in plans])
-    seeds = np.array([np.ravel_multi_index(p[2], grid) for p in plans])
-    return tuple(torch.from_numpy(x) for x in (levels, fan_in, known, seeds))
 
 
 def first_cells(n: int, tokens: Tensor, levels: Tensor, fan_in: Tensor) -> tuple[Tensor, ...]:
@@ -117,14 +162,3 @@ def first_cells(n: int, tokens: Tensor, levels: Tensor, fan_in: Tensor) -> tuple
     found = place.gather(1, fan_in.clamp(min=0).flatten(1)).view_as(fan_in)
     fan_in = torch.where(fan_in >= 0, found, -1)
     return tokens.gather(1, cells), levels.gather(1, cells), fan_in, cells
-
-
-def step_weights(levels: Tensor, unknown: Tensor) -> Tensor:
-    """Loss weights [B, N] under which every step of a plan counts alike, whatever its front.
-
-    Among equal cells the few early ones would hardly count, yet only they must be told from the
-    prompt; later ones are told by their neighbours, and the prompt would go unlearnt.
-    """
-    sizes = torch.zeros(len(levels), int(levels.max()) + 1, device=levels.device)
-    sizes.scatter_add_(1, levels, unknown.float())
-    return unknown / sizes.gather(1, levels).clamp(min=1)

@@ -1,17 +1,22 @@
-"""What a generator learns from: items of a data folder as tokens, and prompts that name them."""
+"""The items of a data folder as tokens, the prompts that name them, and what is drawn of them."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 from tqdm import tqdm
 
+from ..models.condition import ConditionConfig, word_ids
+from ..tokenizers.base import Tokenizer
+from .config import FolderSource, GeneratorTraining
 from .data import DataFolder, as_float, augment, is_held_out, on_white, windows
+from .plans import GrowthPlan
 
 STYLES = {"fluent3d": "3d", "noto": "flat"}
 
@@ -23,7 +28,7 @@ def prompt_of(record: dict) -> str:
 
 def styled(record: dict, words: str) -> str:
     """Words with the style of a record, if it has one."""
-    style = STYLES.get(record.get("style"))
+    style = STYLES.get(record.get("style", ""))
     return f"{style} emoji of {words}" if style else words
 
 
@@ -48,19 +53,17 @@ def told_by(records: list[dict], other: np.ndarray, rng: np.random.Generator) ->
     ]
 
 
-def select_records(data: DataFolder, config: DictConfig) -> DataFolder:
-    """The records that `config.only` keeps and `config.drop` does not remove.
+def select_records(data: DataFolder, only: Any = None, drop: Any = None) -> DataFolder:
+    """The records that `only` keeps and `drop` does not remove.
 
     `only` is {field: values}, all of which must hold, or a list of such, any of which may; `drop`
     is {field: values}, any of which removes a record.
     """
-    only = OmegaConf.to_container(config.get("only") or OmegaConf.create({}))
-    drop = OmegaConf.to_container(config.get("drop") or OmegaConf.create({}))
-    choices = only if isinstance(only, list) else [only]
+    choices = only if isinstance(only, list) else [only or {}]
     return data.select(
         lambda r: (
             any(all(r.get(k) in v for k, v in choice.items()) for choice in choices)
-            and not any(r.get(k) in v for k, v in drop.items())
+            and not any(r.get(k) in v for k, v in (drop or {}).items())
         )
     )
 
@@ -74,10 +77,15 @@ class TokenSource:
     """
 
     def __init__(
-        self, config: DictConfig, tokenizer, device: torch.device, cache: Path, with_others=False
+        self,
+        config: FolderSource,
+        tokenizer: Tokenizer,
+        device: torch.device,
+        cache: Path,
+        with_others: bool = False,
     ):
         data = DataFolder.open(config.folder)
-        files = {r["file"] for r in select_records(data, config).records}
+        files = {r["file"] for r in select_records(data, config.only, config.drop).records}
         data = data.select(lambda r: with_others or r["file"] in files)
         chosen = np.array([r["file"] in files for r in data.records])
         held_out = np.array([is_held_out(r, config) for r in data.records])
@@ -104,11 +112,9 @@ class TokenSource:
             parts = []
             for i in range(0, len(clips), 32):
                 part = slice(i, i + 32)
-                rgba = as_float(
-                    windows(clips[part], tokenizer.frames, config.get("stride", 1), starts[part])
-                )
+                rgba = as_float(windows(clips[part], tokenizer.frames, config.stride, starts[part]))
                 rgb = on_white(rgba) if v == 0 else augment(
-                    rgba, generator, config.shift, tuple(config.scale), config.flip, config.tinted
+                    rgba, generator, config.shift, config.scale, config.flip, config.tinted
                 )  # fmt: skip
                 parts.append(tokenizer.encode(rgb.to(device)).flatten(1).cpu())
             variants.append(torch.cat(parts))
@@ -119,17 +125,11 @@ class TokenSource:
         np.save(written, self.tokens)
         os.replace(written, cache)
 
-    @property
-    def names(self) -> list[str]:
-        """The prompts of what is trained on, where its records have any."""
-        records = [self.records[i] for i in self.training]
-        return sorted({prompt_of(r) for r in records if "text" in r or "name" in r})
-
-    def _chances(self, config: DictConfig) -> np.ndarray:
+    def _chances(self, config: FolderSource) -> np.ndarray:
         """How likely each row of `training` is drawn, by `often`: {prompt or class: times}."""
         records = [self.records[i] for i in self.training]
-        names = [r[config.label] if "label" in config else prompt_of(r) for r in records]
-        often = config.get("often") or {}
+        names = [r[config.label] if config.label else prompt_of(r) for r in records]
+        often = config.often or {}
         if unknown := set(often) - set(names):
             raise ValueError(
                 f"source.often: got {sorted(unknown)}, expected names that are trained on, or "
@@ -147,3 +147,83 @@ class TokenSource:
         variant = np.where(~other & (rng.random(n) < self.plain_share), 0, variant)
         tokens = self.tokens[rows, variant].astype(np.int64)
         return [self.records[i] for i in rows], torch.from_numpy(tokens)
+
+
+class FolderStream:
+    """Samples of a folder, told by prompts or classes; see `stream.TokenStream`.
+
+    Args:
+        label: the record field that names the class; labels: the model's classes.
+        config: `null_share`, `keyword_share` and `other_share` of what is drawn.
+    """
+
+    def __init__(
+        self,
+        source: TokenSource,
+        condition: ConditionConfig,
+        config: GeneratorTraining,
+        label: str | None = None,
+        labels: Sequence[str] = (),
+    ):
+        self.source, self.form, self.config = source, condition, config
+        self.label, self.labels = label, list(labels)
+        if condition.kind == "class" and label is None:
+            raise ValueError("source.label: got none, expected the record field of the class")
+        named = condition.kind == "words"
+        names = {prompt_of(source.records[i]) for i in source.training} if named else set()
+        self.names: tuple[str, ...] = tuple(sorted(names))
+
+    def draw(self, plans: Sequence[GrowthPlan], rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+        """A sample for each plan; what goes on from known slices may be of other names."""
+        goes_on = np.array([plan.goes_on for plan in plans])
+        other = goes_on & (rng.random(len(plans)) < self.config.other_share)
+        records, tokens = self.source.sample(other, rng)
+        return self.condition(told_by(records, other, rng), rng), tokens
+
+    def condition(
+        self, records: Sequence[dict | None], rng: np.random.Generator | None = None
+    ) -> Tensor:
+        """Condition input, null for None; with `rng`, sometimes keywords or the null condition."""
+        if self.form.kind == "class":
+            # What is no class of the model's is only ever shown after known slices.
+            names = [self._said(r, rng, lambda r: r[self.label]) for r in records]
+            return torch.tensor([self.labels.index(n) if n in self.labels else -1 for n in names])
+        prompts = [self._said(r, rng, lambda r: self._prompt(r, rng)) for r in records]
+        # Names longer than the slots are cut in training; users are told instead.
+        prompts = [" ".join(p.split()[: self.form.slots]) for p in prompts]
+        return word_ids(prompts, self.form.slots, self.form.buckets)
+
+    def _said(
+        self,
+        record: dict | None,
+        rng: np.random.Generator | None,
+        name_of: Callable[[dict], str],
+    ) -> str:
+        """The name of a record, or nothing."""
+        if record is None or (rng is not None and rng.random() < self.config.null_share):
+            return ""
+        return name_of(record)
+
+    def _prompt(self, record: dict, rng: np.random.Generator | None) -> str:
+        if rng is not None and rng.random() < self.config.keyword_share:
+            return keyword_prompt(record, rng)
+        return prompt_of(record)
+
+    def to_measure(self) -> Iterator[tuple[str, Tensor, Tensor]]:
+        """At most 48 items of each kind, evenly spread."""
+        for name, rows in (("", self.source.training), ("held_out_", self.source.validation)):
+            rows = rows[:: max(1, len(rows) // 48)][:48]
+            if len(rows):
+                tokens = torch.from_numpy(self.source.tokens[rows, 0].astype(np.int64))
+                yield name, self.condition([self.source.records[i] for i in rows]), tokens
+
+    def seen(self, processes: int) -> int:
+        """How many pictures are trained on, by all processes alike."""
+        return len(self.source.training)
+
+    def figures(self) -> dict[str, float]:
+        """Nothing is to be said of it."""
+        return {}
+
+    def close(self) -> None:
+        """Nothing is open."""

@@ -1,42 +1,78 @@
-"""What a generator learns from where pictures are composed: an endless stream of a world's."""
+"""Streams of what a generator learns from: the items of a folder, or a world's without an end."""
 
 from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 import torch.multiprocessing as processes
-from omegaconf import DictConfig
 from torch import Tensor
 
 from ..plan import GridShape
+from ..tokenizers.base import Tokenizer
+from ..weights.embedded import load_tokenizer_folder
 from ..worlds import WORLDS
 from ..worlds.world import World
+from .config import WorldSource
+from .plans import GrowthPlan
 
 log = logging.getLogger(__name__)
 CHUNK = 32
 LANDS = 4  # that the pictures of a chunk are views of, see `LandscapeWorld.views`
 
 
+class TokenStream(Protocol):
+    """What a generator learns from, as tokens and condition input.
+
+    Attributes:
+        names: the prompts that are trained on, where there is a list of them.
+    """
+
+    names: tuple[str, ...]
+
+    def draw(self, plans: Sequence[GrowthPlan], rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+        """A sample for each plan: condition input [B, ...] and tokens int64 [B, cells]."""
+        ...
+
+    def to_measure(self) -> Iterator[tuple[str, Tensor, Tensor]]:
+        """Condition input and tokens of some pictures: "" of training, "held_out_" of the rest."""
+        ...
+
+    def seen(self, processes: int) -> int:
+        """How many different pictures have been trained on, by all processes together."""
+        ...
+
+    def figures(self) -> dict[str, float]:
+        """What the log says of the stream itself."""
+        ...
+
+    def close(self) -> None:
+        """No more is drawn."""
+        ...
+
+
 def chunk_of(
     world: World,
-    tokenizer,
+    tokenizer: Tokenizer,
     key: tuple[int, ...],
     n: int = CHUNK,
     held_out: bool | None = None,
-):
+) -> tuple[np.ndarray, np.ndarray]:
     """The n pictures of one key: facts int64 [n, slots] and tokens int16 [n, cells].
 
     With `held_out` said, every picture is drawn apart, to measure by. Else they are as training
     wants them: a world with `views` looks at a land several times, since making one is slow.
     """
     rng = np.random.default_rng(key)
-    if held_out is None and hasattr(world, "views"):
-        facts, pictures = zip(*islice(world.views(rng, LANDS), n), strict=True)
+    views: Any = getattr(world, "views", None)
+    if held_out is None and views:
+        facts, pictures = zip(*islice(views(rng, LANDS), n), strict=True)
     else:
         draw = world.draw_held_out if held_out else world.draw
         facts = [draw(rng) for _ in range(n)]
@@ -49,8 +85,6 @@ def chunk_of(
 
 
 def _produce(name: str, folder: str, grid: tuple, key: tuple[int, ...], first: int, out) -> None:
-    from ..weights.embedded import load_tokenizer_folder
-
     torch.set_num_threads(1)
     world = WORLDS[name]()
     tokenizer = load_tokenizer_folder(Path(folder), GridShape(*grid))[0].float().eval()
@@ -70,12 +104,26 @@ class WorldStream:
         tokenizer: folder of the tokenizer. grid: shape of the token grid.
         key: seed of the run and rank of this process.
         start: how many samples have been taken before.
+        null_share: share of the samples that nothing is said of.
     """
 
+    names: tuple[str, ...] = ()
+
     def __init__(
-        self, config: DictConfig, tokenizer: Path, grid: GridShape, key: tuple[int, int], start: int
+        self,
+        config: WorldSource,
+        tokenizer: Path,
+        grid: GridShape,
+        key: tuple[int, int],
+        start: int,
+        null_share: float = 0.0,
     ):
+        if config.world not in WORLDS:
+            raise ValueError(
+                f"source.world: got {config.world!r}, expected one of {', '.join(WORLDS)}"
+            )
         self.world = WORLDS[config.world]()
+        self.folder, self.grid, self.null_share = tokenizer, grid, null_share
         self.window, self.repeats = config.window, config.repeats
         if self.window % CHUNK:
             raise ValueError(f"source.window: got {self.window}, expected a multiple of {CHUNK}")
@@ -125,6 +173,27 @@ class WorldStream:
         at = self.pictures % self.window
         self._facts[at : at + CHUNK], self._tokens[at : at + CHUNK] = facts, tokens
         self.pictures += CHUNK
+
+    def draw(self, plans: Sequence[GrowthPlan], rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+        """The next samples, some of which nothing is said of; see `TokenStream`."""
+        values, tokens = self.take(len(plans))
+        values[torch.from_numpy(rng.random(len(plans)) < self.null_share)] = -1
+        return values, tokens
+
+    def to_measure(self) -> Iterator[tuple[str, Tensor, Tensor]]:
+        """48 pictures of each kind, always the same; see `TokenStream`."""
+        tokenizer = load_tokenizer_folder(self.folder, self.grid)[0]
+        for name in ("", "held_out_"):
+            values, tokens = chunk_of(self.world, tokenizer, (0,), 48, bool(name))
+            yield name, torch.from_numpy(values), torch.from_numpy(tokens).long()
+
+    def seen(self, processes: int) -> int:
+        """Pictures of all processes, each of which has its own."""
+        return self.pictures * processes
+
+    def figures(self) -> dict[str, float]:
+        """New pictures a second."""
+        return {"fresh_a_second": round(self.rate, 2)}
 
     def close(self) -> None:
         """End the process that draws."""

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import logging
 import math
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from ..tokenizers.base import Tokenizer, device_of
 from ..tokenizers.mini import PATCH, MiniConfig, MiniTokenizer
+from .config import TokenizerConfig, TokenizerSource, TokenizerTraining, said
 from .data import DataFolder, as_float, augment, is_held_out, on_white
 from .loop import Run
 
@@ -26,9 +29,9 @@ def psnr(squared_error: float, count: int) -> float:
 
 
 @torch.no_grad()
-def reconstruction_psnr(tokenizer: MiniTokenizer, clips: np.ndarray, batch: int = 16) -> float:
+def reconstruction_psnr(tokenizer: Tokenizer, clips: np.ndarray, batch: int = 16) -> float:
     """PSNR (dB, pooled over all pixels) of RGBA clips [N, F, H, W, 4] on white."""
-    device = next(tokenizer.parameters()).device
+    device = device_of(tokenizer)
     error, count = 0.0, 0
     for i in range(0, len(clips), batch):
         x = on_white(as_float(clips[i : i + batch])).to(device)
@@ -39,14 +42,14 @@ def reconstruction_psnr(tokenizer: MiniTokenizer, clips: np.ndarray, batch: int 
 
 
 @torch.no_grad()
-def code_statistics(tokenizer: MiniTokenizer, clips: np.ndarray, batch: int = 16) -> dict:
+def code_statistics(tokenizer: Tokenizer, clips: np.ndarray, batch: int = 16) -> dict:
     """How clips [N, F, H, W, 4] use the codes, and the mean patch of every code.
 
     Returns:
         `used` (share of the vocabulary that occurs), `perplexity` (2 ** entropy), `white_codes`
         (codes on a blank picture) and `patches`, uint8 [V, 8, 8, 3], the preview table.
     """
-    device = next(tokenizer.parameters()).device
+    device = device_of(tokenizer)
     counts = torch.zeros(tokenizer.vocab_size, device=device)
     sums = torch.zeros(tokenizer.vocab_size, PATCH * PATCH * 3, device=device)
     for i in range(0, len(clips), batch):
@@ -76,7 +79,7 @@ def code_statistics(tokenizer: MiniTokenizer, clips: np.ndarray, batch: int = 16
     }
 
 
-def reconstruction_loss(made: Tensor, video: Tensor, config: DictConfig) -> Tensor:
+def reconstruction_loss(made: Tensor, video: Tensor, config: TokenizerTraining) -> Tensor:
     """How far frames made [B, F, 3, H, W] are from a video, by the weights of `config`.
 
     The squared error is what PSNR measures, the absolute one (`l1`) keeps edges clean.
@@ -97,7 +100,7 @@ class Source:
         validation: the first frames of what is held out, [N, 1, size, size, 4].
     """
 
-    def __init__(self, config: DictConfig):
+    def __init__(self, config: TokenizerSource):
         self.config = config
         data = DataFolder.open(config.folder)
         out = np.array([is_held_out(r, config) for r in data.records])
@@ -112,19 +115,19 @@ class Source:
             as_float(self.training[chosen, frame][:, None]),
             generator,
             shift=self.config.shift,
-            scale=tuple(self.config.scale),
+            scale=self.config.scale,
             flip=self.config.flip,
             tinted=self.config.tinted,
         )
 
 
-def train(config: DictConfig, folder: Path, device: torch.device) -> None:
+def train(config: TokenizerConfig, folder: Path, device: torch.device) -> None:
     """Train by `config` (model, sources, train) in a run folder; export beside it at the end."""
     torch.manual_seed(config.train.seed)
-    tokenizer = MiniTokenizer(MiniConfig(**OmegaConf.to_container(config.model))).to(device)
-    if config.get("init_from"):
+    tokenizer = MiniTokenizer(MiniConfig(**asdict(config.model))).to(device)
+    if config.init_from:
         start_from(tokenizer, Path(config.init_from))
-    if config.train.get("decoder_only"):
+    if config.train.decoder_only:
         for module in tokenizer.encoding_modules():
             module.requires_grad_(False)
     sources = [Source(s) for s in config.sources]
@@ -155,7 +158,13 @@ def train(config: DictConfig, folder: Path, device: torch.device) -> None:
             export(tokenizer, config, run, sources, evaluate())
 
 
-def export(tokenizer, config: DictConfig, run: Run, sources, figures: dict) -> None:
+def export(
+    tokenizer: MiniTokenizer,
+    config: TokenizerConfig,
+    run: Run,
+    sources: list[Source],
+    figures: dict[str, float],
+) -> None:
     """Write a self-describing tokenizer folder (float16 weights, config, record) into the run."""
     folder = run.folder / "export"
     folder.mkdir(exist_ok=True)
@@ -163,16 +172,18 @@ def export(tokenizer, config: DictConfig, run: Run, sources, figures: dict) -> N
     statistics = code_statistics(tokenizer, np.concatenate(clips))
     state = {k: v.half().contiguous().cpu() for k, v in tokenizer.state_dict().items()}
     save_file({**state, "patches": statistics.pop("patches")}, folder / "tokenizer.safetensors")
-    OmegaConf.save({"kind": "mini", "model": config.model}, folder / "config.yaml")
+    OmegaConf.save(
+        OmegaConf.create({"kind": "mini", "model": said(config.model)}), folder / "config.yaml"
+    )
     record = {
         "steps": run.step,
         "samples": run.step * config.train.batch * run.world,
         "hours": round(run.seconds / 3600, 3),
         "validation": figures,
         "codes": {k: round(v, 4) for k, v in statistics.items()},
-        "config": config,
+        "config": said(config),
     }
-    if config.get("init_from") and (before := Path(config.init_from) / "record.yaml").is_file():
+    if config.init_from and (before := Path(config.init_from) / "record.yaml").is_file():
         record["begun_from"] = OmegaConf.load(before)
     OmegaConf.save(OmegaConf.create(record), folder / "record.yaml")
     log.info("exported %s: %s", folder, {k: v for k, v in record.items() if k != "config"})

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 from PIL import Image
 
 from nar_core import Engine, Request
@@ -17,7 +18,8 @@ from nar_core.measure.growing import Grower
 from nar_core.measure.items import TrainingPictures, part_of
 from nar_core.measure.rightness import recall
 from nar_core.tokenizers.mini import MiniConfig, MiniTokenizer
-from nar_core.train import generator, tokenizer
+from nar_core.train import generator, source, tokenizer
+from nar_core.train.config import FolderSource, GeneratorConfig, TokenizerSource, config_of
 from nar_core.train.data import DataFolder, as_float, on_white, windows
 from nar_core.train.source import TokenSource
 
@@ -77,16 +79,16 @@ def test_a_sheet_of_tiles_is_read_as_frames(clips):
 
 def test_a_tokenizer_is_shown_pictures_and_frames_of_clips_alike(clips):
     """Every frame of every clip, one at a time; of what is held out the first ones."""
-    config = {"folder": str(clips), "size": SIDE, "key": "file", "hold_out": 0.0}
-    config |= {"shift": 0.0, "scale": [1.0, 1.0], "flip": 0.0, "tinted": 0.0}
-    source = tokenizer.Source(OmegaConf.create(config))
+    config: dict = {"folder": str(clips), "size": SIDE, "key": "file", "hold_out": 0.0}
+    config |= {"shift": 0.0, "scale": (1.0, 1.0), "flip": 0.0, "tinted": 0.0}
+    source = tokenizer.Source(TokenizerSource(**config))
     shown = source.sample(200, torch.Generator().manual_seed(0))
     assert shown.shape == (200, 1, 3, SIDE, SIDE)
     frames = on_white(as_float(source.training)).flatten(0, 1)
     found = (shown - frames).abs().flatten(2).amax(2) < 1e-5  # [200, clips * frames]
     assert (found.sum(1) == 1).all()
     assert found.any(0).all()
-    source = tokenizer.Source(OmegaConf.create(config | {"hold_out": 1.0}))
+    source = tokenizer.Source(TokenizerSource(**config | {"hold_out": 1.0}))
     assert len(source.training) == 0
     assert source.validation.shape == (2, 1, SIDE, SIDE, 4)
 
@@ -116,7 +118,8 @@ def test_what_is_measured_may_be_what_was_trained_on_or_held_out(tmp_path):
     data = DataFolder(tmp_path, records)
     with pytest.raises(ValueError, match="expected a model with a training record"):
         part_of(data, "training", engine, str(tmp_path))
-    source = {"key": "file", "hold_out": 0.3, "only": {"label": ["a"]}}
+    source = {"folder": "x", "key": "file", "hold_out": 0.3, "only": {"label": ["a"]}}
+    source |= {"named_otherwise_before": 1}
     OmegaConf.save({"source": source}, tmp_path / "record.yaml")
     parts = {
         part: part_of(data, part, engine, str(tmp_path)).records
@@ -134,18 +137,17 @@ def test_what_is_measured_may_be_what_was_trained_on_or_held_out(tmp_path):
         part_of(data, "held-out", engine, str(tmp_path))
 
 
-def configuration(clips, root) -> DictConfig:
+def configuration(clips, root) -> GeneratorConfig:
     """A small generator of clips, and a tokenizer trained for it in `root`."""
-    source = {"folder": str(clips), "weight": 1.0, "size": SIDE, "key": "file", "hold_out": 0.0}
-    source |= {"shift": 0.0, "scale": [1.0, 1.0], "flip": 0.0, "tinted": 0.0}
+    source = {"folder": str(clips), "key": "file", "hold_out": 0.0}
+    source |= {"shift": 0.0, "scale": (1.0, 1.0), "flip": 0.0, "tinted": 0.0}
     small = {"encoder_width": 32, "decoder_width": 32, "encoder_depth": 1, "decoder_depth": 1}
     shape = {"size": [SIDE, SIDE], "levels": [4, 4, 2]}
-    config = OmegaConf.create(
-        {"model": shape | small, "sources": [source], "train": LOOP | {"l1": 0.02}}
-    )
-    tokenizer.train(config, root / "tok", CPU)
+    own = source | {"weight": 1.0, "size": SIDE}
+    coder = {"model": shape | small, "sources": [own], "train": LOOP | {"l1": 0.02}}
+    tokenizer.train(config_of(coder, "tokenizer"), root / "tok", CPU)
     (root / "tok" / "export").rename(root / "tokenizer")
-    return OmegaConf.create(
+    return config_of(
         {
             "info": {"title": "Bars", "task": "class", "labels": ["left bar", "right bar"]},
             "tokenizer": str(root / "tokenizer"),
@@ -167,15 +169,16 @@ def configuration(clips, root) -> DictConfig:
             "train": LOOP
             | {"share_digits": True, "known_share": 0.9, "null_share": 0.1, "keyword_share": 0.0}
             | {"label_smoothing": 0.0},
-        }
+        },
+        "generator",
     )
 
 
 def test_clips_of_other_names_are_shown_only_after_known_slices(clips, tmp_path):
-    source = {"folder": str(clips), "key": "file", "hold_out": 0.0, "stride": 2}
-    source |= {"shift": 0.0, "scale": [1.0, 1.0], "flip": 0.0, "tinted": 0.0}
+    source: dict = {"folder": str(clips), "key": "file", "hold_out": 0.0, "stride": 2}
+    source |= {"shift": 0.0, "scale": (1.0, 1.0), "flip": 0.0, "tinted": 0.0}
     source |= {"only": {"label": ["left bar"]}, "label": "label", "variants": 3, "plain_share": 1.0}
-    source = OmegaConf.create(source)
+    source = FolderSource(**source)
     coder = MiniTokenizer(MiniConfig(size=(SIDE, SIDE), frames=4, levels=[4, 4])).eval()
     alone = TokenSource(source, coder, CPU, tmp_path / "alone.npy")
     assert (len(alone.training), len(alone.others)) == (1, 0)
@@ -196,8 +199,7 @@ def test_clips_of_other_names_are_shown_only_after_known_slices(clips, tmp_path)
 
 
 def test_a_name_is_drawn_as_often_as_said(clips, tmp_path):
-    source = OmegaConf.to_container(configuration(clips, tmp_path).source)
-    source = OmegaConf.create(source | {"only": {}, "often": {"left bar": 3}})
+    source = replace(configuration(clips, tmp_path).source, only={}, often={"left bar": 3})
     coder = MiniTokenizer(MiniConfig(size=(SIDE, SIDE), frames=4, levels=[4, 4])).eval()
     tokens = TokenSource(source, coder, CPU, tmp_path / "tokens.npy")
     none = np.zeros(400, bool)
@@ -210,11 +212,11 @@ def test_a_name_is_drawn_as_often_as_said(clips, tmp_path):
 
 def test_a_share_of_what_goes_on_is_of_other_names(clips, tmp_path, monkeypatch):
     config = configuration(clips, tmp_path)
-    config.train |= {"other_share": 0.5, "steps": 30, "eval_every": 30}
+    config.train = replace(config.train, other_share=0.5, steps=30, eval_every=30)
     with pytest.raises(ValueError, match=r"got 0\.5, expected 0: the source leaves nothing aside"):
         generator.train(config, tmp_path / "none", CPU)
     shown, told = [], []
-    sample, tell = TokenSource.sample, generator.told_by
+    sample, tell = TokenSource.sample, source.told_by
 
     def spied_sample(self, other, rng):
         shown.append(other)
@@ -225,7 +227,7 @@ def test_a_share_of_what_goes_on_is_of_other_names(clips, tmp_path, monkeypatch)
         return tell(records, other, rng)
 
     monkeypatch.setattr(TokenSource, "sample", spied_sample)
-    monkeypatch.setattr(generator, "told_by", spied_tell)
+    monkeypatch.setattr(source, "told_by", spied_tell)
     config.source.only = {"label": ["left bar"]}
     config.info.labels = ["left bar"]
     config.model.condition.classes = 1

@@ -7,13 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from omegaconf import OmegaConf
 from PIL import Image
 
+from nar_core.cli.train import CONFIGS
 from nar_core.plan import GridShape
 from nar_core.tokenizers.vq_image import VQConfig, VQTokenizer
 from nar_core.train import generator, official
-from nar_core.train.loop import load_config
+from nar_core.train.config import load_config
 from nar_core.weights.list import official_models
 from nar_core.weights.load import load_generator
 
@@ -39,16 +39,10 @@ def setup(tmp_path, monkeypatch):
         for i in range(3):
             pixels = rng.integers(0, 256, (height, 12, 3), np.uint8)
             Image.fromarray(pixels).save(tmp_path / "data" / name / f"{i}.png")
-    config = OmegaConf.merge(
-        load_config(official.Path(official.__file__).parent / "configs" / "nar-b.yaml", []),
-        {
-            "official": "tiny",
-            "data": str(tmp_path / "data"),
-            "tokenizer": str(tmp_path / "vq.pt"),
-            "train": {"steps": 3, "batch": 4, "compile": False, "bf16": False, "eval_every": 1},
-        },
-    )
-    return config, tmp_path / "run"
+    changes = ["official=tiny", f"data={tmp_path / 'data'}", f"tokenizer={tmp_path / 'vq.pt'}"]
+    changes += [f"train.{x}" for x in ("steps=3", "batch=4", "eval_every=1")]
+    changes += ["train.compile=false", "train.bf16=false"]
+    return load_config(CONFIGS / "nar-b.yaml", changes, "generator"), tmp_path / "run"
 
 
 def test_it_trains_some_steps_and_exports_the_published_form(setup):
@@ -121,9 +115,8 @@ def test_unfit_data_is_refused(setup, tmp_path):
 
 
 def test_the_recipe_is_the_papers():
-    folder = official.Path(official.__file__).parent / "configs"
     for name in ("NAR-B", "NAR-M", "NAR-L", "NAR-XL", "NAR-XXL"):
-        config = load_config(folder / f"{name.lower()}.yaml", [])
+        config = load_config(CONFIGS / f"{name.lower()}.yaml", ["data=x"], "generator")
         train = config.train
         assert config.official == name
         assert (train.epochs, train.batch, train.adamw_lr) == (300, 256, 1e-4)

@@ -9,12 +9,14 @@ from omegaconf import OmegaConf
 
 from nar_core.cli import main
 from nar_core.cli.train import CONFIGS
-from nar_core.decode import SamplingSettings
 from nar_core.engine import Engine
-from nar_core.models.transformer import TransformerConfig
-from nar_core.plan import GridShape, distances_from, levels_of
+from nar_core.plan import GridShape
 from nar_core.request import Request
-from nar_core.train.generator import build, with_own_cells
+from nar_core.settings import SamplingSettings
+from nar_core.train.begin import build
+from nar_core.train.config import WorldSource, architecture, load_config
+from nar_core.train.exposure import own_cells
+from nar_core.train.plans import plan_from
 from nar_core.train.stream import CHUNK, WorldStream, chunk_of
 from nar_core.weights.embedded import load_tokenizer_folder
 from nar_core.worlds import WORLDS, landscape
@@ -24,7 +26,7 @@ GRID = GridShape(1, 16, 16)
 
 
 def stream(start: int = 0, repeats: int = 2, key=(0, 0)) -> WorldStream:
-    config = OmegaConf.create({"world": "emoji", "window": CHUNK, "repeats": repeats})
+    config = WorldSource(world="emoji", window=CHUNK, repeats=repeats)
     return WorldStream(config, TOKENIZER, GRID, key, start)
 
 
@@ -82,7 +84,7 @@ def test_a_world_that_has_views_is_streamed_by_them(monkeypatch):
 
 
 def test_a_window_that_no_chunk_fills_is_refused():
-    config = OmegaConf.create({"world": "emoji", "window": 40, "repeats": 1})
+    config = WorldSource(world="emoji", window=40, repeats=1)
     with pytest.raises(ValueError, match=r"source\.window: got 40, expected a multiple of 32"):
         WorldStream(config, TOKENIZER, GRID, (0, 0), 0)
 
@@ -127,19 +129,17 @@ def test_a_generator_trains_from_a_world_alone_and_understands_prompts(tmp_path)
 def test_own_cells_begin_after_right_ones():
     """Where a prompt has many pictures, the first cells say which one is grown."""
     torch.manual_seed(0)
-    settings = OmegaConf.to_container(OmegaConf.load(CONFIGS / "emoji.yaml").model)
-    settings |= {"grid": [1, 5, 4], "width": 32, "depth": 1, "attention_heads": 2}
-    settings |= {"vocab_size": 512, "ffn_width": 32, "rotary": [0, 4, 4]}
-    settings["taps"] = dict.fromkeys(settings["taps"], 1)
-    config = TransformerConfig.from_dict(settings)
+    small = ["grid=[1,5,4]", "width=32", "depth=1", "attention_heads=2", "vocab_size=512"]
+    small += ["ffn_width=32", "rotary=[0,4,4]", "taps={+w: 1, -w: 1, +h: 1, -h: 1}"]
+    said = load_config(CONFIGS / "emoji.yaml", [f"model.{x}" for x in small], "generator")
+    config = architecture(said.model)
     model = build(config, None).eval()
-    none = np.zeros(config.grid.cells, bool)
-    plan = levels_of(distances_from(config.grid, (0, 0, 0)), none, "zero"), none, (0, 0, 0)
+    plan = plan_from(config.grid, (0, 0, 0))
     tokens = torch.full((6, 20), 7)
     values = torch.zeros(6, 12, dtype=torch.int64)
     rng = np.random.default_rng(0)
-    shown = with_own_cells(model, plan, values, tokens, 15, SamplingSettings(), rng, right=6)
-    by_step = torch.from_numpy(plan[0]).argsort(stable=True)
+    shown = own_cells(model, plan, values, tokens, 15, SamplingSettings(), rng, right=6)
+    by_step = torch.from_numpy(plan.levels).argsort(stable=True)
     assert (shown[:, by_step[:6]] == 7).all()
     assert (shown[:, by_step[6:18]] != 7).float().mean() > 0.5
     assert (shown[:, by_step[18:]] == 7).all()

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -25,23 +26,24 @@ from nar_core.cli import main
 from nar_core.cli.train import CONFIGS
 from nar_core.decode import Growth
 from nar_core.models.condition import word_ids
-from nar_core.models.transformer import TransformerConfig
-from nar_core.plan import GridShape, distances_from, levels_of, make_plan
+from nar_core.plan import GridShape, make_plan
 from nar_core.settings import SamplingSettings
 from nar_core.tokenizers.mini import MiniConfig, MiniTokenizer
 from nar_core.train import generator, loop, plans
+from nar_core.train.begin import build, start_from
+from nar_core.train.config import GeneratorTraining, Growths, architecture, load_config
 from nar_core.train.data import DataFolder
-from nar_core.train.generator import build, with_own_cells, with_wrong_cells
+from nar_core.train.exposure import own_cells, wrong_cells
 from nar_core.train.loop import Run, learning_rate_share
+from nar_core.train.losses import step_weights
 from nar_core.train.plans import (
-    collate_plans,
+    PlanBatch,
     first_cells,
-    goes_on,
     growth_of,
+    plan_from,
     plans_for,
     random_plan,
     samples_of,
-    step_weights,
 )
 from nar_core.train.source import keyword_prompt, prompt_of, select_records, told_by
 
@@ -135,7 +137,6 @@ def test_a_tokenizer_learns_and_describes_itself(tokenizer):
     assert rows[-1]["psnr_zipped"] > rows[0]["psnr_zipped"]
     names = {p.name for p in (tokenizer / "run" / "export").iterdir()}
     assert names == {"config.yaml", "record.yaml", "tokenizer.safetensors"}
-    assert Image.open(tokenizer / "run" / "curve.png").size == (720, 400)
 
 
 def test_a_decoder_learns_on_and_tokens_stay(data, tokenizer, tmp_path, capsys):
@@ -252,7 +253,7 @@ def test_records_are_chosen_by_any_of_several_rules():
     data = DataFolder(Path(), records)
 
     def chosen(**rules) -> list[str]:
-        kept = select_records(data, OmegaConf.create(rules)).records
+        kept = select_records(data, **rules).records
         return [f"{r['style']} {r['kind']}" for r in kept]
 
     assert len(chosen()) == len(chosen(only=None)) == 6
@@ -264,37 +265,42 @@ def test_records_are_chosen_by_any_of_several_rules():
 
 def test_plans_start_in_corners_and_the_centre_as_often_as_told():
     grid, rng = GridShape(1, 9, 9), np.random.default_rng(0)
-    seeds = [random_plan(grid, rng, 0.0, corner_share=0.6)[2] for _ in range(300)]
+    seeds = [random_plan(grid, rng, 0.0, corner_share=0.6).seed_position for _ in range(300)]
     assert 0.5 < np.mean([s[1] in (0, 8) and s[2] in (0, 8) for s in seeds]) < 0.75
     assert 0.25 < np.mean([s == (0, 0, 0) for s in seeds]) < 0.5
-    seeds = [random_plan(grid, rng, 0.0, 0.0, centre_share=0.4)[2] for _ in range(300)]
+    seeds = [random_plan(grid, rng, 0.0, 0.0, centre_share=0.4).seed_position for _ in range(300)]
     assert np.mean([s == (0, 0, 0) for s in seeds]) < 0.1
     assert 0.3 < np.mean([s == (0, 4, 4) for s in seeds]) < 0.5
-    seeds = [random_plan(grid, rng, 0.0, 0.0, centre_share=0.0)[2] for _ in range(300)]
+    seeds = [random_plan(grid, rng, 0.0, 0.0, centre_share=0.0).seed_position for _ in range(300)]
     assert np.mean([s == (0, 4, 4) for s in seeds]) < 0.1
 
 
 def test_short_growths_reach_beyond_what_is_known():
     """And whole ones know as much as they are told to."""
     grid, rng = GridShape(3, 4, 4), np.random.default_rng(0)
-    config = OmegaConf.create({"known_share": 1.0, "corner_share": 0.2})
+    config = GeneratorTraining(known_share=1.0, corner_share=0.2)
     for length in (12, 24):
         plans = plans_for(config, grid, length, 200, rng)
-        counts = [known.sum() for _, known, _ in plans]
+        counts = [plan.known.sum() for plan in plans]
         assert 0 < max(counts) <= length / 2
         assert len(plans) == 200
-    assert np.mean([p[1].any() for p in plans_for(config, grid, 48, 200, rng)]) > 0.9
-    assert max(p[1].sum() for p in plans_for(config, grid, 48, 200, rng)) > 24
+    assert np.mean([p.known.any() for p in plans_for(config, grid, 48, 200, rng)]) > 0.9
+    assert max(p.known.sum() for p in plans_for(config, grid, 48, 200, rng)) > 24
 
 
 def test_growth_goes_on_from_whole_slices_only():
     known = np.zeros((3, 2, 2), bool)
-    assert not goes_on(known.reshape(-1), GridShape(3, 2, 2))
+
+    def goes_on() -> bool:
+        return plan_from(GridShape(3, 2, 2), (0, 0, 0), known.reshape(-1)).goes_on
+
+    assert not goes_on()
     known[:, 0] = True
-    assert not goes_on(known.reshape(-1), GridShape(3, 2, 2))
+    assert not goes_on()
     known[2] = True
-    assert goes_on(known.reshape(-1), GridShape(3, 2, 2))
-    assert not goes_on(np.ones(4, bool), GridShape(1, 2, 2))
+    assert goes_on()
+    known = np.array([True, True, True, False])
+    assert not plan_from(GridShape(1, 2, 2), (0, 0, 0), known).goes_on
 
 
 def test_what_a_name_does_not_tell_is_told_by_any_name_or_none():
@@ -335,14 +341,14 @@ def test_wrong_cells_come_from_another_picture_and_spare_what_is_known():
     tokens = torch.arange(40)[:, None].expand(40, 64).contiguous()
     known = torch.zeros(40, 64, dtype=torch.bool)
     known[:, :8] = True
-    shown = with_wrong_cells(tokens, known, 0.4, np.random.default_rng(0))
+    shown = wrong_cells(tokens, known, 0.4, np.random.default_rng(0))
     wrong = shown != tokens
     assert (shown[wrong] == (tokens[wrong] - 1) % 40).all()
     assert not wrong[:, :8].any()
     share = wrong[:, 8:].float().mean(1)
     assert 0.3 < (share == 0).float().mean() < 0.7
     assert 0.3 < share.max() < 0.6
-    assert with_wrong_cells(tokens, known, 0.0, np.random.default_rng(0)) is tokens
+    assert wrong_cells(tokens, known, 0.0, np.random.default_rng(0)) is tokens
 
 
 def test_own_cells_are_what_the_model_grows_and_spare_what_is_known():
@@ -353,11 +359,11 @@ def test_own_cells_are_what_the_model_grows_and_spare_what_is_known():
     known = np.zeros(grid.cells, bool)
     known[:2] = True
     seed = (0, 2, 2)
-    plan = (levels_of(distances_from(grid, seed), known, "zero"), known, seed)
+    plan = plan_from(grid, seed, known)
     values = word_ids(["red apple"] * 30 + [""] * 4, 3, 64)
     tokens = torch.from_numpy(rng.integers(0, 31, (34, grid.cells)))
     greedy = SamplingSettings(temperature=0.0)
-    shown = with_own_cells(model, plan, values, tokens, grid.cells, greedy, rng)
+    shown = own_cells(model, plan, values, tokens, grid.cells, greedy, rng)
     whole = tokens.clone()
     order = make_plan(grid, seed, known)
     growth = Growth(model, order, values, values, whole, torch.zeros(whole.shape), greedy)
@@ -369,7 +375,7 @@ def test_own_cells_are_what_the_model_grows_and_spare_what_is_known():
     rows = (shown[:30] == whole[:30]).all(1).float().mean()
     assert 0.3 < rows < 0.8
     # Only as far as the growth goes: the seed token and the front around it.
-    short = with_own_cells(model, plan, values, tokens, 2, greedy, rng)
+    short = own_cells(model, plan, values, tokens, 2, greedy, rng)
     assert not (short != tokens)[:, order.levels > 2].any()
 
 
@@ -386,8 +392,8 @@ def test_the_shares_of_a_configuration_reach_the_samples(data, tokenizer, tmp_pa
         monkeypatch.setattr(module, name, spied)
 
     spy(plans, "random_plan", "seeds", None)
-    spy(generator, "with_wrong_cells", "wrong", 2)
-    spy(generator, "with_own_cells", "own", None)
+    spy(generator, "wrong_cells", "wrong", 2)
+    spy(generator, "own_cells", "own", None)
     settings = [
         "model.condition.classes=3", f"info.labels=[{','.join(COLOURS)}]", "train.steps=20",
         f"source.folder={data / 'zipped'}", "train.corner_share=0.7", "train.wrong_share=0.6",
@@ -405,17 +411,15 @@ def test_the_shares_of_a_configuration_reach_the_samples(data, tokenizer, tmp_pa
 def test_the_first_cells_of_a_growth_are_predicted_as_in_the_whole():
     """Short growths are a part of the same growth: same logits for the same cells."""
     torch.manual_seed(0)
-    settings = OmegaConf.to_container(OmegaConf.load(CONFIGS / "captions.yaml").model)
-    settings |= {"grid": [1, 5, 4], "width": 32, "depth": 2, "attention_heads": 2}
-    settings |= {"vocab_size": 16, "ffn_width": 32, "rotary": [0, 4, 4]}
-    settings["taps"] = dict.fromkeys(settings["taps"], 2)
-    settings["condition"] |= {"buckets": 64}
-    config = TransformerConfig.from_dict(settings)
+    changes = [*SMALL, "model.grid=[1,5,4]", "model.vocab_size=16", "source.folder=x"]
+    changes += ["model.condition.buckets=64"]
+    said = load_config(CONFIGS / "captions.yaml", changes, "generator")
+    config = architecture(said.model)
     model = build(config, None).eval()
     torch.nn.init.normal_(model.heads.output.weight)
     rng = np.random.default_rng(1)
-    plans = [random_plan(config.grid, rng, 0.0) for _ in range(6)]
-    levels, fan_in, _, seed = collate_plans(config.grid, plans, config.directions)
+    batch = PlanBatch.of([random_plan(config.grid, rng, 0.0) for _ in range(6)], config.directions)
+    levels, fan_in, seed = batch.levels, batch.fan_in, batch.seeds
     tokens = torch.randint(16, (6, config.grid.cells))
     values = word_ids(["red fox"] * 6, config.condition.slots, 64)
     with torch.no_grad():
@@ -428,13 +432,12 @@ def test_the_first_cells_of_a_growth_are_predicted_as_in_the_whole():
 
 
 def test_a_run_shows_growths_of_every_length():
-    growths = [{"cells": 4, "batch": 10, "share": 0.5}, {"cells": 99, "batch": 2, "share": 0.5}]
-    config = OmegaConf.create({"seed": 0, "growths": growths})
+    config = GeneratorTraining(growths=[Growths(4, 10, 0.5), Growths(99, 2, 0.5)])
     grid = GridShape(1, 4, 4)
     drawn = [growth_of(config, grid, step) for step in range(40)]
     assert set(drawn) == {(4, 10), (16, 2)}
     assert samples_of(config, grid, 40) == sum(batch for _, batch in drawn)
-    assert growth_of(OmegaConf.create({"batch": 3}), grid, 0) == (16, 3)
+    assert growth_of(GeneratorTraining(batch=3), grid, 0) == (16, 3)
 
 
 def test_a_picture_tokenizer_codes_the_frames_of_clips_one_by_one():
@@ -460,7 +463,7 @@ def begun(grid: GridShape, other: GridShape, folder: Path) -> tuple[dict, dict]:
     """Weights written for a grid, and those of a model of another that begins with them."""
     before, model = random_model(embedded_config(grid)), build(embedded_config(other), None)
     save_file(before.state_dict(), folder / "generator.safetensors")
-    generator.start_from(model, folder)
+    start_from(model, folder)
     return before.state_dict(), model.state_dict()
 
 
@@ -484,7 +487,9 @@ def test_a_generator_begins_with_the_weights_of_another_grid(tmp_path):
     assert torch.allclose(new[name][1], (old[name][0] + old[name][1]) / 2)
     assert all(torch.equal(new[k], old[k]) for k in old if k != name)
     with pytest.raises(ValueError, match="do not fit"):
-        generator.start_from(random_model(embedded_config(GridShape(3, 2, 2), "class")), tmp_path)
+        start_from(
+            random_model(replace(embedded_config(GridShape(3, 2, 2)), ffn_width=48)), tmp_path
+        )
 
 
 def test_gradients_are_the_mean_of_all_processes(monkeypatch):

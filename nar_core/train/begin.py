@@ -1,0 +1,114 @@
+"""A generator's weights: fresh ones, those of another to begin with, and as they are exported."""
+
+from __future__ import annotations
+
+import math
+import re
+from pathlib import Path
+from typing import cast
+
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from ..models.transformer import NARTransformer, TransformerConfig
+
+
+class DigitTable(nn.Module):
+    """A vocabulary matrix as a free table plus one shared vector per quantiser digit.
+
+    Codes that differ in one digit look alike; sharing lets rare codes learn from common ones. It
+    is folded into a plain matrix on export.
+    """
+
+    def __init__(self, levels: list[int], width: int):
+        super().__init__()
+        self.tables = nn.ParameterList(torch.randn(n, width) * 0.02 for n in levels)
+        codes = torch.arange(math.prod(levels))
+        for i, n in enumerate(levels):
+            self.register_buffer(f"digit{i}", codes // math.prod(levels[:i]) % n, persistent=False)
+
+    def forward(self, weight: Tensor) -> Tensor:
+        for i, table in enumerate(self.tables):
+            weight = weight + table[getattr(self, f"digit{i}")]
+        return weight
+
+
+def share_digits(module: nn.Embedding | nn.Linear, levels: list[int]) -> None:
+    """Let the rows of a module's matrix share what their digits have in common."""
+    table = DigitTable(levels, module.weight.shape[1])
+    parametrize.register_parametrization(module, "weight", table, unsafe=True)
+
+
+def build(config: TransformerConfig, levels: list[int] | None) -> NARTransformer:
+    """A fresh model with weights scaled for its width and depth; `levels` shares digits."""
+    model = NARTransformer(config)
+    for block in model.each_block():
+        for linear in (block.proj, block.down):
+            nn.init.normal_(linear.weight, std=0.02 / math.sqrt(2 * config.depth))
+    nn.init.normal_(model.tokens.weight, std=0.02)
+    if levels:
+        share_digits(model.tokens, levels)
+        if model.heads.output is not None:
+            nn.init.zeros_(model.heads.output.weight)
+            share_digits(model.heads.output, levels)
+    return model
+
+
+def start_from(model: NARTransformer, folder: Path) -> None:
+    """Begin with the weights of an exported generator of the same shape, but for the grid's.
+
+    Along an axis that has become longer or shorter, learned positions are stretched to fit; where a
+    picture model becomes one of clips, the heads that it lacks begin as the one to the right. A
+    condition of another kind begins anew.
+    Raises ValueError where the weights are of another shape.
+    """
+    state = load_file(folder / "generator.safetensors")
+    wanted_condition = {
+        k: v.shape for k, v in model.state_dict().items() if k.startswith("condition.")
+    }
+    if any(k not in state or state[k].shape != shape for k, shape in wanted_condition.items()):
+        state = {k: v for k, v in state.items() if not k.startswith("condition.")}
+    for name, wanted in model.state_dict().items():
+        other = re.sub(r"^heads\.heads\.(after|before)\.", "heads.heads.right.", name)
+        if name not in state and other in state:
+            state[name] = state[other]
+        found = state.get(name)
+        if name.startswith("positions.axes.") and found is not None and len(found) != len(wanted):
+            line = found.float().T[None]
+            line = F.interpolate(line, len(wanted), mode="linear", align_corners=True)
+            state[name] = line[0].T
+    for name in ("tokens", "heads.output"):
+        module = model.get_submodule(name)
+        if parametrize.is_parametrized(module):
+            for table in _digits(module).tables:
+                nn.init.zeros_(table)
+            state[f"{name}.parametrizations.weight.original"] = state.pop(f"{name}.weight")
+    try:
+        missing, unexpected = model.load_state_dict(
+            {k: v.float() for k, v in state.items()}, strict=False
+        )
+    except RuntimeError as error:  # a tensor of another shape
+        raise ValueError(f"init_from: the weights in {folder} do not fit: {error}") from None
+    anew = "condition.table.weight" not in state
+    wrong = [k for k in missing if ".tables." not in k and not (anew and k.startswith("condition"))]
+    wrong += unexpected
+    if wrong:
+        raise ValueError(f"init_from: the weights in {folder} do not fit: {wrong[:5]}")
+
+
+def _digits(module: nn.Module) -> DigitTable:
+    """What `share_digits` has registered."""
+    return cast(DigitTable, module.get_submodule("parametrizations.weight.0"))
+
+
+def folded_state(model: NARTransformer) -> dict[str, Tensor]:
+    """State dict with the digit tables folded into plain matrices, float16."""
+    state = {k: v for k, v in model.state_dict().items() if ".parametrizations." not in f".{k}"}
+    for name in ("tokens", "heads.output"):
+        module = model.get_submodule(name)
+        if parametrize.is_parametrized(module):
+            state[f"{name}.weight"] = cast(Tensor, module.weight).detach()
+    return {k: v.half().contiguous().cpu() for k, v in state.items()}

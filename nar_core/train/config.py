@@ -1,0 +1,335 @@
+"""Training configurations, typed: an unknown key or a wrong type is refused before anything runs.
+
+A YAML file is read into these; OmegaConf names the nearest key to a misspelt one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import MISSING as NONE
+from dataclasses import asdict, dataclass, field, fields, make_dataclass
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from omegaconf import MISSING, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from ..info import ModelInfo
+from ..models.condition import ConditionConfig
+from ..models.transformer import TransformerConfig
+from ..settings import SETTINGS
+from ..tokenizers.mini import MiniConfig
+
+Rules = Any
+"""{field: values} of records, or a list of such, see `source.select_records`."""
+
+
+@dataclass
+class LoopConfig:
+    """What the training loop reads.
+
+    Attributes:
+        seed: of everything that is drawn.
+        steps: how many there are; warmup: steps until the learning rates are at their peak;
+            anneal: share of the steps, the last ones, over which they fall to nothing.
+        muon_lr, muon_weight_decay: of the matrices inside the network; 0 leaves them to AdamW.
+        adamw_lr, betas, weight_decay: of all the rest, and of matrices whose names hold one of
+            `adamw_names`.
+        clip: largest norm of the gradients. ema: decay of the averaged weights.
+        bf16, compile: mixed precision; a compiled graph.
+        save_minutes: how often the run is saved. eval_every: steps between measurements.
+    """
+
+    seed: int = 0
+    steps: int = MISSING
+    warmup: int = MISSING
+    anneal: float = MISSING
+    muon_lr: float = 0.0
+    muon_weight_decay: float = 0.0
+    adamw_lr: float = MISSING
+    adamw_names: list[str] = field(default_factory=list)
+    betas: tuple[float, float] = (0.9, 0.95)
+    weight_decay: float = 0.0
+    clip: float = 1.0
+    ema: float = MISSING
+    bf16: bool = False
+    compile: bool = False
+    save_minutes: float = MISSING
+    eval_every: int = MISSING
+
+
+@dataclass
+class Changes:
+    """How pictures are changed at random, see `data.augment`."""
+
+    shift: float = MISSING
+    scale: tuple[float, float] = MISSING
+    flip: float = MISSING
+    tinted: float = MISSING
+
+
+@dataclass
+class HeldOut:
+    """What is left out of training: a share of the items, by the hash of a record's field."""
+
+    key: str = "file"
+    hold_out: float = MISSING
+
+
+# A tokenizer
+
+
+def _open(kind: type, **types: Any) -> Any:
+    """A settings class as OmegaConf takes it: mutable, nothing computed; `types` replaces some."""
+    hints = get_type_hints(kind) | types
+    made = []
+    for f in fields(kind):
+        default: Any = field(default=MISSING if f.default is NONE else f.default)
+        if f.default_factory is not NONE:
+            default = field(default_factory=f.default_factory)
+        elif f.name in types and f.default is NONE and isinstance(types[f.name], type):
+            default = field(default_factory=types[f.name])
+        made.append((f.name, hints[f.name], default))
+    return make_dataclass(kind.__name__, made)
+
+
+TokenizerNode = _open(MiniConfig)
+"""See `MiniConfig`."""
+
+
+@dataclass
+class TokenizerSource(HeldOut, Changes):
+    """A folder, the size its pictures are read at, and how often it is drawn from."""
+
+    folder: str = MISSING
+    weight: float = MISSING
+    size: int = MISSING
+
+
+@dataclass
+class TokenizerTraining(LoopConfig):
+    """`l1` weighs the absolute error; `decoder_only` leaves the codes as they are."""
+
+    batch: int = MISSING
+    l1: float = MISSING
+    decoder_only: bool = False
+
+
+@dataclass
+class TokenizerConfig:
+    """`train tokenizer`; `init_from` is an exported tokenizer to begin with."""
+
+    sources: list[TokenizerSource] = MISSING
+    train: TokenizerTraining = field(default_factory=TokenizerTraining)
+    model: Any = field(default_factory=TokenizerNode)
+    init_from: str | None = None
+
+
+# A generator
+
+
+@dataclass
+class FolderSource(HeldOut, Changes):
+    """The items of a data folder.
+
+    Attributes:
+        label: the record field that names the class, for class models.
+        only, drop: which records are trained on.
+        often: how many times as often a prompt or class is drawn as the others.
+        stride: of the frames of a clip.
+        variants: how many changed copies are kept, the first unchanged; plain_share: how often
+            the first is shown.
+    """
+
+    folder: str = MISSING
+    label: str | None = None
+    only: Rules = None
+    drop: Rules = None
+    often: dict[str, float] | None = None
+    stride: int = 1
+    variants: int = MISSING
+    plain_share: float = MISSING
+
+
+@dataclass
+class WorldSource:
+    """A stream of a world's pictures, `window` at hand and gone through `repeats` times."""
+
+    world: str = MISSING
+    window: int = MISSING
+    repeats: int = MISSING
+
+
+@dataclass
+class Growths:
+    """A share of the steps grows the first `cells` cells of `batch` samples."""
+
+    cells: int = MISSING
+    batch: int = MISSING
+    share: float = MISSING
+
+
+@dataclass
+class GeneratorTraining(LoopConfig):
+    """What the samples of a step are.
+
+    Attributes:
+        batch: samples a step, all grown whole; or `growths`, which may be shorter: they show many
+            prompts at the cost of one picture.
+        share_digits: codes that differ in one digit of the quantiser share what they learn.
+        known_share, corner_share, centre_share: of the plans, see `plans.random_plan`.
+        other_share: of what goes on from known slices, clips that the source leaves aside.
+        wrong_share, own_share: what is shown in place of the data, see `exposure`; own_after:
+            share of the run before own cells are shown; own_right: at most this share of the first
+            cells are right, 0 to grow from the start.
+        null_share: samples without a condition. keyword_share: keywords in place of names.
+    """
+
+    batch: int | None = None
+    growths: list[Growths] | None = None
+    share_digits: bool = False
+    known_share: float = MISSING
+    corner_share: float = 0.15
+    centre_share: float = 0.15
+    other_share: float = 0.0
+    wrong_share: float = 0.0
+    own_share: float = 0.0
+    own_after: float = 0.0
+    own_right: float = 0.0
+    null_share: float = MISSING
+    keyword_share: float = 0.0
+    label_smoothing: float = 0.0
+
+
+_KINDS = {"number": float, "whole": int, "choice": str}
+_TOLD = get_type_hints(ModelInfo)
+InfoNode = make_dataclass(
+    "InfoNode",
+    [
+        ("title", str, field(default=MISSING)),
+        ("task", _TOLD["task"], field(default=MISSING)),
+        *(
+            (name, _TOLD[name] | None, field(default=None))
+            for name in (
+                "world", "fps", "default_seed_position", "labels", "prompts", "trained_on",
+                "licence", "note",
+            )
+        ),
+        *((s.name, _KINDS[s.kind] | None, field(default=None)) for s in SETTINGS),
+    ],
+)  # fmt: skip
+"""What a model folder's configuration says of the model, see `ModelInfo`."""
+
+ModelNode = _open(TransformerConfig, grid=tuple[int, int, int], condition=_open(ConditionConfig))
+"""See `TransformerConfig`."""
+
+
+@dataclass
+class GeneratorConfig:
+    """`train generator`; `init_from` is an exported generator to begin with."""
+
+    info: Any = field(default_factory=InfoNode)
+    model: Any = field(default_factory=ModelNode)
+    tokenizer: str = MISSING
+    source: Any = None
+    train: GeneratorTraining = field(default_factory=GeneratorTraining)
+    init_from: str | None = None
+
+
+# The paper's recipe
+
+
+@dataclass
+class OfficialTraining(LoopConfig):
+    """`steps` overrides `epochs`; `batch` is counted over all processes."""
+
+    steps: int | None = None  # pyright: ignore[reportIncompatibleVariableOverride]
+    epochs: int = MISSING
+    batch: int = MISSING
+    null_share: float = MISSING
+
+
+@dataclass
+class OfficialConfig:
+    """`train generator` for an official size.
+
+    Attributes:
+        data: a folder with a sub-folder of pictures per class.
+        tokenizer: a local VQ-16 file; by default that of the official model.
+        init_from: official name or weight file to start from.
+        ten_crops: of every picture, or two.
+    """
+
+    official: str = MISSING
+    data: str = MISSING
+    tokenizer: str | None = None
+    init_from: str | None = None
+    ten_crops: bool = True
+    train: OfficialTraining = field(default_factory=OfficialTraining)
+
+
+# From a file
+
+
+def load_config(path: Path, changes: Sequence[str], what: str) -> Any:
+    """A configuration from a YAML file with `key=value` changes. See `config_of`."""
+    try:
+        said = OmegaConf.merge(OmegaConf.load(path), OmegaConf.from_dotlist(list(changes)))
+    except OmegaConfBaseException as error:
+        raise _told(error, path.name) from error
+    return config_of(said, what, path.name)
+
+
+def config_of(values: Any, what: str, where: str = "configuration") -> Any:
+    """A configuration from plain values or what OmegaConf has read.
+
+    Args:
+        what: "tokenizer" or "generator".
+        where: what a message names.
+
+    Returns:
+        A `TokenizerConfig`, a `GeneratorConfig` with a source of either kind, or an
+        `OfficialConfig`.
+
+    Raises:
+        ValueError: an unknown key (with the nearest known one), a wrong type, or nothing said where
+            something must be.
+    """
+    try:
+        said = OmegaConf.create(values)
+        config = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(_form(said, what)), said))
+    except OmegaConfBaseException as error:
+        raise _told(error, where) from error
+    if isinstance(config, GeneratorConfig):
+        if config.source is None:
+            raise ValueError(f"{where}, source: got null, expected a folder or a world")
+        if not (config.train.batch or config.train.growths):
+            raise ValueError(f"{where}, train: got neither batch nor growths, expected one")
+    return config
+
+
+def _told(error: OmegaConfBaseException, where: str) -> ValueError:
+    message = (error.msg or str(error)).splitlines()[0]
+    return ValueError(f"{where}, {error.full_key or 'as a whole'}: {message}")
+
+
+def _form(said: Any, what: str) -> Any:
+    if what == "tokenizer":
+        return TokenizerConfig()
+    if "official" in said:
+        return OfficialConfig()
+    source = said.get("source") or {}
+    world = source.get("world")
+    if "world" in source and not world:
+        del source["world"]
+    return GeneratorConfig(source=WorldSource() if world else FolderSource())
+
+
+def architecture(model: Any) -> TransformerConfig:
+    """The transformer that a configuration's `model` describes."""
+    return TransformerConfig.from_dict(asdict(model))
+
+
+def said(node: Any) -> dict[str, Any]:
+    """A configuration, or a part of it, as plain values, without what is None."""
+    return {name: value for name, value in asdict(node).items() if value is not None}

@@ -1,0 +1,80 @@
+"""Configurations are typed: what is unknown, misspelt or of another type is refused at once."""
+
+from __future__ import annotations
+
+import pytest
+from omegaconf import OmegaConf
+
+from nar_core.cli.train import CONFIGS, config_names
+from nar_core.train.config import (
+    FolderSource,
+    GeneratorConfig,
+    OfficialConfig,
+    TokenizerConfig,
+    WorldSource,
+    architecture,
+    config_of,
+    load_config,
+    said,
+)
+
+FOLDER = {"captions": ["source.folder=x"], "nar-": ["data=x"]}
+
+
+def whole(name: str, *changes: str):
+    needed = next((v for k, v in FOLDER.items() if name.startswith(k)), [])
+    what = "tokenizer" if "tokenizer" in name else "generator"
+    return load_config(CONFIGS / f"{name}.yaml", [*needed, *changes], what)
+
+
+@pytest.mark.parametrize("name", config_names())
+def test_every_configuration_that_comes_along_is_complete(name):
+    config = whole(name)
+    kind = OfficialConfig if name.startswith("nar-") else GeneratorConfig
+    assert type(config) is (TokenizerConfig if "tokenizer" in name else kind)
+    if isinstance(config, GeneratorConfig):
+        assert architecture(config.model).vocab_size == 4096
+        assert isinstance(config.source, FolderSource | WorldSource)
+        written = OmegaConf.to_yaml(OmegaConf.create(said(config.info)))
+        assert "null" not in written
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "told"),
+    [
+        ("fruit", "train.stepz=3", "fruit.yaml, train.stepz: Key 'stepz' .* Did you mean: 'steps'"),
+        ("fruit", "infos.title=x", "fruit.yaml, infos: .* Did you mean: 'info'"),
+        ("fruit", "info.titel=x", "info.titel: .* Did you mean: 'title'"),
+        ("fruit", "info.top_q=0.5", "info.top_q: .* Did you mean one of: 'top_p', 'top_k'"),
+        ("fruit", "model.dept=3", "model.dept: .* Did you mean: 'depth'"),
+        ("fruit", "model.condition.clases=3", "condition.clases: .* Did you mean: 'classes'"),
+        ("fruit", "source.foldr=x", "source.foldr: .* Did you mean: 'folder'"),
+        ("emoji", "source.windw=3", "source.windw: .* Did you mean: 'window'"),
+        ("nar-b", "train.epoch=3", "nar-b.yaml, train.epoch: .* Did you mean: 'epochs'"),
+        ("mini-tokenizer", "model.sizes=3", "model.sizes: .* Did you mean: 'size'"),
+        ("fruit", "train.steps=many", "train.steps: Value 'many' of type 'str' could not be"),
+        ("fruit", "train.steps=2.5", "train.steps: Value '2.5' of type 'float' could not be"),
+        ("fruit", "model.grid=[1,2]", "length 2 does not match type hint length 3"),
+        ("fruit", "model.known_level=never", r"expected one of \['zero', 'distance'\]"),
+        ("fruit", "info.task=words", r"expected one of \['text', 'class'\]"),
+        ("fruit", "source=null", "source: got null, expected a folder or a world"),
+        ("fruit", "train.batch=null", "train: got neither batch nor growths"),
+    ],
+)
+def test_a_mistake_is_refused_with_what_was_meant(name, change, told):
+    with pytest.raises(ValueError, match=told):
+        whole(name, change)
+
+
+def test_what_must_be_said_is_named():
+    with pytest.raises(ValueError, match=r"captions.yaml, source.folder: .* value: folder"):
+        load_config(CONFIGS / "captions.yaml", [], "generator")
+
+
+def test_a_source_is_a_folder_or_a_world():
+    assert isinstance(whole("emoji").source, WorldSource)
+    folder = {"folder": "x", "hold_out": 0.1, "variants": 1, "plain_share": 1.0, "shift": 0.0}
+    folder |= {"scale": [1.0, 1.0], "flip": 0.0, "tinted": 0.0, "world": None}
+    values = OmegaConf.load(CONFIGS / "emoji.yaml")
+    values.source = folder
+    assert config_of(values, "generator").source.folder == "x"
