@@ -8,9 +8,16 @@ import logging
 import sys
 from typing import Any
 
-from . import bench, evaluate, generate, models, train
+from . import bench, evaluate, generate, models, train, worlds
 
-VERBS = {"list": models, "generate": generate, "bench": bench, "evaluate": evaluate, "train": train}
+VERBS = {
+    "list": models,
+    "generate": generate,
+    "bench": bench,
+    "evaluate": evaluate,
+    "train": train,
+    "worlds": worlds,
+}
 """Each has `HELP`, `add_arguments(parser)` and `run(args)`, which returns what `--json` prints."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from ..measure.likelihood import measure
 from ..measure.rightness import recall
 from ..measure.sheets import contact_sheet, drawn_prompts, growth_strips
 from ..measure.tables import PROMPTS_FILE, TABLES, make_table
+from ..measure.world import rightness, variation
 from ..settings import RNG_SEED
 from ..train.data import DataFolder
 from .arguments import add_device, add_model, add_sampling, add_setting, said
@@ -30,9 +32,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="of --data what the generator was trained on, or what was held out, by its record",
     )
     parser.add_argument("--limit", type=int, default=0, help="pictures at most, 0 for all")
+    parser.add_argument(
+        "--world",
+        type=int,
+        default=0,
+        metavar="N",
+        help="grow N prompts of the model's world, of seen and held-out combinations, from the "
+        "corner, the centre and any cell: how many are right, how much of them is damaged",
+    )
     parser.add_argument("--sheet", help="write a contact sheet to this PNG")
     parser.add_argument(
-        "--prompts", nargs="*", help="prompts of the sheet; without, drawn from the training names"
+        "--prompts",
+        nargs="*",
+        help="prompts of the sheet, or a file with one a line; without, drawn from the training "
+        "names or the model's world",
     )
     parser.add_argument("--count", type=int, default=16, help="prompts drawn for the sheet")
     parser.add_argument(
@@ -61,9 +74,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Measure what was asked for: `psnr` (dB), `loss_*` (nats per token), `sheet`, `scores`."""
-    if not (args.data or args.sheet or args.growth or args.table):
+    if not (args.data or args.world or args.sheet or args.growth or args.table):
         raise ValueError(
-            "evaluate: got nothing to do, expected --data, --sheet, --growth or --table"
+            "evaluate: got nothing to do, expected --data, --world, --sheet, --growth or --table"
         )
     if args.recall and not args.data:
         raise ValueError("recall: got no --data, expected the training folder")
@@ -80,13 +93,24 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         train = TrainingPictures(engine, args.model, args.data)
     if args.recall and train:
         out |= recall(grower, train, args.recall)
+    if args.world:
+        out |= rightness(grower, args.world) | {"variation": variation(grower)}
+    prompts = read_prompts(args.prompts or ())
     if args.sheet:
-        prompts = args.prompts or drawn_prompts(grower, train, args.count)
-        out |= contact_sheet(grower, Path(args.sheet), prompts, train)
+        chosen = prompts or drawn_prompts(grower, train, args.count)
+        out |= contact_sheet(grower, Path(args.sheet), chosen, train)
     if args.growth:
-        out |= growth_strips(grower, Path(args.growth), args.prompts or ())
+        out |= growth_strips(grower, Path(args.growth), prompts)
     if args.table:
         out |= make_table(
             grower, args.table, Path(args.out), args.samples, args.batch, args.reference
         )
     return out
+
+
+def read_prompts(given: Sequence[str]) -> list[str]:
+    """The prompts themselves, or the lines of a file that is named in their place."""
+    if len(given) == 1 and Path(given[0]).is_file():
+        lines = Path(given[0]).read_text("utf-8").splitlines()
+        return [line.strip() for line in lines if line.strip()]
+    return list(given)

@@ -11,21 +11,27 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from tqdm import tqdm
 
+from ..worlds import WORLDS
 from .growing import Grower, seeds_of
 from .items import TrainingPictures
 
 Rows = Sequence[tuple[str, Sequence[np.ndarray]]]
-"""Groups of pictures of one height, uint8 [h, w, 3], each group under its prompt."""
+"""Groups of pictures or clips of one size, uint8 [F, h, w, 3], each group under its prompt."""
 
 
 def drawn_prompts(grower: Grower, train: TrainingPictures | None, count: int) -> list[str]:
-    """`count` classes or training names at random.
+    """`count` classes, training names, or prompts of a world at random.
 
-    Raises ValueError for a text model without its training folder.
+    Every other prompt of a world is one that training never shows. Raises ValueError for another
+    text model without its training folder.
     """
     rng, info = np.random.default_rng(grower.rng_seed), grower.engine.info
     if info.task == "class":
         return [str(x) for x in rng.choice(info.labels, min(count, len(info.labels)), False)]
+    if info.world:
+        world = WORLDS[info.world]()
+        draws = (world.draw, world.draw_held_out)
+        return [world.say(draws[i % 2](rng)) for i in range(count)]
     if train is None:
         raise ValueError("evaluate: a sheet of training names needs --data, the training folder")
     return train.draw(count, rng)
@@ -34,45 +40,66 @@ def drawn_prompts(grower: Grower, train: TrainingPictures | None, count: int) ->
 def contact_sheet(
     grower: Grower, path: Path, prompts: Sequence[str], train: TrainingPictures | None = None
 ) -> dict[str, Any]:
-    """Per prompt the nearest training picture, and growth from two seeds.
+    """Per prompt what it should look like, and growth from the corner, the centre and any cell.
 
-    The nearest picture is that of what the model was trained on, by mean squared distance at 32 px
-    to the picture grown from the centre. Clips are drawn as moments side by side, and all of them
-    moving in a GIF beside the sheet.
+    It should look like a rendering of the model's world, or else, with `train`, like the nearest of
+    what the model was trained on, by mean squared distance at 32 px to the picture grown from the
+    centre.
     """
     info = grower.engine.info
-    side = info.size[0]
-    rows, distances = [], []
+    rng = np.random.default_rng((grower.rng_seed, 3))
+    seeds, rows, distances = seeds_of(info.grid), [], []
     for i, prompt in enumerate(tqdm(prompts, desc="sheet")):
-        grown = [grower.grow([prompt], seed, i)[0] for seed in seeds_of(info.grid).values()]
+        seeds["any cell"] = tuple(int(x) for x in rng.integers(0, info.grid))
+        grown = [grower.grow([prompt], seed, i)[0] for seed in seeds.values()]
         near = []
-        if train is not None:
+        if info.world:
+            world = WORLDS[info.world]()
+            near = [world.render(world.understand(prompt).facts, rng)]
+        elif train is not None:
             gaps = train.distances(grown[1])
             distances.append(float(gaps.min()))
             near = [train.pixels[gaps.argmin()]]
         rows.append((prompt, near + grown))
-    heads = (["nearest training picture"] if train is not None else []) + list(seeds_of(info.grid))
-    out: dict[str, Any] = {"sheet": str(path), "prompts": list(prompts)}
-    if info.frames == 1:
-        draw_sheet([(p, [x[0] for x in shown]) for p, shown in rows], heads, side).save(path)
-    else:
-        moments = np.linspace(0, info.frames - 1, 5).round().astype(int)
-        strips = [(p, [np.concatenate(list(x[moments]), 1) for x in shown]) for p, shown in rows]
-        draw_sheet(strips, heads, side, columns=1).save(path)
-        moving = [
-            draw_sheet([(p, [x[f] for x in shown]) for p, shown in rows], heads, side)
-            for f in range(info.frames)
-        ]
-        out["moving"] = str(path.with_suffix(".gif"))
-        moving[0].save(
-            out["moving"],
-            save_all=True,
-            append_images=moving[1:],
-            duration=1000 / (info.fps or 8),
-            loop=0,
-        )
+    heads = ["rendering"] if info.world else ["nearest training picture"] if train else []
+    out = save_sheet(path, rows, [*heads, *seeds], info.fps) | {"prompts": list(prompts)}
     if distances:
         out["nearest_rmse"] = [round(d**0.5, 4) for d in distances]
+    return out
+
+
+def world_sheet(
+    name: str, path: Path, count: int, rng_seed: int = 0, held_out: bool = False
+) -> dict[str, Any]:
+    """What a world makes, each picture or clip under its prompt."""
+    world, rng = WORLDS[name](), np.random.default_rng(rng_seed)
+    rows = []
+    for _ in tqdm(range(count), desc=name):
+        facts = (world.draw_held_out if held_out else world.draw)(rng)
+        rows.append((world.say(facts, rng), [world.render(facts, rng)]))
+    return save_sheet(path, rows, [""], columns=8)
+
+
+def save_sheet(
+    path: Path, rows: Rows, heads: Sequence[str], fps: int = 0, columns: int = 2
+) -> dict[str, str]:
+    """Write a sheet; clips as moments side by side, and all of them moving in a GIF beside it."""
+    frames = len(rows[0][1][0])
+    out = {"sheet": str(path)}
+    if frames == 1:
+        draw_sheet([(p, [x[0] for x in shown]) for p, shown in rows], heads, columns).save(path)
+        return out
+    moments = np.linspace(0, frames - 1, 5).round().astype(int)
+    strips = [(p, [np.concatenate(list(x[moments]), 1) for x in shown]) for p, shown in rows]
+    draw_sheet(strips, heads, max(1, columns // 4)).save(path)
+    moving = [
+        draw_sheet([(p, [x[f] for x in shown]) for p, shown in rows], heads, columns)
+        for f in range(frames)
+    ]
+    out["moving"] = str(path.with_suffix(".gif"))
+    moving[0].save(
+        out["moving"], save_all=True, append_images=moving[1:], duration=1000 / (fps or 8), loop=0
+    )
     return out
 
 
@@ -103,23 +130,24 @@ def growth_strips(
     return {"growth": str(path), "growth_prompts": prompts}
 
 
-def draw_sheet(rows: Rows, heads: Sequence[str], side: int, columns: int = 2) -> Image.Image:
-    """Groups of pictures under their prompt, `columns` groups beside each other."""
-    gap, text = 8, 34
-    each = rows[0][1][0].shape[1] + gap
+def draw_sheet(rows: Rows, heads: Sequence[str], columns: int) -> Image.Image:
+    """Groups of pictures uint8 [h, w, 3] over their prompt, `columns` groups beside each other."""
+    gap, letter, line = 8, 6.2, 15
+    side, each = rows[0][1][0].shape[0], rows[0][1][0].shape[1] + gap
     wide = len(heads) * each + 2 * gap
-    tall = side + text + gap
-    lines = -(-len(rows) // columns)
+    told = [textwrap.wrap(prompt, int((wide - 2 * gap) / letter)) for prompt, _ in rows]
+    tall = side + 2 * gap + line * max(map(len, told))
+    top = 24 if any(heads) else gap
     font = ImageFont.load_default(12)
-    sheet = Image.new("RGB", (columns * wide, 24 + lines * tall), "white")
+    size = (columns * wide, top + -(-len(rows) // columns) * tall)
+    sheet = Image.new("RGB", size, "white")
     draw = ImageDraw.Draw(sheet)
     for column in range(columns):
         for j, head in enumerate(heads):
             draw.text((column * wide + gap + j * each, 6), head, "#54575e", font)
-    for i, (prompt, pictures) in enumerate(rows):
-        x, y = i % columns * wide + gap, 24 + i // columns * tall
+    for i, (lines, (_, pictures)) in enumerate(zip(told, rows, strict=True)):
+        x, y = i % columns * wide + gap, top + i // columns * tall
         for j, picture in enumerate(pictures):
             sheet.paste(Image.fromarray(picture), (x + j * each, y))
-        line = textwrap.shorten(prompt, 60, placeholder=" ...")
-        draw.text((x, y + side + 4), line, "#191a1d", font)
+        draw.text((x, y + side + 4), "\n".join(lines), "#191a1d", font)
     return sheet

@@ -1,0 +1,144 @@
+"""Do combinations come out that were asked for? A model of a world against the world's truth."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from itertools import combinations
+from typing import Any, Protocol
+
+import numpy as np
+from tqdm import tqdm
+
+from ..engine import Engine
+from ..worlds import WORLDS
+from ..worlds.world import Facts
+from .emoji import EmojiExam
+from .growing import Grower, seeds_of
+from .judge import Verdict, interval
+
+BATCH = 8
+
+
+class Exam(Protocol):
+    """What a model of one world is asked, and whether its answers are right.
+
+    Attributes:
+        categories: what is asked for, one after the other.
+    """
+
+    categories: tuple[str, ...]
+
+    def ask(self, category: str, held_out: bool, rng: np.random.Generator) -> Facts | None:
+        """Facts of a category, of combinations that training shows or that it never does.
+
+        None where the category has none of them.
+        """
+        ...
+
+    def judge(self, facts: Facts, growths: np.ndarray) -> list[Verdict]:
+        """Verdicts on growths uint8 [n, F, H, W, 3] of one prompt."""
+        ...
+
+
+def exam_of(engine: Engine) -> Exam:
+    """The exam of the world that a model draws. Raises ValueError for a model of no world."""
+    name = engine.info.world
+    if not name:
+        raise ValueError(
+            f"--world: got {engine.info.name}, which was trained on a folder, expected the model "
+            "of a world; try --data"
+        )
+    return EmojiExam(engine, WORLDS[name]())
+
+
+def rightness(grower: Grower, count: int) -> dict[str, Any]:
+    """Grow `count` prompts from the corner, the centre and any cell, and judge them.
+
+    Prompts take turns among the categories, and there among combinations that training shows and
+    those that it never does, as `Exam.ask` has them; every batch of them has an `any` cell of its
+    own.
+
+    Returns:
+        `right_*` and `damage_*` for `corner`, `centre` and `any`; `right_seen` and
+        `right_held_out`, from the centre; `differs`, in which fact the wrong ones are wrong; and
+        `categories`, with Wilson's 95 % intervals: for seen and held_out and each place
+        [right, low, high], and over all places `damage`.
+    """
+    engine, rng = grower.engine, np.random.default_rng(grower.rng_seed)
+    exam, world = exam_of(engine), WORLDS[engine.info.world]()
+    asked: list[tuple[str, str, Facts]] = []
+    while len(asked) < count:
+        for category in exam.categories:
+            for part in ("seen", "held_out"):
+                facts = exam.ask(category, part == "held_out", rng)
+                if facts is not None:
+                    asked.append((category, part, facts))
+    asked = asked[:count]
+    places = seeds_of(engine.info.grid)
+    found: dict[tuple[str, str, str], list[Verdict]] = defaultdict(list)
+    with tqdm(total=count, desc="rightness") as bar:
+        for i in range(0, count, BATCH):
+            batch = asked[i : i + BATCH]
+            prompts = [world.say(facts, rng) for _, _, facts in batch]
+            places["any"] = tuple(int(x) for x in rng.integers(0, engine.info.grid))
+            grown = [grower.grow(prompts, seed, i) for seed in places.values()]
+            for (category, part, facts), *answers in zip(batch, *grown, strict=True):
+                verdicts = exam.judge(facts, np.stack(answers))
+                for where, verdict in zip(places, verdicts, strict=True):
+                    found[category, part, where].append(verdict)
+                bar.update()
+    return _report(found, tuple(places))
+
+
+def _report(
+    found: dict[tuple[str, str, str], list[Verdict]], places: Sequence[str]
+) -> dict[str, Any]:
+    """See `rightness`."""
+
+    def where(place: str | None = None, part: str | None = None) -> list[Verdict]:
+        chosen = [v for k, v in found.items() if place in (None, k[2]) and part in (None, k[1])]
+        return [verdict for verdicts in chosen for verdict in verdicts]
+
+    out: dict[str, Any] = {"prompts": len(where(places[0]))}
+    out |= {f"right_{place}": _share(where(place)) for place in places}
+    out |= {f"right_{part}": _share(where("centre", part)) for part in ("seen", "held_out")}
+    out |= {f"damage_{place}": _damage(where(place)) for place in places}
+    out["differs"] = dict(Counter(v.differs for v in where() if v.differs).most_common())
+    categories: dict[str, Any] = defaultdict(lambda: defaultdict(dict))
+    for (category, part, place), verdicts in found.items():
+        hits, n = sum(v.right for v in verdicts), len(verdicts)
+        categories[category][part] |= {
+            "prompts": n,
+            place: [round(x, 3) for x in (hits / n, *interval(hits, n))],
+        }
+    for category, parts in categories.items():
+        for part, figures in parts.items():
+            figures["damage"] = _damage([v for p in places for v in found[category, part, p]])
+    out["categories"] = {category: dict(parts) for category, parts in categories.items()}
+    return out
+
+
+def _share(verdicts: Sequence[Verdict]) -> float | None:
+    return round(float(np.mean([v.right for v in verdicts])), 4) if verdicts else None
+
+
+def _damage(verdicts: Sequence[Verdict]) -> float | None:
+    known = [v.damage for v in verdicts if v.damage is not None]
+    return round(float(np.mean(known)), 4) if known else None
+
+
+def variation(grower: Grower, prompts: int = 8, samples: int = 4) -> float:
+    """How far four growths of one prompt from the centre lie apart.
+
+    Mean absolute distance of pixels (0 to 255) between any two of them, over some prompts.
+    """
+    engine, rng = grower.engine, np.random.default_rng((grower.rng_seed, 2))
+    exam, world = exam_of(engine), WORLDS[engine.info.world]()
+    centre = seeds_of(engine.info.grid)["centre"]
+    distances = []
+    for i in tqdm(range(prompts), desc="variation"):
+        facts = exam.ask(exam.categories[i % len(exam.categories)], False, rng)
+        grown = grower.grow([world.say(facts)] * samples, centre, i * samples).astype(float)
+        distances += [np.abs(a - b).mean() for a, b in combinations(grown, 2)]
+    return round(float(np.mean(distances)), 3)

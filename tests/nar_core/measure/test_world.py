@@ -1,0 +1,197 @@
+"""Rightness: renderings are judged as what they show, and a run counts what it judged."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from nar_core.cli import main
+from nar_core.measure.emoji import EmojiExam
+from nar_core.measure.judge import damage, interval
+from nar_core.measure.world import exam_of, rightness, variation
+from nar_core.plan import GridShape
+from nar_core.weights.embedded import load_tokenizer_folder
+from nar_core.weights.fetch import CHECKPOINTS
+from nar_core.worlds import WORLDS
+from nar_core.worlds.emoji import Thing
+
+
+def engine_of(name: str, tokenizer=None) -> SimpleNamespace:
+    """A world's engine without a generator; without a tokenizer its tokens are the pixels."""
+    world = WORLDS[name]()
+    grid = GridShape(world.frames, *(n // 8 for n in world.size))
+    info = SimpleNamespace(name=name, world=name, grid=grid)
+    if tokenizer is None:
+        return SimpleNamespace(info=info, encode=lambda x: x, decode=lambda x: x)
+
+    def encode(pixels: np.ndarray) -> torch.Tensor:
+        return tokenizer.encode(torch.from_numpy(pixels).movedim(-1, -3).float() / 255)
+
+    def decode(tokens: torch.Tensor) -> np.ndarray:
+        pixels = tokenizer.decode(tokens).movedim(-3, -1).clamp(0, 1)
+        return (pixels * 255).round().to(torch.uint8).numpy()
+
+    return SimpleNamespace(info=info, encode=encode, decode=decode)
+
+
+@pytest.fixture(scope="module", params=["emoji", "emoji-motion"])
+def exam(request) -> EmojiExam:
+    engine = engine_of(request.param)
+    tokenizer, _ = load_tokenizer_folder(CHECKPOINTS / "mini-tokenizer", engine.info.grid)
+    with torch.inference_mode():
+        yield exam_of(engine_of(request.param, tokenizer.float().eval()))
+
+
+def answer(exam: EmojiExam, prompt: str, which: int = -1) -> np.ndarray:
+    """One layout of a prompt as the tokenizer decodes it."""
+    facts = exam.world.understand(prompt).facts
+    pixels = exam.world.paint(facts, exam.world.layouts(facts)[which])
+    return exam.engine.decode(exam.engine.encode(pixels[None]))[0]
+
+
+@pytest.mark.parametrize(
+    ("prompt", "others"),
+    [
+        (
+            "a red car on a hill",
+            {
+                "a blue car on a hill": "colour",
+                "a red truck on a hill": "object",
+                "a red car in the snow": "background",
+                "a red car": "background",
+                "three red cars on a hill": "count",
+                "a tiny red car on a hill": "size",
+            },
+        ),
+        (
+            "a green cat to the left of a purple dog",
+            {
+                "a green cat above a purple dog": "relation",
+                "a purple dog to the left of a green cat": "relation",
+                "a purple cat to the left of a green dog": "binding",
+                "a green cat wearing glasses to the left of a purple dog": "worn",
+            },
+        ),
+    ],
+)
+def test_a_rendering_is_right_and_one_of_another_prompt_is_wrong_in_its_fact(exam, prompt, others):
+    facts = exam.world.understand(prompt).facts
+    asked = [(prompt, 0), (prompt, -1), *((other, -1) for other in others)]
+    verdicts = exam.judge(facts, np.stack([answer(exam, *a) for a in asked]))
+    assert [v.differs for v in verdicts] == ["", "", *others.values()]
+    assert [v.damage for v in verdicts[:2]] == [0, 0]
+    assert min(v.damage for v in verdicts[2:]) > 0.01
+
+
+def test_the_verb_counts_in_clips(exam):
+    if exam.world.frames == 1:
+        assert "moving" not in exam.categories
+        return
+    clips = [answer(exam, f"a dog {verb}") for verb in ("spins", "jumps", "shakes", "")]
+    verdicts = exam.judge(exam.world.understand("a dog spins").facts, np.stack(clips))
+    assert [v.differs for v in verdicts] == ["", "verb", "verb", "verb"]
+
+
+def test_and_may_stand_either_way_but_nothing_may_be_missing_or_something_else():
+    exam = exam_of(engine_of("emoji"))
+    ways = [answer(exam, p) for p in ("a cat left of a dog", "a dog left of a cat")]
+    facts = exam.world.understand("a cat and a dog").facts
+    layout = exam.world.layouts(facts)[0]
+    alone = exam.world.paint(facts, layout[:1])
+    verdicts = exam.judge(facts, np.stack([*ways, alone]))
+    assert [v.differs for v in verdicts] == ["", "", "missing"]
+    three = exam.world.understand("three cats").facts
+    *two, third = exam.world.layouts(three)[0]
+    odd = exam.world.paint(three, (*two, replace(third, thing=Thing("moon"))))
+    assert exam.judge(three, odd[None])[0].differs == "object"
+
+
+def test_damage_is_the_share_of_cells_that_the_tokenizer_does_not_explain():
+    rendering = np.full((1, 64, 64, 3), 200, np.uint8)
+    decoded, growth = rendering.copy(), rendering.copy()
+    decoded[0, :8, :8] -= 60
+    growth[0, :16, :16] -= 60  # four cells, all of which the tokenizer explains
+    assert damage(growth, rendering, decoded) == 0
+    growth[0, 32:40, 32:64] -= 60
+    assert damage(growth, rendering, decoded) == 4 / 64
+    assert damage(rendering - 8, rendering, rendering) == 0
+    assert damage(rendering - 16, rendering, rendering) == 1
+
+
+@pytest.mark.parametrize(
+    ("hits", "of", "expected"),
+    [(8, 10, (0.490, 0.943)), (0, 10, (0, 0.278)), (10, 10, (0.722, 1))],
+)
+def test_intervals_are_wilson_s(hits, of, expected):
+    assert interval(hits, of) == pytest.approx(expected, abs=0.001)
+
+
+class Answers:
+    """A grower that draws what was asked for, but from some seed positions something else."""
+
+    rng_seed = 3
+
+    def __init__(self, wrong: tuple[tuple[int, int, int], ...] = (), spread: bool = True):
+        self.engine, self.wrong, self.spread = engine_of("emoji"), wrong, spread
+        self.world, self.seeds, self.prompts = WORLDS["emoji"](), [], []
+
+    def grow(self, prompts, seed_position, number=0):
+        self.seeds.append(seed_position)
+        self.prompts += prompts
+        out = []
+        for i, prompt in enumerate(prompts):
+            facts = self.world.understand(prompt).facts
+            if seed_position in self.wrong:
+                facts = self.world.understand("four green shoes at night").facts
+            rng = np.random.default_rng(number + i if self.spread else 0)
+            out.append(self.world.render(facts, rng))
+        return np.stack(out)
+
+
+def test_a_run_counts_what_is_right_from_each_place_and_in_each_category():
+    grower = Answers(wrong=((0, 0, 0),))
+    found = rightness(grower, 13)
+    assert (found["right_centre"], found["right_any"], found["right_corner"]) == (1, 1, 0)
+    assert (found["right_seen"], found["right_held_out"]) == (1, 1)
+    assert found["damage_centre"] == found["damage_any"] == 0 < found["damage_corner"]
+    assert sum(found["differs"].values()) == found["prompts"] == 13
+    assert set(found["categories"]) == set(exam_of(grower.engine).categories)
+    assert found["categories"]["single object"].keys() == {"seen"}
+    counting = found["categories"]["counting"]["held_out"]
+    assert counting["centre"] == [1, 0.207, 1]
+    assert counting["corner"] == [0, 0, 0.793]
+    assert counting["damage"] > 0
+    assert set(grower.seeds[::3]) == {(0, 0, 0)}
+    assert set(grower.seeds[1::3]) == {(0, 8, 8)}
+    assert len(set(grower.seeds[2::3])) == 2
+
+
+def test_questions_are_of_combinations_that_training_shows_or_never_does():
+    exam, rng = exam_of(engine_of("emoji-motion")), np.random.default_rng(0)
+    for category in exam.categories:
+        for held_out in (False, True):
+            facts = [exam.ask(category, held_out, rng) for _ in range(5)]
+            if held_out and category == "single object":
+                assert facts == [None] * 5
+            else:
+                assert [exam.world.is_held_out(f) for f in facts] == [held_out] * 5
+
+
+def test_variation_is_none_where_all_samples_are_one_picture():
+    assert variation(Answers(spread=False), prompts=2) == 0
+    assert variation(Answers(), prompts=2) > 5
+
+
+def test_a_world_is_drawn_with_its_words(tmp_path):
+    for world, wide in (("emoji", 8 * 152), ("emoji-motion", 2 * 424)):
+        path = tmp_path / f"{world}.png"
+        assert main(["worlds", "sheet", world, "--out", str(path), "--count", "3"]) == 0
+        sheet = np.asarray(Image.open(path))
+        assert sheet.shape[1] == wide
+        assert sheet.std() > 10
+    assert Image.open(tmp_path / "emoji-motion.gif").n_frames == 17
