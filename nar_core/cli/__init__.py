@@ -6,6 +6,7 @@ import argparse
 import json
 import logging
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 from . import bench, evaluate, generate, models, train, worlds
@@ -41,10 +42,19 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def report(found: dict[str, Any]) -> str:
-    """Lines of `key: value`; a table for models."""
+    """Lines of `key: value`, indented where a value holds others; a table for models."""
     if "models" in found:
         return "\n".join(map(models.line, found["models"])) or "no models"
-    return "\n".join(f"{key}: {value}" for key, value in found.items())
+    return "\n".join(_lines(found))
+
+
+def _lines(found: dict[str, Any], indent: str = "") -> Iterator[str]:
+    for key, value in found.items():
+        if isinstance(value, dict):
+            yield f"{indent}{key}:"
+            yield from _lines(value, indent + "  ")
+        else:
+            yield f"{indent}{key}: {value}"
 
 
 def parse(argv: list[str] | None = None) -> argparse.Namespace:

@@ -14,7 +14,7 @@ from ..measure.likelihood import measure
 from ..measure.rightness import recall
 from ..measure.sheets import contact_sheet, drawn_prompts, growth_strips
 from ..measure.tables import PROMPTS_FILE, TABLES, make_table
-from ..measure.world import rightness, variation
+from ..measure.world import drift, rightness, variation
 from ..settings import RNG_SEED
 from ..train.data import DataFolder
 from .arguments import add_device, add_model, add_sampling, add_setting, said
@@ -39,6 +39,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="grow N prompts of the model's world, of seen and held-out combinations, from the "
         "corner, the centre and any cell: how many are right, how much of them is damaged",
+    )
+    parser.add_argument(
+        "--drift",
+        action="store_true",
+        help="grow around a known rectangle of the world's pictures and say what is kept of it; of "
+        "clips also how the second frame goes on from the first",
     )
     parser.add_argument("--sheet", help="write a contact sheet to this PNG")
     parser.add_argument(
@@ -74,10 +80,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Measure what was asked for: `psnr` (dB), `loss_*` (nats per token), `sheet`, `scores`."""
-    if not (args.data or args.world or args.sheet or args.growth or args.table):
-        raise ValueError(
-            "evaluate: got nothing to do, expected --data, --world, --sheet, --growth or --table"
-        )
+    wanted = ("data", "world", "drift", "sheet", "growth", "table")
+    if not any(getattr(args, name) for name in wanted):
+        names = ", ".join(f"--{name}" for name in wanted)
+        raise ValueError(f"evaluate: got nothing to do, expected one of {names}")
     if args.recall and not args.data:
         raise ValueError("recall: got no --data, expected the training folder")
     if args.table and not args.out:
@@ -95,6 +101,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         out |= recall(grower, train, args.recall)
     if args.world:
         out |= rightness(grower, args.world) | {"variation": variation(grower)}
+    if args.drift:
+        out |= drift(grower)
     prompts = read_prompts(args.prompts or ())
     if args.sheet:
         chosen = prompts or drawn_prompts(grower, train, args.count)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -40,7 +41,9 @@ def measure(engine: Engine, data: DataFolder) -> dict[str, Any]:
         )
     out |= {k: round(v, 4) for k, v in losses.items()}
     if engine.info.frames > 1:
-        out |= continuation(engine, data, pictures)
+        chosen = np.linspace(0, len(pictures) - 1, min(24, len(pictures))).astype(int)
+        prompts = [_cut(engine, prompt_of(data.records[i])) for i in chosen]
+        out |= continuation(engine, rgb_of(pictures[chosen]), prompts)
     return out
 
 
@@ -62,25 +65,25 @@ def _cut(engine: Engine, prompt: str) -> str:
     return " ".join(prompt.split()[: engine.info.prompt_words or None])
 
 
-def continuation(engine: Engine, data: DataFolder, rgba: np.ndarray, limit: int = 24) -> dict:
+def continuation(engine: Engine, clips: np.ndarray, prompts: Sequence[str]) -> dict[str, float]:
     """Clips grown from their own first frame: does the rest go on from it?
+
+    Args:
+        clips: uint8 [N, F, height, width, 3]; prompts: what they are called, for text models.
 
     Returns:
         The mean absolute distance (0 to 255) of the second frame to the first:
         `second_frame_data` between decoded clips of the data, `second_frame_grown` for grown ones,
         and `second_frame_unrelated` to the second frame of another clip.
     """
-    chosen = np.linspace(0, len(rgba) - 1, min(limit, len(rgba))).astype(int)
     grown, own = [], []
-    for i in tqdm(chosen, desc="continuing first frames"):
-        tokens = engine.encode(rgb_of(rgba[i : i + 1]))
+    _, high, wide = engine.info.grid
+    for i, prompt in enumerate(tqdm(prompts, desc="continuing first frames")):
+        tokens = engine.encode(clips[i : i + 1])
         known = np.where(np.arange(engine.info.grid.t)[:, None, None] == 0, tokens[0], -1)
-        told: dict[str, Any] = {}
-        if engine.info.task == "text":
-            told = {"prompt": _cut(engine, prompt_of(data.records[i]))}
-        _, high, wide = engine.info.grid
+        told: dict[str, Any] = {"prompt": prompt} if engine.info.task == "text" else {}
         frame = engine.generate_all(
-            Request(**told, known=known, seed_position=(0, high // 2, wide // 2), rng_seed=int(i))
+            Request(**told, known=known, seed_position=(0, high // 2, wide // 2), rng_seed=i)
         )
         grown.append(engine.decode(frame.tokens)[0, :2].astype(float))
         own.append(engine.decode(tokens)[0, :2].astype(float))

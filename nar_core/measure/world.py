@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import combinations
 from typing import Any, Protocol
 
@@ -15,7 +16,8 @@ from ..worlds import WORLDS
 from ..worlds.world import Facts
 from .emoji import EmojiExam
 from .growing import Grower, seeds_of
-from .judge import Verdict, interval
+from .judge import Verdict, damaged, interval
+from .likelihood import continuation
 
 BATCH = 8
 
@@ -142,3 +144,35 @@ def variation(grower: Grower, prompts: int = 8, samples: int = 4) -> float:
         grown = grower.grow([world.say(facts)] * samples, centre, i * samples).astype(float)
         distances += [np.abs(a - b).mean() for a, b in combinations(grown, 2)]
     return round(float(np.mean(distances)), 3)
+
+
+def drift(grower: Grower, prompts: int = 16) -> dict[str, float]:
+    """Renderings of which a rectangle is known, half as high and wide, and the rest is grown.
+
+    Returns:
+        `drift_kept`, the share of known cells that still show what the rendering shows there, for
+        the decoder sees what was grown beside them; `drift_right`, the share of growths that are
+        right; of clips also what `continuation` tells.
+    """
+    engine, rng = grower.engine, np.random.default_rng((grower.rng_seed, 4))
+    exam, world = exam_of(engine), WORLDS[engine.info.world]()
+    grid = engine.info.grid
+    inside = np.zeros(grid, bool)
+    inside[:, grid.h // 4 : -(grid.h // 4), grid.w // 4 : -(grid.w // 4)] = True
+    kept, right, pictures, told = [], [], [], []
+    for i in tqdm(range(prompts), desc="drift"):
+        facts = exam.ask(exam.categories[i % len(exam.categories)], False, rng)
+        told.append(world.say(facts))
+        pictures.append(world.render(facts, rng))
+        tokens = engine.encode(pictures[-1][None])
+        request = grower.request(told[-1:], seeds_of(grid)["centre"], i)
+        request = replace(request, known=np.where(inside, tokens[0], -1))
+        grown = engine.decode(engine.generate_all(request).tokens)
+        broken = damaged(grown[0], pictures[-1], engine.decode(tokens)[0])
+        kept.append(1 - broken[:, inside[0]].mean())
+        right.append(exam.judge(facts, grown)[0].right)
+    out = {
+        "drift_kept": round(float(np.mean(kept)), 4),
+        "drift_right": round(float(np.mean(right)), 4),
+    }
+    return out | (continuation(engine, np.stack(pictures), told) if grid.t > 1 else {})

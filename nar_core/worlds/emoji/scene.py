@@ -252,4 +252,4 @@ def paint(layout: Layout, place: str) -> np.ndarray:
     if place == "sea":
         canvas.alpha_composite(waves(), (0, (GROUND - 1) * CELL))
         ImageDraw.Draw(canvas).rectangle((0, (GROUND + 1) * CELL, SIDE, SIDE), (92, 170, 226, 255))
-    return np.asarray(canvas.convert("RGB"))
+    return np.array(canvas.convert("RGB"))

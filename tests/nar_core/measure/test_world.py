@@ -10,10 +10,12 @@ import pytest
 import torch
 from PIL import Image
 
-from nar_core.cli import main
+from nar_core.cli import main, report
+from nar_core.cli.evaluate import read_prompts
 from nar_core.measure.emoji import EmojiExam
+from nar_core.measure.growing import Grower
 from nar_core.measure.judge import damage, interval
-from nar_core.measure.world import exam_of, rightness, variation
+from nar_core.measure.world import drift, exam_of, rightness, variation
 from nar_core.plan import GridShape
 from nar_core.weights.embedded import load_tokenizer_folder
 from nar_core.weights.fetch import CHECKPOINTS
@@ -25,15 +27,15 @@ def engine_of(name: str, tokenizer=None) -> SimpleNamespace:
     """A world's engine without a generator; without a tokenizer its tokens are the pixels."""
     world = WORLDS[name]()
     grid = GridShape(world.frames, *(n // 8 for n in world.size))
-    info = SimpleNamespace(name=name, world=name, grid=grid)
+    info = SimpleNamespace(name=name, world=name, grid=grid, task="text")
     if tokenizer is None:
         return SimpleNamespace(info=info, encode=lambda x: x, decode=lambda x: x)
 
-    def encode(pixels: np.ndarray) -> torch.Tensor:
-        return tokenizer.encode(torch.from_numpy(pixels).movedim(-1, -3).float() / 255)
+    def encode(pixels: np.ndarray) -> np.ndarray:
+        return tokenizer.encode(torch.from_numpy(pixels).movedim(-1, -3).float() / 255).numpy()
 
-    def decode(tokens: torch.Tensor) -> np.ndarray:
-        pixels = tokenizer.decode(tokens).movedim(-3, -1).clamp(0, 1)
+    def decode(tokens: np.ndarray) -> np.ndarray:
+        pixels = tokenizer.decode(torch.from_numpy(tokens)).movedim(-3, -1).clamp(0, 1)
         return (pixels * 255).round().to(torch.uint8).numpy()
 
     return SimpleNamespace(info=info, encode=encode, decode=decode)
@@ -166,6 +168,7 @@ def test_a_run_counts_what_is_right_from_each_place_and_in_each_category():
     assert counting["centre"] == [1, 0.207, 1]
     assert counting["corner"] == [0, 0, 0.793]
     assert counting["damage"] > 0
+    assert "    held_out:\n      prompts: 1\n" in report(found)
     assert set(grower.seeds[::3]) == {(0, 0, 0)}
     assert set(grower.seeds[1::3]) == {(0, 8, 8)}
     assert len(set(grower.seeds[2::3])) == 2
@@ -182,9 +185,40 @@ def test_questions_are_of_combinations_that_training_shows_or_never_does():
                 assert [exam.world.is_held_out(f) for f in facts] == [held_out] * 5
 
 
+def test_a_model_of_no_world_is_refused():
+    engine = SimpleNamespace(info=SimpleNamespace(name="fruit", world=""))
+    with pytest.raises(ValueError, match="got fruit, which was trained on a folder"):
+        exam_of(engine)
+
+
+def test_prompts_of_a_sheet_may_stand_in_a_file(tmp_path):
+    file = tmp_path / "prompts.txt"
+    file.write_text("a red car\n\n two cats \n")
+    assert read_prompts([str(file)]) == ["a red car", "two cats"]
+    assert read_prompts(["a red car"]) == ["a red car"]
+
+
 def test_variation_is_none_where_all_samples_are_one_picture():
     assert variation(Answers(spread=False), prompts=2) == 0
     assert variation(Answers(), prompts=2) > 5
+
+
+def test_drift_is_what_becomes_of_known_cells_and_around_them(exam):
+    own: list[np.ndarray] = []
+    encode = exam.engine.encode
+    engine = SimpleNamespace(**vars(exam.engine))
+    engine.encode = lambda pixels: own.append(encode(pixels)) or own[-1]
+    grown = {"own": lambda known: own[-1], "other": lambda known: np.roll(own[-1], 5, (-1, -2))}
+    found = {}
+    for name, fill in grown.items():
+        engine.generate_all = lambda r, fill=fill: SimpleNamespace(
+            tokens=np.where(r.known >= 0, r.known, fill(r.known))
+        )
+        found[name] = drift(Grower(engine), prompts=3)
+    assert found["own"]["drift_kept"] == found["own"]["drift_right"] == 1
+    assert found["other"]["drift_right"] < 1
+    assert 0.5 < found["other"]["drift_kept"] <= 1
+    assert ("second_frame_grown" in found["own"]) == (exam.world.frames > 1)
 
 
 def test_a_world_is_drawn_with_its_words(tmp_path):
