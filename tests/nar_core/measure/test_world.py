@@ -214,9 +214,9 @@ def test_drift_is_what_becomes_of_known_cells_and_around_them(exam):
         engine.generate_all = lambda r, fill=fill: SimpleNamespace(
             tokens=np.where(r.known >= 0, r.known, fill(r.known))
         )
-        found[name] = drift(Grower(engine), prompts=3)
+        found[name] = drift(Grower(engine), prompts=1)
     assert found["own"]["drift_kept"] == found["own"]["drift_right"] == 1
-    assert found["other"]["drift_right"] < 1
+    assert found["other"]["drift_right"] == 0
     assert 0.5 < found["other"]["drift_kept"] <= 1
     assert ("second_frame_grown" in found["own"]) == (exam.world.frames > 1)
 
@@ -228,4 +228,4 @@ def test_a_world_is_drawn_with_its_words(tmp_path):
         sheet = np.asarray(Image.open(path))
         assert sheet.shape[1] == wide
         assert sheet.std() > 10
-    assert Image.open(tmp_path / "emoji-motion.gif").n_frames == 17
+    assert Image.open(tmp_path / "emoji-motion.gif").n_frames > 5  # equal frames are joined
