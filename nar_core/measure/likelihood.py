@@ -42,7 +42,9 @@ def measure(engine: Engine, data: DataFolder) -> dict[str, Any]:
     out |= {k: round(v, 4) for k, v in losses.items()}
     if engine.info.frames > 1:
         chosen = np.linspace(0, len(pictures) - 1, min(24, len(pictures))).astype(int)
-        prompts = [_cut(engine, prompt_of(data.records[i])) for i in chosen]
+        prompts = None
+        if engine.info.task == "text":
+            prompts = [_cut(engine, prompt_of(data.records[i])) for i in chosen]
         out |= continuation(engine, rgb_of(pictures[chosen]), prompts)
     return out
 
@@ -65,11 +67,13 @@ def _cut(engine: Engine, prompt: str) -> str:
     return " ".join(prompt.split()[: engine.info.prompt_words or None])
 
 
-def continuation(engine: Engine, clips: np.ndarray, prompts: Sequence[str]) -> dict[str, float]:
+def continuation(
+    engine: Engine, clips: np.ndarray, prompts: Sequence[str] | None
+) -> dict[str, float]:
     """Clips grown from their own first frame: does the rest go on from it?
 
     Args:
-        clips: uint8 [N, F, height, width, 3]; prompts: what they are called, for text models.
+        clips: uint8 [N, F, height, width, 3]; prompts: what they are called, if they are.
 
     Returns:
         The mean absolute distance (0 to 255) of the second frame to the first:
@@ -78,10 +82,10 @@ def continuation(engine: Engine, clips: np.ndarray, prompts: Sequence[str]) -> d
     """
     grown, own = [], []
     _, high, wide = engine.info.grid
-    for i, prompt in enumerate(tqdm(prompts, desc="continuing first frames")):
+    for i in tqdm(range(len(clips)), desc="continuing first frames"):
         tokens = engine.encode(clips[i : i + 1])
         known = np.where(np.arange(engine.info.grid.t)[:, None, None] == 0, tokens[0], -1)
-        told: dict[str, Any] = {"prompt": prompt} if engine.info.task == "text" else {}
+        told: dict[str, Any] = {} if prompts is None else {"prompt": prompts[i]}
         frame = engine.generate_all(
             Request(**told, known=known, seed_position=(0, high // 2, wide // 2), rng_seed=i)
         )
