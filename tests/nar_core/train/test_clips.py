@@ -273,6 +273,6 @@ def test_a_video_model_trains_loads_grows_and_is_measured(clips, tmp_path, capsy
     recalls_what_it_was_shown(engine, tmp_path / "bars", clips)
     sheet_file = tmp_path / "sheet.png"
     assert main([*words, "--sheet", str(sheet_file)]) == 0
-    # two labels under each other, five moments from the corner and five from the centre
-    assert Image.open(sheet_file).size == (2 * (5 * SIDE + 8) + 16, 24 + 2 * (SIDE + 34 + 8))
+    # two labels under each other, five moments from the corner, the centre and any cell
+    assert Image.open(sheet_file).size == (3 * (5 * SIDE + 8) + 16, 24 + 2 * (SIDE + 16 + 15))
     assert Image.open(sheet_file.with_suffix(".gif")).n_frames > 1
