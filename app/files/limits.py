@@ -22,6 +22,9 @@ MAX_SIDE = 32_768
 """Of a picture, in pixels."""
 
 MAX_CELLS = 65_536
+MAX_STEPS_TIMES_CELLS = 4_000_000
+"""What growing one cell after the other may come to; fronts are always taken."""
+
 MAX_FRAMES = 256
 MAX_RECIPE = 1_000_000
 """Bytes of JSON in one recipe."""

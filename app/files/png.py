@@ -81,9 +81,8 @@ def _frames(picture: Image.Image, recipe: Recipe, limits: Limits) -> np.ndarray:
     Equal neighbours are stored as one frame that lasts longer, so durations are counted too.
     """
     stored = getattr(picture, "n_frames", 1)
-    wrong = f"picture: got {stored} frames, expected {recipe.frames}; {AS_DOWNLOADED}"
     if stored > recipe.frames:
-        raise ValueError(wrong)
+        raise _other_number(str(stored), recipe)
     need_pixels("picture", picture.width, picture.height, limits, recipe.frames)
     if recipe.frames == 1:
         return pixels_of(picture)[None]
@@ -94,7 +93,14 @@ def _frames(picture: Image.Image, recipe: Recipe, limits: Limits) -> np.ndarray:
         lasts = max(1, round(picture.info.get("duration", 0) * (recipe.fps or 8) / 1000))
         frames += [pixels_of(picture)] * min(lasts, recipe.frames)
         if len(frames) > recipe.frames:
-            raise ValueError(wrong)
+            raise _other_number("more", recipe)
     if len(frames) != recipe.frames:
-        raise ValueError(wrong)
+        raise _other_number(str(len(frames)), recipe)
     return np.stack(frames)
+
+
+def _other_number(frames: str, recipe: Recipe) -> ValueError:
+    return ValueError(
+        f"picture: got {frames} frames at {recipe.fps:g} a second, expected {recipe.frames}; "
+        f"{AS_DOWNLOADED}"
+    )

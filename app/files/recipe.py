@@ -43,7 +43,15 @@ from typing import Any
 
 import numpy as np
 
-from app.files.limits import LIMITS, MAX_CELLS, MAX_FRAMES, MAX_PARTS, Limits, need_pixels
+from app.files.limits import (
+    LIMITS,
+    MAX_CELLS,
+    MAX_FRAMES,
+    MAX_PARTS,
+    MAX_STEPS_TIMES_CELLS,
+    Limits,
+    need_pixels,
+)
 from app.foreign import Fields, settled, shown
 from app.wire import Verdict, bytes_of, confidence_bytes, text_of, token_words
 from nar_core import SETTINGS, Engine, Frame, Request
@@ -250,8 +258,9 @@ def _frames(
 
 
 def _check_steps(steps: np.ndarray, grid: tuple[int, ...]) -> None:
-    """Raise ValueError for steps that no growth on a grid takes: its fronts are distances."""
-    most = sum(grid) - len(grid) + 1
+    """Raise ValueError for more steps than there are fronts, or than a small grid has cells."""
+    cells, fronts = steps.size, sum(grid) - len(grid) + 1
+    most = max(fronts, min(cells, MAX_STEPS_TIMES_CELLS // cells))
     if not 1 <= steps.max() <= most:
         raise ValueError(
             f"recipe: got {steps.max()} steps on a grid of {list(grid)}, expected 1 to {most}, "

@@ -18,8 +18,9 @@ import gradio as gr
 import numpy as np
 
 from app.foreign import shown
-from app.server.errors import for_program
+from app.server.errors import Stopped, for_program
 from app.server.form import OFFERED, Form, typed
+from app.server.gate import forget
 from app.server.growing import Finished, Stepped
 from app.server.jobs import Job
 from app.server.studio import Studio
@@ -30,6 +31,9 @@ from nar_core import ModelInfo, understand
 ClipFormat = Literal["mp4", "gif", "webp", "strip"]
 
 MOST_PICTURES = 16
+
+PATIENCE = 5.0
+"""Seconds in which a client must begin to listen for what it has called."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +95,7 @@ def arguments(default_model: str) -> dict[str, Argument]:
 
 
 def published(
-    function: Callable[..., Any], given: dict[str, Argument], name: str
+    studio: Studio, function: Callable[..., Any], given: dict[str, Argument], name: str
 ) -> Callable[..., Any]:
     """An endpoint of these arguments, as Gradio reads it: by its signature and docstring.
 
@@ -102,13 +106,15 @@ def published(
 
     async def once(request: gr.Request, *values: Any) -> Any:
         try:
-            return await function(_session(request), **dict(zip(names, values, strict=True)))
+            session = await _listening(studio, request)
+            return await function(session, **dict(zip(names, values, strict=True)))
         except Exception as error:
             raise for_program(error) from error
 
     async def stream(request: gr.Request, *values: Any) -> AsyncIterator[Any]:
         try:
-            made = function(_session(request), **dict(zip(names, values, strict=True)))
+            session = await _listening(studio, request)
+            made = function(session, **dict(zip(names, values, strict=True)))
             async with aclosing(made):
                 async for one in made:
                     yield one
@@ -132,8 +138,13 @@ def published(
     return wrapper
 
 
-def _session(request: gr.Request) -> str:
-    return (request and request.session_hash) or ""
+async def _listening(studio: Studio, request: gr.Request) -> str:
+    """The session of a call; Stopped where nobody listens for what comes of it."""
+    session = (request and request.session_hash) or ""
+    if not await studio.listeners.listened(session, PATIENCE):
+        raise Stopped
+    forget(getattr(request.request, "scope", {}).get("app"), session)
+    return session
 
 
 class Api:
@@ -321,7 +332,9 @@ def endpoints(studio: Studio, default_model: str) -> dict[str, Callable[..., Any
     }
     called = {"clip_model": "model", "clips": "pictures", "file": "picture"}
     return {
-        name: published(getattr(api, name), {called.get(n, n): known[n] for n in names}, name)
+        name: published(
+            studio, getattr(api, name), {called.get(n, n): known[n] for n in names}, name
+        )
         for name, names in given.items()
     }
 

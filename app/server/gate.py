@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import re
 import threading
+import time
 from collections import Counter
 from typing import Any
 from urllib.parse import parse_qs
@@ -48,6 +50,25 @@ class Listeners:
             self._open[session] -= 1
             if self._open[session] <= 0:
                 del self._open[session]
+
+    async def listened(self, session: str, patience: float) -> bool:
+        """Whether somebody listens within so many seconds: a client calls first, then listens."""
+        end = time.monotonic() + patience
+        while not self.present(session):
+            if time.monotonic() > end:
+                return False
+            await asyncio.sleep(0.02)
+        return True
+
+
+def forget(app: Any, session: str) -> None:
+    """Drop what Gradio keeps of a session's inputs and outputs, which only its deep links need.
+
+    They are whole pictures and files, and a hundred sessions are kept.
+    """
+    held = getattr(app, "state_holder", None)
+    if held is not None and session in held.session_data:
+        held.session_data[session].config_values.clear()
 
 
 class TooLarge(Exception):
@@ -99,6 +120,7 @@ class Gate:
         finally:
             if session:
                 self.listeners.goes(session)
+                forget(scope.get("app"), session)
 
     def _refusal(self, scope: Scope) -> tuple[int, str] | None:
         """Status and reason of what is not let in at all."""

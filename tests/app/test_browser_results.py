@@ -368,7 +368,7 @@ def test_lab_compares_heads_as_in_table_5(open_page):
 def test_who_waits_is_told(open_page, served):
     first, second = open_page("?model=wide"), open_page()
     first.wait_for_function(f"{STATE}.spec.model === 'wide'")
-    served.engine("wide").seconds_per_step = 0.4
+    served.engine("wide").seconds_per_step = 2.0  # longer than what is looked at meanwhile
     first.click(".studio .grow")
     first.wait_for_function(f"{RUN}.last >= 1")
     second.click(".studio .grow")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import time
 from urllib.parse import urlsplit
 
 import httpx
@@ -132,3 +133,27 @@ def test_odd_calls_are_answered_without_a_fault_of_the_server(http, config):
         answer = http.post("/gradio_api/component_server", json=body)
         assert answer.status_code < 500, body
         assert "Traceback" not in answer.text
+
+
+def test_what_gradio_keeps_of_a_session_is_dropped(served, http, config):
+    """Inputs and outputs of a hundred sessions would be kept for links that are not offered."""
+    call = next(c["id"] for c in config["dependencies"] if c["api_name"] == "replay")
+    large = "data:image/png;base64," + "A" * 1_000_000
+    body = {"fn_index": call, "data": [large], "session_hash": "once"}
+    assert http.post("/gradio_api/queue/join", json=body).status_code == 200
+    with http.stream("GET", "/gradio_api/queue/data", params={"session_hash": "once"}) as told:
+        text = "".join(told.iter_lines())
+    assert "not readable as an image" in text
+    held = served.demo.app.state_holder.session_data["once"].config_values
+    assert large[:100] not in str(held)
+
+
+def test_a_call_for_which_nobody_listens_is_given_up(http, config, monkeypatch):
+    monkeypatch.setattr("app.server.api.PATIENCE", 0.1)
+    call = next(c["id"] for c in config["dependencies"] if c["api_name"] == "models")
+    body = {"fn_index": call, "data": [], "session_hash": "silent"}
+    assert http.post("/gradio_api/queue/join", json=body).status_code == 200
+    time.sleep(1)
+    with http.stream("GET", "/gradio_api/queue/data", params={"session_hash": "silent"}) as told:
+        text = "".join(told.iter_lines())
+    assert "Stopped before it was finished" in text
