@@ -1,12 +1,12 @@
 """Next-neighbour visual generation (arXiv 2503.10696) from any seed position, step by step."""
 
-from .checks import plan_of, prepare, validate
+from .checks import prepare
 from .engine import Engine
 from .info import ModelInfo
-from .mp4 import write_mp4
 from .picture import fit
 from .request import Frame, Prepared, Request
 from .settings import NUM_SAMPLES, RNG_SEED, SETTINGS, Fusion, Heads, Setting, heads_for
+from .video import write_mp4
 from .weights.fetch import Progress
 from .weights.list import list_models
 from .words import ideas, understand, vocabulary
@@ -31,10 +31,8 @@ __all__ = [
     "heads_for",
     "ideas",
     "list_models",
-    "plan_of",
     "prepare",
     "understand",
-    "validate",
     "vocabulary",
     "write_mp4",
 ]

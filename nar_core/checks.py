@@ -13,7 +13,7 @@ from PIL import Image
 
 from .info import ModelInfo
 from .models.condition import split_words
-from .plan import DecodePlan, make_plan
+from .plan import make_plan
 from .request import Frame, Prepared, Request
 from .settings import NUM_SAMPLES, RNG_SEED, SETTINGS, SamplingSettings, axes_of, heads_for
 from .words import understand
@@ -59,16 +59,6 @@ def prepare(info: ModelInfo, request: Request) -> Prepared:
         rng_seed=int(settled["rng_seed"]),
         num_samples=rows,
     )
-
-
-def validate(info: ModelInfo, request: Request) -> Request:
-    """The request with everything filled in. Raises ValueError as `prepare` does."""
-    return prepare(info, request).request
-
-
-def plan_of(info: ModelInfo, request: Request) -> DecodePlan:
-    """The decoding order of a request. Raises ValueError as `prepare` does."""
-    return prepare(info, request).plan
 
 
 def _first(value: Any, default: Any) -> Any:

@@ -13,9 +13,9 @@ from PIL import Image
 from tqdm import tqdm
 
 from ..engine import Engine
-from ..mp4 import write_mp4
 from ..request import Request
 from ..settings import NUM_SAMPLES, RNG_SEED, SETTINGS
+from ..video import write_gif, write_mp4
 from .arguments import add_device, add_model, add_sampling, add_setting, said
 
 log = logging.getLogger(__name__)
@@ -76,9 +76,9 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         files.append(write(path, pixels, engine.info.fps))
         if args.growth:
             previews = [engine.preview(f.tokens[i : i + 1])[0, 0] for f in frames]
-            files.append(
-                write_growth(path.with_name(f"{path.name}-growth.gif"), previews, pixels[0])
-            )
+            growth = path.with_name(f"{path.name}-growth.gif")
+            write_gif(growth, [*previews, pixels[0]], [80] * len(previews) + [1500])
+            files.append(growth)
     return {
         "model": engine.info.name,
         "digest": engine.digest,
@@ -100,12 +100,4 @@ def write(path: Path, pixels: np.ndarray, fps: int) -> Path:
         return path
     path = path.with_name(f"{path.name}.mp4")
     write_mp4(path, pixels, fps or 8)
-    return path
-
-
-def write_growth(path: Path, previews: list[np.ndarray], last: np.ndarray) -> Path:
-    """Write previews uint8 [height, width, 3] and the finished picture as a GIF."""
-    pictures = [Image.fromarray(p) for p in [*previews, last]]
-    durations = [80] * len(previews) + [1500]
-    pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=durations, loop=0)
     return path

@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from tqdm import tqdm
 
+from ..video import write_gif
 from ..worlds import WORLDS
 from .growing import Grower, seeds_of
 from .items import TrainingPictures
@@ -97,9 +98,7 @@ def save_sheet(
         for f in range(frames)
     ]
     out["moving"] = str(path.with_suffix(".gif"))
-    moving[0].save(
-        out["moving"], save_all=True, append_images=moving[1:], duration=1000 / (fps or 8), loop=0
-    )
+    write_gif(Path(out["moving"]), moving, 1000 / (fps or 8))
     return out
 
 

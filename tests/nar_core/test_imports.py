@@ -24,7 +24,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "worlds": set(),
     # alone
     "device": set(),
-    "mp4": set(),
+    "video": set(),
     "picture": set(),
     # the rest, upwards
     "models": MODELS,
@@ -38,10 +38,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "preview": {"tokenizers"},
     "engine": ENGINE | {"picture"},
     "train": ENGINE | {"picture"},
-    "measure": MEASURE,
-    "cli": MEASURE | {"measure", "mp4"},
+    "measure": MEASURE | {"video"},
+    "cli": MEASURE | {"measure", "video"},
     "__main__": {"cli"},
-    "__init__": ENGINE | {"engine", "mp4", "picture"},
+    "__init__": ENGINE | {"engine", "video", "picture"},
 }
 PURE = {"plan", "sampling", "settings", "worlds"}
 

@@ -1,13 +1,14 @@
-"""Clips as MP4 files that browsers and phones play."""
+"""Clips as files: MP4 that browsers and phones play, and GIF."""
 
 from __future__ import annotations
 
 import subprocess
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 
 def write_mp4(path: Path, frames: Iterable[np.ndarray], fps: float, seconds: float = 600.0) -> None:
@@ -50,3 +51,11 @@ def write_mp4(path: Path, frames: Iterable[np.ndarray], fps: float, seconds: flo
             limit.cancel()
     if encoder.returncode:
         raise RuntimeError(f"clip: not written ({said or f'not done after {seconds:g} s'})")
+
+
+def write_gif(
+    path: Path, frames: Sequence[np.ndarray | Image.Image], pace: float | list[int]
+) -> None:
+    """Write frames uint8 [height, width, 3] as an endless GIF; `pace` in ms, of all or of each."""
+    first, *rest = (f if isinstance(f, Image.Image) else Image.fromarray(f) for f in frames)
+    first.save(path, "GIF", save_all=True, append_images=rest, duration=pace, loop=0)
