@@ -8,8 +8,9 @@ from typing import Any
 
 import yaml
 
-from nar_core import ModelInfo
+from nar_core import ModelInfo, ideas
 
+IDEAS = 200
 AS_TYPED = "As typed"
 """The style that adds nothing."""
 
@@ -47,9 +48,12 @@ def undress(model: str, prompt: str) -> tuple[str, str]:
 
 
 def names_of(info: ModelInfo) -> dict[str, list[str]]:
-    """What a model was trained on, as it is typed: style (`AS_TYPED` without one) -> names."""
+    """Prompts to pick from, as they are typed: style (`AS_TYPED` without one) -> prompts.
+
+    Of a model of a world: ideas from it; else every prompt that the model was trained on.
+    """
     out: dict[str, list[str]] = {}
-    for prompt in info.names:
+    for prompt in ideas(info, IDEAS) if info.world else info.names:
         typed, style = undress(info.name, prompt)
         out.setdefault(style or AS_TYPED, []).append(typed)
     return out

@@ -58,9 +58,18 @@ class Spec(TypedDict, total=False):
     seed_positions: str
     mirrors: bool
     accepts_known: bool
+    composes: bool
     note: str
     seed: list[int]
     upload_note: str
+
+
+class WordsAnswer(TypedDict):
+    """What a model makes of a prompt, see `nar_core.understand`; `drawn` in plain words."""
+
+    drawn: str
+    words: list[dict[str, str]]
+    remarks: list[str]
 
 
 class ModelMessage(TypedDict, total=False):

@@ -11,7 +11,7 @@ from app.server.spec import spec_of
 from app.server.studio import Studio
 from nar_core import ModelInfo
 
-ASKED = ("place", "stop", "growth", "clip", "names")
+ASKED = ("place", "stop", "growth", "clip", "names", "words")
 """What a player may ask outside the queue, see `Studio.server_functions`."""
 
 

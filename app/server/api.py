@@ -10,7 +10,7 @@ import inspect
 import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import anyio
@@ -24,9 +24,9 @@ from app.server.gate import forget
 from app.server.growing import Finished, Stepped
 from app.server.jobs import Job
 from app.server.studio import Studio
-from app.server.telling import files_of, quick_picture
-from app.wire import Kept, Start, bytes_of_uri
-from nar_core import ModelInfo, understand
+from app.server.telling import files_of, quick_picture, understood
+from app.wire import Kept, Start, WordsAnswer, bytes_of_uri
+from nar_core import ModelInfo
 
 ClipFormat = Literal["mp4", "gif", "webp", "strip"]
 
@@ -166,7 +166,7 @@ class Api:
             lambda: [_described(info) for info in self.studio.engines.models()]
         )
 
-    async def understand(self, session: str, *, prompt: Any, model: Any) -> dict[str, Any]:
+    async def understand(self, session: str, *, prompt: Any, model: Any) -> WordsAnswer:
         """Say what a model makes of a prompt, before anything is grown.
 
         Returns:
@@ -175,7 +175,7 @@ class Api:
             plain words, empty where the model reads any text; and remarks, a sentence for each kind
             of word that was not simply known.
         """
-        return _understood(self.studio.engines.info(model), typed(prompt))
+        return understood(self.studio.engines.info(model), typed(prompt))
 
     async def generate(
         self, session: str, *, pictures: Any = 1, seed_position: Any = None, **asked: Any
@@ -218,7 +218,7 @@ class Api:
                         **report,
                         "picture": picture,
                         "request": request,
-                        "understood": _understood(
+                        "understood": understood(
                             self.studio.engines.info(event.model), request["prompt"]
                         ),
                     }
@@ -387,16 +387,6 @@ def _report(event: Stepped, grid: tuple[int, int, int]) -> dict[str, Any]:
     return out if event.preview is None else {**out, "preview": quick_picture(event.preview)}
 
 
-def _understood(info: ModelInfo, prompt: str) -> dict[str, Any]:
-    """What a model makes of a prompt."""
-    found = understand(info, prompt)
-    return {
-        "drawn": found.caption,
-        "words": [asdict(word) for word in found.words],
-        "remarks": list(found.remarks),
-    }
-
-
 def _result(event: Finished, info: ModelInfo) -> dict[str, Any]:
     """A finished growth; its files are written here."""
     return {
@@ -404,7 +394,7 @@ def _result(event: Finished, info: ModelInfo) -> dict[str, Any]:
         "model": event.model,
         "digest": event.recipe.digest,
         "request": event.recipe.request,
-        "understood": _understood(info, event.recipe.request["prompt"]),
+        "understood": understood(info, event.recipe.request["prompt"]),
         "steps": event.total,
         "passes": event.passes,
         "seconds": round(event.elapsed, 4),

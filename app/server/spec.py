@@ -36,6 +36,7 @@ def spec_of(info: ModelInfo) -> Spec:
         "known_level": info.known_level,
         "seed_positions": info.seed_positions,
         "accepts_known": info.accepts_known,
+        "composes": bool(info.world),
         "note": "" if info.accepts_known else WHOLE_CLIP,
         "seed": list(info.default_seed_position),
         "upload_note": presets()["models"]

@@ -14,13 +14,13 @@ from app.foreign import Fields, is_number, shown
 from app.presets import names_of
 from app.server.engines import Engines
 from app.server.errors import sentence
-from app.server.form import Form
+from app.server.form import Form, typed
 from app.server.gate import Listeners
 from app.server.growing import Event, Grower
 from app.server.jobs import Desk, Job
 from app.server.line import Line, Ticket
-from app.server.telling import messages, replayed
-from app.wire import RELOAD, Message, bytes_of_uri, data_uri, run_of, start_of
+from app.server.telling import messages, replayed, understood
+from app.wire import RELOAD, Message, WordsAnswer, bytes_of_uri, data_uri, run_of, start_of
 
 MOST_WAITING = 20
 
@@ -126,8 +126,13 @@ class Studio:
         self.line.stop(run_of(run))
 
     def ask_names(self, model: Any) -> dict[str, list[str]]:
-        """What a model was trained on, by style."""
+        """Prompts to pick from, by style, see `names_of`."""
         return names_of(self.engines.info(model))
+
+    def ask_words(self, asked: Any) -> WordsAnswer:
+        """`model` and `prompt` -> what the model makes of each word."""
+        given = Fields(asked, "words", RELOAD)
+        return understood(self.engines.info(given.any("model")), typed(given.any("prompt")))
 
     def ask_growth(self, file: Any) -> dict[str, str]:
         """The growth of a picture as `file`, a GIF, or what is wrong with it as `error`."""

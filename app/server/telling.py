@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
+from dataclasses import asdict
 
 import numpy as np
 
@@ -24,11 +25,13 @@ from app.wire import (
     ReplayMessage,
     StepFrame,
     StepsMessage,
+    WordsAnswer,
     confidence_bytes,
     data_uri,
     text_of,
     token_words,
 )
+from nar_core import ModelInfo, understand
 
 SECONDS_PER_MESSAGE = 0.05
 """No more than 20 messages a second: there is no back-pressure towards a slow browser."""
@@ -40,6 +43,16 @@ def messages(
     """What the player is told; several steps in one message where they come fast."""
     with closing(events):
         yield from _messages(events, run, expected)
+
+
+def understood(info: ModelInfo, prompt: str) -> WordsAnswer:
+    """What a model makes of a prompt."""
+    found = understand(info, prompt)
+    return {
+        "drawn": found.caption,
+        "words": [asdict(word) for word in found.words],
+        "remarks": list(found.remarks),
+    }
 
 
 def _messages(

@@ -233,11 +233,14 @@ export function queryOf(model, asked) {
  * @typedef {object} Server
  * @property {(run: string) => Promise<{ ahead: number, seconds: number } | null>} place who is before a run
  * @property {(run: string) => Promise<unknown>} stop
- * @property {(model: string) => Promise<Record<string, string[]>>} names what a model was trained on, by style
+ * @property {(model: string) => Promise<Record<string, string[]>>} names prompts to pick from, by style
+ * @property {(asked: { model: string, prompt: string }) => Promise<WordsAnswer>} words what a model makes of a prompt
  * @property {(file: string) => Promise<FileAnswer>} growth a picture's growth as a GIF
  * @property {(asked: { files: string[], format: string, fps: number }) => Promise<FileAnswer>} clip
  */
 /** @typedef {{ file?: string, error?: string }} FileAnswer */
+/** @typedef {{ text: string, kind: 'known' | 'taken as' | 'filler' | 'left out' | 'unknown', meaning: string }} Word */
+/** @typedef {{ drawn?: string, words?: Word[], error?: string }} WordsAnswer */
 
 /**
  * What Gradio hands to a component's script.

@@ -92,6 +92,24 @@ def test_names_it_was_trained_on_are_offered(open_page):
     assert page.evaluate(f"{RUN}.request.prompt") == "flat emoji of owl"
 
 
+def test_words_are_marked_before_anything_is_grown(open_page):
+    page = open_page("?model=composed")
+    page.wait_for_function(f"{STATE}.spec.model === 'composed'")
+    names = page.locator(".studio.image .names")
+    box = ".studio.image .prompt textarea"
+    page.fill(box, "a scarlet car and a carpt")
+    names.locator(".taken").wait_for()
+    assert names.locator(".taken").inner_text() == "scarlet → red"
+    assert names.locator(".unknown").inner_text() == "carpt: not known"
+    names.get_by_text("cat?").click()
+    assert page.input_value(box) == "a scarlet car and a cat"
+    page.fill(box, "a red car")
+    names.locator("[data-name]").first.wait_for()
+    assert names.locator(".taken, .unknown").count() == 0
+    names.get_by_label("Another idea").click()
+    assert page.input_value(box) not in ("", "a red car")
+
+
 def test_a_model_of_classes_has_no_names(open_page):
     page = open_page("?model=fruit")
     page.wait_for_function(f"{STATE}.spec.model === 'fruit'")

@@ -1,8 +1,9 @@
-// Names the model was trained on: some to pick from under the prompt, and a word where what is typed is none of them.
+// Under the prompt: what becomes of its words, else prompts to pick from.
 
 import { around, escapeText, setMarkup } from './dom.js';
 
 const OFFERED = 8;
+const ASK_AFTER = 200; // ms without a key
 
 /**
  * Names that what is typed may mean, nearest first.
@@ -14,6 +15,21 @@ export function matching(names, typed) {
   if (found.length) return found;
   const words = typed.split(' ').filter((word) => word.length > 2);
   return names.filter((name) => words.some((word) => name.toLowerCase().split(' ').includes(word)));
+}
+
+/**
+ * A word that is not simply known, as markup: what it is taken as, or that it is left out.
+ * @param {import('../wire.js').Word} word
+ */
+export function marked({ text, kind, meaning }) {
+  const said = escapeText(text);
+  const meant = escapeText(meaning);
+  if (kind === 'taken as') return `<span class="taken" title="Understood as ${meant}">${said} → ${meant}</span>`;
+  if (kind === 'left out') return `<span class="left" title="No room for it beside the rest">${said}: left out</span>`;
+  const other = meaning
+    ? ` <button type="button" data-word="${said}" data-name="${meant}" title="Say ${meant} instead">${meant}?</button>`
+    : '';
+  return `<span class="unknown" title="This model does not know the word: it is left out">${said}: not known</span>${other}`;
 }
 
 /** @param {string[]} names @param {number} n */
@@ -28,7 +44,10 @@ export function namesView(studio, player) {
   const list = /** @type {HTMLElement | null} */ (studio.querySelector('.names'));
   let byStyle = /** @type {Record<string, string[]>} */ ({});
   let model = ''; // whose names they are
+  let composes = false; // whether its prompts are facts of a world
   let offered = /** @type {string[]} */ ([]);
+  let marks = /** @type {import('../wire.js').Word[]} */ ([]);
+  let asking = 0;
   if (!list) return { render() {} };
 
   const prompt = () => /** @type {HTMLTextAreaElement | null} */ (studio.querySelector('.prompt textarea'));
@@ -42,11 +61,30 @@ export function namesView(studio, player) {
     const button = around(e, 'button');
     const box = prompt();
     if (!button || !box) return;
-    box.value = button.dataset.name ?? some(names(), 1)[0];
+    const { word, name } = button.dataset;
+    if (word && name) box.value = box.value.replace(new RegExp(`(?<!\\w)${word}(?!\\w)`, 'iu'), name);
+    else box.value = name ?? some(names(), 1)[0];
     box.dispatchEvent(new Event('input', { bubbles: true }));
   };
-  studio.addEventListener('input', (e) => around(e, '.prompt') && show(false));
+  studio.addEventListener('input', (e) => {
+    if (!around(e, '.prompt')) return;
+    show(false);
+    understand();
+  });
   studio.addEventListener('change', (e) => around(e, '.style-choice') && show(true));
+
+  /** Ask what becomes of the words, once nobody types. */
+  function understand() {
+    const mine = ++asking;
+    const typed = prompt()?.value.trim() ?? '';
+    setTimeout(async () => {
+      if (mine !== asking) return;
+      const answer = composes && typed ? await player.server.words({ model, prompt: typed }).catch(() => null) : null;
+      if (mine !== asking) return;
+      marks = (answer?.words ?? []).filter(({ kind }) => kind !== 'known' && kind !== 'filler');
+      show(false);
+    }, ASK_AFTER);
+  }
 
   /** @param {boolean} fresh whether others are offered */
   function show(fresh) {
@@ -58,16 +96,17 @@ export function namesView(studio, player) {
     const typed = box.value.trim().toLowerCase().replace(/\s+/g, ' ');
     const isKnown = all.some((name) => name.toLowerCase() === typed);
     if (fresh || !offered.length) offered = some(all, OFFERED);
-    const found = typed && !isKnown ? matching(all, typed) : offered;
+    const found = typed && !isKnown && !composes ? matching(all, typed) : offered;
     const buttons = found.slice(0, OFFERED).map((name) => {
       const words = escapeText(name);
       return `<button type="button" data-name="${words}">${words}</button>`;
     });
-    const any = `Any of the ${all.length} names it was trained on`;
+    const any = composes ? 'Another idea' : `Any of the ${all.length} names it was trained on`;
+    const rest = typed && marks.length ? marks.map(marked) : buttons;
     setMarkup(
       list,
       `<button type="button" class="any" aria-label="${any}" title="${any}">⚄</button>${
-        buttons.join('') || `<span>not among its ${all.length} names</span>`
+        rest.join('') || `<span>not among its ${all.length} names</span>`
       }`,
     );
     const rows = /** @type {HTMLElement[]} */ ([...list.children]);
@@ -81,12 +120,15 @@ export function namesView(studio, player) {
     if (model === s.spec.model || !studio.offsetParent) return;
     const asked = s.spec.model;
     model = asked;
+    composes = !!s.spec.composes;
     byStyle = {};
+    marks = [];
     show(false);
     const answer = await player.server.names(asked).catch(() => ({}));
     if (model !== asked) return;
     byStyle = answer;
     show(true);
+    understand();
   }
   return { render };
 }
