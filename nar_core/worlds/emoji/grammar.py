@@ -320,7 +320,7 @@ def understand(prompt: str, verbs: bool) -> Understood:
                 said.append((Word(text, "unknown", close), None))
                 continue
             entry, own = singles[close], False
-        if reading.take(entry):
+        if reading.take(entry, len(said)):
             own = own and entry.own
             said.append(
                 (Word(text, *(("known",) if own else ("taken as", str(entry.value)))), entry)
@@ -329,13 +329,11 @@ def understand(prompt: str, verbs: bool) -> Understood:
             said.append((Word(text, "left out"), None))
     scene = reading.scene()
     left_out = _without_effect(scene, verbs)
-    # What was said before a noun that never came; the last word of its kind.
-    spare = {max(i for i, (_, e) in enumerate(said) if e and e.kind == k) for k in reading.before}
     return Understood(
         scene if verbs or scene is None else still(scene),
         tuple(
             Word(word.text, "left out")
-            if i in spare or (entry and entry.kind in left_out)
+            if i in reading.spare or (entry and entry.kind in left_out)
             else word
             for i, (word, entry) in enumerate(said)
         ),
@@ -363,7 +361,11 @@ def _typo(word: str, known: str) -> bool:
 
 
 class _Reading:
-    """What has been read so far."""
+    """What has been read so far.
+
+    Attributes:
+        spare: which words say nothing after all.
+    """
 
     def __init__(self):
         self.things: list[Thing] = []
@@ -371,9 +373,10 @@ class _Reading:
         self.sizes: list[str] = []
         self.relation = ""
         self.place: str | None = None
-        self.before: dict[str, str | int] = {}
+        self.before: dict[str, tuple[str | int, int]] = {}  # kind: value, which word
+        self.spare: set[int] = set()
 
-    def take(self, entry: _Entry) -> bool:
+    def take(self, entry: _Entry, word: int) -> bool:
         """Whether a fact could be used; of two that contradict each other the first counts."""
         kind, value = entry.kind, entry.value
         if kind == "place":
@@ -383,59 +386,53 @@ class _Reading:
             return True
         if kind == "relation":
             if len(self.things) != 1 or (self.relation and value != "and"):
-                return not self.things or len(self.things) < 2
+                return len(self.things) < 2
             self.relation = str(value)
             return True
         if kind in ("noun", "nouns"):
             return self._noun(str(value), 2 if kind == "nouns" else 1)
-        if kind in ("worn", "verb"):
+        if kind in ("worn", "verb") and self.things:
             return self._after(kind, str(value))
-        if len(self.things) >= 2 or kind in self.before:
+        if kind == "worn" or len(self.things) >= 2 or kind in self.before:
             return kind == "count" and value == 1
-        self.before[kind] = value
+        self.before[kind] = value, word
         return True
 
     def _noun(self, noun: str, usual: int) -> bool:
         if len(self.things) == 2:
             return False
-        colour = str(self.before.get("colour", ""))
-        verb = str(self.before.get("verb", ""))
-        self.things.append(Thing(noun, colour, verb=verb))
-        self.counts.append(int(self.before.get("count", usual)))
-        self.sizes.append(str(self.before.get("size", "")))
+        said = {kind: value for kind, (value, _) in self.before.items()}
+        if "colour" in said and BY_NOUN[noun].takes == "none":
+            self.spare.add(self.before["colour"][1])
+            said["colour"] = ""
+        self.things.append(Thing(noun, str(said.get("colour", "")), verb=str(said.get("verb", ""))))
+        self.counts.append(int(said.get("count", usual)))
+        self.sizes.append(str(said.get("size", "")))
         self.before = {}
         return True
 
     def _after(self, kind: str, value: str) -> bool:
-        if not self.things:
-            if kind == "verb" and "verb" not in self.before:
-                self.before["verb"] = value
-                return True
-            return False
         last = self.things[-1]
-        if getattr(last, kind) or (kind == "worn" and BY_NOUN[last.noun].head is None):
+        if kind == "worn" and BY_NOUN[last.noun].head is None:  # "a lemon with a hat"
+            return self._noun("hat" if value == "hat" else "sunglasses", 1)
+        if getattr(last, kind):
             return False
         self.things[-1] = replace(last, **{kind: value})
         return True
 
     def scene(self) -> Scene | None:
-        """The facts, None where no thing was named."""
+        """The facts once all is read, None where no thing was named."""
+        if self.things and "colour" in self.before:  # "an apple that is blue"
+            last = self.things[-1]
+            if not last.colour and BY_NOUN[last.noun].takes != "none":
+                self.things[-1] = replace(last, colour=str(self.before.pop("colour")[0]))
+        self.spare |= {word for _, word in self.before.values()}
         if not self.things:
             return None
-        colour = self.before.pop("colour", "")
-        if colour and not self.things[-1].colour:  # "an apple that is blue"
-            self.things[-1] = replace(self.things[-1], colour=str(colour))
-        things = tuple(
-            t if BY_NOUN[t.noun].takes != "none" else replace(t, colour="") for t in self.things
-        )
-        place = self.place or ""
+        things, place = tuple(self.things), self.place or ""
         if len(things) == 1:
-            return Scene(
-                things,
-                count=self.counts[0],
-                size=self.sizes[0] if self.counts[0] == 1 else "",
-                place=place,
-            )
+            alone = self.counts[0] == 1 and things[0].worn != "hat"
+            return Scene(things, self.counts[0], self.sizes[0] if alone else "", place=place)
         relation = self.relation or "and"
         if relation in ("right of", "below"):
             things = things[::-1]

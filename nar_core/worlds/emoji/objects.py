@@ -149,7 +149,7 @@ OBJECTS = (
     Object("truck", ("lorry", "van")),
     Object("tractor"),
     Object("train", ("locomotive",)),
-    Object("bike", ("bicycle", "cycle")),
+    Object("bike", ("bicycle", "cycle"), takes="none"),
     Object("motorcycle", ("motorbike",)),
     Object("rocket", ("spaceship", "spacecraft"), takes="whole"),
     Object("plane", ("airplane", "aeroplane", "jet"), takes="whole"),

@@ -90,27 +90,30 @@ def _corners(scene: Scene) -> list[list[tuple[int, int]]]:
         return [[(x, y)] for y in rows for x in columns]
     low, high = (0, 1), (8, 9)
     level = (7,) if stands else (4, 5)
+    hats = any(thing.worn == "hat" for thing in scene.things)
+    top = 2 if hats else 0  # room for them
+    bottom = 9 if hats else 7 if stands else 8
     side_by_side = [[(a, y), (b, y)] for a in low for b in high for y in level]
-    stacked = [[(x, a), (x, b)] for x in (4, 5) for a in low for b in ((7,) if stands else high)]
-    if stands:  # the upper one above the standing one
-        stacked = [[(x, 0), (x, 7)] for x in (4, 5)]
+    stacked = [[(x, top), (x, bottom)] for x in (4, 5)]
+    if not (stands or hats):
+        stacked = [[(x, a), (x, b)] for x in (4, 5) for a in low for b in high]
     falling = [[(a, a), (b, 7 if stands else b)] for a in low for b in high]
     rising = [[(a, 7 if stands else b), (b, a)] for a in low for b in high]
+    aslant = [] if hats else falling + rising
     if len(scene.things) == 2:
         if scene.relation == "left of":
             return side_by_side
         if scene.relation == "above":
             return stacked
-        swapped = [pair[::-1] for pair in side_by_side]
-        return side_by_side + swapped + falling + rising
-    bottom = 7 if stands else 8
+        return side_by_side + [pair[::-1] for pair in side_by_side] + aslant
     if scene.count == 2:
-        return side_by_side + falling + rising
+        return side_by_side + aslant
+    columns = [(a, b) for a in low for b in high]
     if scene.count == 3:
-        up = [[(4 + d, 0), (a, bottom), (b, bottom)] for d in (0, 1) for a in low for b in high]
-        down = [[(a, 0), (b, 0), (4 + d, bottom)] for d in (0, 1) for a in low for b in high]
+        up = [[(x, top), (a, bottom), (b, bottom)] for x in (4, 5) for a, b in columns]
+        down = [[(a, top), (b, top), (x, bottom)] for x in (4, 5) for a, b in columns]
         return up + down
-    return [[(a, c), (b, c), (a, bottom), (b, bottom)] for a in low for b in high for c in (0,)]
+    return [[(a, top), (b, top), (a, bottom), (b, bottom)] for a, b in columns]
 
 
 def layouts(scene: Scene) -> list[Layout]:

@@ -8,7 +8,7 @@ import pytest
 from nar_core.worlds import WORLDS
 from nar_core.worlds.emoji import COLOURABLE, NOUNS, EmojiWorld, Scene, Thing
 from nar_core.worlds.emoji.colours import COLOURS
-from nar_core.worlds.emoji.scene import PLACES, layouts
+from nar_core.worlds.emoji.scene import PLACES, RELATIONS, layouts, spot
 
 world = EmojiWorld()
 
@@ -61,6 +61,7 @@ RED_CAR = Scene((Thing("car", "red"),))
         ("dog wearing a hat", Scene((Thing("dog", worn="hat"),))),
         ("a dog with sunglasses", Scene((Thing("dog", worn="glasses"),))),
         ("a hat", Scene((Thing("hat"),))),
+        ("a lemon with a hat", Scene((Thing("lemon"), Thing("hat")), relation="and")),
         ("cat and dog", Scene((Thing("cat"), Thing("dog")), relation="and")),
         ("cat below a dog", Scene((Thing("dog"), Thing("cat")), relation="above")),
         ("cat on top of a dog", Scene((Thing("cat"), Thing("dog")), relation="above")),
@@ -97,6 +98,9 @@ def test_each_word_is_known_taken_as_left_out_or_unknown():
         "'zeitgeist', 'carpet' (nearest: 'scarlet') are not known and left out",
         "'two': no room for it here, left out",
     )
+    rainbow = world.understand("a blue rainbow and a cat")
+    assert rainbow.facts == Scene((Thing("rainbow"), Thing("cat")), relation="and")
+    assert rainbow.remarks == ("'blue': no room for it here, left out",)
     kinds = {w.text: w.kind for w in world.understand("a jumping cat and two dogs and a fox").words}
     assert kinds["jumping"] == kinds["two"] == kinds["fox"] == "left out"
     assert world.understand("a hors").words[1].meaning == "horse"
@@ -148,6 +152,18 @@ def test_layouts_keep_the_relation():
             assert cat.y + cat.cells <= dog.y
     for count in (2, 3, 4):
         assert all(len(x) == count for x in layouts(Scene((Thing("cat"),), count=count)))
+
+
+@pytest.mark.parametrize("place", ["", "hill"])
+def test_no_hat_is_cut_off(place):
+    cat, dog = Thing("cat", worn="hat"), Thing("dog", worn="hat")
+    scenes = [Scene((cat,), count=n, place=place) for n in (1, 2, 3, 4)]
+    scenes += [Scene((cat, dog), relation=r, place=place) for r in RELATIONS]
+    for layout in (one for scene in scenes for one in layouts(scene)):
+        for placed in layout:
+            _, top = spot(placed, bool(place))
+            assert top >= 0, layout
+    assert world.understand("a big cat wearing a hat").facts == Scene((cat,))
 
 
 def test_a_colour_changes_the_body_and_leaves_the_rest():
