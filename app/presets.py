@@ -6,7 +6,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import yaml
+from omegaconf import OmegaConf
 
 from nar_core import ModelInfo, ideas
 
@@ -18,7 +18,8 @@ AS_TYPED = "As typed"
 @lru_cache(maxsize=1)
 def presets() -> dict[str, Any]:
     """The contents of presets.yaml."""
-    return yaml.safe_load((Path(__file__).parent / "presets.yaml").read_text("utf-8"))
+    contents: Any = OmegaConf.to_container(OmegaConf.load(Path(__file__).parent / "presets.yaml"))
+    return contents
 
 
 def styles_of(model: str) -> dict[str, str]:

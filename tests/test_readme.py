@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-import yaml
+from omegaconf import OmegaConf
 
 from nar_core.cli import parse
 from nar_core.weights.list import official_models
@@ -14,7 +14,7 @@ from nar_core.weights.list import official_models
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
 _, FRONT, BODY = TEXT.split("---\n", 2)
-SPACE = yaml.safe_load(FRONT)
+SPACE = OmegaConf.to_container(OmegaConf.create(FRONT))
 COLOURS = {"red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray"}
 
 

@@ -15,7 +15,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
-import yaml
+from omegaconf import OmegaConf
 
 from app.server import zero
 from app.server.form import Form
@@ -29,7 +29,7 @@ COLOURS = {"red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray"}
 @pytest.fixture(scope="module")
 def front_matter() -> dict:
     _, text, _ = README.split("---\n", 2)
-    return yaml.safe_load(text)
+    return OmegaConf.to_container(OmegaConf.create(text))
 
 
 def test_front_matter_is_what_the_hub_accepts(front_matter):
