@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -36,7 +37,7 @@ def fit(picture: Image.Image | np.ndarray, size: tuple[int, int]) -> np.ndarray:
     picture.load()  # the tag may stand behind the pixels
     turn = TURNS.get(picture.getexif().get(ORIENTATION, 1))
     # the crop is symmetric, so that only few pixels have to be turned
-    small = _cropped(picture, size[::-1] if turn in LYING else size)
+    small = _cropped(picture, (size[1], size[0]) if turn in LYING else size)
     return np.asarray(small if turn is None else small.transpose(turn))
 
 
@@ -60,7 +61,8 @@ def _range(picture: Image.Image) -> tuple[float, float]:
 
     Sixteen bits by their range, other values by what is there; Pillow would cut them off at 255.
     """
-    low, high = (float(x) for x in picture.getextrema())
+    extrema: Any = picture.getextrema()
+    low, high = (float(x) for x in extrema)
     if not math.isfinite(high - low):
         return 0.0, 1.0
     if picture.mode == "F":

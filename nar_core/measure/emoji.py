@@ -20,7 +20,7 @@ OTHERS = 24  # other objects for each thing that look most like it, and as many 
 
 
 def _pick(rng: np.random.Generator, among: Sequence[str]) -> str:
-    return among[rng.integers(len(among))]
+    return among[int(rng.integers(len(among)))]
 
 
 def _plain(rng: np.random.Generator) -> Thing:
@@ -145,8 +145,9 @@ def alternatives(
 def _seen(noun: str) -> np.ndarray:
     """A thing on white as an int array [96, 96, 3]."""
     image, _ = sprite(Thing(noun), SIZES[""])
-    canvas = Image.new("RGBA", (SIZES[""] * CELL,) * 2, "white")
-    canvas.alpha_composite(image, tuple((canvas.width - n) // 2 for n in image.size))
+    side = SIZES[""] * CELL
+    canvas = Image.new("RGBA", (side, side), "white")
+    canvas.alpha_composite(image, ((side - image.width) // 2, (side - image.height) // 2))
     return np.asarray(canvas.convert("RGB"), int)
 
 

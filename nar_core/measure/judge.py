@@ -74,7 +74,7 @@ class Renderings:
             self._decoded[own] = self.through(picture)
         decoded = self._decoded[own]
         differs = ""
-        for i in gaps.argsort(kind="stable"):
+        for i in map(int, gaps.argsort(kind="stable")):
             if gaps[i] >= gaps[own]:
                 break
             if damage(self.paint(i), picture, decoded):

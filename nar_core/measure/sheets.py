@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from ..video import write_gif
 from ..worlds import WORLDS
-from .growing import Grower, seeds_of
+from .growing import Grower, any_cell, seeds_of
 from .items import TrainingPictures
 
 Rows = Sequence[tuple[str, Sequence[np.ndarray]]]
@@ -51,7 +51,7 @@ def contact_sheet(
     rng = np.random.default_rng((grower.rng_seed, 3))
     seeds, rows, distances = seeds_of(info.grid), [], []
     for i, prompt in enumerate(tqdm(prompts, desc="sheet")):
-        seeds["any cell"] = tuple(int(x) for x in rng.integers(0, info.grid))
+        seeds["any cell"] = any_cell(info.grid, rng)
         grown = [grower.grow([prompt], seed, i)[0] for seed in seeds.values()]
         near = []
         if info.world:

@@ -13,9 +13,10 @@ from tqdm import tqdm
 
 from ..engine import Engine
 from ..worlds import WORLDS
+from ..worlds.emoji import EmojiWorld
 from ..worlds.world import Facts
 from .emoji import EmojiExam
-from .growing import Grower, seeds_of
+from .growing import Grower, any_cell, seeds_of
 from .judge import Verdict, damaged, interval
 from .likelihood import continuation
 
@@ -51,7 +52,13 @@ def exam_of(engine: Engine) -> Exam:
             f"--world: got {engine.info.name}, which was trained on a folder, expected the model "
             "of a world; try --data"
         )
-    return EmojiExam(engine, WORLDS[name]())
+    world = WORLDS[name]()
+    if not isinstance(world, EmojiWorld):
+        raise ValueError(
+            f"--world: got {engine.info.name} of the world {name}, of which no questions are "
+            "written yet, expected the model of an emoji world"
+        )
+    return EmojiExam(engine, world)
 
 
 def rightness(grower: Grower, count: int) -> dict[str, Any]:
@@ -83,7 +90,7 @@ def rightness(grower: Grower, count: int) -> dict[str, Any]:
         for i in range(0, count, BATCH):
             batch = asked[i : i + BATCH]
             prompts = [world.say(facts, rng) for _, _, facts in batch]
-            places["any"] = tuple(int(x) for x in rng.integers(0, engine.info.grid))
+            places["any"] = any_cell(engine.info.grid, rng)
             grown = [grower.grow(prompts, seed, i) for seed in places.values()]
             for (category, part, facts), *answers in zip(batch, *grown, strict=True):
                 verdicts = exam.judge(facts, np.stack(answers))

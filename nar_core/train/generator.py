@@ -16,7 +16,7 @@ from omegaconf import OmegaConf
 from safetensors.torch import save_file
 from torch import Tensor
 
-from ..settings import SamplingSettings
+from ..settings import SETTINGS, SamplingSettings
 from ..weights.embedded import load_tokenizer_folder
 from . import official
 from .begin import build, folded_state, start_from
@@ -96,10 +96,9 @@ class Trainer:
                 config.train.null_share,
             )
         self.stream: TokenStream = stream
-        info = config.info
-        self.as_users_draw = SamplingSettings(
-            temperature=info.temperature, top_p=info.top_p, min_p=info.min_p
-        )
+        # Without guidance, which would double the cost.
+        drawing = [s.name for s in SETTINGS if not s.name.startswith("guidance")]
+        self.as_users_draw = SamplingSettings(**{n: getattr(config.info, n) for n in drawing})
 
     def loss_of(self, index: int) -> Tensor:
         """The loss of one process's share of a step."""

@@ -86,12 +86,18 @@ class World(Protocol):
         vocabulary: the words that it knows, by what they say, each as it may be typed.
     """
 
-    name: str
-    size: tuple[int, int]
-    frames: int
-    slots: tuple[str, ...]
-    terms: tuple[str, ...]
-    vocabulary: dict[str, tuple[str, ...]]
+    @property
+    def name(self) -> str: ...
+    @property
+    def size(self) -> tuple[int, int]: ...
+    @property
+    def frames(self) -> int: ...
+    @property
+    def slots(self) -> tuple[str, ...]: ...
+    @property
+    def terms(self) -> tuple[str, ...]: ...
+    @property
+    def vocabulary(self) -> dict[str, tuple[str, ...]]: ...
 
     def draw(self, rng: np.random.Generator) -> Facts:
         """Facts to train on, never a held-out combination."""

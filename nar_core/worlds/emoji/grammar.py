@@ -322,9 +322,8 @@ def understand(prompt: str, verbs: bool) -> Understood:
             entry, own = singles[close], False
         if reading.take(entry, len(said)):
             own = own and entry.own
-            said.append(
-                (Word(text, *(("known",) if own else ("taken as", str(entry.value)))), entry)
-            )
+            word = Word(text, "known") if own else Word(text, "taken as", str(entry.value))
+            said.append((word, entry))
         else:
             said.append((Word(text, "left out"), None))
     scene = reading.scene()

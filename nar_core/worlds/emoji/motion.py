@@ -169,9 +169,10 @@ class EmojiMotionWorld(EmojiWorld):
     def render(self, facts: Scene, rng: np.random.Generator) -> np.ndarray:
         ways = layouts(facts)
         layout = ways[rng.integers(len(ways))]
-        free = rng.random() < self.free
-        shift = tuple(int(x) for x in rng.integers(-3, 5, 2)) if free else (0, 0)
-        return paint(layout, facts.place, shift)
+        down = right = 0
+        if rng.random() < self.free:
+            down, right = (int(x) for x in rng.integers(-3, 5, 2))
+        return paint(layout, facts.place, (down, right))
 
     def paint(self, facts: Scene, layout: tuple[Placed, ...]) -> np.ndarray:
         """A clip of one layout of the facts, uint8 [17, 80, 80, 3]."""

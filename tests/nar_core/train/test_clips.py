@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
-from omegaconf import OmegaConf
 from PIL import Image
 
 from nar_core import Engine, Request
 from nar_core.cli import main
 from nar_core.measure.growing import Grower
-from nar_core.measure.items import TrainingPictures, part_of
+from nar_core.measure.items import TrainingPictures
 from nar_core.measure.rightness import recall
 from nar_core.tokenizers.mini import MiniConfig, MiniTokenizer
 from nar_core.train import generator, source, tokenizer
@@ -110,31 +108,6 @@ def recalls_what_it_was_shown(engine: Engine, model, clips) -> None:
     for rng_seed in range(1, 6):
         recall(Grower(engine, rng_seed), shown, 2)
     assert len(set(places[2::3])) > 2
-
-
-def test_what_is_measured_may_be_what_was_trained_on_or_held_out(tmp_path):
-    engine = SimpleNamespace(info=SimpleNamespace(name="bars"))
-    records = [{"file": f"{i}.png", "label": "ab"[i % 2]} for i in range(200)]
-    data = DataFolder(tmp_path, records)
-    with pytest.raises(ValueError, match="expected a model with a training record"):
-        part_of(data, "training", engine, str(tmp_path))
-    source = {"folder": "x", "key": "file", "hold_out": 0.3, "only": {"label": ["a"]}}
-    source |= {"named_otherwise_before": 1}
-    OmegaConf.save({"source": source}, tmp_path / "record.yaml")
-    parts = {
-        part: part_of(data, part, engine, str(tmp_path)).records
-        for part in ("all", "training", "held-out")
-    }
-    assert parts["all"] == records
-    assert {r["label"] for r in parts["training"]} == {"a"}
-    assert {r["label"] for r in parts["held-out"]} == {"a", "b"}
-    assert 40 < len(parts["held-out"]) < 80
-    rest = [r for r in records if r not in parts["training"] and r not in parts["held-out"]]
-    assert {r["label"] for r in rest} == {"b"}
-    assert len(parts["training"]) + len(parts["held-out"]) + len(rest) == 200
-    OmegaConf.save({"source": source | {"hold_out": 0.0}}, tmp_path / "record.yaml")
-    with pytest.raises(ValueError, match=r"got --part held-out, of which .* has nothing"):
-        part_of(data, "held-out", engine, str(tmp_path))
 
 
 def configuration(clips, root) -> GeneratorConfig:
