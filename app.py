@@ -22,7 +22,7 @@ demo = build(studio)
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    out = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    out = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     add = out.add_argument
     add("--host", help="address to listen on (default: GRADIO_SERVER_NAME, or 127.0.0.1)")
     add("--port", type=int, help="port (default: GRADIO_SERVER_PORT, or the first free from 7860)")

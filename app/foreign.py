@@ -163,8 +163,9 @@ class Fields:
         value = self.any(name)
         lengths = range(lengths, lengths + 1) if isinstance(lengths, int) else lengths
         fits = isinstance(value, list) and len(value) in lengths and all(map(is_whole, value))
-        bounds = [highs] * len(value) if fits and isinstance(highs, int) else highs
-        fits = fits and all(low <= x <= high for x, high in zip(value, bounds, strict=True))
+        if fits:
+            bounds = [highs] * len(value) if isinstance(highs, int) else highs
+            fits = all(low <= x <= high for x, high in zip(value, bounds, strict=True))
         count = f"{lengths[0]}" if len(lengths) == 1 else f"{lengths[0]} to {lengths[-1]}"
         self._need(fits, name, value, f"{count} whole numbers from {low} to {highs}")
         return tuple(map(int, value))

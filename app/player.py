@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -102,7 +102,7 @@ def mounted(
 
 
 def player(
-    mode: str, spec: dict[str, Any], server_functions: list[Callable], **more: Any
+    mode: str, spec: Mapping[str, Any], server_functions: list[Callable], **more: Any
 ) -> gr.HTML:
     """One canvas.
 
@@ -124,7 +124,7 @@ def player(
 
 
 def lab(
-    spec: dict[str, Any], sets: list[dict[str, Any]], server_functions: list[Callable]
+    spec: Mapping[str, Any], sets: list[dict[str, Any]], server_functions: list[Callable]
 ) -> gr.HTML:
     """Growths side by side; `sets` is what can be compared, see `spec.comparisons`."""
     return mounted(

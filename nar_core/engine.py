@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -127,7 +127,7 @@ class Engine:
 
     # Generation
 
-    def generate(self, request: Request | Prepared) -> Iterator[Frame]:
+    def generate(self, request: Request | Prepared) -> Generator[Frame, None, None]:
         """Check at once, then yield one `Frame` per decoding step; closing it cancels."""
         prepared = request if isinstance(request, Prepared) else self.prepare(request)
         if prepared.model != self.info.name:
@@ -141,7 +141,7 @@ class Engine:
         *_, last = self.generate(request)
         return last
 
-    def _grow(self, prepared: Prepared) -> Iterator[Frame]:
+    def _grow(self, prepared: Prepared) -> Generator[Frame, None, None]:
         started = time.perf_counter()
         request, plan = self._encoded(prepared), prepared.plan
         shape, grid = (prepared.num_samples, plan.grid.cells), (prepared.num_samples, *plan.grid)

@@ -71,7 +71,9 @@ def read_png(data: bytes | Path, limits: Limits = LIMITS) -> tuple[Recipe, np.nd
             f"recipe: got {len(text):,} characters, expected at most {MAX_RECIPE:,}; "
             f"{AS_DOWNLOADED}"
         )
-    recipe = recipe_from(parse(text, "recipe", AS_DOWNLOADED), picture.size[::-1], limits)
+    recipe = recipe_from(
+        parse(text, "recipe", AS_DOWNLOADED), (picture.height, picture.width), limits
+    )
     return recipe, _frames(picture, recipe, limits)
 
 

@@ -190,7 +190,8 @@ def recipe_from(data: Any, size: tuple[int, int] | None = None, limits: Limits =
     """
     given = Fields(data, "recipe", AS_DOWNLOADED)
     given.whole("schema", SCHEMA, SCHEMA)
-    grid = given.wholes("grid", 3, 256, low=1)
+    t, h, w = given.wholes("grid", 3, 256, low=1)
+    grid = (t, h, w)
     if math.prod(grid) > MAX_CELLS:
         raise ValueError(
             f"recipe: got grid {list(grid)}, expected at most {MAX_CELLS:,} cells; {AS_DOWNLOADED}"
@@ -307,7 +308,7 @@ def request_fields(request: Request) -> dict[str, Any]:
     return {
         "prompt": one(request.prompt) or "",
         "label": one(request.label),
-        "seed_position": [int(n) for n in request.seed_position],
+        "seed_position": [int(n) for n in request.seed_position or ()],
         "rng_seed": request.rng_seed,
         **{setting.name: getattr(request, setting.name) for setting in SETTINGS},
         "num_samples": request.num_samples,
@@ -320,10 +321,10 @@ def recipe_of(engine: Engine, frame: Frame, steps: np.ndarray, sample: int) -> R
     return Recipe(
         model=info.name,
         digest=engine.digest,
-        grid=tuple(int(n) for n in info.grid),
+        grid=(int(info.grid.t), int(info.grid.h), int(info.grid.w)),
         directions=tuple(info.directions),
         known_level=info.known_level,
-        size=tuple(int(n) for n in info.size),
+        size=(int(info.size[0]), int(info.size[1])),
         frames=info.frames,
         fps=info.fps,
         slice_of_frame=tuple(info.slice_of_frame),

@@ -6,6 +6,7 @@ import html
 from typing import Any
 
 import gradio as gr
+from gradio.components import Component
 
 from app.player import source
 from app.presets import AS_TYPED, presets, styles_of, undress
@@ -23,7 +24,7 @@ DICE = "() => Math.floor(Math.random() * 1000000)"
 MAIN = ("guidance_scale", "heads")
 """Settings that are always seen; the others are folded away."""
 
-Controls = dict[str, gr.components.Component]
+Controls = dict[str, Component]
 
 
 def properties(info: ModelInfo) -> dict[str, dict[str, Any]]:
@@ -109,7 +110,7 @@ def _setting(name: str) -> Setting:
     return next(setting for setting in OFFERED if setting.name == name)
 
 
-def _control(setting: Setting, start: dict[str, Any]) -> gr.components.Component:
+def _control(setting: Setting, start: dict[str, Any]) -> Component:
     """The component of one sampling setting, as its row in settings.py says."""
     if setting.name == "heads":
         return gr.Radio(label=setting.title, elem_classes=["seg", "heads"], **start)

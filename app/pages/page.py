@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import gradio as gr
+from gradio.events import api
 from starlette.middleware import Middleware
 
 from app.pages.about import about_page
@@ -43,8 +44,10 @@ def build(studio: Studio, default: str | None = None) -> gr.Blocks:
         # first, so that no private event of the page takes one of their names
         for name, function in endpoints(studio, first.name).items():
             files = {"concurrency_limit": FILES_AT_ONCE, "concurrency_id": "files"}
-            lane = files if name in ("clip", "replay") else {"concurrency_limit": None}
-            gr.api(function, api_name=name, **lane)
+            lane: dict[str, Any] = (
+                files if name in ("clip", "replay") else {"concurrency_limit": None}
+            )
+            api(function, api_name=name, **lane)
         with gr.Row(elem_id="head"):
             gr.HTML(source("html/brand.html"), apply_default_css=False, elem_id="brand")
             model = gr.Dropdown(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import gradio as gr
+from gradio.themes import Base
 
 COLOURS = {
     "body_background_fill": "bg",
@@ -73,11 +73,11 @@ SHAPES = {
 FONTS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica Neue", "Arial"]
 
 
-def theme() -> gr.themes.Base:
+def theme() -> Base:
     """The page's look, the same names for light and dark."""
     colours = {key: f"var(--n-{name})" for key, name in COLOURS.items()}
     colours |= dict.fromkeys(CLEAR, "transparent")
-    known = set(gr.themes.Base.set.__code__.co_varnames)
+    known = set(Base.set.__code__.co_varnames)
     both = {name: value for key, value in colours.items() for name in (key, f"{key}_dark")}
-    base = gr.themes.Base(font=[*FONTS, "sans-serif"], font_mono=["ui-monospace", "monospace"])
+    base = Base(font=[*FONTS, "sans-serif"], font_mono=["ui-monospace", "monospace"])
     return base.set(**{k: v for k, v in {**both, **SHAPES}.items() if k in known})

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
+from gradio.components import Component
+from gradio.events import Dependency
 
 from app.pages.controls import PRIVATE, Controls, facts_of, properties
 from app.server.errors import Refused, for_page
@@ -32,7 +34,7 @@ class Page:
     player: gr.HTML
 
     @property
-    def components(self) -> list[gr.components.Component]:
+    def components(self) -> list[Component]:
         """Those of the form, in the order of `FORM_FIELDS`."""
         return [self.form[name] for name in FORM_FIELDS if name in self.form]
 
@@ -46,9 +48,7 @@ class Page:
         return Form.of(**dict(zip(self.names, values, strict=True)), of_page=True)
 
 
-def wire_start(
-    studio: Studio, page: Page, start: Callable[[Form, Any, str], str]
-) -> gr.events.Dependency:
+def wire_start(studio: Studio, page: Page, start: Callable[[Form, Any, str], str]) -> Dependency:
     """A start of the player is checked at once, without compute, and then grown in its turn.
 
     `start` puts it into the line and returns its run.
@@ -102,7 +102,7 @@ def _with(checked: dict[str, Any], run: str, refusal: gr.Error | None) -> dict[s
 
 def _not_grown(error: Exception) -> gr.Error:
     """The toast of a growth; it stays where it may say what to download and where to put it."""
-    stays = {"duration": None} if isinstance(error, Refused) else {}
+    stays: dict[str, Any] = {"duration": None} if isinstance(error, Refused) else {}
     return for_page(error, "Not grown", **stays)
 
 
@@ -160,7 +160,7 @@ def wire_handover(studio: Studio, page: Page) -> None:
 
 
 def wire_link(
-    studio: Studio, opened: gr.events.Dependency, query: gr.State, page: Page, pages: gr.Tabs,
+    studio: Studio, opened: Dependency, query: gr.State, page: Page, pages: gr.Tabs,
     first: ModelInfo, media: str,
 ) -> None:  # fmt: skip
     """A shared link -> the form and the player of its page; what is unreadable stays as it was."""

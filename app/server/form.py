@@ -66,7 +66,7 @@ class Form:
         """The engine's request; ValueError names what is wrong."""
         most = presets()["largest_rng_seed"]
         prompt = typed(self.prompt)
-        rng_seed = RNG_SEED.check(self.rng_seed)
+        rng_seed = int(settled(RNG_SEED, self.rng_seed))
         if rng_seed > most:
             raise ValueError(
                 f"rng_seed: got {rng_seed}, expected a whole number from 0 to {most}; "
@@ -107,8 +107,9 @@ def form_of_link(info: ModelInfo, given: Mapping[str, Any]) -> dict[str, Any]:
             value = setting.parse(text)
         except ValueError:
             continue
-        inside = setting.slider is None or setting.slider[0] <= value <= setting.slider[1]
-        if inside and (setting.name != "heads" or value in heads_for(axes_of(info))):
+        if setting.slider and not setting.slider[0] <= float(value) <= setting.slider[1]:
+            continue
+        if setting.name != "heads" or value in heads_for(axes_of(info)):
             out[setting.name] = value
     for name, fits in (
         ("rng_seed", lambda n: n <= presets()["largest_rng_seed"]),

@@ -16,6 +16,8 @@ UNLIKE = 1.5
 def encoded(engine: Engine, prepared: Prepared) -> tuple[Prepared, np.ndarray]:
     """What was prepared with a picture, with its tokens; and all of them, int64 [T, H, W]."""
     request = prepared.request
+    assert request.known is not None
+    assert request.keep is not None
     tokens = engine.encode(request.known)[0]
     known = np.where(request.keep, tokens, -1)
     rows = np.broadcast_to(known, (prepared.num_samples, *known.shape)).copy()

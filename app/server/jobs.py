@@ -136,7 +136,9 @@ class Desk:
                 "recipe: got the mirror image of a growth, which is no longer made; "
                 "replay it instead of making it again"
             )
-        said = {n: tuple(v) if isinstance(v, list) else v for n, v in recipe.request.items()}
+        said: dict[str, Any] = {
+            n: tuple(v) if isinstance(v, list) else v for n, v in recipe.request.items()
+        }
         request, original, branch = Request(**said), None, None
         cells = recipe.steps == 0
         if cells.any():
@@ -169,7 +171,7 @@ def _grid(info: ModelInfo, values: np.ndarray, what: str) -> np.ndarray:
 
 def _go_on(info: ModelInfo, request: Request, cells: np.ndarray, before: np.ndarray) -> Request:
     """A clip begins with the last slices of the one before it, token by token."""
-    whole = cells.all((1, 2))
+    whole = np.asarray(cells.all((1, 2)))
     count = int(whole.sum())
     if not whole[:count].all() or cells[count:].any():
         raise ValueError(

@@ -92,4 +92,4 @@ def comparisons(info: ModelInfo, models: Sequence[ModelInfo] = ()) -> list[dict[
 
 def askable(info: ModelInfo) -> tuple[Any, ...]:
     """Models for which this is the same can be asked the same thing."""
-    return info.media, info.task, info.labels
+    return info.media, info.task, info.world, info.labels

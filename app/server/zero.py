@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 try:
-    import spaces
+    import spaces  # pyright: ignore[reportMissingImports] -- only on a Space
 except ImportError:
     spaces = None
 
