@@ -86,7 +86,7 @@ class Growth:
         self.sorted_levels = plan.levels[self.order]
         rank = np.empty_like(self.order)
         rank[self.order] = np.arange(len(rank))
-        self.slot_of = rank + self.length
+        self.place_of = rank + self.length
         self.fed = 0
 
         config = model.config
@@ -168,16 +168,16 @@ class Growth:
         if self.fed < end or self.cache.length == 0:
             self._feed(end)
         fan_in = step.fan_in
-        slots = np.where(fan_in >= 0, self.slot_of[fan_in], -1)
+        senders = np.where(fan_in >= 0, self.place_of[fan_in], -1)
         # A cell nobody sends to is predicted by the last condition token, with every head.
         alone = (fan_in < 0).all(-1, keepdims=True)
         has = np.array([d in self.model.config.taps for d in DIRECTIONS])
-        slots = np.where(alone & has, self.length - 1, slots)
+        senders = np.where(alone & has, self.length - 1, senders)
         levels = np.concatenate([np.full(self.length, -1), self.sorted_levels])
         settings = self.settings
-        slots = select_senders(slots, levels, settings.axes, settings.fusion == "freshest")
+        senders = select_senders(senders, levels, settings.axes, settings.fusion == "freshest")
         rule = "logits" if settings.fusion == "freshest" else settings.fusion
-        return self.model.heads(self.hidden, torch.from_numpy(slots), rule)
+        return self.model.heads(self.hidden, torch.from_numpy(senders), rule)
 
     @torch.inference_mode()
     def step(self) -> tuple[Tensor, Tensor]:

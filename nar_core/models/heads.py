@@ -58,12 +58,12 @@ class Heads(nn.Module):
         assert matrix is not None
         return matrix
 
-    def forward(self, hidden: dict[int, Tensor], slots: Tensor, rule: str = "logits") -> Tensor:
+    def forward(self, hidden: dict[int, Tensor], senders: Tensor, rule: str = "logits") -> Tensor:
         """Predict cells from their senders.
 
         Args:
             hidden: tap depth to states [B, S, D].
-            slots: rows of S that hold each cell's senders per direction, -1 for none,
+            senders: rows of S that hold each cell's senders per direction, -1 for none,
                 int64 [n, 6] on the CPU, or [B, n, 6] for a plan per sample.
             rule: "logits" (the paper's mean), "probabilities" (their mean) or "confident" (the
                 sender whose best probability is highest).
@@ -71,29 +71,29 @@ class Heads(nn.Module):
         Returns:
             Logits [B, n, V]; for "probabilities" the logarithm of the mean.
         """
-        if slots.ndim == 3:
-            return self._per_sample(hidden, slots)
+        if senders.ndim == 3:
+            return self._per_sample(hidden, senders)
         device = next(iter(hidden.values())).device
         arrivals = []
         for direction, head in self.each():
             column = DIRECTIONS.index(direction)
-            rows = (slots[:, column] >= 0).nonzero().flatten()
+            rows = (senders[:, column] >= 0).nonzero().flatten()
             if len(rows):
-                senders = slots[rows, column].to(device)
-                state = hidden[self.taps[direction]][:, senders]
+                at = senders[rows, column].to(device)
+                state = hidden[self.taps[direction]][:, at]
                 arrivals.append((rows.to(device), head, head.features(state)))
         if rule == "logits" and self.output is not None:
             # The mean commutes with the shared matrix, so it is multiplied once.
-            return self.output(_mean(arrivals, [f for _, _, f in arrivals], len(slots))).float()
+            return self.output(_mean(arrivals, [f for _, _, f in arrivals], len(senders))).float()
         logits = [self.matrix_of(head)(f) for _, head, f in arrivals]
         if self.float32 or rule != "logits":
             logits = [x.float() for x in logits]
         if rule == "logits":
-            return _mean(arrivals, logits, len(slots))
+            return _mean(arrivals, logits, len(senders))
         chances = [x.softmax(-1) for x in logits]
         if rule == "probabilities":
-            return _mean(arrivals, chances, len(slots)).clamp(min=1e-30).log()
-        best = logits[0].new_zeros(logits[0].shape[0], len(slots))
+            return _mean(arrivals, chances, len(senders)).clamp(min=1e-30).log()
+        best = logits[0].new_zeros(logits[0].shape[0], len(senders))
         out = logits[0].new_zeros(*best.shape, logits[0].shape[-1])
         for (rows, _, _), x, p in zip(arrivals, logits, chances, strict=True):
             top = p.amax(-1)
@@ -102,19 +102,19 @@ class Heads(nn.Module):
             best[:, rows] = torch.where(wins, top, best[:, rows])
         return out
 
-    def _per_sample(self, hidden: dict[int, Tensor], slots: Tensor) -> Tensor:
+    def _per_sample(self, hidden: dict[int, Tensor], senders: Tensor) -> Tensor:
         """The paper's mean where every row has a plan of its own (training)."""
         arrived = []
         for direction, head in self.each():
             x = head.features(hidden[self.taps[direction]])
             if self.output is None:
                 x = self.matrix_of(head)(x)
-            at = slots[..., DIRECTIONS.index(direction), None]
+            at = senders[..., DIRECTIONS.index(direction), None]
             x = x.gather(1, at.clamp(min=0).expand(-1, -1, x.shape[-1]))
             arrived.append(x * (at >= 0))
         present = [d in self.taps for d in DIRECTIONS]
         total = sum(arrived[1:], arrived[0])
-        total = total / (slots[..., present] >= 0).sum(-1, keepdim=True).clamp(min=1)
+        total = total / (senders[..., present] >= 0).sum(-1, keepdim=True).clamp(min=1)
         return total if self.output is None else self.output(total)
 
 

@@ -303,7 +303,7 @@ class NARTransformer(nn.Module):
             rows = slots + index.expand(len(x), -1)
             table = table[torch.cat([at, slots + seed[:, None], rows], 1)]
         hidden = self.run(x, table, mask)
-        slots = torch.where(fan_in >= 0, fan_in + length, -1)
+        senders = torch.where(fan_in >= 0, fan_in + length, -1)
         alone = (fan_in < 0).all(-1, keepdim=True)
-        slots = torch.where(alone, length - 1, slots)
-        return self.heads(hidden, slots)
+        senders = torch.where(alone, length - 1, senders)
+        return self.heads(hidden, senders)
