@@ -42,7 +42,7 @@ def share_digits(module: nn.Embedding | nn.Linear, levels: list[int]) -> None:
     parametrize.register_parametrization(module, "weight", table, unsafe=True)
 
 
-def build(config: TransformerConfig, levels: list[int] | None) -> NARTransformer:
+def fresh(config: TransformerConfig, levels: list[int] | None) -> NARTransformer:
     """A fresh model with weights scaled for its width and depth; `levels` shares digits."""
     model = NARTransformer(config)
     for block in model.each_block():

@@ -19,7 +19,7 @@ from torch import Tensor
 from ..settings import SETTINGS, SamplingSettings
 from ..weights.embedded import load_tokenizer_folder
 from . import official
-from .begin import build, folded_state, start_from
+from .begin import folded_state, fresh, start_from
 from .config import FolderSource, GeneratorConfig, OfficialConfig, WorldSource, architecture, said
 from .exposure import own_cells, wrong_cells
 from .loop import Run
@@ -75,7 +75,7 @@ class Trainer:
                 source, form.condition, config.train, config.source.label, config.info.labels or ()
             )
         levels = tokenizer.quantize.levels if config.train.share_digits else None
-        self.model = build(form, levels)
+        self.model = fresh(form, levels)
         if config.init_from:
             start_from(self.model, Path(config.init_from))
         self.model.to(device)

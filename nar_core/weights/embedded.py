@@ -19,7 +19,7 @@ from ..models.condition import ConditionConfig
 from ..models.transformer import NARTransformer, TransformerConfig
 from ..plan import GridShape
 from ..tokenizers.mini import MiniConfig, MiniTokenizer
-from .read import build, expect, read, read_yaml
+from .read import expect, fill, read, read_yaml
 
 MOST_WORDS = 32  # that a prompt of a world may have
 
@@ -114,7 +114,7 @@ def load_tokenizer_folder(folder: Path, grid: GridShape) -> tuple[MiniTokenizer,
     expect(file, ("mini",), "a tokenizer of this project")
     patches = file.tensors.pop("patches", None)
     config = MiniConfig(**_config(folder)["model"]).on(grid)
-    return build(lambda: MiniTokenizer(config), file.tensors, where=str(path)), patches
+    return fill(lambda: MiniTokenizer(config), file.tensors, where=str(path)), patches
 
 
 def load_folder(folder: Path, embedded: bool = False) -> Loaded:
@@ -123,7 +123,7 @@ def load_folder(folder: Path, embedded: bool = False) -> Loaded:
     file = read(path)
     expect(file, ("nar",), "a generator of this project")
     config = TransformerConfig.from_dict(_config(folder)["model"])
-    model = build(lambda: NARTransformer(config), file.tensors, where=str(path))
+    model = fill(lambda: NARTransformer(config), file.tensors, where=str(path))
     tokenizer, patches = load_tokenizer_folder(tokenizer_folder(folder), config.grid)
     digest = hashlib.sha256()
     for weights in (path, tokenizer_folder(folder) / "tokenizer.safetensors"):

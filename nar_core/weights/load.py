@@ -19,7 +19,7 @@ from . import adapt
 from .embedded import Loaded, is_model_folder, load_folder
 from .fetch import CHECKPOINTS, Progress, fetch, fetch_encoder
 from .list import Official, model_folders, official_models
-from .read import build, expect, find_weight_file, read
+from .read import expect, fill, find_weight_file, read
 
 
 def load_model(name: str | Path, progress: Progress | None = None) -> Loaded:
@@ -117,7 +117,7 @@ def load_generator(
     config = adapt.generator_config(file.kind, file.tensors, file.settings, shape)
     tensors = adapt.renamed(file.kind, file.tensors)
     file.tensors.clear()
-    return build(lambda: NARTransformer(config), tensors, device, dtype, where=str(file.path))
+    return fill(lambda: NARTransformer(config), tensors, device, dtype, where=str(file.path))
 
 
 def load_tokenizer(
@@ -148,4 +148,4 @@ def load_tokenizer(
         make = partial(LarpTokenizer, larp)
     tensors = adapt.renamed(file.kind, file.tensors)
     file.tensors.clear()
-    return build(make, tensors, device, dtype, where=str(file.path))
+    return fill(make, tensors, device, dtype, where=str(file.path))

@@ -169,7 +169,7 @@ def expect(file: WeightFile, kinds: tuple[str, ...], wanted: str) -> None:
         raise ValueError(f"{file.path}: got {adapt.TITLES[file.kind]}, expected {wanted}")
 
 
-def build(
+def fill(
     make: Callable[[], Module],
     tensors: dict[str, Tensor],
     device: torch.device | str = "cpu",

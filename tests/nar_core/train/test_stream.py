@@ -13,7 +13,7 @@ from nar_core.engine import Engine
 from nar_core.plan import GridShape
 from nar_core.request import Request
 from nar_core.settings import SamplingSettings
-from nar_core.train.begin import build
+from nar_core.train.begin import fresh
 from nar_core.train.config import WorldSource, architecture, load_config
 from nar_core.train.exposure import own_cells
 from nar_core.train.plans import plan_from
@@ -133,7 +133,7 @@ def test_own_cells_begin_after_right_ones():
     small += ["ffn_width=32", "rotary=[0,4,4]", "taps={+w: 1, -w: 1, +h: 1, -h: 1}"]
     said = load_config(CONFIGS / "emoji.yaml", [f"model.{x}" for x in small], "generator")
     config = architecture(said.model)
-    model = build(config, None).eval()
+    model = fresh(config, None).eval()
     plan = plan_from(config.grid, (0, 0, 0))
     tokens = torch.full((6, 20), 7)
     values = torch.zeros(6, 12, dtype=torch.int64)

@@ -30,7 +30,7 @@ from nar_core.plan import GridShape, make_plan
 from nar_core.settings import SamplingSettings
 from nar_core.tokenizers.mini import MiniConfig, MiniTokenizer
 from nar_core.train import generator, loop, plans
-from nar_core.train.begin import build, start_from
+from nar_core.train.begin import fresh, start_from
 from nar_core.train.config import GeneratorTraining, Growths, architecture, load_config
 from nar_core.train.data import DataFolder
 from nar_core.train.exposure import own_cells, wrong_cells
@@ -415,7 +415,7 @@ def test_the_first_cells_of_a_growth_are_predicted_as_in_the_whole():
     changes += ["model.condition.buckets=64"]
     said = load_config(CONFIGS / "captions.yaml", changes, "generator")
     config = architecture(said.model)
-    model = build(config, None).eval()
+    model = fresh(config, None).eval()
     torch.nn.init.normal_(model.heads.output.weight)
     rng = np.random.default_rng(1)
     batch = PlanBatch.of([random_plan(config.grid, rng, 0.0) for _ in range(6)], config.directions)
@@ -461,7 +461,7 @@ def test_a_picture_tokenizer_codes_the_frames_of_clips_one_by_one():
 
 def begun(grid: GridShape, other: GridShape, folder: Path) -> tuple[dict, dict]:
     """Weights written for a grid, and those of a model of another that begins with them."""
-    before, model = random_model(embedded_config(grid)), build(embedded_config(other), None)
+    before, model = random_model(embedded_config(grid)), fresh(embedded_config(other), None)
     save_file(before.state_dict(), folder / "generator.safetensors")
     start_from(model, folder)
     return before.state_dict(), model.state_dict()

@@ -17,7 +17,7 @@ from nar_core.models.transformer import NARTransformer
 from nar_core.plan import GridShape
 from nar_core.tokenizers.vq_image import VQConfig, VQTokenizer
 from nar_core.weights.load import load_generator, load_tokenizer
-from nar_core.weights.read import build, read
+from nar_core.weights.read import fill, read
 
 from ..helpers import official_config, published
 
@@ -177,7 +177,7 @@ def test_nothing_is_half_loaded(weights):
     """A mismatch found late leaves the tensors as they were."""
     before = dict(weights)
     with pytest.raises(ValueError, match="do not fit"):
-        build(lambda: torch.nn.Linear(2, 2), weights, where="here")
+        fill(lambda: torch.nn.Linear(2, 2), weights, where="here")
     assert weights == before
 
 
@@ -186,7 +186,7 @@ def test_loading_keeps_one_copy_in_memory(tmp_path):
     """The process grows by the weights once, also when the file's type has to be converted."""
     script = textwrap.dedent("""
         import re, sys, torch
-        from nar_core.weights.read import build, read
+        from nar_core.weights.read import fill, read
         make = lambda: torch.nn.Sequential(*[torch.nn.Linear(2048, 2048, bias=False) for _ in range(12)])
         if sys.argv[2] == "write":
             torch.save({"model": make().half().state_dict(), "optimizer": torch.zeros(50_000_000)}, sys.argv[1])
@@ -197,7 +197,7 @@ def test_loading_keeps_one_copy_in_memory(tmp_path):
             peak = lambda: int(re.search(r"VmHWM:\\s+(\\d+)", status())[1]) / 1024
             before = peak()
             tensors = read(sys.argv[1]).tensors
-            module = build(make, tensors, where="here")
+            module = fill(make, tensors, where="here")
             print(peak() - before)
     """)  # noqa: E501
     path = str(tmp_path / "w.pt")
