@@ -29,6 +29,8 @@ STYLES = tuple(
 # Below Gradio's own prefix: what lies elsewhere its server-side rendering takes for a page.
 PREFIX = "gradio_api/web"
 
+EXAMPLES = f"{PREFIX}/examples"
+
 
 @cache
 def source(*names: str) -> str:
@@ -62,9 +64,12 @@ class Scripts(StaticFiles):
         return response
 
 
-def routes() -> list[Mount]:
-    """What the page's server must answer besides Gradio's own addresses."""
-    return [Mount(f"/{address()}", Scripts(directory=WEB))]
+def routes(examples: Path) -> list[Mount]:
+    """What the page's server must answer besides Gradio's own addresses; `examples` is a folder."""
+    return [
+        Mount(f"/{address()}", Scripts(directory=WEB)),
+        Mount(f"/{EXAMPLES}", StaticFiles(directory=examples, check_dir=False)),
+    ]
 
 
 def head() -> str:
@@ -140,6 +145,7 @@ def recent(examples: list[dict[str, str]]) -> gr.HTML:
     """The strip of this session's results, and where a file is dropped to be replayed.
 
     Args:
-        examples: title and file (data address) of growths that can be replayed at once.
+        examples: title and file name of growths that can be replayed at once.
     """
-    return mounted("recent.html", "mountRecent", {"examples": examples})
+    found = [{**example, "file": f"{EXAMPLES}/{example['file']}"} for example in examples]
+    return mounted("recent.html", "mountRecent", {"examples": found})

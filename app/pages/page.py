@@ -18,7 +18,7 @@ from app.pages.video import video_page
 from app.pages.wiring import wire_link
 from app.player import head, recent, routes, source
 from app.server.api import endpoints
-from app.server.examples import examples
+from app.server.examples import FOLDER, examples
 from app.server.gate import Gate
 from app.server.studio import Studio
 
@@ -94,7 +94,7 @@ def launch_options(studio: Studio) -> dict[str, Any]:
     return {
         "theme": theme(),
         "head": head(),
-        "app_kwargs": {"routes": routes(), "middleware": [gate]},
+        "app_kwargs": {"routes": routes(FOLDER), "middleware": [gate]},
         "max_file_size": studio.limits.upload,
         "footer_links": ["api"],
         "run_history": False,

@@ -87,7 +87,7 @@ export function whenShown(element, then, tries = 100) {
 /** Largest file that is read, in bytes. */
 export const LARGEST = 2e7;
 
-/** @param {File} file @returns {Promise<string>} a data address */
+/** @param {Blob} file @returns {Promise<string>} a data address */
 export const readFile = (file) =>
   new Promise((resolve, reject) => {
     const reader = new FileReader();

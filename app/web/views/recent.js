@@ -5,7 +5,7 @@ import { find, findAll, LARGEST, readFile } from './dom.js';
 
 const KEPT = 16;
 
-/** @typedef {{ title: string, file: string }} Example a growth that replays without a model; file is a data address */
+/** @typedef {{ title: string, file: string }} Example a growth that replays without a model; file is its address */
 
 /** @param {string} picture @param {string} caption */
 function tile(picture, caption) {
@@ -17,7 +17,14 @@ function tile(picture, caption) {
   return button;
 }
 
-/** @param {string} file */
+/** A file of the server as a data address. @param {string} address */
+async function fetched(address) {
+  const answer = await fetch(address);
+  if (!answer.ok) throw new Error(`${address}: ${answer.status}`);
+  return readFile(await answer.blob());
+}
+
+/** @param {string} file a data address */
 const replay = (file) => pages.send(file.startsWith('data:video/') && pages.has('video') ? 'video' : 'image', { file });
 
 /** @param {HTMLElement} element @param {unknown} _tools @param {{ examples: Example[] }} config */
@@ -31,7 +38,7 @@ export function mountRecent(element, _tools, { examples }) {
     button.className = 'example';
     button.setAttribute('aria-label', `Replay the example: ${title}`);
     button.title = 'Example: replays without a model';
-    button.onclick = () => replay(file);
+    button.onclick = () => fetched(file).then(replay);
     drop.before(button);
   }
 
