@@ -15,10 +15,11 @@ from typing import Any
 
 import gradio as gr
 from starlette.exceptions import HTTPException
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import Response
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
-from starlette.types import Scope
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 WEB = Path(__file__).parent / "web"
 STYLES = tuple(
@@ -62,6 +63,19 @@ class Scripts(StaticFiles):
         response.headers["content-type"] = "text/javascript; charset=utf-8"
         response.headers["cache-control"] = "public, max-age=31536000, immutable"
         return response
+
+
+class SmallPage:
+    """Compresses the page itself: Gradio compresses by extension, and the page has none."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app, self.compressing = app, GZipMiddleware(app)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        is_page = scope["type"] == "http" and scope["path"].removeprefix(
+            scope.get("root_path", "")
+        ) in ("", "/")
+        await (self.compressing if is_page else self.app)(scope, receive, send)
 
 
 def routes(examples: Path) -> list[Mount]:

@@ -16,7 +16,7 @@ from app.pages.outpaint import outpaint_page
 from app.pages.theme import theme
 from app.pages.video import video_page
 from app.pages.wiring import wire_link
-from app.player import head, recent, routes, source
+from app.player import SmallPage, head, recent, routes, source
 from app.server.api import endpoints
 from app.server.examples import FOLDER, examples
 from app.server.gate import Gate
@@ -94,7 +94,7 @@ def launch_options(studio: Studio) -> dict[str, Any]:
     return {
         "theme": theme(),
         "head": head(),
-        "app_kwargs": {"routes": routes(FOLDER), "middleware": [gate]},
+        "app_kwargs": {"routes": routes(FOLDER), "middleware": [gate, Middleware(SmallPage)]},
         "max_file_size": studio.limits.upload,
         "footer_links": ["api"],
         "run_history": False,

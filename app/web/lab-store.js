@@ -88,7 +88,11 @@ export const withEndOf = (s, message) =>
     ],
   }));
 
-/** The full decode of a pane has come; with that of the last the comparison ends. @param {LabState} s @param {number} pane @param {Pixels[]} finals @returns {LabState} */
+/**
+ * The full decode of a pane has come; with that of the last the comparison ends.
+ * @param {LabState} s @param {number} pane @param {Pixels[]} finals
+ * @returns {LabState}
+ */
 export function withFinalsOf(s, pane, finals) {
   const next = changed(s, pane, ({ run }) => ({ run: withFinals(run, finals) }));
   return pane === s.panes.length - 1 ? ended(next) : next;

@@ -94,7 +94,10 @@ export class Lab {
     );
   }
 
-  /** Change the state, unless another comparison has begun meanwhile. @param {string} run @param {(s: store.LabState) => store.LabState} change */
+  /**
+   * Change the state, unless another comparison has begun meanwhile.
+   * @param {string} run @param {(s: store.LabState) => store.LabState} change
+   */
   while(run, change) {
     if (this.state.active === run) this.set(change(this.state));
   }

@@ -64,7 +64,10 @@ export const positionOf = (grid, i) => [
 /** @param {Position} grid @param {Position} at */
 export const isInside = (grid, at) => at.every((x, k) => x >= 0 && x < grid[k]);
 
-/** The neighbour that a head predicts from, looked at from `at`. @param {Position} at @param {Head} head @returns {Position} */
+/**
+ * The neighbour that a head predicts from, looked at from `at`.
+ * @param {Position} at @param {Head} head @returns {Position}
+ */
 export const senderAt = ([t, h, w], { by }) => [t - by[0], h - by[1], w - by[2]];
 
 /** Frames of a slice. @param {Spec} spec @param {number} t @returns {number[]} */

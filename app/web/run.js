@@ -83,13 +83,20 @@ export function newRun(id, plan, samples, more = {}) {
   };
 }
 
-/** The part of `tokens` or `confidence` that belongs to one sample. @template {Uint16Array | Uint8Array} T @param {Run} run @param {T} values @param {number} sample @returns {T} */
+/**
+ * The part of `tokens` or `confidence` that belongs to one sample.
+ * @template {Uint16Array | Uint8Array} T @param {Run} run @param {T} values @param {number} sample
+ * @returns {T}
+ */
 export function sampleOf(run, values, sample) {
   const n = run.plan.step.length;
   return /** @type {T} */ (values.subarray(sample * n, (sample + 1) * n));
 }
 
-/** A run that goes on from step `from` of another. @param {Run} run @param {string} id @param {number} from @returns {Run} */
+/**
+ * A run that goes on from step `from` of another.
+ * @param {Run} run @param {string} id @param {number} from @returns {Run}
+ */
 export function branchOf(run, id, from) {
   const { step } = run.plan;
   const kept = (/** @type {number} */ i) => step[i % step.length] <= from;
@@ -120,7 +127,11 @@ function adopted(run, order) {
   };
 }
 
-/** Tokens and confidence of some steps; their pictures come later. @param {Run} run @param {import('./wire.js').StepsRead} message @returns {Run} */
+/**
+ * Tokens and confidence of some steps; their pictures come later.
+ * @param {Run} run @param {import('./wire.js').StepsRead} message
+ * @returns {Run}
+ */
 export function withSteps(run, message) {
   const next = adopted(run, message.order);
   const { plan, samples } = next;
@@ -139,7 +150,11 @@ export function withSteps(run, message) {
   return { ...next, tokens, confidence, elapsed: message.frames.at(-1)?.elapsed ?? run.elapsed };
 }
 
-/** A step can be shown: with its picture, or with none where tokens are no places. @param {Run} run @param {number} step @param {Pixels | null} sheet @returns {Run} */
+/**
+ * A step can be shown: with its picture, or with none where tokens are no places.
+ * @param {Run} run @param {number} step @param {Pixels | null} sheet
+ * @returns {Run}
+ */
 export function withSheet(run, step, sheet) {
   if (run.finals.length) return run;
   const sheets = sheet ? new Map(run.sheets).set(step, sheet) : run.sheets;
@@ -149,7 +164,11 @@ export function withSheet(run, step, sheet) {
 /** @param {Run} run @param {number} step @param {Pixels} guess @returns {Run} */
 export const withGuess = (run, step, guess) => ({ ...run, guesses: new Map(run.guesses).set(step, guess) });
 
-/** All tokens and files; the pixels come later. @param {Run} run @param {import('./wire.js').Finished} message @returns {Run} */
+/**
+ * All tokens and files; the pixels come later.
+ * @param {Run} run @param {import('./wire.js').Finished} message
+ * @returns {Run}
+ */
 export function withEnd(run, message) {
   const { tokens, confidence, pictures, elapsed, request, verdict, again } = message;
   return {
@@ -192,7 +211,10 @@ export const hasStep = (run, step) =>
   run.sheets.has(step) ||
   (step <= run.from && run.early.length > 0);
 
-/** Mean confidence 0 to 1 of some cells, of all without; null where it is not known. @param {Uint8Array} confidence @param {number[]} [cells] */
+/**
+ * Mean confidence 0 to 1 of some cells, of all without; null where it is not known.
+ * @param {Uint8Array} confidence @param {number[]} [cells]
+ */
 export function meanConfidence(confidence, cells = [...confidence.keys()]) {
   const known = cells.filter((i) => confidence[i] !== UNKNOWN_CONFIDENCE);
   return known.length ? known.reduce((sum, i) => sum + confidence[i], 0) / known.length / 254 : null;

@@ -111,7 +111,10 @@ export const knownCells = (s) => (s.mode !== 'image' && s.source ? s.region.keep
 export const lookedAt = (s) => (s.mode !== 'outpaint' && s.hover) || s.seedPosition;
 
 /** @typedef {{ plan: Plan, isLegal: boolean, followsKept: boolean }} Planned */
-/** @type {{ spec: Spec | null, keep: Uint8Array | null, at: string, planned: Planned | null }} the last plan that was asked for */
+/**
+ * The last plan that was asked for.
+ * @type {{ spec: Spec | null, keep: Uint8Array | null, at: string, planned: Planned | null }}
+ */
 let latest = { spec: null, keep: null, at: '', planned: null };
 
 /**
@@ -164,7 +167,10 @@ export function shownSlices(s, spec) {
 
 // ---- choosing a start --------------------------------------------------------------------------
 
-/** Clips grow slice by slice and then move, unless someone has chosen how to look at them. @param {State} s @returns {State} */
+/**
+ * Clips grow slice by slice and then move, unless someone has chosen how to look at them.
+ * @param {State} s @returns {State}
+ */
 function easyLayout(s) {
   if (s.layoutChosen || seenSpec(s).grid[0] === 1) return s;
   return { ...s, layout: s.phase === 'done' && !s.playing && !s.calm ? 'loop' : 'slices' };
@@ -191,7 +197,11 @@ export const home = (s, seedPosition = s.seedPosition) =>
     'ready',
   );
 
-/** Another model: nothing is left of what the one before has grown. @param {State} s @param {Spec} spec @param {Position | null} [seedPosition] @returns {State} */
+/**
+ * Another model: nothing is left of what the one before has grown.
+ * @param {State} s @param {Spec} spec @param {Position | null} [seedPosition]
+ * @returns {State}
+ */
 export function withModel(s, spec, seedPosition) {
   const next = home({ ...settled(s), spec, source: null, likeness: '' }, seedPosition ?? spec.seed);
   if (s.mode === 'video') return { ...next, earlier: [] };
@@ -277,7 +287,11 @@ export const withStepsOf = (s, message) =>
     'growing',
   );
 
-/** A picture of a step has been decoded. @param {State} s @param {string} id @param {number} step @param {Pixels | null} sheet @returns {State} */
+/**
+ * A picture of a step has been decoded.
+ * @param {State} s @param {string} id @param {number} step @param {Pixels | null} sheet
+ * @returns {State}
+ */
 export function withSheetOf(s, id, step, sheet) {
   if (!s.runs[id]) return s;
   const next = changed(s, id, (run) => withSheet(run, step, sheet));
@@ -350,7 +364,11 @@ export const opened = (s, run) =>
     'done',
   );
 
-/** A file is replayed from its beginning. @param {State} s @param {import('./wire.js').ReplayRead} message @returns {State} */
+/**
+ * A file is replayed from its beginning.
+ * @param {State} s @param {import('./wire.js').ReplayRead} message
+ * @returns {State}
+ */
 export function replayed(s, message) {
   const plan = planFromSteps(message.spec, message.spec.seed, message.order);
   const run = newRun(message.run, plan, 1, { title: message.title, replayed: true });
@@ -431,7 +449,11 @@ export function withSource(s, source) {
   return withRegion(next, { region: next.region, seedPosition: next.seedPosition });
 }
 
-/** What begins a clip: its first slices are given. @param {State} s @param {Given} source @param {number} slices @param {State['earlier']} [earlier] @returns {State} */
+/**
+ * What begins a clip: its first slices are given.
+ * @param {State} s @param {Given} source @param {number} slices @param {State['earlier']} [earlier]
+ * @returns {State}
+ */
 export function withFirstSlices(s, source, slices, earlier = []) {
   const { region, seedPosition } = regions.withSlices(s.region, s.spec.grid, slices);
   return home({ ...settled(s), source, likeness: '', region, earlier }, seedPosition);
@@ -443,7 +465,11 @@ export function withoutSource(s) {
   return isBusy(s) ? next : home(next, s.spec.seed);
 }
 
-/** A window of the panorama, of which a part has grown already. @param {State} s @param {Given} source @param {Placed & { window: [number, number] }} at @returns {State} */
+/**
+ * A window of the panorama, of which a part has grown already.
+ * @param {State} s @param {Given} source @param {Placed & { window: [number, number] }} at
+ * @returns {State}
+ */
 export const withWindow = (s, source, { region, seedPosition, window }) =>
   withRegion(home({ ...s, source, window }), { region, seedPosition });
 
@@ -464,7 +490,10 @@ export function withTool(s, tool) {
 /** The pointer is pressed: a stroke of the brush begins. @param {State} s @returns {State} */
 export const strokeBegun = (s) => ({ ...s, region: { ...s.region, brushed: null } });
 
-/** The pointer was dragged from a cell to another. @param {State} s @param {Position} from @param {Position} to @returns {State} */
+/**
+ * The pointer was dragged from a cell to another.
+ * @param {State} s @param {Position} from @param {Position} to @returns {State}
+ */
 export function edited(s, from, to) {
   if (s.tool === 'start') return { ...s, seedPosition: to };
   if (s.tool === 'erase') return withRegion(s, regions.brushedTo(s.region, s.spec, to, s.seedPosition));
@@ -473,7 +502,11 @@ export function edited(s, from, to) {
   return withRegion(s, regions.withRectangle(s.region, s.spec.grid, [top, left, bottom + 1, right + 1]));
 }
 
-/** An arrow key was pressed. @param {State} s @param {[number, number]} by rows and columns @param {boolean} resize @returns {State} */
+/**
+ * An arrow key was pressed.
+ * @param {State} s @param {[number, number]} by rows and columns @param {boolean} resize
+ * @returns {State}
+ */
 export function editedByKey(s, by, resize) {
   const [, H, W] = s.spec.grid;
   const inside = (/** @type {number} */ h, /** @type {number} */ w) =>

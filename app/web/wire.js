@@ -10,11 +10,17 @@ export const UNKNOWN_CONFIDENCE = 255;
 
 // ---- what the server sends ---------------------------------------------------------------------
 
-/** Every message of a growth names its run; in the lab also its pane. @typedef {{ run: string, pane?: number }} OfRun */
+/**
+ * Every message of a growth names its run; in the lab also its pane.
+ * @typedef {{ run: string, pane?: number }} OfRun
+ */
 
 /** A growth has left the line. @typedef {OfRun & { kind: 'begun' }} Begun */
 
-/** A model is being fetched or loaded; share is 0 to 1. @typedef {OfRun & { kind: 'progress', text: string, share: number | null }} Progress */
+/**
+ * A model is being fetched or loaded; share is 0 to 1.
+ * @typedef {OfRun & { kind: 'progress', text: string, share: number | null }} Progress
+ */
 
 /** How well the model knows an uploaded picture. @typedef {OfRun & { kind: 'likeness', text: string }} Likeness */
 
@@ -59,7 +65,10 @@ export const UNKNOWN_CONFIDENCE = 255;
 /** @typedef {{ title: string, seed: Position, form: Record<string, unknown>, spec?: Spec }} PaneChoice */
 /** @typedef {{ name: string, title: string, panes: PaneChoice[] }} Comparison */
 
-/** Another model was chosen. @typedef {{ kind: 'model', spec: Spec, seed?: Position | null, sets?: Comparison[] }} Model */
+/**
+ * Another model was chosen.
+ * @typedef {{ kind: 'model', spec: Spec, seed?: Position | null, sets?: Comparison[] }} Model
+ */
 
 /** @typedef {Begun | Progress | Likeness | Steps | Done | Failed | Rejected | Replay | Model} Message */
 
@@ -67,7 +76,8 @@ export const UNKNOWN_CONFIDENCE = 255;
 
 /**
  * @typedef {{
- *   step: number, tokens: Uint16Array, confidence: Uint8Array, sheet: string | null, guess: string | null, elapsed: number,
+ *   step: number, tokens: Uint16Array, confidence: Uint8Array, sheet: string | null, guess: string | null,
+ *   elapsed: number,
  * }} StepRead
  */
 /** @typedef {OfRun & { kind: 'steps', order: Uint16Array, frames: StepRead[] }} StepsRead */
@@ -79,7 +89,9 @@ export const UNKNOWN_CONFIDENCE = 255;
  */
 /** @typedef {Finished & { kind: 'done' }} DoneRead */
 /** @typedef {Finished & { kind: 'replay', spec: Spec, title: string }} ReplayRead */
-/** @typedef {Begun | Progress | Likeness | StepsRead | DoneRead | Failed | Rejected | ReplayRead | Model} MessageRead */
+/**
+ * @typedef {Begun | Progress | Likeness | StepsRead | DoneRead | Failed | Rejected | ReplayRead | Model} MessageRead
+ */
 
 /** @param {string} text base64 */
 export function bytesOf(text) {

@@ -40,15 +40,23 @@ def test_a_component_holds_one_line_of_script(served):
         assert len(script.split(json.dumps("spec"))[0].split("examples")[0]) < 300
 
 
-def test_the_page_fetches_each_module_once(served, context):
+def test_the_page_is_light_and_fetches_each_module_once(served, context):
     page = context.new_page()
-    asked = []
-    page.on("request", lambda request: asked.append(request.url))
+    fetched = []
+    page.on("requestfinished", lambda request: fetched.append(request))
     page.goto(served.url)
     page.wait_for_selector(".player[data-state=ready] canvas")
+    page.wait_for_selector(".recent")
+    own = {
+        request.url.removeprefix(served.url): request.sizes()["responseBodySize"]
+        for request in fetched
+        if request.url == served.url or "/web/" in request.url
+    }
     page.close()
-    ours = sorted(url.removeprefix(served.url) for url in asked if "/web/" in url)
-    assert ours == [f"{address()}/{module}" for module in modules()]
+    scripts = sorted(name for name in own if name.endswith(".js"))
+    assert scripts == [f"{address()}/{module}" for module in modules()]
+    assert len(own) == len([r for r in fetched if r.url.removeprefix(served.url) in own]) < 40
+    assert sum(own.values()) < 250_000
 
 
 def test_the_page_knows_every_message_of_the_server():

@@ -8,7 +8,10 @@ import { cellsOf } from '../plan.js';
 /** How many frames of a clip tell how it moves. */
 const FRAMES_TO_GO_ON = 5;
 
-/** What of a clip begins the next one: its last frames, which become the first slices. @param {import('../plan.js').Spec} spec */
+/**
+ * What of a clip begins the next one: its last frames, which become the first slices.
+ * @param {import('../plan.js').Spec} spec
+ */
 export function overlapOf({ frames, slice_of_frame }) {
   const slices = slice_of_frame[Math.min(FRAMES_TO_GO_ON, frames) - 1] + 1;
   return { slices, frames: slice_of_frame.filter((t) => t < slices).length };

@@ -15,7 +15,11 @@ import { UNKNOWN_TOKEN } from '../wire.js';
  * @typedef {{ spec: Spec, pieces: Piece[], at: [number, number] }} Panorama
  */
 
-/** A finished run takes its place. @param {Panorama | null} panorama @param {Run} run @param {number} sample @returns {Panorama} */
+/**
+ * A finished run takes its place.
+ * @param {Panorama | null} panorama @param {Run} run @param {number} sample
+ * @returns {Panorama}
+ */
 export function withPiece(panorama, run, sample) {
   const piece = {
     at: run.window ?? /** @type {[number, number]} */ ([0, 0]),
@@ -28,7 +32,10 @@ export function withPiece(panorama, run, sample) {
   return { spec: run.spec, pieces: [...pieces, piece], at: piece.at };
 }
 
-/** The window half a grid further. @param {Panorama} panorama @param {[number, number]} by @returns {[number, number]} */
+/**
+ * The window half a grid further.
+ * @param {Panorama} panorama @param {[number, number]} by @returns {[number, number]}
+ */
 export function windowBeside({ spec, at }, [dh, dw]) {
   return [at[0] + dh * (spec.grid[1] >> 1), at[1] + dw * (spec.grid[2] >> 1)];
 }
@@ -55,7 +62,10 @@ export function overlapOf({ spec, pieces }, at) {
   return { keep, tokens };
 }
 
-/** The kept cell nearest to the middle of its grid. @param {Uint8Array} keep @param {Position} grid @returns {Position} */
+/**
+ * The kept cell nearest to the middle of its grid.
+ * @param {Uint8Array} keep @param {Position} grid @returns {Position}
+ */
 export function keptNearMiddle(keep, grid) {
   const middle = [0, grid[1] >> 1, grid[2] >> 1];
   const kept = [...keep.keys()].filter((i) => keep[i]).map((i) => positionOf(grid, i));

@@ -60,7 +60,10 @@ export function stripOf(spec, frames) {
   return sheet;
 }
 
-/** What is seen of a panorama through a window, white where nothing has grown. @param {Panorama} panorama @param {[number, number]} at */
+/**
+ * What is seen of a panorama through a window, white where nothing has grown.
+ * @param {Panorama} panorama @param {[number, number]} at
+ */
 export function windowOf({ spec, pieces }, at) {
   const [, H, W] = spec.grid;
   const [height, width] = spec.size;

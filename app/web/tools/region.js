@@ -31,7 +31,10 @@ import {
 /** @param {number} x @param {number} low @param {number} high */
 export const clamp = (x, low, high) => Math.max(low, Math.min(high, x));
 
-/** Cells of every slice for which `isKept(h, w, t)`. @param {Position} grid @param {(h: number, w: number, t: number) => boolean} isKept */
+/**
+ * Cells of every slice for which `isKept(h, w, t)`.
+ * @param {Position} grid @param {(h: number, w: number, t: number) => boolean} isKept
+ */
 const cellsWhere = (grid, isKept) =>
   Uint8Array.from({ length: cellsOf(grid) }, (_, i) => {
     const [t, h, w] = positionOf(grid, i);
@@ -47,7 +50,10 @@ export function middleOf({ grid: [T, H, W] }) {
   return withRectangle({ cursor, brushed: null }, [T, H, W], rectangle);
 }
 
-/** @param {Pick<Region, 'cursor' | 'brushed'>} region @param {Position} grid @param {Region['rectangle']} rectangle @returns {Placed} */
+/**
+ * @param {Pick<Region, 'cursor' | 'brushed'>} region @param {Position} grid @param {Region['rectangle']} rectangle
+ * @returns {Placed}
+ */
 export function withRectangle(region, grid, rectangle) {
   const [top, left, bottom, right] = rectangle;
   const keep = cellsWhere(grid, (h, w) => h >= top && h < bottom && w >= left && w < right);
@@ -57,7 +63,11 @@ export function withRectangle(region, grid, rectangle) {
   };
 }
 
-/** The first slices of a clip are kept. @param {Region} region @param {Position} grid @param {number} count @returns {Placed} */
+/**
+ * The first slices of a clip are kept.
+ * @param {Region} region @param {Position} grid @param {number} count
+ * @returns {Placed}
+ */
 export const withSlices = (region, grid, count) => ({
   region: { ...region, keep: cellsWhere(grid, (_h, _w, t) => t < count), shape: 'slices' },
   seedPosition: [0, grid[1] >> 1, grid[2] >> 1],
@@ -77,7 +87,11 @@ export function withHole(region, { grid }, seedPosition) {
   return { region: { ...region, keep, shape: 'brush' }, seedPosition: bestHoleCell(keep, grid) ?? seedPosition };
 }
 
-/** Two by two cells. @param {Uint8Array} keep is changed @param {Position} grid @param {number} h0 @param {number} w0 @param {number} kept */
+/**
+ * Two by two cells.
+ * @param {Uint8Array} keep is changed @param {Position} grid @param {number} h0 @param {number} w0
+ * @param {number} kept
+ */
 function brush(keep, grid, h0, w0, kept) {
   for (let t = 0; t < grid[0]; t++) {
     for (const h of [h0, h0 + 1]) {
@@ -101,7 +115,11 @@ export function brushedTo(region, { grid }, to, seedPosition) {
   return { region: { ...region, keep, brushed: to }, seedPosition: bestHoleCell(keep, grid) ?? seedPosition };
 }
 
-/** Erase under the cursor, or keep again what is erased there. @param {Region} region @param {Spec} spec @param {Position} seedPosition @returns {Placed} */
+/**
+ * Erase under the cursor, or keep again what is erased there.
+ * @param {Region} region @param {Spec} spec @param {Position} seedPosition
+ * @returns {Placed}
+ */
 export function brushedAtCursor(region, { grid }, seedPosition) {
   const keep = region.keep.slice();
   brush(keep, grid, ...region.cursor, keep[flatOf(grid, [0, ...region.cursor])] ? 0 : 1);
@@ -124,7 +142,11 @@ export function bestHoleCell(keep, grid) {
   return hole.reduce((best, at) => (score(at) > score(best) ? at : best));
 }
 
-/** Move or, with Shift, resize the kept rectangle by one cell. @param {Region} region @param {Spec} spec @param {[number, number]} by @param {boolean} resize @returns {Placed} */
+/**
+ * Move or, with Shift, resize the kept rectangle by one cell.
+ * @param {Region} region @param {Spec} spec @param {[number, number]} by @param {boolean} resize
+ * @returns {Placed}
+ */
 export function movedRectangle(region, { grid }, [dh, dw], resize) {
   const [, H, W] = grid;
   let [top, left, bottom, right] = region.rectangle;
@@ -137,7 +159,10 @@ export function movedRectangle(region, { grid }, [dh, dw], resize) {
   return withRectangle(region, grid, [top, left, bottom, right]);
 }
 
-/** A checkpoint may not grow from everywhere: the seed position moves to the nearest that is possible. @param {Placed} placed @param {Spec} spec @returns {Placed} */
+/**
+ * A checkpoint may not grow from everywhere: the seed position moves to the nearest that is possible.
+ * @param {Placed} placed @param {Spec} spec @returns {Placed}
+ */
 export function legally({ region, seedPosition }, spec) {
   const { keep } = region;
   if (keep.every((k) => k) || isLegal(makePlan(spec, seedPosition, keep))) return { region, seedPosition };

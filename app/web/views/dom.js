@@ -1,6 +1,9 @@
 // Small things that every view uses.
 
-/** The one element that fits; throws where there is none. @param {ParentNode} root @param {string} query @returns {HTMLElement} */
+/**
+ * The one element that fits; throws where there is none.
+ * @param {ParentNode} root @param {string} query @returns {HTMLElement}
+ */
 export function find(root, query) {
   const found = root.querySelector(query);
   if (!found) throw new Error(`page: nothing fits ${query}`);
@@ -21,13 +24,19 @@ export function resizeCanvas(canvas, width, height) {
   if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
 }
 
-/** The element of an event, or one around it, that fits. @param {Event} event @param {string} query @returns {HTMLElement | null} */
+/**
+ * The element of an event, or one around it, that fits.
+ * @param {Event} event @param {string} query @returns {HTMLElement | null}
+ */
 export const around = (event, query) => (event.target instanceof Element ? event.target.closest(query) : null);
 
 /** @type {WeakMap<Element, string>} what each element was last given: browsers write markup back in other words */
 const given = new WeakMap();
 
-/** Only what differs is written: focus would be lost, and a screen reader would say it again. @param {Element} element @param {string} markup */
+/**
+ * Only what differs is written: focus would be lost, and a screen reader would say it again.
+ * @param {Element} element @param {string} markup
+ */
 export function setMarkup(element, markup) {
   if (given.get(element) === markup) return;
   given.set(element, markup);
@@ -78,7 +87,10 @@ export function onThemeChange(then) {
   }
 }
 
-/** Another page may be in front; its tab has been asked for, and this one follows. @param {HTMLElement} element @param {() => void} then @param {number} [tries] */
+/**
+ * Another page may be in front; its tab has been asked for, and this one follows.
+ * @param {HTMLElement} element @param {() => void} then @param {number} [tries]
+ */
 export function whenShown(element, then, tries = 100) {
   if (element.offsetParent) then();
   else if (tries) setTimeout(() => whenShown(element, then, tries - 1), 50);

@@ -34,7 +34,13 @@ import { UNKNOWN_CONFIDENCE } from '../wire.js';
 
 /** @typedef {{ x: number, y: number, cell: number }} Tile */
 
-/** Where the cells of one tile lie, in pixels. @typedef {{ t: number, frame: number, first: number, last: number, c: number, x: (i: number) => number, y: (i: number) => number }} Place */
+/**
+ * Where the cells of one tile lie, in pixels.
+ * @typedef {{
+ *   t: number, frame: number, first: number, last: number, c: number,
+ *   x: (i: number) => number, y: (i: number) => number,
+ * }} Place
+ */
 
 const COLOURS = /** @type {const} */ ([
   ...['bg', 'surface', 'sunken', 'line-2', 'ink', 'ink-3', 'accent', 'on-accent', 'front', 'ramp-0', 'ramp-1'],
@@ -175,7 +181,10 @@ function paintWritten(pen, i, { c, x, y }, { layers, colours, mean, tokens, conf
   }
 }
 
-/** A cell that a chosen start would reach, the fainter the later. @param {Pen} pen @param {number} i @param {Place} place @param {Scene} scene */
+/**
+ * A cell that a chosen start would reach, the fainter the later.
+ * @param {Pen} pen @param {number} i @param {Place} place @param {Scene} scene
+ */
 function paintPlanned(pen, i, { c, x, y }, { plan, isLegal, colours }) {
   pen.globalAlpha = isLegal ? 0.05 + 0.5 * (1 - (plan.step[i] - 1) / (plan.total + 1)) ** 2.2 : 0.05;
   pen.fillStyle = isLegal ? colours.accent : colours['ink-3'];
@@ -184,7 +193,10 @@ function paintPlanned(pen, i, { c, x, y }, { plan, isLegal, colours }) {
   pen.globalAlpha = 1;
 }
 
-/** A cell that is still to come; those of the next front stand out. @param {Pen} pen @param {number} i @param {Place} place @param {Scene} scene */
+/**
+ * A cell that is still to come; those of the next front stand out.
+ * @param {Pen} pen @param {number} i @param {Place} place @param {Scene} scene
+ */
 function paintMissing(pen, i, { c, x, y }, { plan, step, layers, colours }) {
   const isNext = layers.front && plan.step[i] === step + 1;
   pen.fillStyle = isNext ? colours.accent : colours['line-2'];
@@ -209,7 +221,10 @@ function paintFront(pen, { first, last, c, x, y }, { plan, step, layers, colours
   }
 }
 
-/** @param {Pen} pen @param {string | number} text @param {number} x @param {number} y @param {number} size @param {string} colour @param {string} font */
+/**
+ * @param {Pen} pen @param {string | number} text @param {number} x @param {number} y @param {number} size
+ * @param {string} colour @param {string} font
+ */
 function label(pen, text, x, y, size, colour, font) {
   pen.font = `500 ${Math.round(size)}px ${font}`;
   pen.textAlign = 'center';
@@ -218,7 +233,10 @@ function label(pen, text, x, y, size, colour, font) {
   pen.fillText(String(text), x, y + 1);
 }
 
-/** Lines wherever two cells side by side differ. @param {Pen} pen @param {Place} place @param {number} W @param {(i: number) => number} kind */
+/**
+ * Lines wherever two cells side by side differ.
+ * @param {Pen} pen @param {Place} place @param {number} W @param {(i: number) => number} kind
+ */
 function paintEdges(pen, { first, last, c, x, y }, W, kind) {
   pen.beginPath();
   for (let i = first; i < last; i++) {
@@ -234,7 +252,10 @@ function paintEdges(pen, { first, last, c, x, y }, W, kind) {
   pen.stroke();
 }
 
-/** Before the start: a ring every fourth step, their numbers, and the seed position. @param {Pen} pen @param {Place} place @param {Scene} scene */
+/**
+ * Before the start: a ring every fourth step, their numbers, and the seed position.
+ * @param {Pen} pen @param {Place} place @param {Scene} scene
+ */
 function paintRings(pen, place, { plan, seedPosition, density, colours }) {
   const { first, last, c, x, y } = place;
   const [, H, W] = plan.spec.grid;
@@ -270,7 +291,10 @@ function paintRings(pen, place, { plan, seedPosition, density, colours }) {
   label(pen, plan.step[i] || '', x(i) + c / 2, y(i) + c / 2, size, colours['on-accent'], colours.font);
 }
 
-/** Between what is kept and what will grow. @param {Pen} pen @param {Place} place @param {Scene} scene @param {Uint8Array} keep */
+/**
+ * Between what is kept and what will grow.
+ * @param {Pen} pen @param {Place} place @param {Scene} scene @param {Uint8Array} keep
+ */
 function paintBorder(pen, place, { plan, colours }, keep) {
   pen.strokeStyle = colours.accent;
   pen.lineWidth = Math.max(2, place.c / 15);
@@ -302,7 +326,10 @@ function paintSeen(pen, { first, last, c, x, y }, { plan, colours }, at) {
   pen.globalAlpha = 1;
 }
 
-/** A ring around a cell and a line from each of its senders. @param {Pen} pen @param {Place} place @param {Scene} scene @param {Position} at */
+/**
+ * A ring around a cell and a line from each of its senders.
+ * @param {Pen} pen @param {Place} place @param {Scene} scene @param {Position} at
+ */
 function paintSenders(pen, { c, x, y }, { plan }, at) {
   const cell = flatOf(plan.spec.grid, at);
   const pens = /** @type {[number, string][]} */ ([
