@@ -24,7 +24,7 @@ from app.server.studio import Studio
 
 TOGGLE_THEME = "() => { document.body.classList.toggle('dark'); }"
 
-MOST_QUEUED = 100
+MOST_QUEUED = 20
 """Calls that may wait in Gradio's own queue: none of them is a growth, which wait in `Line`."""
 
 FILES_AT_ONCE = 2

@@ -37,6 +37,7 @@ def grown(studio):
         "red apple",
         label="red apple" if "red apple" in info.labels else None,
         rng_seed=3,
+        of_page=True,
     )
     *steps, done = grow(studio, check(studio, form, {"run": "a", "seed": [0, 5, 9]}))
     return form, [f for message in steps for f in message.get("frames", ())], done
@@ -77,7 +78,7 @@ def test_ten_switches_leave_no_memory_behind():
         from tests.app.studios import finish
         studio = Studio(Engines(Engine.load, list_models))
         def grow(name, run):
-            finish(studio, Form(name, "red apple"), {"run": str(run)})
+            finish(studio, Form(name, "red apple", of_page=True), {"run": str(run)})
             return int(re.search(r"VmRSS:\\s+(\\d+)", open("/proc/self/status").read())[1]) / 1024
         one, two = sys.argv[1:]
         grow(one, "a"), grow(two, "b")
