@@ -9,7 +9,7 @@ import * as panoramas from '../../app/web/tools/panorama.js';
 import { canExtend } from '../../app/web/tools/region.js';
 import { fileStem, offeredFor } from '../../app/web/views/actions.js';
 import { factsOf } from '../../app/web/views/facts.js';
-import { matching } from '../../app/web/views/names.js';
+import { matching, replacedWord } from '../../app/web/views/names.js';
 import { placeOf } from '../../app/web/views/starts.js';
 import { hintsOf, statusText } from '../../app/web/views/status.js';
 import { scaleOf } from '../../app/web/views/timeline.js';
@@ -75,6 +75,12 @@ test('names that may be meant', () => {
   assert.deepEqual(matching(names, 'pear'), ['pear', 'green pear']);
   assert.deepEqual(matching(names, 'a red car'), ['red apple']);
   assert.deepEqual(matching(names, 'submarine'), []);
+});
+
+test('a word is replaced as it was typed', () => {
+  assert.equal(replacedWord('a Submarine, red', 'submarine', 'boat'), 'a boat, red');
+  assert.equal(replacedWord('carpet and car', 'car', 'bus'), 'carpet and bus');
+  assert.equal(replacedWord('c++ (red)', 'c++', '$& sea'), '$& sea (red)');
 });
 
 test('the usual places', () => {

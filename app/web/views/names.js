@@ -32,6 +32,15 @@ export function marked({ text, kind, meaning }) {
   return `<span class="unknown" title="This model does not know the word: it is left out">${said}: not known</span>${other}`;
 }
 
+/**
+ * A prompt with another word in place of one, which may hold anything that was typed.
+ * @param {string} prompt @param {string} word @param {string} name
+ */
+export function replacedWord(prompt, word, name) {
+  const literal = word.replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&');
+  return prompt.replace(new RegExp(`(?<!\\w)${literal}(?!\\w)`, 'iu'), () => name);
+}
+
 /** @param {string[]} names @param {number} n */
 function some(names, n) {
   const out = /** @type {Set<string>} */ (new Set());
@@ -62,7 +71,7 @@ export function namesView(studio, player) {
     const box = prompt();
     if (!button || !box) return;
     const { word, name } = button.dataset;
-    if (word && name) box.value = box.value.replace(new RegExp(`(?<!\\w)${word}(?!\\w)`, 'iu'), name);
+    if (word && name) box.value = replacedWord(box.value, word, name);
     else box.value = name ?? some(names(), 1)[0];
     box.dispatchEvent(new Event('input', { bubbles: true }));
   };
