@@ -251,7 +251,8 @@ export function queryOf(model, asked) {
  * @property {(asked: { files: string[], format: string, fps: number }) => Promise<FileAnswer>} clip
  */
 /** @typedef {{ file?: string, error?: string }} FileAnswer */
-/** @typedef {{ text: string, kind: 'known' | 'taken as' | 'filler' | 'left out' | 'unknown', meaning: string }} Word */
+/** @typedef {'known' | 'taken as' | 'filler' | 'left out' | 'unknown'} WordKind */
+/** @typedef {{ text: string, kind: WordKind, meaning: string }} Word */
 /** @typedef {{ drawn?: string, words?: Word[], error?: string }} WordsAnswer */
 
 /**

@@ -17,7 +17,7 @@ from app.server.engines import Engines
 from app.server.form import Form
 from app.server.studio import Studio
 from app.wire import bytes_of_uri, text_of
-from nar_core import Engine, list_models
+from nar_core import Engine, list_models, understand
 from tests.app.studios import check, grow, picture_uri
 
 
@@ -153,6 +153,12 @@ def test_surprise_tells_a_models_own_pictures_from_foreign_ones(studio, grown):
 
 
 def test_embedded_models_know_their_own_examples():
-    known = [m for m in list_models() if m.names]
-    assert {m.name for m in known} >= {"emoji", "emoji-motion"}
-    assert [(m.name, p) for m in known for p in m.prompts if p not in m.names] == []
+    by_heart = [m for m in list_models() if m.names]
+    composing = [m for m in list_models() if m.world]
+    assert {m.name for m in by_heart} == {"emoji-motion"}
+    assert {m.name for m in composing} == {"emoji"}
+    assert [(m.name, p) for m in by_heart for p in m.prompts if p not in m.names] == []
+    for info in composing:
+        for prompt in info.prompts:
+            found = understand(info, prompt)
+            assert (found.caption, found.remarks) == (prompt, ()), prompt
