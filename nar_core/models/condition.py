@@ -134,63 +134,69 @@ def word_ids(prompts: list[str], slots: int, buckets: int, pieces: int = 16) -> 
     return out
 
 
-class WordCondition(nn.Module):
-    """Words as bags of letter triples, trained jointly with the generator."""
+class _Slots(nn.Module):
+    """What conditions trained with the generator share: a table, a place for each slot, blanks."""
 
-    def __init__(self, config: ConditionConfig, width: int):
+    def __init__(self, config: ConditionConfig, rows: int, width: int):
         super().__init__()
-        self.table = nn.Embedding(config.buckets, width)
+        self.table = nn.Embedding(rows, width)
         self.places = nn.Parameter(torch.randn(config.slots, width) * 0.02)
         self.blank = nn.Parameter(torch.randn(width) * 0.02)
         self.null = nn.Parameter(torch.randn(config.slots, width) * 0.02)
         self.norm = nn.LayerNorm(width)
         self.pool = nn.Linear(width, width, bias=False) if config.broadcast else None
+
+    def filled(self, values: Tensor, there: Tensor) -> tuple[Tensor, Tensor]:
+        """Values [B, C, D] with blanks, or the null condition where a row has nothing at all.
+
+        Args:
+            there: bool [B, C, 1], where there is a value.
+
+        Returns:
+            The slots and, bool [B, C, 1], those that count when they are pooled.
+        """
+        is_null = ~there.any(1, keepdim=True)
+        slots = torch.where(is_null, self.null, torch.where(there, values, self.blank))
+        return slots, there | is_null
+
+    def pooled(self, slots: Tensor, counted: Tensor) -> Tensor | None:
+        """The mean of the slots that count, projected, [B, D]; None where nothing is broadcast."""
+        if self.pool is None:
+            return None
+        weight = counted.to(slots.dtype)
+        return self.pool((slots * weight).sum(1) / weight.sum(1))
+
+    def null_like(self, ids: Tensor) -> Tensor:
+        return torch.full_like(ids, -1)
+
+
+class WordCondition(_Slots):
+    """Words as bags of letter triples, trained jointly with the generator."""
+
+    def __init__(self, config: ConditionConfig, width: int):
+        super().__init__(config, config.buckets, width)
 
     def forward(self, ids: Tensor) -> Condition:
         """Ids int64 [B, slots, pieces] from `word_ids`."""
         there = (ids >= 0).unsqueeze(-1)
         vectors = self.table(ids.clamp(min=0)) * there
         pieces = vectors[:, :, 1:].sum(2) / there[:, :, 1:].sum(2).clamp(min=1)
-        is_word = there[:, :, 0]
-        words = torch.where(is_word, self.norm(vectors[:, :, 0] + pieces), self.blank)
-        is_null = ~is_word.any(1, keepdim=True)
-        words = torch.where(is_null, self.null, words)
-        pooled = None
-        if self.pool is not None:
-            weight = (is_word | is_null).to(words.dtype)
-            pooled = self.pool((words * weight).sum(1) / weight.sum(1))
-        return Condition(words + self.places, None, pooled)
-
-    def null_like(self, ids: Tensor) -> Tensor:
-        return torch.full_like(ids, -1)
+        words, counted = self.filled(self.norm(vectors[:, :, 0] + pieces), there[:, :, 0])
+        return Condition(words + self.places, None, self.pooled(words, counted))
 
 
-class FactsCondition(nn.Module):
+class FactsCondition(_Slots):
     """Facts of a world, one value per slot, trained jointly with the generator."""
 
     def __init__(self, config: ConditionConfig, width: int):
-        super().__init__()
-        self.table = nn.Embedding(config.classes, width)
-        self.places = nn.Parameter(torch.randn(config.slots, width) * 0.02)
-        self.blank = nn.Parameter(torch.randn(width) * 0.02)
-        self.null = nn.Parameter(torch.randn(config.slots, width) * 0.02)
-        self.norm = nn.LayerNorm(width)
-        self.pool = nn.Linear(width, width, bias=False) if config.broadcast else None
+        super().__init__(config, config.classes, width)
 
     def forward(self, ids: Tensor) -> Condition:
         """Ids int64 [B, slots], -1 where a slot is empty; nothing but -1 is the null condition."""
-        there = (ids >= 0).unsqueeze(-1)
-        values = torch.where(there, self.norm(self.table(ids.clamp(min=0))), self.blank)
-        is_null = ~there.any(1, keepdim=True)
-        values = torch.where(is_null, self.null, values) + self.places
-        pooled = None
-        if self.pool is not None:
-            weight = (there | is_null).to(values.dtype)
-            pooled = self.pool((values * weight).sum(1) / weight.sum(1))
-        return Condition(values, None, pooled)
-
-    def null_like(self, ids: Tensor) -> Tensor:
-        return torch.full_like(ids, -1)
+        values = self.norm(self.table(ids.clamp(min=0)))
+        slots, counted = self.filled(values, (ids >= 0).unsqueeze(-1))
+        slots = slots + self.places  # pooled with its place: a colour belongs to a thing
+        return Condition(slots, None, self.pooled(slots, counted))
 
 
 CONDITIONS = {
