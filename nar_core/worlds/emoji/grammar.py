@@ -249,6 +249,7 @@ def _phrases() -> dict[tuple[str, ...], _Entry]:
             for lead in BEFORE_WORN:
                 for article in ("", "a ", "the ", "a pair of "):
                     add(f"{lead} {article}{name}", "worn", worn, i == 0)
+                add(f"{lead} {_regular(name)}", "worn", worn, i == 0)
     for value, phrases in VERBS.items():
         for i, phrase in enumerate(phrases):
             add(phrase, "verb", value, i < 2)
@@ -278,7 +279,8 @@ def _phrases() -> dict[tuple[str, ...], _Entry]:
 
 def split(prompt: str) -> list[str]:
     """Lower-case words of a prompt; hyphens and apostrophes part them."""
-    text = unicodedata.normalize("NFKC", prompt).lower().replace("'s ", " ")
+    text = unicodedata.normalize("NFKC", prompt).lower()
+    text = re.sub(r"['’]s\b", "", text)
     text = "".join(c for c in text if unicodedata.category(c) != "Cf")
     return re.findall(r"\w+", text.replace("_", " "))
 

@@ -61,6 +61,8 @@ RED_CAR = Scene((Thing("car", "red"),))
         ("dog wearing a hat", Scene((Thing("dog", worn="hat"),))),
         ("a dog with sunglasses", Scene((Thing("dog", worn="glasses"),))),
         ("a hat", Scene((Thing("hat"),))),
+        ("two dogs wearing hats", Scene((Thing("dog", worn="hat"),), count=2)),
+        ("the cat’s hat", Scene((Thing("cat"), Thing("hat")), relation="and")),
         ("a lemon with a hat", Scene((Thing("lemon"), Thing("hat")), relation="and")),
         ("cat and dog", Scene((Thing("cat"), Thing("dog")), relation="and")),
         ("cat below a dog", Scene((Thing("dog"), Thing("cat")), relation="above")),
