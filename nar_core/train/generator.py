@@ -81,8 +81,8 @@ class Trainer:
         self.model.to(device)
         self.model.table(0)
         # One graph per length of growth; a dynamic one would be slower.
-        compiled = torch.compile(self.model, dynamic=False) if config.train.compile else None
-        self.forward = compiled or self.model
+        graphs = config.train.compile
+        self.forward = torch.compile(self.model, dynamic=False) if graphs else self.model
         self.run = run = Run(self.model, config.train, folder, device)
         if stream is None:
             assert isinstance(config.source, WorldSource)
