@@ -202,14 +202,25 @@ class Growth:
         self.next_step += 1
         return tokens, confidence
 
+    @torch.inference_mode()
+    def keep_rows(self, rows: Tensor) -> None:
+        """Go on with these rows only, int64 [n]; what they become does not change."""
+        self._keep(torch.cat([rows, rows + self.rows]) if self.guided else rows)
+        self.tokens, self.numbers = self.tokens[rows], self.numbers[rows]
+        self.rows = len(rows)
+
     def _end_guidance(self) -> None:
         """The null half is not needed again."""
         self.guided = False
-        self.cache.keep_rows(self.rows)
-        self.hidden = {depth: x[: self.rows] for depth, x in self.hidden.items()}
+        self._keep(slice(self.rows))
+
+    def _keep(self, rows: Tensor | slice) -> None:
+        """Forget the states of all other rows, those of the null half counted too."""
+        self.cache.keep_rows(rows)
+        self.hidden = {depth: x[rows] for depth, x in self.hidden.items()}
         slots, valid, broadcast = vars(self.condition).values()
         self.condition = Condition(
-            slots[: self.rows],
-            None if valid is None else valid[: self.rows],
-            None if broadcast is None else broadcast[: self.rows],
+            slots[rows],
+            None if valid is None else valid[rows],
+            None if broadcast is None else broadcast[rows],
         )

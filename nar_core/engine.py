@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -129,56 +130,102 @@ class Engine:
 
     def generate(self, request: Request | Prepared) -> Generator[Frame, None, None]:
         """Check at once, then yield one `Frame` per decoding step; closing it cancels."""
-        prepared = request if isinstance(request, Prepared) else self.prepare(request)
-        if prepared.model != self.info.name:
-            raise ValueError(
-                f"request: got one prepared for {prepared.model}, expected {self.info.name}"
-            )
-        return self._grow(prepared)
+        return _frames(self.generate_together([request]))
 
     def generate_all(self, request: Request | Prepared) -> Frame:
         """Drain `generate`; the last frame."""
         *_, last = self.generate(request)
         return last
 
-    def _grow(self, prepared: Prepared) -> Generator[Frame, None, None]:
+    def generate_together(
+        self,
+        requests: Sequence[Request | Prepared],
+        wanted: Callable[[int], bool] = lambda number: True,
+    ) -> Generator[list[Frame | None], None, None]:
+        """Grow several requests as one batch; each result is that of its single run.
+
+        Args:
+            requests: those of one kin, see `Prepared.kin`.
+            wanted: asked before every step whether a request, by its number, is still to be grown.
+
+        Returns:
+            A list per decoding step with the frame of each request, None for one that is not
+            wanted any more. It ends early where none is.
+
+        Raises:
+            ValueError: a request cannot be grown, or not together with the others.
+        """
+        several = [r if isinstance(r, Prepared) else self.prepare(r) for r in requests]
+        for prepared in several:
+            if prepared.model != self.info.name:
+                raise ValueError(
+                    f"request: got one prepared for {prepared.model}, expected {self.info.name}"
+                )
+        if len({prepared.kin for prepared in several}) != 1:
+            raise ValueError(
+                f"requests: got {len(several)} that do not all agree in seed position, known "
+                "cells, settings and step to go on from; grow them one by one"
+            )
+        return self._grow(several, wanted)
+
+    def _grow(
+        self, several: Sequence[Prepared], wanted: Callable[[int], bool]
+    ) -> Generator[list[Frame | None], None, None]:
         started = time.perf_counter()
-        request, plan = self._encoded(prepared), prepared.plan
-        shape, grid = (prepared.num_samples, plan.grid.cells), (prepared.num_samples, *plan.grid)
+        requests, plan = [self._encoded(prepared) for prepared in several], several[0].plan
+        rows = [prepared.num_samples for prepared in several]
+        owner = np.repeat(np.arange(len(rows)), rows)
+        shape = len(owner), plan.grid.cells
         tokens = np.full(shape, -1, np.int64)
         confidence = np.full(shape, np.nan, np.float32)
         first = 0
-        if request.resume is not None:
-            first = request.resume.step
-            tokens = request.resume.tokens.reshape(shape).copy()
-            confidence = request.resume.confidence.reshape(shape).copy()
-        elif isinstance(request.known, np.ndarray):
-            tokens = request.known.reshape(shape).copy()
+        for number, request in enumerate(requests):
+            own = owner == number
+            if request.resume is not None:
+                first = request.resume.step
+                tokens[own] = request.resume.tokens.reshape(-1, plan.grid.cells)
+                confidence[own] = request.resume.confidence.reshape(-1, plan.grid.cells)
+            elif isinstance(request.known, np.ndarray):
+                tokens[own] = request.known.reshape(-1, plan.grid.cells)
         growth = Growth(
             self.model,
             plan,
-            *self.condition(request),
+            *self.condition(_joined(requests)),
             torch.from_numpy(tokens).to(self.device, copy=True),
-            uniforms(prepared.rng_seed, *shape),
-            prepared.settings,
+            torch.cat([uniforms(p.rng_seed, p.num_samples, plan.grid.cells) for p in several]),
+            several[0].settings,
             first,
         )
         at = coordinates(plan.grid)
+        left = np.arange(len(owner))  # the rows that are still grown
         for number, step in enumerate(plan.steps[first:], first + 1):
+            still = np.array([wanted(i) for i in range(len(rows))])
+            if not still.any():
+                return
+            if not still[owner[left]].all():
+                kept = np.flatnonzero(still[owner[left]])
+                growth.keep_rows(torch.from_numpy(kept).to(self.device))
+                left = left[kept]
             drawn, chance = growth.step()
-            tokens[:, step.positions] = drawn.cpu().numpy()
-            confidence[:, step.positions] = chance.cpu().numpy()
-            yield Frame(
-                step=number,
-                total=plan.total,
-                positions=at[step.positions],
-                tokens=tokens.reshape(grid).copy(),
-                confidence=confidence.reshape(grid).copy(),
-                elapsed=time.perf_counter() - started,
-                passes=growth.passes,
-                request=request,
-                model=self.info.name,
-            )
+            cells = left[:, None], step.positions
+            tokens[cells], confidence[cells] = drawn.cpu().numpy(), chance.cpu().numpy()
+            elapsed = time.perf_counter() - started
+            yield [
+                Frame(
+                    step=number,
+                    total=plan.total,
+                    positions=at[step.positions],
+                    tokens=tokens[owner == i].reshape(-1, *plan.grid),
+                    confidence=confidence[owner == i].reshape(-1, *plan.grid),
+                    elapsed=elapsed,
+                    passes=growth.passes,
+                    request=request,
+                    model=self.info.name,
+                )
+                if still[i]
+                else None
+                for i, request in enumerate(requests)
+            ]
 
     def _encoded(self, prepared: Prepared) -> Request:
         """The request with tokens in place of a known picture."""
@@ -254,3 +301,18 @@ class Engine:
     def preview(self, tokens: np.ndarray, full: bool = False) -> np.ndarray:
         """A picture of a partial grid, uint8 [B, F, height, width, 3]; cheap unless `full`."""
         return self._preview.full(tokens) if full else self._preview(tokens)
+
+
+def _joined(requests: Sequence[Request]) -> Request:
+    """What one batch of several requests is conditioned on."""
+    prompts = [x for request in requests for x in request.prompt or ()]
+    labels = [x for r in requests if isinstance(r.label, tuple) for x in r.label]
+    return replace(requests[0], prompt=tuple(prompts), label=tuple(labels))
+
+
+def _frames(growth: Generator[list[Frame | None], None, None]) -> Generator[Frame, None, None]:
+    """The frames of a batch of one request."""
+    with closing(growth):
+        for [frame] in growth:
+            assert frame is not None
+            yield frame

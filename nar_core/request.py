@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 
 import numpy as np
@@ -64,6 +65,13 @@ class Prepared:
     settings: SamplingSettings
     rng_seed: int
     num_samples: int
+
+    @property
+    def kin(self) -> tuple[Hashable, ...]:
+        """What requests must agree in to be grown as one batch (`Engine.generate_together`)."""
+        resume, plan = self.request.resume, self.plan
+        begun = 0 if resume is None else resume.step
+        return self.model, plan.seed_position, plan.known.tobytes(), self.settings, begun
 
     def frame(self, step: int, tokens: np.ndarray, confidence: np.ndarray) -> Frame:
         """The frame after a step, from what a growth of this request wrote; to go on from.

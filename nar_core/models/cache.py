@@ -37,6 +37,6 @@ class KVCache:
         """Count `n` more tokens as fed."""
         self.length += n
 
-    def keep_rows(self, rows: int) -> None:
-        """Forget all but the first rows of the batch (guidance has ended)."""
-        self.data = self.data[:, :, :rows]
+    def keep_rows(self, rows: Tensor | slice) -> None:
+        """Forget all other rows of the batch."""
+        self.data = self.data[:, :, rows]

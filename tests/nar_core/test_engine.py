@@ -222,6 +222,76 @@ def test_a_batch_equals_single_runs(engine):
         np.testing.assert_array_equal(batch[i], one[0])
 
 
+def test_requests_grown_together_equal_single_runs(engine, classes, clips):
+    """Each with its own words, random seed and number of samples."""
+    for model, words in ((engine, "prompt"), (classes, "label"), (clips, "prompt")):
+        said = ("red apple", "whale", "") if words == "prompt" else (3, "class 4", None)
+        requests = [
+            Request(**{words: said[i]}, rng_seed=7 * i, num_samples=n, guidance_scale=2.0)
+            for i, n in enumerate((1, 3, 2))
+        ]
+        *_, last = model.generate_together(requests)
+        for request, frame in zip(requests, last, strict=True):
+            alone = model.generate_all(request)
+            np.testing.assert_array_equal(frame.tokens, alone.tokens)
+            np.testing.assert_allclose(frame.confidence, alone.confidence, rtol=1e-4)
+            assert frame.request.rng_seed == request.rng_seed
+            assert frame.request.num_samples == request.num_samples
+
+
+def test_known_cells_and_branches_are_grown_together(engine):
+    known = np.full((2, 1, *SIDE), -1)
+    known[:, :, 1, :2] = np.arange(4).reshape(2, 1, 2)
+    around = [Request(prompt="whale", known=rows, rng_seed=3) for rows in known]
+    *_, last = engine.generate_together(around)
+    for request, frame in zip(around, last, strict=True):
+        np.testing.assert_array_equal(frame.tokens, engine.generate_all(request).tokens)
+    branches = []
+    for rng_seed in (1, 2):
+        early = list(engine.generate(Request(prompt="red apple", rng_seed=rng_seed)))[2]
+        branches.append(Request(resume=early, rng_seed=rng_seed + 5, guidance_scale=1.5))
+    *_, last = engine.generate_together(branches)
+    for request, frame in zip(branches, last, strict=True):
+        np.testing.assert_array_equal(frame.tokens, engine.generate_all(request).tokens)
+
+
+@pytest.mark.parametrize("interval", [-1, 6])
+def test_who_leaves_a_batch_does_not_disturb_the_others(engine, interval):
+    requests = [
+        Request(prompt="whale", rng_seed=i, num_samples=2, guidance_interval=interval)
+        for i in range(3)
+    ]
+    gone: set[int] = set()
+    steps = 0
+    for frames in engine.generate_together(requests, lambda number: number not in gone):
+        steps += 1
+        assert [frame is None for frame in frames] == [i in gone for i in range(3)]
+        last = frames
+        gone |= {3: {1}, 5: {0}}.get(steps, set())
+    alone = engine.generate_all(requests[2])
+    assert steps == alone.total
+    np.testing.assert_array_equal(last[2].tokens, alone.tokens)
+    gone = set()
+    for steps, _ in enumerate(engine.generate_together(requests, lambda number: not gone), 1):
+        gone |= {0} if steps == 2 else set()
+    assert steps == 2
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"seed_position": (0, 0)},
+        {"guidance_scale": 3.0},
+        {"heads": "vertical"},
+        {"known": np.where(np.arange(20).reshape(1, *SIDE) == 9, 1, -1)},
+    ],
+)
+def test_what_does_not_agree_is_not_grown_together(engine, other):
+    plain = {"prompt": "whale", "seed_position": (2, 2)}
+    with pytest.raises(ValueError, match="got 2 that do not all agree .* grow them one by one"):
+        engine.generate_together([Request(**plain), Request(**plain | other)])
+
+
 @pytest.mark.parametrize("shape", ["grid", "rows", "pictures"])
 def test_known_tokens_are_kept(engine, shape):
     known = np.full((2, 1, *SIDE), -1)
