@@ -6,6 +6,7 @@ from .info import ModelInfo
 from .picture import fit
 from .request import Frame, Prepared, Request
 from .settings import NUM_SAMPLES, RNG_SEED, SETTINGS, Fusion, Heads, Setting, heads_for
+from .version import __version__
 from .video import write_mp4
 from .weights.fetch import Progress
 from .weights.list import list_models
@@ -27,6 +28,7 @@ __all__ = [
     "Setting",
     "Understood",
     "Word",
+    "__version__",
     "fit",
     "heads_for",
     "ideas",

@@ -8,7 +8,7 @@ from pathlib import Path
 from app.files.png import read_png
 from app.server.telling import title_of
 
-FOLDER = Path(__file__).parents[2] / "assets" / "examples"
+FOLDER = Path(__file__).parents[1] / "examples"
 
 
 @lru_cache(maxsize=1)

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
+from ..version import __version__
 from . import bench, evaluate, generate, models, train, worlds
 
 VERBS = {
@@ -28,6 +29,7 @@ def build_parser() -> argparse.ArgumentParser:
         prog="python -m nar_core",
         description="Next-neighbour generation of pictures and clips from any seed position.",
     )
+    parser.add_argument("--version", action="version", version=f"NAR Studio {__version__}")
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument(
         "--json", action="store_true", help="one JSON object as the last line of standard output"

@@ -19,8 +19,12 @@ from .read import SUFFIXES, find_weight_file, single_weight_file
 
 log = logging.getLogger(__name__)
 
-CHECKPOINTS = Path(__file__).parents[2] / "checkpoints"
+BESIDE = Path(__file__).parents[2] / "checkpoints"
+INSIDE = Path(__file__).parents[1] / "checkpoints"
+CHECKPOINTS = INSIDE if INSIDE.is_dir() else BESIDE
+"""Where the embedded models lie: in the repository beside the packages, in a wheel inside one."""
 ENVIRONMENT = "NAR_CHECKPOINTS"
+CACHE = "NAR_CACHE"
 SETTINGS = "config.json"
 
 ENCODER = "google/flan-t5-xl"
@@ -46,10 +50,29 @@ class Source:
     file: str | None = None
 
 
+def named_folders() -> list[Path]:
+    """The folders of NAR_CHECKPOINTS, separated as in PATH."""
+    return [Path(p) for p in os.environ.get(ENVIRONMENT, "").split(os.pathsep) if p]
+
+
 def checkpoint_folders() -> list[Path]:
-    """Folders searched for models: those of NAR_CHECKPOINTS (separated as in PATH), then ours."""
-    named = [Path(p) for p in os.environ.get(ENVIRONMENT, "").split(os.pathsep) if p]
-    return [*named, CHECKPOINTS]
+    """Folders searched for models: those of NAR_CHECKPOINTS, what was fetched, the embedded."""
+    return list(dict.fromkeys([*named_folders(), fetched_folder(), CHECKPOINTS]))
+
+
+def fetched_folder() -> Path:
+    """Where fetched weights are put.
+
+    NAR_CACHE; else the first folder of NAR_CHECKPOINTS; else `checkpoints` in the repository, or
+    the user's cache where the packages were installed.
+    """
+    if os.environ.get(CACHE):
+        return Path(os.environ[CACHE])
+    if named := named_folders():
+        return named[0]
+    if CHECKPOINTS != INSIDE:
+        return CHECKPOINTS
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "nar-studio"
 
 
 def locate(source: Source) -> Path | None:
@@ -103,7 +126,7 @@ def is_here(source: Source) -> bool:
 
 
 def fetch(source: Source, progress: Progress | None = None) -> Path:
-    """The weight file, downloaded into the first checkpoint folder if need be, and resumed there.
+    """The weight file, downloaded into `fetched_folder` if need be, and resumed there.
 
     Raises:
         FileNotFoundError: not here and not to be had; says what to download and where to put it.
@@ -129,7 +152,7 @@ def missing_message(source: Source, error: Exception | None = None) -> str:
         f"{source.name}: the weights are not on this machine and could not be downloaded{reason}. "
         f"On a machine with network, download {file}, and config.json if there is one, from "
         f"https://huggingface.co/{source.hub} and put it into the folder "
-        f"{CHECKPOINTS.name}/{source.name} of this project, or into a folder {source.name} inside "
+        f"{fetched_folder() / source.name}, or into a folder {source.name} inside "
         f"any folder named by the environment variable {ENVIRONMENT}"
     )
 
@@ -142,7 +165,7 @@ def _download(source: Source, progress: Progress | None) -> Path:
     if source.file and source.file not in names:
         log.warning("%s: %s is gone, looking for another file", source.hub, source.file)
     file = source.file if source.file in names else single_weight_file(names, source.hub)
-    folder = checkpoint_folders()[0] / source.name
+    folder = fetched_folder() / source.name
     if SETTINGS in names:
         transfer(source.hub, SETTINGS, folder)
     return transfer(source.hub, file, folder, f"downloading {source.name}", progress)
@@ -231,7 +254,7 @@ def fetch_encoder(progress: Progress | None = None) -> Path:
     found = find_encoder()
     if found is not None:
         return found
-    folder = checkpoint_folders()[0] / ENCODER_NAME
+    folder = fetched_folder() / ENCODER_NAME
     try:
         names = [s.rfilename for s in HfApi().model_info(ENCODER, timeout=10).siblings or ()]
         for name in (n for n in names if any(fnmatch(n, pattern) for pattern in ENCODER_FILES)):
@@ -242,6 +265,6 @@ def fetch_encoder(progress: Progress | None = None) -> Path:
             f"{ENCODER_NAME}: the text encoder is not on this machine and could not be downloaded "
             f"({type(error).__name__}). On a machine with network, download the .json and "
             f".safetensors files and spiece.model from https://huggingface.co/{ENCODER} and put "
-            f"them into checkpoints/{ENCODER_NAME} of this project, or into a folder "
+            f"them into {fetched_folder() / ENCODER_NAME}, or into a folder "
             f"{ENCODER_NAME} inside any folder named by the environment variable {ENVIRONMENT}"
         ) from error

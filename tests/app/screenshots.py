@@ -2,7 +2,7 @@
 
     python -m tests.app.screenshots [--model emoji] [--prompt "red apple"] ... [--rng-seed 7]
 
-writes assets/page-light.png, page-dark.png, page-phone.png, growing.gif and assets/examples/*.png.
+writes assets/page-light.png, page-dark.png, page-phone.png, growing.gif and app/examples/*.png.
 Needs Chromium and the models; look at what it made before it is kept.
 """
 
@@ -20,6 +20,7 @@ from playwright.sync_api import Page, sync_playwright
 from app.pages.page import build, launch_options
 from app.presets import undress
 from app.server.engines import Engines
+from app.server.examples import FOLDER
 from app.server.studio import Studio
 from nar_core import Engine, list_models
 from tests.app.inside import look_inside
@@ -81,13 +82,12 @@ def take(url: str, prompts: list[str], rng_seed: int) -> None:
         page = open_page(browser, url, 1440, 900)
         page.fill(".studio.image .rng input", str(rng_seed))
         page.keyboard.press("Tab")
-        examples = ASSETS / "examples"
-        shutil.rmtree(examples, ignore_errors=True)
-        examples.mkdir(parents=True)
+        shutil.rmtree(FOLDER, ignore_errors=True)
+        FOLDER.mkdir(parents=True)
         for prompt in reversed(prompts):
             grow(page, prompt)
             data = base64.b64decode(page.evaluate(f"{RUN}.pictures[0]").split(",")[1])
-            (examples / f"{prompt.replace(' ', '-')}.png").write_bytes(data)
+            (FOLDER / f"{prompt.replace(' ', '-')}.png").write_bytes(data)
         growing_gif(page, ASSETS / "growing.gif")
         # light: a branch, in the middle of it
         show(page, 3)

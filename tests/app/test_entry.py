@@ -1,13 +1,15 @@
-"""app.py: what the command line offers, and that importing it loads no weights."""
+"""`python app.py` and `nar-studio`: what the command line offers, and no weights at import."""
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
+import runpy
 from pathlib import Path
 
 import pytest
 
-from nar_core import Engine
+from app import command
+from nar_core import Engine, __version__
 
 ENTRY = Path(__file__).parents[2] / "app.py"
 
@@ -18,10 +20,15 @@ def entry(monkeypatch):
         raise AssertionError("weights were loaded at import")
 
     monkeypatch.setattr(Engine, "load", refuse)
-    spec = importlib.util.spec_from_file_location("nar_studio_entry", ENTRY)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return importlib.reload(command)
+
+
+def test_the_file_and_the_command_are_one(entry, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["app.py", "--version"])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(ENTRY), run_name="__main__")
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == f"NAR Studio {__version__}\n"
 
 
 def test_help_names_every_option(entry, capsys):

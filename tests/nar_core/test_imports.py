@@ -26,6 +26,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "device": set(),
     "video": set(),
     "picture": set(),
+    "version": set(),
     # the rest, upwards
     "models": MODELS,
     "tokenizers": {"plan"},
@@ -39,9 +40,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "engine": ENGINE | {"picture"},
     "train": ENGINE | {"picture"},
     "measure": MEASURE | {"video"},
-    "cli": MEASURE | {"measure", "video"},
+    "cli": MEASURE | {"measure", "video", "version"},
     "__main__": {"cli"},
-    "__init__": ENGINE | {"engine", "video", "picture"},
+    "__init__": ENGINE | {"engine", "video", "picture", "version"},
 }
 PURE = {"plan", "sampling", "settings", "worlds"}
 

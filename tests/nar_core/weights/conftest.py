@@ -12,6 +12,7 @@ def checkpoints(tmp_path, monkeypatch):
     folder = tmp_path / "checkpoints"
     folder.mkdir()
     monkeypatch.setattr(fetch, "CHECKPOINTS", folder)
-    monkeypatch.delenv(fetch.ENVIRONMENT, raising=False)
+    for name in (fetch.ENVIRONMENT, fetch.CACHE):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
     return folder

@@ -99,6 +99,25 @@ def test_order_environment_then_checkpoints_then_cache(
     assert fake_hub.fetched == []
 
 
+def test_what_is_fetched_lands_in_the_cache_that_is_named(
+    fake_hub, checkpoints, tmp_path, monkeypatch
+):
+    fake_hub.files[SOURCE.hub] = {"any.pt": b"weights"}
+    monkeypatch.setenv("NAR_CHECKPOINTS", str(tmp_path / "mine"))
+    assert fetch.fetched_folder() == tmp_path / "mine"
+    monkeypatch.setenv("NAR_CACHE", str(tmp_path / "kept"))
+    path = fetch.fetch(SOURCE)
+    assert path == tmp_path / "kept" / "NAR-L" / "any.pt"
+    assert fetch.locate(SOURCE) == path
+    assert fetch.checkpoint_folders() == [tmp_path / "mine", tmp_path / "kept", checkpoints]
+
+
+def test_of_installed_packages_the_users_cache_is_written_to(tmp_path, monkeypatch, checkpoints):
+    monkeypatch.setattr(fetch, "INSIDE", checkpoints)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    assert fetch.fetched_folder() == tmp_path / "xdg" / "nar-studio"
+
+
 def test_local_forms(checkpoints, fake_hub):
     assert not fetch.is_here(SOURCE)
     single = put(checkpoints / "NAR-L.pth")
