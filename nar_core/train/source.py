@@ -18,27 +18,19 @@ from .config import FolderSource, GeneratorTraining
 from .data import DataFolder, as_float, augment, is_held_out, on_white, windows
 from .plans import GrowthPlan
 
-STYLES = {"fluent3d": "3d", "noto": "flat"}
-
 
 def prompt_of(record: dict) -> str:
-    """The prompt that names a record: its `text`, or its name, with the style where it has one."""
-    return record["text"] if "text" in record else styled(record, record["name"])
-
-
-def styled(record: dict, words: str) -> str:
-    """Words with the style of a record, if it has one."""
-    style = STYLES.get(record.get("style", ""))
-    return f"{style} emoji of {words}" if style else words
+    """The prompt that names a record: its `text`, or its name."""
+    return record["text"] if "text" in record else record["name"]
 
 
 def keyword_prompt(record: dict, rng: np.random.Generator) -> str:
-    """Style and one or two keywords in place of the name, so that synonyms are learnt too."""
+    """One or two keywords in place of the name, so that synonyms are learnt too."""
     words = record.get("keywords")
     if not words:
         return prompt_of(record)
     chosen = rng.choice(words, min(len(words), int(rng.integers(1, 3))), replace=False)
-    return styled(record, " ".join(chosen))
+    return " ".join(chosen)
 
 
 def told_by(records: list[dict], other: np.ndarray, rng: np.random.Generator) -> list[dict | None]:

@@ -65,11 +65,12 @@ def test_it_trains_some_steps_and_exports_the_published_form(setup):
     assert float(again.split(",")[1]) != pytest.approx(np.log(31), abs=1e-2)
 
 
-def test_epochs_give_the_steps(setup):
+def test_epochs_give_the_steps_of_a_compiled_model(setup, compiled):
     config, folder = setup
-    config.train.steps, config.train.epochs = None, 2
+    config.train.steps, config.train.epochs, config.train.compile = None, 2, True
     generator.train(config, folder, torch.device("cpu"))
     assert config.train.steps == 2 * 6 // 4
+    assert len(compiled) == 1
 
 
 def test_extraction_goes_on_where_it_stopped_and_refuses_other_pictures(setup):

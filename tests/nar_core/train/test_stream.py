@@ -8,15 +8,10 @@ import torch
 from omegaconf import OmegaConf
 
 from nar_core.cli import main
-from nar_core.cli.train import CONFIGS
 from nar_core.engine import Engine
 from nar_core.plan import GridShape
 from nar_core.request import Request
-from nar_core.settings import SamplingSettings
-from nar_core.train.begin import fresh
-from nar_core.train.config import WorldSource, architecture, load_config
-from nar_core.train.exposure import own_cells
-from nar_core.train.plans import plan_from
+from nar_core.train.config import WorldSource
 from nar_core.train.stream import CHUNK, WorldStream, chunk_of
 from nar_core.weights.embedded import load_tokenizer_folder
 from nar_core.worlds import WORLDS, landscape
@@ -124,22 +119,3 @@ def test_a_generator_trains_from_a_world_alone_and_understands_prompts(tmp_path)
         engine.validate(Request(prompt="zeitgeist"))
     kinds = {w.text: w.kind for w in engine.understand("a scarlet car zeitgeist").words}
     assert kinds == {"a": "filler", "scarlet": "taken as", "car": "known", "zeitgeist": "unknown"}
-
-
-def test_own_cells_begin_after_right_ones():
-    """Where a prompt has many pictures, the first cells say which one is grown."""
-    torch.manual_seed(0)
-    small = ["grid=[1,5,4]", "width=32", "depth=1", "attention_heads=2", "vocab_size=512"]
-    small += ["ffn_width=32", "rotary=[0,4,4]", "taps={+w: 1, -w: 1, +h: 1, -h: 1}"]
-    said = load_config(CONFIGS / "emoji.yaml", [f"model.{x}" for x in small], "generator")
-    config = architecture(said.model)
-    model = fresh(config, None).eval()
-    plan = plan_from(config.grid, (0, 0, 0))
-    tokens = torch.full((6, 20), 7)
-    values = torch.zeros(6, 12, dtype=torch.int64)
-    rng = np.random.default_rng(0)
-    shown = own_cells(model, plan, values, tokens, 15, SamplingSettings(), rng, right=6)
-    by_step = torch.from_numpy(plan.levels).argsort(stable=True)
-    assert (shown[:, by_step[:6]] == 7).all()
-    assert (shown[:, by_step[6:18]] != 7).float().mean() > 0.5
-    assert (shown[:, by_step[18:]] == 7).all()

@@ -1,0 +1,49 @@
+"""Weights to begin with: those of another grid, or of pictures where clips are to come."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from nar_core.plan import GridShape
+from nar_core.train.begin import fresh, start_from
+
+from ..helpers import embedded_config, random_model
+
+
+def begun(grid: GridShape, other: GridShape, folder: Path) -> tuple[dict, dict]:
+    """Weights written for a grid, and those of a model of another that begins with them."""
+    before, model = random_model(embedded_config(grid)), fresh(embedded_config(other), None)
+    save_file(before.state_dict(), folder / "generator.safetensors")
+    start_from(model, folder)
+    return before.state_dict(), model.state_dict()
+
+
+def test_a_clip_model_begins_with_a_picture_model(tmp_path):
+    """Time is new: every slice begins where the picture was, its heads with another's weights."""
+    old, new = begun(GridShape(1, 2, 2), GridShape(3, 2, 2), tmp_path)
+    added = {k for k in new if k not in old}
+    assert {k.split(".")[2] for k in added} == {"after", "before"}
+    for k in added:
+        assert torch.equal(new[k], old[re.sub("after|before", "right", k)])
+    name = "positions.axes.0"
+    assert torch.equal(new[name], old[name].expand(3, -1))
+    assert all(torch.equal(new[k], old[k]) for k in old if k != name)
+
+
+def test_a_generator_begins_with_the_weights_of_another_grid(tmp_path):
+    """Two more slices: positions in time are stretched, everything else is the same."""
+    old, new = begun(GridShape(3, 2, 2), GridShape(5, 2, 2), tmp_path)
+    name = "positions.axes.0"
+    assert torch.equal(new[name][::2], old[name])
+    assert torch.allclose(new[name][1], (old[name][0] + old[name][1]) / 2)
+    assert all(torch.equal(new[k], old[k]) for k in old if k != name)
+    with pytest.raises(ValueError, match="do not fit"):
+        start_from(
+            random_model(replace(embedded_config(GridShape(3, 2, 2)), ffn_width=48)), tmp_path
+        )

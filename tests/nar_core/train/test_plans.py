@@ -1,0 +1,103 @@
+"""Which growths a training shows, and how their cells count."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from nar_core.cli.train import CONFIGS
+from nar_core.models.condition import word_ids
+from nar_core.plan import GridShape
+from nar_core.train.begin import fresh
+from nar_core.train.config import GeneratorTraining, Growths, architecture, load_config
+from nar_core.train.losses import step_weights
+from nar_core.train.plans import (
+    PlanBatch,
+    first_cells,
+    growth_of,
+    plan_from,
+    plans_for,
+    random_plan,
+    samples_of,
+)
+
+from .small import SMALL
+
+
+def test_plans_start_in_corners_and_the_centre_as_often_as_told():
+    grid, rng = GridShape(1, 9, 9), np.random.default_rng(0)
+    seeds = [random_plan(grid, rng, 0.0, corner_share=0.6).seed_position for _ in range(300)]
+    assert 0.5 < np.mean([s[1] in (0, 8) and s[2] in (0, 8) for s in seeds]) < 0.75
+    assert 0.25 < np.mean([s == (0, 0, 0) for s in seeds]) < 0.5
+    seeds = [random_plan(grid, rng, 0.0, 0.0, centre_share=0.4).seed_position for _ in range(300)]
+    assert np.mean([s == (0, 0, 0) for s in seeds]) < 0.1
+    assert 0.3 < np.mean([s == (0, 4, 4) for s in seeds]) < 0.5
+    seeds = [random_plan(grid, rng, 0.0, 0.0, centre_share=0.0).seed_position for _ in range(300)]
+    assert np.mean([s == (0, 4, 4) for s in seeds]) < 0.1
+
+
+def test_short_growths_reach_beyond_what_is_known():
+    """And whole ones know as much as they are told to."""
+    grid, rng = GridShape(3, 4, 4), np.random.default_rng(0)
+    config = GeneratorTraining(known_share=1.0, corner_share=0.2)
+    for length in (12, 24):
+        plans = plans_for(config, grid, length, 200, rng)
+        counts = [plan.known.sum() for plan in plans]
+        assert 0 < max(counts) <= length / 2
+        assert len(plans) == 200
+    assert np.mean([p.known.any() for p in plans_for(config, grid, 48, 200, rng)]) > 0.9
+    assert max(p.known.sum() for p in plans_for(config, grid, 48, 200, rng)) > 24
+
+
+def test_growth_goes_on_from_whole_slices_only():
+    known = np.zeros((3, 2, 2), bool)
+
+    def goes_on() -> bool:
+        return plan_from(GridShape(3, 2, 2), (0, 0, 0), known.reshape(-1)).goes_on
+
+    assert not goes_on()
+    known[:, 0] = True
+    assert not goes_on()
+    known[2] = True
+    assert goes_on()
+    known = np.array([True, True, True, False])
+    assert not plan_from(GridShape(1, 2, 2), (0, 0, 0), known).goes_on
+
+
+def test_a_run_shows_growths_of_every_length():
+    config = GeneratorTraining(growths=[Growths(4, 10, 0.5), Growths(99, 2, 0.5)])
+    grid = GridShape(1, 4, 4)
+    drawn = [growth_of(config, grid, step) for step in range(40)]
+    assert set(drawn) == {(4, 10), (16, 2)}
+    assert samples_of(config, grid, 40) == sum(batch for _, batch in drawn)
+    assert growth_of(GeneratorTraining(batch=3), grid, 0) == (16, 3)
+
+
+def test_every_step_of_a_plan_counts_alike():
+    levels = torch.tensor([[1, 2, 2, 3, 3, 3], [0, 0, 1, 1, 2, 2]])
+    weights = step_weights(levels, levels > 0)
+    assert torch.equal(weights[0], torch.tensor([1, 1 / 2, 1 / 2, 1 / 3, 1 / 3, 1 / 3]))
+    assert torch.equal(weights[1], torch.tensor([0, 0, 1 / 2, 1 / 2, 1 / 2, 1 / 2]))
+
+
+def test_the_first_cells_of_a_growth_are_predicted_as_in_the_whole():
+    """Short growths are a part of the same growth: same logits for the same cells."""
+    torch.manual_seed(0)
+    changes = [*SMALL, "model.grid=[1,5,4]", "model.vocab_size=16", "source.folder=x"]
+    changes += ["model.condition.buckets=64"]
+    said = load_config(CONFIGS / "captions.yaml", changes, "generator")
+    config = architecture(said.model)
+    model = fresh(config, None).eval()
+    torch.nn.init.normal_(model.heads.output.weight)
+    rng = np.random.default_rng(1)
+    batch = PlanBatch.of([random_plan(config.grid, rng, 0.0) for _ in range(6)], config.directions)
+    levels, fan_in, seed = batch.levels, batch.fan_in, batch.seeds
+    tokens = torch.randint(16, (6, config.grid.cells))
+    values = word_ids(["red fox"] * 6, config.condition.slots, 64)
+    with torch.no_grad():
+        whole = model(values, tokens, levels, fan_in, seed)
+        part, levels, fan_in, cells = first_cells(7, tokens, levels, fan_in)
+        some = model(values, part, levels, fan_in, seed, cells)
+    expected = whole.gather(1, cells[..., None].expand(-1, -1, 16))
+    assert torch.allclose(some, expected, atol=1e-5)
+    assert (levels[:, 1:] >= levels[:, :-1]).all()
