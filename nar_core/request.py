@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from PIL import Image
@@ -73,8 +73,8 @@ class Prepared:
         begun = 0 if resume is None else resume.step
         return self.model, plan.seed_position, plan.known.tobytes(), self.settings, begun
 
-    def frame(self, step: int, tokens: np.ndarray, confidence: np.ndarray) -> Frame:
-        """The frame after a step, from what a growth of this request wrote; to go on from.
+    def resumed(self, step: int, tokens: np.ndarray, confidence: np.ndarray) -> Prepared:
+        """The same after a step, by the same plan, from what a growth of this plan wrote.
 
         Args:
             step: from 1 to the one before the last.
@@ -95,7 +95,7 @@ class Prepared:
                 f"tokens: got {tokens.shape}, expected {shape} with every cell that is known or "
                 f"written up to step {step}"
             )
-        return Frame(
+        frame = Frame(
             step=step,
             total=plan.total,
             positions=coordinates(plan.grid)[plan.steps[step - 1].positions],
@@ -106,6 +106,7 @@ class Prepared:
             request=self.request,
             model=self.model,
         )
+        return replace(self, request=replace(self.request, resume=frame))
 
 
 @dataclass(frozen=True, eq=False)

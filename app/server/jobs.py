@@ -197,9 +197,8 @@ def _prepared(info: ModelInfo, request: Request, branch: Branch | None) -> Prepa
             "reload the page"
         )
     try:
-        frame = prepared.frame(
+        return prepared.resumed(
             branch.step, branch.tokens.reshape(shape), branch.confidence.reshape(shape)
         )
     except ValueError as error:
         raise ValueError(f"branch: {error}; scrub to the step again, then branch") from error
-    return prepare(info, replace(prepared.request, resume=frame))

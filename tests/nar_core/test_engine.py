@@ -421,20 +421,22 @@ def test_a_request_is_planned_once(engine, monkeypatch):
     assert len(made) == 2
 
 
-def test_a_frame_is_made_again_from_what_was_written(engine):
+def test_a_growth_goes_on_from_what_was_written(engine):
     prepared = engine.prepare(Request(prompt="red apple", num_samples=2))
     frames = list(engine.generate(prepared))
     last = frames[-1]
     for k in (1, 4):
-        frame = prepared.frame(k, last.tokens, last.confidence)
+        resumed = prepared.resumed(k, last.tokens, last.confidence)
+        assert resumed.plan is prepared.plan
+        frame = resumed.request.resume
         for name in ("positions", "tokens", "confidence"):
             np.testing.assert_array_equal(getattr(frame, name), getattr(frames[k - 1], name))
-        again = engine.generate_all(Request(resume=frame))
-        np.testing.assert_array_equal(again.tokens, last.tokens)
+        for again in (resumed, Request(resume=frame)):
+            np.testing.assert_array_equal(engine.generate_all(again).tokens, last.tokens)
     with pytest.raises(ValueError, match=f"step: got 99, expected 1 to {prepared.plan.total - 1}"):
-        prepared.frame(99, last.tokens, last.confidence)
+        prepared.resumed(99, last.tokens, last.confidence)
     with pytest.raises(ValueError, match="every cell that is known or written up to step 2"):
-        prepared.frame(2, frames[0].tokens, last.confidence)
+        prepared.resumed(2, frames[0].tokens, last.confidence)
 
 
 def test_a_picture_is_known_where_it_is_kept(engine, clips):
