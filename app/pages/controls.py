@@ -9,7 +9,7 @@ import gradio as gr
 from gradio.components import Component
 
 from app.player import source
-from app.presets import AS_TYPED, presets, styles_of, undress
+from app.presets import preset, presets
 from app.server.engines import Engines
 from app.server.form import OFFERED, axes_of
 from nar_core import ModelInfo, Setting, heads_for
@@ -30,19 +30,13 @@ Controls = dict[str, Component]
 def properties(info: ModelInfo) -> dict[str, dict[str, Any]]:
     """What changes in a form with the model: field -> properties of its component."""
     words = info.task == "text"
-    undressed = [undress(info.name, p) for p in info.prompts]
-    examples = [typed for typed, _ in undressed]
-    # Only styles the model has learnt are offered: those its own examples are in.
-    styles = [s for s in styles_of(info.name) if s in {style for _, style in undressed}]
-    names = [*styles, AS_TYPED]
-    wanted = presets()["models"].get(info.name, {}).get("label")
+    wanted = preset(info.name, "label")
     first = wanted if wanted in info.labels else next(iter(info.labels), None)
     out: dict[str, dict[str, Any]] = {
         "prompt": {
             "visible": words,
-            "placeholder": ", ".join(examples[:3]) if examples else "Describe a picture",
+            "placeholder": ", ".join(info.prompts[:3]) or "Describe a picture",
         },
-        "style": {"visible": words and bool(styles), "choices": names, "value": names[0]},
         "label": {"visible": not words, "choices": list(info.labels), "value": first},
     }
     for setting in OFFERED:
@@ -69,17 +63,14 @@ def ask(info: ModelInfo, before: str = "") -> Controls:
     label = gr.Dropdown(
         label="What to grow", elem_classes=["label"], filterable=True, **start["label"]
     )
-    style = gr.Radio(
-        label="Style", show_label=False, elem_classes=["seg", "style-choice"], **start["style"]
-    )
     gr.Button("Grow", variant="primary", elem_classes=["grow"])
     gr.Button("Stop", variant="secondary", elem_classes=["stop"])
-    return {"prompt": prompt, "label": label, "style": style}
+    return {"prompt": prompt, "label": label}
 
 
 def example_of(info: ModelInfo) -> str:
     """The prompt that is there at first."""
-    return undress(info.name, info.prompts[0])[0] if info.prompts else ""
+    return info.prompts[0] if info.prompts else ""
 
 
 def settings(info: ModelInfo) -> Controls:

@@ -25,15 +25,12 @@ def lab_page(studio: Studio, model: gr.Dropdown, first: ModelInfo) -> Page:
                 **start["prompt"],
             )
             label = gr.Dropdown(label="What to grow", min_width=200, **start["label"])
-            style = gr.Radio(
-                label="Style", elem_classes=["seg", "style-choice"], min_width=120, **start["style"]
-            )
             rng_seed = gr.Number(7, label="Rng seed", precision=0, minimum=0, min_width=80)
             gr.Button("Grow all", variant="primary", elem_classes=["grow"], min_width=120)
             gr.Button("Stop", variant="secondary", elem_classes=["stop"], min_width=120)
         sets = studio.desk.comparisons(first.name)
         panes = lab(spec_of(first), sets, studio.server_functions(["place", "stop"]))
-    form = {"model": model, "prompt": prompt, "style": style, "label": label, "rng_seed": rng_seed}
+    form = {"model": model, "prompt": prompt, "label": label, "rng_seed": rng_seed}
     page = Page(form, panes)
     wire_start(studio, page, studio.compare)
     wire_model(studio, page, model.change, lambda name: {"sets": studio.desk.comparisons(name)})

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from app.foreign import is_text, settled, shown
-from app.presets import AS_TYPED, dress, presets, undress
+from app.presets import presets
 from nar_core import RNG_SEED, SETTINGS, ModelInfo, Request, heads_for
 
-WORDS = ("model", "prompt", "style", "label")
+WORDS = ("model", "prompt", "label")
 
 OFFERED = tuple(s for s in SETTINGS if s.slider or s.choices)
 """The sampling settings that a page and a program can change."""
@@ -40,7 +40,6 @@ class Form:
     """What was asked for.
 
     Attributes:
-        style: words put around the prompt, see `presets.dress`.
         settings: sampling settings by name; None, or not there, is the model's own.
         of_page: it was filled in on the page, which hides what a model does not read; elsewhere
             such words are refused.
@@ -48,7 +47,6 @@ class Form:
 
     model: str
     prompt: str = ""
-    style: str | None = None
     label: str | None = None
     rng_seed: int = 0
     num_samples: int = 1
@@ -80,7 +78,7 @@ class Form:
         if info.task == "class" or not self.of_page:
             asked["label"] = self.label or None
         if info.task == "text" or not self.of_page:
-            asked["prompt"] = dress(self.model, prompt, self.style)
+            asked["prompt"] = " ".join(prompt.split())
         return Request(
             seed_position=None if seed_position is None else tuple(seed_position),
             rng_seed=rng_seed,
@@ -119,8 +117,7 @@ def form_of_link(info: ModelInfo, given: Mapping[str, Any]) -> dict[str, Any]:
         if text.isascii() and text.isdigit() and len(text) < 20 and fits(int(text)):
             out[name] = int(text)
     if said.get("prompt") and info.task == "text":
-        typed, style = undress(info.name, said["prompt"][: presets()["longest_prompt"]])
-        out["prompt"], out["style"] = typed, style or AS_TYPED
+        out["prompt"] = said["prompt"][: presets()["longest_prompt"]]
     if said.get("label") in info.labels:
         out["label"] = said["label"]
     return out

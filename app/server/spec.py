@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from app.presets import presets
+from app.presets import preset
 from app.server.form import axes_of
 from app.wire import Spec
 from nar_core import SETTINGS, ModelInfo, heads_for
@@ -39,9 +39,9 @@ def spec_of(info: ModelInfo) -> Spec:
         "composes": bool(info.world),
         "note": "" if info.accepts_known else WHOLE_CLIP,
         "seed": list(info.default_seed_position),
-        "upload_note": presets()["models"]
-        .get(info.name, {})
-        .get("upload_note", SEEN_LATE if info.known_level == "distance" else ""),
+        "upload_note": preset(
+            info.name, "upload_note", SEEN_LATE if info.known_level == "distance" else ""
+        ),
     }
 
 

@@ -11,7 +11,6 @@ from app.files.growth import growth_gif
 from app.files.limits import LIMITS, MAX_PARTS, Limits, room
 from app.files.png import read_png
 from app.foreign import Fields, is_number, shown
-from app.presets import names_of
 from app.server.engines import Engines
 from app.server.errors import sentence
 from app.server.form import Form, typed
@@ -21,8 +20,12 @@ from app.server.jobs import Desk, Job
 from app.server.line import Line, Ticket
 from app.server.telling import messages, replayed, understood
 from app.wire import RELOAD, Message, WordsAnswer, bytes_of_uri, data_uri, run_of, start_of
+from nar_core import ideas
 
 MOST_WAITING = 20
+
+IDEAS = 200
+"""Prompts that a world is asked for, to pick from."""
 
 
 class Studio:
@@ -125,9 +128,10 @@ class Studio:
         """End a run."""
         self.line.stop(run_of(run))
 
-    def ask_names(self, model: Any) -> dict[str, list[str]]:
-        """Prompts to pick from, by style, see `names_of`."""
-        return names_of(self.engines.info(model))
+    def ask_names(self, model: Any) -> list[str]:
+        """Prompts to pick from: ideas from a model's world, else all that it was trained on."""
+        info = self.engines.info(model)
+        return list(ideas(info, IDEAS) if info.world else info.names)
 
     def ask_words(self, asked: Any) -> WordsAnswer:
         """`model` and `prompt` -> what the model makes of each word."""

@@ -14,7 +14,6 @@ from app.files.clip import is_mp4
 from app.files.limits import LIMITS, Limits, room
 from app.files.png import jpeg_bytes, png_bytes, sheet
 from app.files.recipe import Recipe, label_of, verdict
-from app.presets import undress
 from app.server.engines import Engines
 from app.server.growing import Event, Finished, Likeness, Loading, Stepped
 from app.wire import (
@@ -184,4 +183,4 @@ def replayed(engines: Engines, data: bytes, run: str, limits: Limits = LIMITS) -
 
 def title_of(recipe: Recipe) -> str:
     """A short name for a replayed file."""
-    return undress(recipe.model, label_of(recipe) or "Replay")[0][:40]
+    return (label_of(recipe) or "Replay")[:40]

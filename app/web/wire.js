@@ -245,7 +245,7 @@ export function queryOf(model, asked) {
  * @typedef {object} Server
  * @property {(run: string) => Promise<{ ahead: number, seconds: number } | null>} place who is before a run
  * @property {(run: string) => Promise<unknown>} stop
- * @property {(model: string) => Promise<Record<string, string[]>>} names prompts to pick from, by style
+ * @property {(model: string) => Promise<string[]>} names prompts to pick from
  * @property {(asked: { model: string, prompt: string }) => Promise<WordsAnswer>} words what a model makes of a prompt
  * @property {(file: string) => Promise<FileAnswer>} growth a picture's growth as a GIF
  * @property {(asked: { files: string[], format: string, fps: number }) => Promise<FileAnswer>} clip

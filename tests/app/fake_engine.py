@@ -50,13 +50,8 @@ def _info(name: str, grid: GridShape, **more) -> ModelInfo:
         "seed_positions": "any",
         "default_seed_position": (grid.t // 2, grid.h // 2, grid.w // 2),
         "labels": (),
-        "prompts": ("3d emoji of red apple", "3d emoji of fox", "flat emoji of owl"),
-        "names": (
-            "3d emoji of fox",
-            "3d emoji of green pear",
-            "3d emoji of red apple",
-            "flat emoji of owl",
-        ),
+        "prompts": ("red apple", "fox", "owl"),
+        "names": ("fox", "green pear", "owl", "red apple"),
     }
     return ModelInfo(**{**fields, **more})
 

@@ -18,7 +18,6 @@ from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
 from app.pages.page import build, launch_options
-from app.presets import undress
 from app.server.engines import Engines
 from app.server.examples import FOLDER
 from app.server.studio import Studio
@@ -123,7 +122,7 @@ def main() -> None:
     args = parser.parse_args()
     studio = Studio(Engines(Engine.load, list_models))
     info = studio.engines.info(args.model)
-    prompts = args.prompt or [undress(info.name, p)[0] for p in info.prompts[:4]]
+    prompts = args.prompt or list(info.prompts[:4])
     demo = build(studio, args.model)
     _, url, _ = demo.launch(prevent_thread_lock=True, quiet=True, **launch_options(studio))
     try:

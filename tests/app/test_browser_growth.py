@@ -67,7 +67,7 @@ def test_prompt_cell_start_paints_every_step(open_page, served):
     wait_finished(page, plan.total)
     assert player_data(page)["painted"] == str(plan.total)
     request = page.evaluate(f"{RUN}.request")
-    assert request["prompt"] == "3d emoji of green pear"
+    assert request["prompt"] == "green pear"
     assert request["seed_position"] == [0, 3, 5]
     assert engine.open_runs == 0
 
@@ -77,19 +77,19 @@ def test_names_it_was_trained_on_are_offered(open_page):
     names = page.locator(".studio.image .names")
     names.locator("[data-name]").first.wait_for()
     offered = set(names.locator("[data-name]").all_inner_texts())
-    assert offered <= {"fox", "green pear", "red apple"}
+    assert offered <= {"fox", "green pear", "owl", "red apple"}
     assert offered
     page.fill(".studio.image .prompt textarea", "Pear")
     names.get_by_text("green pear").click()
     assert page.input_value(".studio.image .prompt textarea") == "green pear"
     page.fill(".studio.image .prompt textarea", "submarine")
-    assert names.locator("span").inner_text() == "not among its 3 names"
-    page.click(".studio.image .style-choice label:has-text('Flat')")
-    names.get_by_label("Any of the 1 names").click()
-    assert page.input_value(".studio.image .prompt textarea") == "owl"
+    assert names.locator("span").inner_text() == "not among its 4 names"
+    names.get_by_label("Any of the 4 names").click()
+    drawn = page.input_value(".studio.image .prompt textarea")
+    assert drawn in {"fox", "green pear", "owl", "red apple"}
     page.click(".studio .grow")
     wait_finished(page, 17)
-    assert page.evaluate(f"{RUN}.request.prompt") == "flat emoji of owl"
+    assert page.evaluate(f"{RUN}.request.prompt") == drawn
 
 
 def test_words_are_marked_before_anything_is_grown(open_page):

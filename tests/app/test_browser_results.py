@@ -95,7 +95,6 @@ def test_a_link_fills_the_form_and_grows_the_same(open_page):
     page = open_page()
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page.fill(".prompt textarea", "owl")
-    page.locator(".style-choice label", has_text="Flat").click()
     page.fill(".rng input", "31")
     page.keyboard.press("Tab")
     page.click("[data-at=corner]")
@@ -186,7 +185,6 @@ def test_branches_form_a_tree_that_says_what_was_changed(grown):
 def test_a_result_is_sent_to_the_lab(open_page, served):
     page = open_page()
     page.fill(".prompt textarea", "owl")
-    page.locator(".style-choice label", has_text="As typed").first.click()
     page.fill(".rng input", "31")
     page.keyboard.press("Tab")
     page.click(".studio .grow")
@@ -195,9 +193,6 @@ def test_a_result_is_sent_to_the_lab(open_page, served):
     page.wait_for_selector(".lab figure")
     page.wait_for_function("document.querySelector('.lab-head input[type=number]').value === '31'")
     assert page.input_value(".lab-head .prompt textarea, .lab-head .prompt input") == "owl"
-    assert (
-        page.locator(".lab-head .style-choice input:checked").get_attribute("value") == "As typed"
-    )
     page.click("[data-compare=heads]")
     page.click(".lab-page .grow")
     page.wait_for_selector(".lab[data-state=done]")

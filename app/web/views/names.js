@@ -51,7 +51,7 @@ function some(names, n) {
 /** @param {HTMLElement} studio @param {import('../player.js').Player} player */
 export function namesView(studio, player) {
   const list = /** @type {HTMLElement | null} */ (studio.querySelector('.names'));
-  let byStyle = /** @type {Record<string, string[]>} */ ({});
+  let names = /** @type {string[]} */ ([]);
   let model = ''; // whose names they are
   let composes = false; // whether its prompts are facts of a world
   let offered = /** @type {string[]} */ ([]);
@@ -60,11 +60,6 @@ export function namesView(studio, player) {
   if (!list) return { render() {} };
 
   const prompt = () => /** @type {HTMLTextAreaElement | null} */ (studio.querySelector('.prompt textarea'));
-  /** Those of the chosen style; a model without styles has one list. */
-  const names = () => {
-    const style = /** @type {HTMLInputElement | null} */ (studio.querySelector('.style-choice input:checked'));
-    return (style ? byStyle[style.value] : Object.values(byStyle)[0]) ?? [];
-  };
 
   list.onclick = (e) => {
     const button = around(e, 'button');
@@ -72,7 +67,7 @@ export function namesView(studio, player) {
     if (!button || !box) return;
     const { word, name } = button.dataset;
     if (word && name) box.value = replacedWord(box.value, word, name);
-    else box.value = name ?? some(names(), 1)[0];
+    else box.value = name ?? some(names, 1)[0];
     box.dispatchEvent(new Event('input', { bubbles: true }));
   };
   studio.addEventListener('input', (e) => {
@@ -80,7 +75,6 @@ export function namesView(studio, player) {
     show(false);
     understand();
   });
-  studio.addEventListener('change', (e) => around(e, '.style-choice') && show(true));
 
   /** Ask what becomes of the words, once nobody types. */
   function understand() {
@@ -97,25 +91,24 @@ export function namesView(studio, player) {
 
   /** @param {boolean} fresh whether others are offered */
   function show(fresh) {
-    const all = names();
     const box = prompt();
     if (!list) return;
-    list.hidden = !all.length || !box;
+    list.hidden = !names.length || !box;
     if (list.hidden || !box) return;
     const typed = box.value.trim().toLowerCase().replace(/\s+/g, ' ');
-    const isKnown = all.some((name) => name.toLowerCase() === typed);
-    if (fresh || !offered.length) offered = some(all, OFFERED);
-    const found = typed && !isKnown && !composes ? matching(all, typed) : offered;
+    const isKnown = names.some((name) => name.toLowerCase() === typed);
+    if (fresh || !offered.length) offered = some(names, OFFERED);
+    const found = typed && !isKnown && !composes ? matching(names, typed) : offered;
     const buttons = found.slice(0, OFFERED).map((name) => {
       const words = escapeText(name);
       return `<button type="button" data-name="${words}">${words}</button>`;
     });
-    const any = composes ? 'Another idea' : `Any of the ${all.length} names it was trained on`;
+    const any = composes ? 'Another idea' : `Any of the ${names.length} names it was trained on`;
     const rest = typed && marks.length ? marks.map(marked) : buttons;
     setMarkup(
       list,
       `<button type="button" class="any" aria-label="${any}" title="${any}">⚄</button>${
-        rest.join('') || `<span>not among its ${all.length} names</span>`
+        rest.join('') || `<span>not among its ${names.length} names</span>`
       }`,
     );
     const rows = /** @type {HTMLElement[]} */ ([...list.children]);
@@ -130,12 +123,12 @@ export function namesView(studio, player) {
     const asked = s.spec.model;
     model = asked;
     composes = !!s.spec.composes;
-    byStyle = {};
+    names = [];
     marks = [];
     show(false);
-    const answer = await player.server.names(asked).catch(() => ({}));
+    const answer = await player.server.names(asked).catch(() => []);
     if (model !== asked) return;
-    byStyle = answer;
+    names = answer;
     show(true);
     understand();
   }

@@ -10,7 +10,7 @@ from tests.app.fake_engine import INFO
 
 def test_link_fills_only_what_is_possible():
     given = {
-        "prompt": "flat emoji of owl",
+        "prompt": "owl",
         "guidance": "4.5",
         "rng": "12",
         "top_p": "7",
@@ -21,7 +21,7 @@ def test_link_fills_only_what_is_possible():
     }
     filled = form_of_link(INFO["emoji"], given)
     numbers = {"guidance_scale": 4.5, "rng_seed": 12, "min_p": 0.4}
-    assert filled == {"prompt": "owl", "style": "Flat", "num_samples": 2} | numbers
+    assert filled == {"prompt": "owl", "num_samples": 2} | numbers
     assert seed_of_link(INFO["emoji"], {"seed": "0,3,4"}) == [0, 3, 4]
     assert seed_of_link(INFO["emoji"], {"seed": "0,3,40"}) == [0, 8, 8]
 
