@@ -3,7 +3,7 @@
 from .checks import prepare
 from .engine import Engine
 from .info import ModelInfo
-from .picture import fit
+from .picture import fit, open_picture, reading_picture
 from .request import Frame, Prepared, Request
 from .settings import NUM_SAMPLES, RNG_SEED, SETTINGS, Fusion, Heads, Setting, heads_for
 from .version import __version__
@@ -33,7 +33,9 @@ __all__ = [
     "heads_for",
     "ideas",
     "list_models",
+    "open_picture",
     "prepare",
+    "reading_picture",
     "understand",
     "vocabulary",
     "write_mp4",

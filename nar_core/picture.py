@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-import math
-from typing import Any
+import re
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
@@ -23,6 +27,56 @@ TURNS = {
 LYING = tuple(TURNS[n] for n in (5, 6, 7, 8))
 """Those that exchange width and height."""
 
+NO_PICTURES = {
+    rb"\s*<!doctype html|\s*<html": "a web page",
+    rb"[^\0]{0,1000}<svg": "an SVG drawing",
+    rb"version https://git-lfs": "a Git-LFS pointer, which stands for a file that was not fetched",
+    rb"....ftyp(hei|hev|mif1|msf1)": "an HEIC photo",
+    rb"....ftyp": "a film",
+    rb"\x1a\x45\xdf\xa3": "a film",
+    rb"%PDF|%!PS": "a page to print",
+    rb"8BPS": "a Photoshop file",
+    rb"PK\x03\x04": "a ZIP archive",
+    rb"[\t\n\r -~]{5,}$": "a text",
+}
+"""What is often given in the place of a picture, by how it begins."""
+
+
+def open_picture(source: bytes | Path, name: str = "picture") -> Image.Image:
+    """An image of which only the head has been read; ValueError, with its name, if it is none."""
+    with reading_picture(source, name):
+        return Image.open(BytesIO(source) if isinstance(source, bytes) else source)
+
+
+@contextmanager
+def reading_picture(source: bytes | Path, name: str = "picture") -> Iterator[None]:
+    """Pillow's readers raise whatever they stumble over; here it becomes one sentence."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise ValueError(f"{name}: got no such file, expected a picture; put it there") from error
+    except MemoryError:
+        raise
+    except Exception as error:
+        raise ValueError(
+            f"{name}: got {_instead(source, error)}, expected an image; use a whole PNG or JPEG"
+        ) from error
+
+
+def _instead(source: bytes | Path, error: Exception) -> str:
+    """What was given in the place of a picture, as far as it can be told."""
+    if isinstance(source, Path) and not source.is_file():
+        return "something that is no file"
+    begin = source[:1024] if isinstance(source, bytes) else source.open("rb").read(1024)
+    if not begin:
+        return "an empty file"
+    if not isinstance(error, Image.UnidentifiedImageError):
+        told = str(error).split("<")[0].strip()[:100] or type(error).__name__
+        too_large = isinstance(error, Image.DecompressionBombError)
+        return f"{'one that is too large' if too_large else 'a damaged one'} ({told})"
+    kinds = (kind for form, kind in NO_PICTURES.items() if re.match(form, begin, re.I | re.S))
+    return next(kinds, "something of no known kind")
+
 
 def fit(picture: Image.Image | np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """A picture as a model sees it, uint8 [height, width, 3].
@@ -34,43 +88,82 @@ def fit(picture: Image.Image | np.ndarray, size: tuple[int, int]) -> np.ndarray:
         size: height and width.
     """
     picture = picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
-    picture.load()  # the tag may stand behind the pixels
-    turn = TURNS.get(picture.getexif().get(ORIENTATION, 1))
+    plain, turn = eight_bits(picture), turn_of(picture)
     # the crop is symmetric, so that only few pixels have to be turned
-    small = _cropped(picture, (size[1], size[0]) if turn in LYING else size)
+    small = _cropped(plain, (size[1], size[0]) if turn in LYING else size)
     return np.asarray(small if turn is None else small.transpose(turn))
 
 
+def upright(picture: Image.Image) -> Image.Image:
+    """A picture of any mode, turned as its camera says, as eight bits in RGBA."""
+    plain, turn = eight_bits(picture).convert("RGBA"), turn_of(picture)
+    return plain if turn is None else plain.transpose(turn)
+
+
+def turn_of(picture: Image.Image) -> Image.Transpose | None:
+    """How a loaded picture has to be turned to stand upright."""
+    try:
+        said = picture.getexif().get(ORIENTATION, 1)
+        return TURNS.get(said)
+    except (SyntaxError, ValueError, TypeError, KeyError, OSError, struct.error):
+        return None  # its pixels are whole all the same
+
+
+def eight_bits(picture: Image.Image) -> Image.Image:
+    """A picture of any mode as L, LA, RGB or RGBA; of an animated one the first frame."""
+    picture.load()  # also because the EXIF data may stand behind the pixels
+    if picture.mode.startswith(("I", "F")):
+        return _grey(picture)
+    if picture.mode in ("L", "RGB") and not picture.has_transparency_data:
+        return picture
+    return picture.convert("RGBA" if picture.has_transparency_data else "RGB")
+
+
 def _cropped(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
-    """An image -> one in RGB of (height, width); no more than one copy at its own size."""
+    """An image of eight bits -> one in RGB of (height, width)."""
     height, width = size
     scale = max(width / picture.width, height / picture.height)
     box_w, box_h = width / scale, height / scale
     left, top = (picture.width - box_w) / 2, (picture.height - box_h) / 2
-    place = ((width, height), Image.Resampling.LANCZOS, (left, top, left + box_w, top + box_h))
-    if picture.mode.startswith(("I", "F")):
-        return _grey(picture.convert("F").resize(*place), *_range(picture)).convert("RGB")
+    box = (left, top, left + box_w, top + box_h)
+    return on_white(picture.resize((width, height), Image.Resampling.LANCZOS, box))
+
+
+def on_white(picture: Image.Image) -> Image.Image:
+    """A picture of eight bits in RGB, what is transparent on white."""
     if not picture.has_transparency_data:
-        return picture.convert("RGB").resize(*place)
-    clear = picture.convert("RGBA").resize(*place)
+        return picture.convert("RGB")
+    clear = picture.convert("RGBA")
     return Image.alpha_composite(Image.new("RGBA", clear.size, "white"), clear).convert("RGB")
 
 
-def _range(picture: Image.Image) -> tuple[float, float]:
-    """What is black and what is white in an image of more than eight bits.
+def _grey(picture: Image.Image) -> Image.Image:
+    """An image of more than eight bits as L, or LA; Pillow would cut its values off at 255.
 
-    Sixteen bits by their range, other values by what is there; Pillow would cut them off at 255.
+    Sixteen bits are scaled by their range, other values by what is there; no number is black.
     """
-    extrema: Any = picture.getextrema()
-    low, high = (float(x) for x in extrema)
-    if not math.isfinite(high - low):
-        return 0.0, 1.0
-    if picture.mode == "F":
-        return min(low, 0.0), 1.0 if low >= 0 and high <= 1 else max(high, 255.0)
-    return min(low, 0.0), 255.0 if picture.mode == "I" and high <= 255 else max(high, 65535.0)
+    values = np.array(picture, np.float32)
+    finite = np.isfinite(values)
+    low = float(values.min(initial=np.inf, where=finite))
+    high = float(values.max(initial=-np.inf, where=finite))
+    black, white = min(low, 0.0), _white(picture.mode, low, high)
+    hidden = picture.info.get("transparency")
+    clear = values == hidden if isinstance(hidden, int) else None
+    values -= black
+    values *= 255 / (white - black)
+    values = np.nan_to_num(values, copy=False, posinf=255, neginf=0).round().clip(0, 255)
+    grey = Image.fromarray(values.astype(np.uint8))
+    if clear is not None:
+        grey.putalpha(Image.fromarray(np.where(clear, 0, 255).astype(np.uint8)))
+    return grey
 
 
-def _grey(picture: Image.Image, low: float, high: float) -> Image.Image:
-    """Grey values from `low` to `high`, as eight bits; what is no number is black."""
-    values = (np.nan_to_num(np.asarray(picture), posinf=high) - low) * (255 / (high - low))
-    return Image.fromarray(np.nan_to_num(values).round().clip(0, 255).astype(np.uint8))
+def _white(mode: str, low: float, high: float) -> float:
+    """Which value is white, where values go from `low` to `high`."""
+    if mode.startswith("I;16"):
+        return 65535.0
+    if mode == "I":
+        return next((white for white in (255.0, 65535.0) if high <= white), high)
+    if high <= 1:  # also of -1 to 1, and where there is no number at all
+        return 1.0
+    return 255.0 if 16 < high <= 255 else high

@@ -10,9 +10,10 @@ import numpy as np
 from PIL import Image, PngImagePlugin
 
 from app.files.limits import LIMITS, MAX_RECIPE, Limits, need_pixels
-from app.files.picture import open_picture, pixels_of, reading
+from app.files.picture import open_within
 from app.files.recipe import AS_DOWNLOADED, CHUNK, Recipe, recipe_from
 from app.foreign import parse
+from nar_core import reading_picture
 
 LONGEST_JPEG = 65_500
 
@@ -58,7 +59,7 @@ def read_png(data: bytes | Path, limits: Limits = LIMITS) -> tuple[Recipe, np.nd
     Raises:
         ValueError: not an image, no recipe in it, or a recipe that does not hold together.
     """
-    picture = open_picture(data, limits)
+    picture = open_within(data, limits)
     # not `picture.text`, which decodes every frame in search of more
     text = picture.info.get(CHUNK)
     if not isinstance(text, str) or not text:
@@ -74,10 +75,10 @@ def read_png(data: bytes | Path, limits: Limits = LIMITS) -> tuple[Recipe, np.nd
     recipe = recipe_from(
         parse(text, "recipe", AS_DOWNLOADED), (picture.height, picture.width), limits
     )
-    return recipe, _frames(picture, recipe, limits)
+    return recipe, _frames(data, picture, recipe, limits)
 
 
-def _frames(picture: Image.Image, recipe: Recipe, limits: Limits) -> np.ndarray:
+def _frames(data: bytes | Path, picture: Image.Image, recipe: Recipe, limits: Limits) -> np.ndarray:
     """All frames of an opened PNG; ValueError if they are not as many as its recipe says.
 
     Equal neighbours are stored as one frame that lasts longer, so durations are counted too.
@@ -86,14 +87,15 @@ def _frames(picture: Image.Image, recipe: Recipe, limits: Limits) -> np.ndarray:
     if stored > recipe.frames:
         raise _other_number(str(stored), recipe)
     need_pixels("picture", picture.width, picture.height, limits, recipe.frames)
-    if recipe.frames == 1:
-        return pixels_of(picture)[None]
     frames: list[np.ndarray] = []
     for number in range(stored):
-        with reading():
+        with reading_picture(data):
             picture.seek(number)
+            pixels = np.asarray(picture.convert("RGB"))
+        if recipe.frames == 1:
+            return pixels[None]
         lasts = max(1, round(picture.info.get("duration", 0) * (recipe.fps or 8) / 1000))
-        frames += [pixels_of(picture)] * min(lasts, recipe.frames)
+        frames += [pixels] * min(lasts, recipe.frames)
         if len(frames) > recipe.frames:
             raise _other_number("more", recipe)
     if len(frames) != recipe.frames:

@@ -6,6 +6,7 @@
  * What a page is given: a picture with where it came from, a form to fill, a file to replay, or a run to show.
  * @typedef {object} Handed
  * @property {string} [address] a picture
+ * @property {string} [name] of its file
  * @property {Uint16Array | null} [tokens] of the picture
  * @property {string} [model] which they belong to
  * @property {Record<string, string>} [query] of a form

@@ -334,7 +334,8 @@ export class Player {
   async useSource(handed) {
     const { spec, mode } = this.state;
     const picture = await cropped(String(handed.address), spec).catch(() => null);
-    if (!picture) return this.say('That file is not a picture this browser can read.');
+    const name = handed.name ?? 'That file';
+    if (!picture) return this.say(`${name}: no picture that this browser can read; use PNG, JPEG or WebP.`);
     if (mode === 'video' && spec.accepts_known === false) {
       this.clearSource();
       return this.say('This model cannot begin with a picture.');

@@ -8,8 +8,9 @@ from __future__ import annotations
 import hashlib
 import json
 import zipfile
+import zlib
+from contextlib import ExitStack
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,10 @@ from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
+from ..picture import open_picture, reading_picture, upright
 from .config import HeldOut
+
+MOST_BYTES = 200_000_000  # of one picture's file
 
 
 @dataclass(frozen=True)
@@ -53,30 +57,73 @@ class DataFolder:
         """All items in index order, RGBA uint8 [N, F, size, size, 4]; F = 1 for pictures.
 
         A clip is one file of square tiles in rows, and its record says how many `frames` it has.
-        Raises ValueError when items differ in length.
+        Raises ValueError when items differ in length, or naming the file that cannot be read.
         """
+        frames = self._frames()
+        out = np.empty((len(self.records), frames, size, size, 4), np.uint8)
+        label = f"reading {self.root.name}"
+        with ExitStack() as stack:
+            members = self._members(stack)
+            bar = tqdm(self.records, label, disable=not progress, leave=False)
+            for i, name in enumerate(record["file"] for record in bar):
+                where = str(self.root / name)
+                raw = self._bytes(name, members)
+                image = open_picture(raw, where)
+                with reading_picture(raw, where):
+                    image = upright(image)
+                for f, box in enumerate(_tiles(image.size, frames, where)):
+                    out[i, f] = np.asarray(
+                        image.resize((size, size), Image.Resampling.BICUBIC, box=box)
+                    )
+        return out
+
+    def _frames(self) -> int:
+        """How many frames each item has."""
         counts = {r.get("frames", 1) for r in self.records} or {1}
         if len(counts) > 1:
             raise ValueError(
                 f"data folder: got clips of {sorted(counts)} frames, expected one length"
             )
-        frames = counts.pop()
-        archives = [zipfile.ZipFile(path) for path in sorted(self.root.glob("*.zip"))]
-        members = {name: archive for archive in archives for name in archive.namelist()}
-        out = np.empty((len(self.records), frames, size, size, 4), np.uint8)
-        label = f"reading {self.root.name}"
-        for i, record in enumerate(tqdm(self.records, label, disable=not progress, leave=False)):
-            name = record["file"]
-            raw = members[name].read(name) if name in members else (self.root / name).read_bytes()
-            image = Image.open(BytesIO(raw)).convert("RGBA")
-            for f, box in enumerate(_tiles(image.size, frames)):
-                out[i, f] = np.asarray(
-                    image.resize((size, size), Image.Resampling.BICUBIC, box=box)
-                )
+        return counts.pop()
+
+    def _members(self, stack: ExitStack) -> dict[str, zipfile.ZipFile]:
+        """The archive of every file that lies in one."""
+        out = {}
+        for path in sorted(self.root.glob("*.zip")):
+            try:
+                archive = stack.enter_context(zipfile.ZipFile(path))
+            except (zipfile.BadZipFile, OSError) as error:
+                raise ValueError(
+                    f"{path}: got a damaged archive ({error}), expected a ZIP; pack it again"
+                ) from error
+            out |= dict.fromkeys(archive.namelist(), archive)
         return out
 
+    def _bytes(self, name: str, members: dict[str, zipfile.ZipFile]) -> bytes:
+        """A file of the folder; ValueError, with its name, where it is not there or outside."""
+        path = self.root / name
+        if name not in members and not path.resolve().is_relative_to(self.root.resolve()):
+            raise ValueError(
+                f"{path}: got a file outside the data folder, expected one in it; put it there"
+            )
+        try:
+            size = members[name].getinfo(name).file_size if name in members else path.stat().st_size
+            if size > MOST_BYTES:
+                raise ValueError(
+                    f"{path}: got {size / 1e6:.0f} MB, expected a picture of at most "
+                    f"{MOST_BYTES / 1e6:.0f}; make it smaller"
+                )
+            return members[name].read(name) if name in members else path.read_bytes()
+        except (OSError, EOFError, zipfile.BadZipFile, zlib.error, RuntimeError) as error:
+            # a password is a RuntimeError, as is a way of packing that is not known here
+            reason = error.strerror if isinstance(error, OSError) else str(error)
+            raise ValueError(
+                f"{path}: not to be read ({reason}), expected a picture; put it there, "
+                "or take its line out of the index"
+            ) from error
 
-def _tiles(size: tuple[int, int], frames: int) -> list[tuple[int, int, int, int]]:
+
+def _tiles(size: tuple[int, int], frames: int, where: str) -> list[tuple[int, int, int, int]]:
     """Boxes (left, top, right, bottom) of a sheet's tiles, or the middle square of a picture."""
     width, height = size
     if frames == 1:
@@ -84,6 +131,11 @@ def _tiles(size: tuple[int, int], frames: int) -> list[tuple[int, int, int, int]
         left, top = (width - side) // 2, (height - side) // 2
         return [(left, top, left + side, top + side)]
     side = round((width * height / frames) ** 0.5)
+    if not side or (width // side) * (height // side) < frames:
+        raise ValueError(
+            f"{where}: got {width} x {height} pixels, expected {frames} square tiles in rows; "
+            "mend its `frames` in the index"
+        )
     corners = [divmod(f, width // side) for f in range(frames)]
     return [(x * side, y * side, (x + 1) * side, (y + 1) * side) for y, x in corners]
 

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from ..models.transformer import NARTransformer
+from ..picture import on_white, open_picture, reading_picture, upright
 from ..plan import make_plan
 from ..tokenizers.base import Tokenizer
 from ..weights.adapt import published
@@ -31,6 +32,7 @@ from .loop import Run, rank_and_world
 log = logging.getLogger(__name__)
 
 PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
+RIBBON = 8  # times as long as it is wide, and no longer
 
 
 def labelled_files(root: str | Path) -> tuple[list[Path], np.ndarray]:
@@ -53,8 +55,14 @@ def labelled_files(root: str | Path) -> tuple[list[Path], np.ndarray]:
 
 
 def resized(image: Image.Image, short: int) -> Image.Image:
-    """RGB with its short side at `short` pixels: halved by averaging, then bicubic."""
-    image = image.convert("RGB")
+    """RGB, upright, with its short side at `short` pixels: halved by averaging, then bicubic.
+
+    Of a ribbon only the middle is taken, since all of it would be too large.
+    """
+    image = on_white(upright(image))
+    width, height = (min(side, RIBBON * min(image.size)) for side in image.size)
+    left, top = (image.width - width) // 2, (image.height - height) // 2
+    image = image.crop((left, top, left + width, top + height))
     while min(image.size) >= 2 * short:
         image = image.resize((image.width // 2, image.height // 2), Image.Resampling.BOX)
     scale = short / min(image.size)
@@ -104,7 +112,8 @@ def extract_codes(
         range(state["done"], len(files)), initial=state["done"], total=len(files), desc="codes"
     )
     for i in bar:
-        with Image.open(files[i]) as image:
+        name = str(files[i])
+        with open_picture(files[i], name) as image, reading_picture(files[i], name):
             pixels = torch.from_numpy(crops(image, tokenizer.size[0], ten)).to(device)
         video = pixels.permute(0, 3, 1, 2)[:, None].float() / 255
         codes[i] = tokenizer.encode(video).flatten(1).cpu().numpy()

@@ -240,6 +240,31 @@ def test_continue_in_outpaint_keeps_the_pixels(grown, served):
     assert not np.array_equal(before, after)
 
 
+@pytest.mark.parametrize("size", ['width="128" height="128"', 'viewBox="0 0 10 10"', ""])
+def test_a_drawing_is_made_pixels_by_the_browser(open_page, tmp_path, size):
+    file = tmp_path / "icon.svg"
+    red = '<rect width="100%" height="100%" fill="red"/>'
+    file.write_text(f'<svg xmlns="http://www.w3.org/2000/svg" {size}>{red}</svg>')
+    page = open_page()
+    page.click("#pages [data-tab-id=outpaint]")
+    page.set_input_files(".source input[type=file]", file)
+    page.wait_for_selector(".studio.outpaint[data-source=yes]")
+    made = page.evaluate(f"{OUTPAINT}.source.address")
+    picture = Image.open(io.BytesIO(base64.b64decode(made.split(",")[1])))
+    assert picture.format == "PNG"
+    assert picture.size == (128, 128)
+    assert picture.convert("RGB").getpixel((64, 64)) == (255, 0, 0)
+
+
+def test_a_file_that_is_no_picture_is_named(open_page, tmp_path):
+    file = tmp_path / "holiday <b>.png"
+    file.write_text("<!doctype html><title>404</title>")
+    page = open_page()
+    page.click("#pages [data-tab-id=outpaint]")
+    page.set_input_files(".source input[type=file]", file)
+    page.wait_for_function(f"{OUTPAINT}.note.startsWith('holiday <b>.png: no picture')")
+
+
 def test_erase_an_upload_with_the_keyboard(open_page, tmp_path):
     file = tmp_path / "photo.png"
     pixels = np.random.default_rng(1).integers(0, 256, (90, 160, 3)).astype(np.uint8)

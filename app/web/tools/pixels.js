@@ -36,8 +36,11 @@ function sheetOf(width, height, colour) {
 export async function cropped(address, spec) {
   const image = await loadImage(address);
   const [height, width] = spec.size;
-  const { naturalWidth, naturalHeight } = image;
-  if (naturalWidth === width && naturalHeight === height) return { image, address, isWhole: true };
+  // a drawing may say no size; the server reads none, so that it is always sent as pixels
+  const isDrawing = address.startsWith('data:image/svg');
+  const naturalWidth = image.naturalWidth || width;
+  const naturalHeight = image.naturalHeight || height;
+  if (!isDrawing && naturalWidth === width && naturalHeight === height) return { image, address, isWhole: true };
   const { sheet, pen } = sheetOf(width, height, '#fff');
   const scale = Math.max(width / naturalWidth, height / naturalHeight);
   const [w, h] = [naturalWidth * scale, naturalHeight * scale];

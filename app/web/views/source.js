@@ -18,9 +18,9 @@ export function sourceView(studio, player) {
   /** @param {File | undefined} file */
   async function take(file) {
     if (!file) return;
-    if (!file.type.startsWith('image/')) return player.say('Choose a picture: PNG, JPEG or WebP.');
-    if (file.size > LARGEST) return player.say('That file is larger than 20 MB.');
-    await player.useSource({ address: await readFile(file) });
+    if (!file.type.startsWith('image/')) return player.say(`${file.name}: no picture; use PNG, JPEG or WebP.`);
+    if (file.size > LARGEST) return player.say(`${file.name}: larger than 20 MB; make it smaller first.`);
+    await player.useSource({ address: await readFile(file), name: file.name });
   }
 
   studio.addEventListener('change', (e) => {

@@ -1,0 +1,113 @@
+"""Data folders as people have them: every fault is one sentence that names its file."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from nar_core.picture import ORIENTATION
+from nar_core.train.data import DataFolder
+
+
+def png(picture: Image.Image | None = None) -> bytes:
+    out = io.BytesIO()
+    (picture or Image.new("RGB", (8, 8), "red")).save(out, "PNG")
+    return out.getvalue()
+
+
+def folder(root: Path, files: dict[str, bytes], packed: bool = False, **record) -> Path:
+    """A data folder of some files."""
+    if packed:
+        with zipfile.ZipFile(root / "images.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+            for name, data in files.items():
+                archive.writestr(name, data)
+    else:
+        for name, data in files.items():
+            (root / name).write_bytes(data)
+    lines = [json.dumps({"file": name, **record}) for name in files]
+    (root / "index.jsonl").write_text("\n".join(lines))
+    return root
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        (png()[:50], "got a damaged one"),
+        (b"<!doctype html>", "got a web page"),
+        (b"", "got an empty file"),
+        (b"version https://git-lfs.github.com/spec/v1", "got a Git-LFS pointer"),
+    ],
+)
+def test_a_file_that_is_no_picture_is_named(tmp_path, packed, data, told):
+    root = folder(tmp_path, {"a.png": png(), "b.png": data}, packed)
+    with pytest.raises(ValueError, match=f"b.png: {told}.*; use a whole PNG or JPEG"):
+        DataFolder.open(root).pixels(8, False)
+
+
+def test_pictures_stand_upright_and_keep_their_values(tmp_path):
+    lying = Image.new("RGB", (8, 8), "red")
+    lying.paste("blue", (0, 0, 4, 8))
+    exif = Image.Exif()
+    exif[ORIENTATION] = 6
+    lying.save(tmp_path / "a.jpg", exif=exif, quality=100)
+    deep = Image.fromarray(np.full((8, 8), 32768, np.uint16))
+    root = folder(tmp_path, {"a.jpg": (tmp_path / "a.jpg").read_bytes(), "b.png": png(deep)})
+    upright, grey = DataFolder.open(root).pixels(8, False)[:, 0]
+    assert upright[1, 4, 2] > 200
+    assert upright[6, 4, 0] > 200
+    assert grey[4, 4].tolist() == [128, 128, 128, 255]
+
+
+def test_what_is_missing_or_outside_is_named(tmp_path):
+    root = tmp_path / "data"
+    root.mkdir()
+    (tmp_path / "outside.png").write_bytes(png())
+    (root / "link.png").symlink_to(tmp_path / "outside.png")
+    (root / "inside.png").write_bytes(png())
+    (root / "linked.png").symlink_to("inside.png")
+    (root / "folder.png").mkdir()
+    for name, told in (
+        ("gone.png", r"gone.png: not to be read \(No such file"),
+        ("folder.png", r"folder.png: not to be read \(Is a directory"),
+        ("../outside.png", "outside the data folder"),
+        (str(tmp_path / "outside.png"), "outside the data folder"),
+        ("link.png", "outside the data folder"),
+    ):
+        (root / "index.jsonl").write_text(json.dumps({"file": name}))
+        with pytest.raises(ValueError, match=told):
+            DataFolder.open(root).pixels(8, False)
+    (root / "index.jsonl").write_text(json.dumps({"file": "linked.png"}))
+    assert DataFolder.open(root).pixels(8, False).shape == (1, 1, 8, 8, 4)
+
+
+def test_damaged_archives_are_told(tmp_path):
+    root = folder(tmp_path, {"a.png": png(Image.effect_noise((64, 64), 90))}, packed=True)
+    whole = bytearray((root / "images.zip").read_bytes())
+    (root / "images.zip").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ValueError, match=r"images.zip: got a damaged archive .*; pack it again"):
+        DataFolder.open(root).pixels(8, False)
+    whole[200] ^= 0xFF
+    (root / "images.zip").write_bytes(whole)
+    with pytest.raises(ValueError, match=r"a.png: not to be read"):
+        DataFolder.open(root).pixels(8, False)
+
+
+def test_what_a_small_archive_unpacks_to_is_bounded(tmp_path, monkeypatch):
+    monkeypatch.setattr("nar_core.train.data.MOST_BYTES", 1_000_000)
+    root = folder(tmp_path, {"z.png": bytes(2_000_000)}, packed=True)
+    with pytest.raises(ValueError, match=r"z.png: got 2 MB, expected a picture of at most 1"):
+        DataFolder.open(root).pixels(8, False)
+
+
+@pytest.mark.parametrize("frames", [65, 1000])
+def test_more_frames_than_a_sheet_can_hold_are_refused(tmp_path, frames):
+    root = folder(tmp_path, {"a.png": png()}, frames=frames)
+    with pytest.raises(ValueError, match=rf"a.png: got 8 x 8 pixels, expected {frames} square"):
+        DataFolder.open(root).pixels(8, False)
