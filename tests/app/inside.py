@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from app.player import address
@@ -25,6 +26,34 @@ LOOK = """async (address) => {
   const painted = (page) => shown.get(pages.get(page).state.current)?.size ?? 0;
   window.nar = { pages, store, canvas, pixels, clip, run, painted };
 }"""
+
+
+def said_at_once(page: Any, done: str, read: str) -> Any:
+    """What `read` is right after `done`, both of them scripts: a moment later it may be another.
+
+    What plays, flashes or is told for a while is looked at so: a busy machine comes too late.
+    """
+    return page.evaluate(f"() => {{ {done}; return {read}; }}")
+
+
+def overheard(page: Any, selector: str, words: str) -> Callable[[], None]:
+    """From now on listen to an element; what is returned waits until it has said `words`."""
+    page.evaluate(
+        """(selector) => {
+          const element = document.querySelector(selector);
+          window.overheard = '';
+          new MutationObserver(() => { window.overheard += element.textContent; })
+            .observe(element, { subtree: true, childList: true, characterData: true });
+        }""",
+        selector,
+    )
+    return lambda: page.wait_for_function(f"overheard.includes({words!r})")
+
+
+def toast(page: Any) -> str:
+    """What the toast says that comes next; it goes away by itself."""
+    page.wait_for_function("window.toast = document.querySelector('.toast-body')?.innerText")
+    return page.evaluate("window.toast")
 
 
 def look_inside(page: Any) -> None:

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.app.inside import said_at_once
+
 PLAYER = "nar.pages.get('video')"
 STATE = f"{PLAYER}.state"
 RUN = "nar.run('video')"
@@ -132,9 +134,9 @@ def test_a_clip_grows_side_by_side_and_then_moves(video):
     # Nothing below has moved.
     transport = "document.querySelector('.studio.video .transport').getBoundingClientRect().top"
     looping = video.evaluate(transport)
-    video.click(".studio.video .play")
-    assert video.evaluate(view) == "slices"
-    assert abs(video.evaluate(transport) - looping) < 1
+    play = "document.querySelector('.studio.video .play').click()"
+    shown = said_at_once(video, play, f"[{view}, {transport}]")
+    assert shown == ["slices", pytest.approx(looping, abs=1)]
     video.wait_for_function(f"!{STATE}.playing && {view} === 'loop'")
     video.click(".studio.video [data-layout=slices]")
     grow(video)

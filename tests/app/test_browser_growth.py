@@ -11,10 +11,12 @@ from app.player import address
 from app.server.spec import spec_of
 from nar_core.plan import DIRECTIONS, GridShape, legal_seed_positions, make_plan
 from tests.app.fake_engine import MODELS
+from tests.app.inside import said_at_once, toast
 
 PLAYER = "nar.pages.get('image')"
 STATE = f"{PLAYER}.state"
 RUN = "nar.run('image')"
+TRACK = "document.querySelector('.player .track')"
 
 
 def player_data(page) -> dict[str, str]:
@@ -157,11 +159,12 @@ def test_the_transport_and_what_it_tells_a_screen_reader(open_page):
     assert said == ["2×", "0.5×", "1×"]
     play = page.locator(".player .play")
     assert play.get_attribute("aria-label") == "Play"
+    space = f"{TRACK}.dispatchEvent(new KeyboardEvent('keydown', {{ key: ' ', bubbles: true }}))"
+    label = "document.querySelector('.player .play').ariaLabel"
+    assert said_at_once(page, space, label) == "Pause"
+    page.wait_for_function(f"{label} === 'Play'")  # at the end
+    assert said_at_once(page, f"{space}; {space}", label) == "Play"
     page.focus(".player .track")
-    page.keyboard.press("Space")
-    assert play.get_attribute("aria-label") == "Pause"
-    page.keyboard.press("Space")
-    assert play.get_attribute("aria-label") == "Play"
     page.keyboard.press("End")
     assert track.get_attribute("aria-valuenow") == "17"
     page.keyboard.press("Home")
@@ -285,8 +288,7 @@ def test_a_bad_prompt_is_a_toast_and_costs_nothing(open_page, served):
     before = engine.steps_run
     page.fill(".prompt textarea", "very " * 20 + "long")
     page.click(".studio .grow")
-    page.wait_for_selector(".toast-body")
-    assert "words" in page.inner_text(".toast-body")
+    assert "words" in toast(page)
     wait_state(page, "ready")
     assert engine.steps_run == before
 
@@ -297,9 +299,8 @@ def test_a_corner_model_says_where_it_may_start(open_page, served):
     click_cell(page, 5, 5)
     words = page.inner_text(".player .now")
     assert "row 1, column 1 is possible" in words
-    page.click(".studio .grow")
-    page.wait_for_timeout(200)
-    assert player_data(page)["state"] == "ready"
+    grow = "document.querySelector('.studio .grow').click()"
+    assert said_at_once(page, grow, f"{STATE}.phase") == "ready"
 
 
 @pytest.fixture
@@ -324,8 +325,7 @@ def test_a_transfer_is_told_and_its_failure_loses_nothing(far, served):
     page.wait_for_function("document.querySelector('.player .now').innerText.includes('50 %')")
     assert "Downloading Far" in page.inner_text(".player .now")
     served.gate.go.set()
-    page.wait_for_selector(".toast-body")
-    assert "put it into checkpoints/far" in page.inner_text(".toast-body")
+    assert "put it into checkpoints/far" in toast(page)
     wait_state(page, "ready")
     assert page.input_value(".prompt textarea") == "grey goose"
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.app.inside import overheard, toast
 from tests.app.test_browser_growth import (
     RUN,
     STATE,
@@ -73,8 +74,7 @@ def test_a_foreign_file_is_a_toast(open_page, tmp_path):
     Image.new("RGB", (64, 64)).save(file)
     page = open_page()
     page.set_input_files(".recent input[type=file]", file)
-    page.wait_for_selector(".toast-body")
-    assert "no recipe inside" in page.inner_text(".toast-body")
+    assert "no recipe inside" in toast(page)
     wait_state(page, "ready")
 
 
@@ -100,10 +100,9 @@ def test_a_link_fills_the_form_and_grows_the_same(open_page):
     page.click("[data-at=corner]")
     page.click(".studio .grow")
     wait_finished(page, 31)
+    told = overheard(page, "[data-act=link]", "copied")
     page.click("[data-act=link]")
-    page.wait_for_function(
-        "document.querySelector('[data-act=link]').textContent.includes('copied')"
-    )
+    told()
     link = page.evaluate("navigator.clipboard.readText()")
     made = page.evaluate(f"{RUN}.tokens.join()")
     other = open_page("?" + link.split("?")[1])
@@ -302,10 +301,9 @@ def test_a_picture_grows_beyond_its_edges(grown):
         grown.wait_for_selector(".studio.outpaint .player[data-state=done] .beyond:not([hidden])")
         before = grown.evaluate(f"{whole}.toDataURL()")
         kept = grown.evaluate(f"{OUTPAINTED}.tokens.join()").split(",")
+        run = grown.evaluate(f"{OUTPAINTED}.id")
         grown.click(f".studio.outpaint [data-extend='{direction}']")
-        grown.wait_for_function(
-            f"{OUTPAINT}.panorama.at.join() !== '0,0' && {OUTPAINT}.phase === 'done'"
-        )
+        grown.wait_for_function(f"{OUTPAINTED}.id !== '{run}' && {OUTPAINT}.phase === 'done'")
         grown.wait_for_function(f"{whole}.width === {size[0]} && {whole}.height === {size[1]}")
         after = grown.evaluate(f"{whole}.toDataURL()")
         old, new = (
