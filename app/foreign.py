@@ -133,11 +133,9 @@ class Fields:
         self._need(fits, name, value, f"a whole number from {low} to {high}")
         return int(value)
 
-    def number(self, name: str, low: float, high: float, default: Any = MISSING) -> float:
+    def number(self, name: str, low: float, high: float) -> float:
         """A number from `low` to `high`."""
-        value = self.any(name, default)
-        if value is default:
-            return value
+        value = self.any(name)
         fits = is_number(value) and low <= value <= high
         self._need(fits, name, value, f"a number from {low:g} to {high:g}")
         return float(value)

@@ -349,17 +349,17 @@ def data_uri(data: bytes, kind: str) -> str:
     return f"data:{kind};base64,{text_of(data)}"
 
 
-def bytes_of_uri(uri: Any, largest: int, what: str = "picture") -> bytes:
+def bytes_of_uri(uri: Any, largest: int) -> bytes:
     """Inverse of `data_uri`; ValueError for anything else or anything too large."""
     head, found, body = uri.partition(";base64,") if isinstance(uri, str) else ("", "", "")
     if not found or not head.lower().startswith("data:"):
         raise ValueError(
-            f"{what}: got {shown(uri)}, expected data:image/png;base64,... text; "
+            f"picture: got {shown(uri)}, expected data:image/png;base64,... text; "
             "send the file itself as such a text"
         )
     if len(body) * 3 > (largest + 3) * 4:
         raise ValueError(
-            f"{what}: got {len(body) * 0.75e-6:.1f} MB, expected at most {largest * 1e-6:g} MB; "
+            f"picture: got {len(body) * 0.75e-6:.1f} MB, expected at most {largest * 1e-6:g} MB; "
             "make it smaller first"
         )
-    return bytes_of(body, what, "send the whole file", largest)
+    return bytes_of(body, "picture", "send the whole file", largest)

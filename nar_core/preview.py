@@ -63,9 +63,9 @@ class Preview:
         return slices[:, self.tokenizer.grid.slice_of_frame(self.tokenizer.frames)]
 
     @torch.inference_mode()
-    def _measure(self, side: int = 3, batch: int = 256) -> np.ndarray:
+    def _measure(self) -> np.ndarray:
         """Decode every code among its own kind and keep the middle patch."""
-        device = device_of(self.tokenizer)
+        side, batch, device = 3, 256, device_of(self.tokenizer)
         patch = self.tokenizer.size[0] // self.tokenizer.grid.h
         middle = slice(patch * (side // 2), patch * (side // 2 + 1))
         out = []

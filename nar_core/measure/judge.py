@@ -123,8 +123,9 @@ def _widened(cells: np.ndarray) -> np.ndarray:
     return np.lib.stride_tricks.sliding_window_view(padded, (3, 3), (1, 2)).max((3, 4))
 
 
-def interval(hits: int, of: int, z: float = 1.96) -> tuple[float, float]:
+def interval(hits: int, of: int) -> tuple[float, float]:
     """Wilson's 95 % interval of a share."""
+    z = 1.96
     share, room = hits / of, z * z / of
     middle = (share + room / 2) / (1 + room)
     half = z / (1 + room) * (share * (1 - share) / of + room / (4 * of)) ** 0.5

@@ -102,11 +102,9 @@ def save_sheet(
     return out
 
 
-def growth_strips(
-    grower: Grower, path: Path, prompts: Sequence[str] = (), shown: int = 7
-) -> dict[str, Any]:
-    """One strip per prompt: `shown` moments of its growth, from several seeds in turn."""
-    engine, gap = grower.engine, 8
+def growth_strips(grower: Grower, path: Path, prompts: Sequence[str] = ()) -> dict[str, Any]:
+    """One strip per prompt: seven moments of its growth, from several seeds in turn."""
+    engine, gap, shown = grower.engine, 8, 7
     info, side = engine.info, engine.info.size[0]
     prompts = list(prompts) or list(info.prompts or info.labels)[:4]
     _, high, wide = info.grid

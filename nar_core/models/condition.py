@@ -11,6 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 FILLERS = {"a", "an", "the", "of", "emoji"}
+TRIPLES = 16
+"""Letter triples of a word that are told, at most."""
 
 
 @dataclass(frozen=True)
@@ -111,13 +113,13 @@ def split_words(prompt: str) -> list[str]:
     return [w for w in words if w not in FILLERS]
 
 
-def word_ids(prompts: list[str], slots: int, buckets: int, pieces: int = 16) -> Tensor:
-    """Hash words and their letter triples, int64 [B, slots, 1 + pieces]; -1 where there is nothing.
+def word_ids(prompts: list[str], slots: int, buckets: int) -> Tensor:
+    """Hash words and their letter triples, int64 [B, slots, 1 + TRIPLES]; -1 where nothing is.
 
     An unknown word still shares its triples with the words it resembles. An empty prompt gives
     only -1, the null condition. Raises ValueError for a prompt with more than `slots` words.
     """
-    out = torch.full((len(prompts), slots, 1 + pieces), -1)
+    out = torch.full((len(prompts), slots, 1 + TRIPLES), -1)
     for row, prompt in zip(out, prompts, strict=True):
         words = split_words(prompt)
         if len(words) > slots:
@@ -128,7 +130,7 @@ def word_ids(prompts: list[str], slots: int, buckets: int, pieces: int = 16) -> 
         for slot, word in zip(row, words, strict=False):
             framed = f"<{word}>"
             triples = [framed[i : i + 3] for i in range(len(framed) - 2)]
-            grams = [framed, *triples[:pieces]]
+            grams = [framed, *triples[:TRIPLES]]
             ids = [zlib.crc32(g.encode()) % buckets for g in grams]
             slot[: len(ids)] = torch.tensor(ids)
     return out

@@ -23,16 +23,14 @@ def step_weights(levels: Tensor, unknown: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def plan_losses(
-    model: NARTransformer, values: Tensor, tokens: Tensor, rng_seed: int = 0, batch: int = 16
-) -> dict[str, float]:
+def plan_losses(model: NARTransformer, values: Tensor, tokens: Tensor) -> dict[str, float]:
     """Nats per token from the corner, the centre and any seed, nothing known.
 
     Args:
         values: condition input of N rows; tokens: int64 [N, cells].
     """
-    grid = model.config.grid
-    rng = np.random.default_rng(rng_seed)
+    grid, batch = model.config.grid, 16
+    rng = np.random.default_rng(0)
     corner, centre = (0, 0, 0), (grid.t // 2, grid.h // 2, grid.w // 2)
     anywhere = [tuple(int(x) for x in rng.integers(0, grid)) for _ in range(len(tokens))]
     seeds = {

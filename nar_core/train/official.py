@@ -146,7 +146,7 @@ def train(config: OfficialConfig, folder: Path, device: torch.device) -> None:
         )
     torch.manual_seed(settings.seed)
     place = Path(config.tokenizer) if config.tokenizer else fetch(official.tokenizer)
-    tokenizer = load_tokenizer(place, device=device, size=info.size)
+    tokenizer = load_tokenizer(place, size=info.size).to(device)
     codes = extract_codes(files, tokenizer, folder / "codes.npy", config.ten_crops, device)
     del tokenizer
 

@@ -22,6 +22,9 @@ from .loop import Run
 
 log = logging.getLogger(__name__)
 
+AT_ONCE = 16
+"""Clips that are measured at once."""
+
 
 def psnr(squared_error: float, count: int) -> float:
     """Peak signal-to-noise ratio in dB of values in [0, 1], pooled over `count` values."""
@@ -29,12 +32,12 @@ def psnr(squared_error: float, count: int) -> float:
 
 
 @torch.no_grad()
-def reconstruction_psnr(tokenizer: Tokenizer, clips: np.ndarray, batch: int = 16) -> float:
+def reconstruction_psnr(tokenizer: Tokenizer, clips: np.ndarray) -> float:
     """PSNR (dB, pooled over all pixels) of RGBA clips [N, F, H, W, 4] on white."""
     device = device_of(tokenizer)
     error, count = 0.0, 0
-    for i in range(0, len(clips), batch):
-        x = on_white(as_float(clips[i : i + batch])).to(device)
+    for i in range(0, len(clips), AT_ONCE):
+        x = on_white(as_float(clips[i : i + AT_ONCE])).to(device)
         y = tokenizer.decode(tokenizer.encode(x)).float().clamp(0, 1)
         error += float(((y * 255).round() / 255 - x).square().sum())
         count += x.numel()
@@ -42,7 +45,7 @@ def reconstruction_psnr(tokenizer: Tokenizer, clips: np.ndarray, batch: int = 16
 
 
 @torch.no_grad()
-def code_statistics(tokenizer: Tokenizer, clips: np.ndarray, batch: int = 16) -> dict:
+def code_statistics(tokenizer: Tokenizer, clips: np.ndarray) -> dict:
     """How clips [N, F, H, W, 4] use the codes, and the mean patch of every code.
 
     Returns:
@@ -52,8 +55,8 @@ def code_statistics(tokenizer: Tokenizer, clips: np.ndarray, batch: int = 16) ->
     device = device_of(tokenizer)
     counts = torch.zeros(tokenizer.vocab_size, device=device)
     sums = torch.zeros(tokenizer.vocab_size, PATCH * PATCH * 3, device=device)
-    for i in range(0, len(clips), batch):
-        x = on_white(as_float(clips[i : i + batch])).to(device)
+    for i in range(0, len(clips), AT_ONCE):
+        x = on_white(as_float(clips[i : i + AT_ONCE])).to(device)
         codes = tokenizer.encode(x)
         y = tokenizer.decode(codes).float().clamp(0, 1)
         cells = F.pixel_unshuffle(y, PATCH).movedim(2, -1).flatten(0, 3)

@@ -7,8 +7,6 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-import torch
-
 from ..models.text_encoder import TextEncoder, require_packages
 from ..models.transformer import NARTransformer
 from ..plan import GridShape
@@ -83,9 +81,9 @@ def load_text_encoder(progress: Progress | None = None) -> TextEncoder:
     return TextEncoder.load(fetch_encoder(progress))
 
 
-def digest_of(path: Path, pieces: int = 64, size: int = 1 << 16) -> str:
+def digest_of(path: Path) -> str:
     """Short hash of a large file: its length and evenly spaced pieces, not all its gigabytes."""
-    length = path.stat().st_size
+    pieces, size, length = 64, 1 << 16, path.stat().st_size
     digest = hashlib.sha256(str(length).encode())
     with path.open("rb") as file:
         for i in range(pieces):
@@ -95,36 +93,28 @@ def digest_of(path: Path, pieces: int = 64, size: int = 1 << 16) -> str:
 
 
 def load_generator(
-    path: str | Path,
-    *,
-    device: torch.device | str = "cpu",
-    dtype: torch.dtype = torch.float32,
-    grid: GridShape | tuple[int, int, int] | None = None,
-    ema: bool = False,
+    path: str | Path, *, grid: GridShape | tuple[int, int, int] | None = None
 ) -> NARTransformer:
     """Build an official generator from a weight file or a folder with one.
 
     Args:
         grid: the token grid, where the file does not record it (official picture models).
-        ema: take a trainer's averaged weights.
 
     Raises:
         ValueError: the file is damaged, of another kind, or does not fit.
     """
-    file = read(path, ema)
+    file = read(path)
     expect(file, ("nar-image", "nar-video"), "an official NAR generator")
     shape = GridShape(*grid) if grid is not None else None
     config = adapt.generator_config(file.kind, file.tensors, file.settings, shape)
     tensors = adapt.renamed(file.kind, file.tensors)
     file.tensors.clear()
-    return fill(lambda: NARTransformer(config), tensors, device, dtype, where=str(file.path))
+    return fill(lambda: NARTransformer(config), tensors, where=str(file.path))
 
 
 def load_tokenizer(
     path: str | Path,
     *,
-    device: torch.device | str = "cpu",
-    dtype: torch.dtype = torch.float32,
     size: tuple[int, int] | None = None,
     grid: GridShape | tuple[int, int, int] | None = None,
 ) -> Tokenizer:
@@ -148,4 +138,4 @@ def load_tokenizer(
         make = partial(LarpTokenizer, larp)
     tensors = adapt.renamed(file.kind, file.tensors)
     file.tensors.clear()
-    return fill(make, tensors, device, dtype, where=str(file.path))
+    return fill(make, tensors, where=str(file.path))

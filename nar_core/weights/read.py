@@ -72,11 +72,11 @@ def find_weight_file(path: str | Path) -> Path:
     return path / single_weight_file([p.name for p in path.iterdir() if p.is_file()], str(path))
 
 
-def read(path: str | Path, ema: bool = False) -> WeightFile:
+def read(path: str | Path) -> WeightFile:
     """Read a weight file or a folder with one, and the settings beside it.
 
-    Known wrappers are opened: `model`, `module`, `state_dict`, a trainer's `sd` (with `ema` its
-    `ema_sd`), a bare state dict, and the key prefixes of compiled and data-parallel modules.
+    Known wrappers are opened: `model`, `module`, `state_dict`, a trainer's `sd`, a bare state dict,
+    and the key prefixes of compiled and data-parallel modules.
 
     Raises:
         ValueError: the file is damaged, holds code, or is no state dict.
@@ -84,7 +84,7 @@ def read(path: str | Path, ema: bool = False) -> WeightFile:
     path = find_weight_file(path)
     payload = _payload(path)
     settings = _settings_beside(path)
-    tensors, inner = _unwrap(payload, path, ema)
+    tensors, inner = _unwrap(payload, path)
     settings = {**inner, **settings}
     if not tensors:
         raise ValueError(f"{path}: got no tensors, expected a state dict")
@@ -138,16 +138,12 @@ def _settings_beside(path: Path) -> dict[str, Any]:
     return {}
 
 
-def _unwrap(payload: Any, path: Path, ema: bool) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def _unwrap(payload: Any, path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Tensors of a nested payload under clean names, and the settings met on the way."""
     settings: dict[str, Any] = {}
     while isinstance(payload, Mapping) and not all(isinstance(v, Tensor) for v in payload.values()):
         args = payload.get("args", {})
         settings |= vars(args) if isinstance(args, argparse.Namespace) else dict(args or {})
-        if ema and isinstance(payload.get("ema_sd"), Mapping) and payload["ema_sd"]:
-            # Keyed by decay; the slowest average is the smoothest.
-            payload = payload["ema_sd"][max(payload["ema_sd"], key=float)]
-            continue
         inner = next((payload[k] for k in WRAPPERS if isinstance(payload.get(k), Mapping)), None)
         if inner is None:
             raise ValueError(
@@ -169,15 +165,8 @@ def expect(file: WeightFile, kinds: tuple[str, ...], wanted: str) -> None:
         raise ValueError(f"{file.path}: got {adapt.TITLES[file.kind]}, expected {wanted}")
 
 
-def fill(
-    make: Callable[[], Module],
-    tensors: dict[str, Tensor],
-    device: torch.device | str = "cpu",
-    dtype: torch.dtype = torch.float32,
-    *,
-    where: str,
-) -> Module:
-    """A module made of `tensors`, which is emptied, in eval mode without gradients.
+def fill(make: Callable[[], Module], tensors: dict[str, Tensor], *, where: str) -> Module:
+    """A module made of `tensors`, which is emptied: float32, in eval mode, without gradients.
 
     The module is built without memory, checked against the tensors, and only then filled, tensor by
     tensor: there is never a second copy, and nothing half loaded.
@@ -191,10 +180,10 @@ def fill(
     state = {}
     for name in list(tensors):
         tensor = tensors.pop(name)
-        state[name] = tensor.to(device, dtype if tensor.is_floating_point() else None)
+        state[name] = tensor.float() if tensor.is_floating_point() else tensor
     module.load_state_dict(state, assign=True)
     if any(buffer.is_meta for buffer in module.buffers()):
-        _fixed_tables(module, make(), device)
+        _fixed_tables(module, make())
     return module.requires_grad_(False).eval()
 
 
@@ -219,13 +208,13 @@ def _check(expected: Mapping[str, Tensor], tensors: Mapping[str, Tensor], where:
         raise ValueError(f"{where}: the weights do not fit the model. {told}")
 
 
-def _fixed_tables(module: nn.Module, built: nn.Module, device) -> None:
+def _fixed_tables(module: nn.Module, built: nn.Module) -> None:
     """Take over tables that no file holds because they follow from the settings."""
     owners = dict(module.named_modules())
     for name, buffer in built.named_buffers():
         owner, _, leaf = name.rpartition(".")
         if getattr(owners[owner], leaf).is_meta:
-            setattr(owners[owner], leaf, buffer.to(device))
+            setattr(owners[owner], leaf, buffer)
 
 
 def trim_heap() -> None:

@@ -128,10 +128,10 @@ class World(Protocol):
         ...
 
 
-def pair_is_held_out(*parts: str, share: float = HELD_OUT) -> bool:
+def pair_is_held_out(*parts: str) -> bool:
     """Whether a combination is held out: by its hash, so that no list has to be kept."""
     digest = hashlib.sha256("|".join(parts).encode()).hexdigest()
-    return int(digest[:8], 16) / 2**32 < share
+    return int(digest[:8], 16) / 2**32 < HELD_OUT
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
