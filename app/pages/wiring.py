@@ -14,8 +14,10 @@ from gradio.events import Dependency
 from app.pages.controls import PRIVATE, Controls, facts_of, properties
 from app.server.errors import Refused, for_page
 from app.server.form import FORM_FIELDS, Form, form_of_link, seed_of_link
+from app.server.gate import client_of
 from app.server.spec import spec_of
 from app.server.studio import Studio
+from app.server.turns import Client
 from app.wire import run_of
 from nar_core import ModelInfo
 
@@ -48,7 +50,7 @@ class Page:
         return Form.of(**dict(zip(self.names, values, strict=True)), of_page=True)
 
 
-def wire_start(studio: Studio, page: Page, start: Callable[[Form, Any, str], str]) -> Dependency:
+def wire_start(studio: Studio, page: Page, start: Callable[[Form, Any, Client], str]) -> Dependency:
     """A start of the player is checked at once, without compute, and then grown in its turn.
 
     `start` puts it into the line and returns its run.
@@ -63,7 +65,7 @@ def wire_start(studio: Studio, page: Page, start: Callable[[Form, Any, str], str
         checked, run = checked or {}, ""
         try:
             run = run_of(event._data.get("run") if isinstance(event._data, dict) else None)
-            start(page.read(values), event._data, request.session_hash or "")
+            start(page.read(values), event._data, client_of(request))
         except Exception as error:
             return _with(checked, run, for_page(error, "Not started"))
         return _with(checked, run, None)

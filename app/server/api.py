@@ -20,11 +20,12 @@ import numpy as np
 from app.foreign import shown
 from app.server.errors import Stopped, for_program
 from app.server.form import OFFERED, Form, typed
-from app.server.gate import forget
+from app.server.gate import client_of, forget
 from app.server.growing import Finished, Stepped
 from app.server.jobs import Job
 from app.server.studio import Studio
 from app.server.telling import files_of, quick_picture, understood
+from app.server.turns import Client
 from app.wire import Kept, Start, WordsAnswer, bytes_of_uri
 from nar_core import ModelInfo
 
@@ -99,22 +100,22 @@ def published(
 ) -> Callable[..., Any]:
     """An endpoint of these arguments, as Gradio reads it: by its signature and docstring.
 
-    `function` takes the caller's session and the arguments by name; it is a coroutine or an
+    `function` takes the caller and the arguments by name; it is a coroutine or an
     asynchronous generator. Whatever it raises becomes one sentence.
     """
     names = list(given)
 
     async def once(request: gr.Request, *values: Any) -> Any:
         try:
-            session = await _listening(studio, request)
-            return await function(session, **dict(zip(names, values, strict=True)))
+            client = await _listening(studio, request)
+            return await function(client, **dict(zip(names, values, strict=True)))
         except Exception as error:
             raise for_program(error) from error
 
     async def stream(request: gr.Request, *values: Any) -> AsyncIterator[Any]:
         try:
-            session = await _listening(studio, request)
-            made = function(session, **dict(zip(names, values, strict=True)))
+            client = await _listening(studio, request)
+            made = function(client, **dict(zip(names, values, strict=True)))
             async with aclosing(made):
                 async for one in made:
                     yield one
@@ -138,13 +139,13 @@ def published(
     return wrapper
 
 
-async def _listening(studio: Studio, request: gr.Request) -> str:
-    """The session of a call; Stopped where nobody listens for what comes of it."""
-    session = (request and request.session_hash) or ""
-    if not await studio.listeners.listened(session, PATIENCE):
+async def _listening(studio: Studio, request: gr.Request) -> Client:
+    """Who calls; Stopped where nobody listens for what comes of it."""
+    client = client_of(request)
+    if not await studio.listeners.listened(client.session, PATIENCE):
         raise Stopped
-    forget(getattr(request.request, "scope", {}).get("app"), session)
-    return session
+    forget(getattr(request.request, "scope", {}).get("app"), client.session)
+    return client
 
 
 class Api:
@@ -153,7 +154,7 @@ class Api:
     def __init__(self, studio: Studio) -> None:
         self.studio = studio
 
-    async def models(self, session: str) -> list[dict[str, Any]]:
+    async def models(self, client: Client) -> list[dict[str, Any]]:
         """List the models, those on this machine first, with what each needs and offers.
 
         Returns:
@@ -166,7 +167,7 @@ class Api:
             lambda: [_described(info) for info in self.studio.engines.models()]
         )
 
-    async def understand(self, session: str, *, prompt: Any, model: Any) -> WordsAnswer:
+    async def understand(self, client: Client, *, prompt: Any, model: Any) -> WordsAnswer:
         """Say what a model makes of a prompt, before anything is grown.
 
         Returns:
@@ -178,7 +179,7 @@ class Api:
         return understood(self.studio.engines.info(model), typed(prompt))
 
     async def generate(
-        self, session: str, *, pictures: Any = 1, seed_position: Any = None, **asked: Any
+        self, client: Client, *, pictures: Any = 1, seed_position: Any = None, **asked: Any
     ) -> dict[str, Any]:
         """Grow pictures from a prompt or a class, starting at any cell of the token grid.
 
@@ -187,10 +188,10 @@ class Api:
             understood (see `understand`), steps, passes and seconds.
         """
         form = Form.of(**asked, num_samples=pictures)
-        return await self._finished(session, form, Start(_run(), _position(seed_position)))
+        return await self._finished(client, form, Start(_run(), _position(seed_position)))
 
     async def generate_stream(
-        self, session: str, *, preview: Any = False, seed_position: Any = None, **asked: Any
+        self, client: Client, *, preview: Any = False, seed_position: Any = None, **asked: Any
     ) -> AsyncIterator[dict[str, Any]]:
         """Grow one picture and report every decoding step as it happens.
 
@@ -204,7 +205,7 @@ class Api:
         job = replace(job, previews=preview is True)
         grid = self.studio.engines.info(form.model).grid
         report: dict[str, Any] = {}
-        async with aclosing(self.studio.events(job, session)) as events:
+        async with aclosing(self.studio.events(job, client)) as events:
             async for event in events:
                 if isinstance(event, Stepped):
                     report = _report(event, grid)
@@ -225,7 +226,7 @@ class Api:
 
     async def outpaint(
         self,
-        session: str,
+        client: Client,
         *,
         picture: Any,
         keep: Any,
@@ -249,10 +250,10 @@ class Api:
         seed = _position(seed_position) or (0, (top + bottom) // 2, (left + right) // 2)
         kept = self._kept(~cells if invert is True else cells, picture)
         form = Form.of(model=model, **asked)
-        return await self._finished(session, form, Start(_run(), seed, kept=kept))
+        return await self._finished(client, form, Start(_run(), seed, kept=kept))
 
     async def animate(
-        self, session: str, *, picture: Any, model: Any, seed_position: Any = None, **asked: Any
+        self, client: Client, *, picture: Any, model: Any, seed_position: Any = None, **asked: Any
     ) -> dict[str, Any]:
         """Begin a clip with a picture: it is the first frame, and the rest grows from it.
 
@@ -273,10 +274,10 @@ class Api:
         seed = _position(seed_position) or (0, info.grid.h // 2, info.grid.w // 2)
         form = Form.of(model=model, **asked)
         return await self._finished(
-            session, form, Start(_run(), seed, kept=self._kept(first, picture))
+            client, form, Start(_run(), seed, kept=self._kept(first, picture))
         )
 
-    async def clip(self, session: str, *, pictures: Any, format: Any, fps: Any) -> str:
+    async def clip(self, client: Client, *, pictures: Any, format: Any, fps: Any) -> str:
         """Put clips made here into one file. Needs no model.
 
         Returns:
@@ -284,7 +285,7 @@ class Api:
         """
         return await anyio.to_thread.run_sync(self.studio.clip, pictures, format, fps)
 
-    async def replay(self, session: str, *, picture: Any) -> dict[str, Any]:
+    async def replay(self, client: Client, *, picture: Any) -> dict[str, Any]:
         """Read the recipe inside a picture made here: how it grew, step by step. Needs no model.
 
         Returns:
@@ -301,10 +302,10 @@ class Api:
         job = await anyio.to_thread.run_sync(self.studio.desk.job, form, start)
         return replace(job, previews=False)
 
-    async def _finished(self, session: str, form: Form, start: Start) -> dict[str, Any]:
+    async def _finished(self, client: Client, form: Form, start: Start) -> dict[str, Any]:
         """Everything a growth makes, once it is there."""
         job = await self._job(form, start)
-        async with aclosing(self.studio.events(job, session)) as events:
+        async with aclosing(self.studio.events(job, client)) as events:
             async for event in events:
                 if isinstance(event, Finished):
                     info = self.studio.engines.info(event.model)

@@ -50,7 +50,7 @@ def sentence(error: BaseException, doing: str = "") -> str:
     if isinstance(error, Refused | Busy | Failed) or (isinstance(error, ValueError) and not doing):
         return plain(str(error))
     doing = doing or "The request"
-    if isinstance(error, MemoryError) or kind == "OutOfMemoryError":
+    if is_out_of_memory(error):
         return f"{doing} ran out of memory; ask for fewer pictures, or choose a smaller model."
     if isinstance(error, OSError) and error.errno == 28:
         return f"{doing} found no room on the server's disk; make room there, then try again."
@@ -58,6 +58,11 @@ def sentence(error: BaseException, doing: str = "") -> str:
         return f"{doing} may not write on the server; make its folder writable, then try again."
     log.error("%s failed", doing, exc_info=error)
     return f"{doing} failed on the server ({kind}); try again, or with other settings."
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether there was no memory, on the machine or on its GPU."""
+    return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
 
 
 def ended(error: BaseException) -> Exception:

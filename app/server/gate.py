@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import re
 import threading
 import time
 from collections import Counter
+from ipaddress import ip_address, ip_network
 from typing import Any
 from urllib.parse import parse_qs
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.server.turns import Client
 
 log = logging.getLogger(__name__)
 
@@ -69,6 +73,21 @@ def forget(app: Any, session: str) -> None:
     held = getattr(app, "state_holder", None)
     if held is not None and session in held.session_data:
         held.session_data[session].config_values.clear()
+
+
+def client_of(request: Any) -> Client:
+    """Who sent a request of Gradio's: the address and the session.
+
+    Of an IPv6 address only the network, within which one may choose freely.
+    """
+    session = (request and request.session_hash) or ""
+    peer = getattr(request, "client", None) if request else None
+    address = getattr(peer, "host", None) or ""
+    with contextlib.suppress(ValueError):
+        parsed = ip_address(address)
+        if parsed.version == 6:
+            address = str(ip_network(f"{address}/64", strict=False))
+    return Client(address, session)
 
 
 class TooLarge(Exception):

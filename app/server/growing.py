@@ -6,20 +6,21 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, wait
+from contextlib import closing
 from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
 
 from app.files.recipe import Recipe, recipe_of
+from app.server import zero
 from app.server.engines import Closed, Engines
-from app.server.errors import Refused
+from app.server.errors import Refused, Stopped, is_out_of_memory
 from app.server.given import blended, encoded, likeness, pasted
 from app.server.jobs import Job
-from app.server.zero import on_gpu
-from nar_core import Engine, Frame
+from nar_core import Engine, Frame, Prepared
 
 log = logging.getLogger(__name__)
 
@@ -105,7 +106,7 @@ class Grower:
         self.engines = engines
         # seconds that a full decode took, by model and number of pictures
         self._decoding: dict[tuple[str, int], float] = {}
-        self._on_device = on_gpu(self._run, duration=self.seconds_on_gpu)
+        self._lent = zero.on_gpu(self._run, duration=self.seconds_on_gpu)
 
     def grow(
         self, job: Job, loaded: Callable[[], None] = lambda: None
@@ -115,9 +116,61 @@ class Grower:
         Raises:
             Refused: what to download and where to put it.
         """
-        yield from self._engine(job)
+        with closing(self.grow_together([job], loaded)) as events:
+            for _, event in events:
+                if isinstance(event, Exception):
+                    raise event
+                yield event
+
+    def grow_together(
+        self,
+        jobs: Sequence[Job],
+        loaded: Callable[[], None] = lambda: None,
+        wanted: Callable[[int], bool] = lambda number: True,
+    ) -> Generator[tuple[int, Event | Exception], None, None]:
+        """The events of jobs of one kin (`Job.kin`), each with the number of its job.
+
+        A job that ends badly has an exception for its last event; `wanted` is asked before every
+        step whether a job still goes on.
+
+        Raises:
+            Refused: what to download and where to put it.
+        """
+        for told in self._engine(jobs[0]):
+            yield from ((number, told) for number in range(len(jobs)))
         loaded()
-        yield from self._on_device(job)
+        steps = [-1] * len(jobs)
+        try:
+            with closing(self._on_device(jobs, wanted)) as events:
+                for number, event in events:
+                    steps[number] = getattr(event, "step", 0)
+                    yield number, event
+        except Exception as error:
+            if len(jobs) == 1 or not is_out_of_memory(error):
+                raise
+            log.warning("no memory for %d growths at once: one by one", len(jobs))
+        else:
+            return
+        for number, job in enumerate(jobs):
+            yield from self._alone(number, job, steps[number], wanted)
+
+    def _alone(
+        self, number: int, job: Job, step: int, wanted: Callable[[int], bool]
+    ) -> Generator[tuple[int, Event | Exception], None, None]:
+        """One job of several, without what it has told up to a step."""
+        try:
+            with closing(self._on_device([job], lambda _: wanted(number))) as events:
+                for _, event in events:
+                    if isinstance(event, Exception | Finished) or getattr(event, "step", 0) > step:
+                        yield number, event
+        except Exception as error:
+            yield number, error
+
+    def _on_device(
+        self, jobs: Sequence[Job], wanted: Callable[[int], bool]
+    ) -> Generator[tuple[int, Event | Exception], None, None]:
+        # a lent GPU works in a process of its own, where nobody can be asked
+        return self._run(jobs, wanted) if zero.spaces is None else self._lent(jobs)
 
     def _engine(self, job: Job) -> Generator[Loading, None, None]:
         """Have the engine in memory.
@@ -159,56 +212,59 @@ class Grower:
         except ValueError as error:
             raise Refused(str(error)) from error
 
-    def _run(self, job: Job) -> Generator[Event, None, None]:
+    def _run(
+        self, jobs: Sequence[Job], wanted: Callable[[int], bool] = lambda number: True
+    ) -> Generator[tuple[int, Event | Exception], None, None]:
         """Run the engine. On a shared GPU this runs in a process of its own (see `zero.py`)."""
-        engine = self.engines.get(job.model)
-        prepared = job.prepared
-        if isinstance(prepared.request.known, Image.Image):
-            prepared, tokens = encoded(engine, prepared)
-            yield Likeness(likeness(engine, tokens))
-        plan = prepared.plan
+        engine = self.engines.get(jobs[0].model)
+        several: dict[int, Prepared] = {}
+        for number, job in enumerate(jobs):
+            several[number] = job.prepared
+            if isinstance(job.prepared.request.known, Image.Image):
+                try:
+                    several[number], tokens = encoded(engine, job.prepared)
+                    yield number, Likeness(likeness(engine, tokens))
+                except Exception as error:  # the others have other pictures
+                    del several[number]
+                    yield number, error
+        if not several:
+            return
+        numbers, plan = list(several), jobs[0].prepared.plan
         order = np.zeros(plan.grid.cells, np.int64)
         for number, step in enumerate(plan.steps, 1):
             order[step.positions] = number
-        last, spent = None, 0.0
-        frames = engine.generate(prepared)
-        try:
-            for frame in frames:
-                last, preview, guess = frame, None, None
-                if job.previews and engine.info.accepts_known:
-                    preview = engine.preview(frame.tokens)
-                    preview = pasted(preview, job.original)
-                elif job.previews and self._may_guess(engine, frame, spent):
-                    guess, cost = self._guess(engine, frame)
-                    spent += cost
-                yield _stepped(frame, order, preview, guess)
-        finally:
-            frames.close()
-        if last is None:
-            raise RuntimeError("the engine returned no step")
-        video = engine.decode(last.tokens)
-        yield Finished(
-            model=job.model,
-            total=int(last.total),
-            order=order,
-            tokens=last.tokens,
-            confidence=last.confidence,
-            elapsed=float(last.elapsed),
-            passes=int(last.passes),
-            video=blended(video, job.original),
-            recipes=[recipe_of(engine, last, order, i) for i in range(len(last.tokens))],
-        )
+        last: dict[int, Frame] = {}
+        spent = 0.0
+        batch = list(several.values())
+        with closing(engine.generate_together(batch, lambda i: wanted(numbers[i]))) as growth:
+            for frames in growth:
+                for number, frame in zip(numbers, frames, strict=True):
+                    if frame is None:
+                        continue
+                    job, last[number], preview, guess = jobs[number], frame, None, None
+                    if job.previews and engine.info.accepts_known:
+                        preview = pasted(engine.preview(frame.tokens), job.original)
+                    elif job.previews and self._may_guess(engine, frame, spent):
+                        guess, cost = self._guess(engine, frame)
+                        spent += cost
+                    yield number, _stepped(frame, order, preview, guess)
+        for number in numbers:
+            if number in last and last[number].step == plan.total:
+                yield number, _finished(engine, jobs[number], last[number], order)
+            else:  # nobody wanted it any more
+                yield number, Stopped()
 
-    def seconds_on_gpu(self, job: Job) -> int:
+    def seconds_on_gpu(self, jobs: Sequence[Job]) -> int:
         """How long a shared GPU is asked for: the plan's steps, and time to begin and to decode.
 
         Generous for the largest model on the GPUs lent there; what is not used is given back.
         """
-        prepared, steps = job.prepared, job.prepared.plan.total
+        prepared, steps = jobs[0].prepared, jobs[0].prepared.plan.total
         if prepared.request.resume is not None:
             steps -= prepared.request.resume.step
-        parameters = self.engines.info(job.model).parameters
-        each = 0.05 + 0.02 * prepared.num_samples * parameters / 1e9
+        parameters = self.engines.info(jobs[0].model).parameters
+        rows = sum(job.prepared.num_samples for job in jobs)
+        each = 0.05 + 0.02 * rows * parameters / 1e9
         return min(120, 10 + math.ceil(steps * each))
 
     def _may_guess(self, engine: Engine, frame: Frame, spent: float) -> bool:
@@ -231,6 +287,20 @@ class Grower:
         cost = time.monotonic() - began
         self._decoding[engine.info.name, len(frame.tokens)] = cost
         return video, cost
+
+
+def _finished(engine: Engine, job: Job, last: Frame, order: np.ndarray) -> Finished:
+    return Finished(
+        model=job.model,
+        total=int(last.total),
+        order=order,
+        tokens=last.tokens,
+        confidence=last.confidence,
+        elapsed=float(last.elapsed),
+        passes=int(last.passes),
+        video=blended(engine.decode(last.tokens), job.original),
+        recipes=[recipe_of(engine, last, order, i) for i in range(len(last.tokens))],
+    )
 
 
 def _stepped(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -60,6 +61,11 @@ class Job:
     def model(self) -> str:
         """Its model's name."""
         return self.prepared.model
+
+    @property
+    def kin(self) -> Hashable:
+        """Jobs for which this is equal can be grown together."""
+        return self.prepared.kin
 
 
 class Desk:

@@ -1,28 +1,37 @@
-"""The waiting line in front of the one engine: page and programs alike, one growth at a time.
+"""The waiting line in front of the one engine: page and programs alike, fair between clients.
 
-The engine is run by this line's own thread and by nothing else. Whoever listens gets what it has
-made; stopping is a mark that the thread looks at after every step, and only when the growth has
-ended by itself or at that mark does the next one begin.
+The engine is run by this line's own thread and by nothing else. Growths of one kin that wait at the
+same time are grown together, each told its own steps. Whoever listens gets what has been made;
+stopping is a mark that the thread looks at after every step, and only when a growth has ended by
+itself or at that mark does the next one begin.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import logging
 import threading
 import time
-from collections import OrderedDict, deque
-from collections.abc import AsyncGenerator, Callable, Generator
+from collections import Counter, OrderedDict, deque
+from collections.abc import AsyncGenerator, Callable, Generator, Hashable, Iterable, Sequence
 from contextvars import Context, copy_context
+from dataclasses import dataclass
 from typing import Any
 
 from app.server.errors import Busy, Stopped, ended
+from app.server.turns import ANYBODY, Client, Fairness
 
 log = logging.getLogger(__name__)
 
 FORGET_AFTER = 6.0
 """Seconds without a sign of life after which somebody waiting no longer counts."""
+
+SILENT_AFTER = 90.0
+"""Seconds without a sign of life after which a page is gone, whatever a proxy keeps open for it.
+
+Browsers let a page that nobody looks at speak once a minute."""
 
 NEVER_AFTER = 30.0
 """Seconds after which somebody must have begun to listen for what was checked."""
@@ -33,19 +42,50 @@ REMEMBER_RUNS = 1000
 LOOK_EVERY = 0.25
 """Seconds between two looks at who still waits, and who has left."""
 
-Work = Callable[["Ticket"], Generator[Any, None, None]]
+MOST_OF_ONE = 8
+"""Growths of one session that may wait."""
+
+MOST_TOGETHER = 8
+"""Pictures that are grown together, where several wait."""
+
+CLOSING = "The studio is being stopped; try again in a minute."
+
+Work = Callable[[Sequence["Ticket"]], Generator[tuple[int, Any], None, None]]
+"""Grows the jobs of tickets of one kin; yields the number of a ticket and what was made for it.
+
+An exception that is yielded ends that ticket, one that is raised ends all."""
+
+
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """What is to be grown.
+
+    Attributes:
+        work: begins it. job: whatever `work` needs.
+        kin: growths for which this is equal can be grown together; None is grown alone.
+        rows: how many pictures it is.
+        signs: whether who waits for it gives signs of life (`Line.place`) all the time.
+    """
+
+    work: Work
+    job: Any = None
+    kin: Hashable = None
+    rows: int = 1
+    signs: bool = False
 
 
 class Ticket:
     """One growth's place in the line, and what it has made so far.
 
     Attributes:
-        run: its name; session: of whom; stopped: whether it should end.
+        run: its name; client: of whom; stopped: whether it should end; over: whether it has.
     """
 
-    def __init__(self, run: str, work: Work, session: str, changed: Callable[[], None]) -> None:
-        self.run, self.work, self.session = run, work, session
-        self.stopped = self.listening = False
+    def __init__(
+        self, run: str, asked: Asked, client: Client, number: int, changed: Callable[[], None]
+    ) -> None:
+        self.run, self.asked, self.client, self.number = run, asked, client, number
+        self.stopped = self.listening = self.over = False
         self.joined = self.seen = self.began = time.monotonic()
         self._changed = changed
         # a GPU that is lent is lent to the request in whose context it is asked for
@@ -53,12 +93,20 @@ class Ticket:
         self._made: deque[Any] = deque()
         self._wake: Callable[[], None] = lambda: None
 
+    @property
+    def job(self) -> Any:
+        """What `work` needs of it."""
+        return self.asked.job
+
     def restart(self) -> None:
         """Count its time from now: a download says nothing about how long growing takes."""
         self.began = time.monotonic()
 
     def put(self, made: Any) -> None:
         """Add something that was made; `None` is the end, an exception a bad end."""
+        if self.over:
+            return
+        self.over = made is None or isinstance(made, BaseException)
         self._made.append(made)
         self._wake()
 
@@ -94,21 +142,31 @@ class Line:
     """Who is waiting for the one engine: only names and times, nothing of what they make.
 
     Args:
-        most: how many may wait.
+        most: how many may wait; of_one: how many of one session.
+        together: how many pictures are grown at once, where growths of one kin wait.
         present: whether a session still listens; always, unless somebody watches the connections.
     """
 
-    def __init__(self, most: int = 20, present: Callable[[str], bool] = lambda session: True):
-        self.most, self._present = most, present
+    def __init__(
+        self,
+        most: int = 64,
+        present: Callable[[str], bool] = lambda session: True,
+        of_one: int = MOST_OF_ONE,
+        together: int = MOST_TOGETHER,
+    ) -> None:
+        self.most, self.of_one, self.together, self._present = most, of_one, together, present
         self._waiting: OrderedDict[str, Ticket] = OrderedDict()
-        self._running: Ticket | None = None
+        self._running: list[Ticket] = []
         self._over: OrderedDict[str, None] = OrderedDict()
+        self._fairness, self._numbers = Fairness(), itertools.count()
         self._seconds = 2.0
         self._changed = threading.Condition()
         self._worker: threading.Thread | None = None
 
-    def join(self, run: str, work: Work, session: str = "") -> Ticket:
-        """Wait in the line; `work` begins the growth when its turn comes.
+    def join(self, run: str, asked: Asked, client: Client = ANYBODY) -> Ticket:
+        """Wait in the line; what is asked for begins when its turn comes.
+
+        A full line has room for who has less waiting than others: theirs that came last leaves.
 
         Raises:
             Stopped: it was stopped while it was still being checked, or has begun before.
@@ -118,13 +176,17 @@ class Line:
             self._forget()
             if run in self._over or run in self._waiting or self._runs(run):
                 raise Stopped
-            if len(self._waiting) >= self.most:
-                wait = round(len(self._waiting) * self._seconds) + 1
+            own = sum(ticket.client == client for ticket in self._waiting.values())
+            if own >= self.of_one:
                 raise Busy(
-                    f"{len(self._waiting)} growths wait already, at most {self.most} may; "
-                    f"try again in about {wait} s."
+                    f"{own} growths of this session wait already, at most {self.of_one} may; "
+                    f"try again in about {self._wait()} s."
                 )
-            ticket = self._waiting[run] = Ticket(run, work, session, self._look)
+            if len(self._waiting) >= self.most:
+                self._make_room(client)
+            self._fairness.comes(client, self._waiting.values())
+            ticket = Ticket(run, asked, client, next(self._numbers), self._look)
+            self._waiting[run] = ticket
             if self._worker is None:
                 self._worker = threading.Thread(target=self._serve, daemon=True, name="engine")
                 self._worker.start()
@@ -141,79 +203,143 @@ class Line:
     def stop(self, run: str) -> None:
         """Ask a run to end, whether it is being checked, waits or runs."""
         with self._changed:
-            if self._running is not None and self._running.run == run:
-                self._running.stopped = True
+            for ticket in self._running:
+                if ticket.run == run:
+                    ticket.stopped = True
             self._end(run)
 
     def closed(self, session: str) -> None:
         """A tab was closed: nobody waits for its runs any more."""
         with self._changed:
-            if self._running is not None and self._running.session == session:
-                self._running.stopped = True
-            for run in [t.run for t in self._waiting.values() if t.session == session]:
+            for ticket in self._running:
+                if ticket.client.session == session:
+                    ticket.stopped = True
+            for run in [t.run for t in self._waiting.values() if t.client.session == session]:
                 self._end(run)
 
     def place(self, run: str) -> dict[str, float]:
-        """How many come before this run and about how long that takes, in seconds."""
+        """How many come before this run and about how long that takes, in seconds.
+
+        Also its sign of life: who asks is still there.
+        """
         with self._changed:
-            if run in self._waiting:
-                self._waiting[run].seen = time.monotonic()
+            now = time.monotonic()
+            for ticket in (*self._waiting.values(), *self._running):
+                if ticket.run == run:
+                    ticket.seen = now
             self._forget()
-            before = list(self._waiting)
-            ahead = 0
-            if run in before:
-                ahead = before.index(run) + (self._running is not None)
-            return {"ahead": ahead, "seconds": round(ahead * self._seconds, 1)}
+            ahead, turns = len(self._running), bool(self._running)
+            for group in self._groups(self._fairness.order(self._waiting.values())):
+                if any(ticket.run == run for ticket in group):
+                    return {"ahead": ahead, "seconds": round(turns * self._seconds, 1)}
+                ahead, turns = ahead + len(group), turns + 1
+            return {"ahead": 0, "seconds": 0.0}
 
     # ---- the thread that runs the engine ------------------------------------------------------
 
     def _serve(self) -> None:
         while True:
             with self._changed:
-                self._running = None
-                while (ticket := self._next()) is None:
+                self._running = []
+                while not (tickets := self._next()):
                     self._changed.wait(LOOK_EVERY if self._waiting else None)
-                self._running = ticket
-                ticket.restart()
-            ticket.context.run(self._run, ticket)
+                self._running = tickets
+                for ticket in tickets:
+                    ticket.restart()
+            tickets[0].context.run(self._run, tickets)
             with self._changed:
-                self._end(ticket.run)
-                self._seconds += 0.3 * (time.monotonic() - ticket.began - self._seconds)
+                for ticket in tickets:
+                    self._end(ticket.run)
+                took = time.monotonic() - tickets[0].began
+                self._seconds += 0.3 * (took - self._seconds)
 
-    def _run(self, ticket: Ticket) -> None:
-        """One growth to its end or to the mark that it should stop."""
+    def _run(self, tickets: Sequence[Ticket]) -> None:
+        """Growths of one kin to their end or to the mark that they should stop."""
         end: BaseException | None = None
         try:
-            growth = ticket.work(ticket)
+            growth = tickets[0].asked.work(tickets)
             try:
-                for made in growth:
-                    ticket.put(made)
-                    if self.left(ticket):
-                        end = Stopped()
+                for number, made in growth:
+                    failed = isinstance(made, BaseException)
+                    tickets[number].put(ended(made) if failed else made)
+                    for ticket in tickets:
+                        if not ticket.over and self.left(ticket):
+                            ticket.put(Stopped())
+                    if all(ticket.over for ticket in tickets):
                         break
             finally:
                 growth.close()
         except BaseException as error:
             end = ended(error)
-        ticket.put(end)
+        for ticket in tickets:
+            ticket.put(end)
 
     def left(self, ticket: Ticket) -> bool:
         """Whether a running growth should end now: it was stopped, or nobody listens any more."""
-        return ticket.stopped or not self._present(ticket.session)
+        silent = ticket.asked.signs and time.monotonic() - ticket.seen > SILENT_AFTER
+        return ticket.stopped or silent or not self._present(ticket.client.session)
 
-    def _next(self) -> Ticket | None:
-        """The first of those who wait for whom somebody listens."""
+    def _next(self) -> list[Ticket]:
+        """Whose turn it is, of those who wait and for whom somebody listens."""
         self._forget()
-        for run, ticket in self._waiting.items():
-            if ticket.listening and self._present(ticket.session):
-                return self._waiting.pop(run)
-        return None
+        order = self._fairness.order(self._waiting.values())
+        ready = [t for t in order if t.listening and self._present(t.client.session)]
+        for group in self._groups(ready):
+            for ticket in group:
+                self._fairness.had(ticket.client)
+                del self._waiting[ticket.run]
+            return group
+        return []
+
+    def _groups(self, order: Iterable[Ticket]) -> list[list[Ticket]]:
+        """Who is grown together, in the order of turns: the first one, and all that fit to it."""
+        groups: list[list[Ticket]] = []
+        growing: dict[Hashable, tuple[list[Ticket], int]] = {}
+        for ticket in order:
+            kin = ticket.asked.kin
+            group, rows = growing.get(kin, ([], self.together)) if kin is not None else ([], 0)
+            rows += ticket.asked.rows
+            if not group or rows > self.together:
+                group, rows = [], ticket.asked.rows
+                groups.append(group)
+            group.append(ticket)
+            growing[kin] = group, rows
+        return groups
+
+    def _make_room(self, client: Client) -> None:
+        """The last growth of who has most of them waiting leaves a full line, if that is fair."""
+        addresses = Counter(ticket.client.address for ticket in self._waiting.values())
+        sessions = Counter(ticket.client for ticket in self._waiting.values())
+
+        def share(of: Client) -> tuple[int, int]:
+            return addresses[of.address], sessions[of]
+
+        last = max(self._waiting.values(), key=lambda ticket: (share(ticket.client), ticket.number))
+        most = last.client
+        place = 1 if most.address == client.address else 0
+        if share(most)[place] <= share(client)[place] + 1:
+            raise Busy(
+                f"{len(self._waiting)} growths wait already, at most {self.most} may; "
+                f"try again in about {self._wait()} s."
+            )
+        self._end(
+            last.run,
+            Busy(
+                f"{self.most} growths wait, which is as many as may, and others have asked for "
+                f"less; try again in about {self._wait()} s."
+            ),
+        )
+
+    def _wait(self) -> int:
+        """Seconds after which the line will be short."""
+        turns = len(self._groups(self._fairness.order(self._waiting.values())))
+        return round(turns * self._seconds) + 1
 
     def _forget(self) -> None:
         """Drop who waits no more: stopped, or without a sign of life."""
         now = time.monotonic()
         for run, ticket in list(self._waiting.items()):
-            if ticket.listening and self._present(ticket.session):
+            if ticket.listening and self._present(ticket.client.session):
                 ticket.seen = now
             never = not ticket.listening and now - ticket.joined > NEVER_AFTER
             if ticket.stopped or never or now - ticket.seen > FORGET_AFTER:
@@ -225,13 +351,13 @@ class Line:
             self._changed.notify()
 
     def _runs(self, run: str) -> bool:
-        return self._running is not None and self._running.run == run
+        return any(ticket.run == run for ticket in self._running)
 
-    def _end(self, run: str) -> None:
+    def _end(self, run: str, why: Exception | None = None) -> None:
         ticket = self._waiting.pop(run, None)
         if ticket is not None:
             ticket.stopped = True
-            ticket.put(Stopped())
+            ticket.put(why or Stopped())
         self._over[run] = None
         while len(self._over) > REMEMBER_RUNS:
             self._over.popitem(last=False)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Generator, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
 from typing import Any
 
 from app.files import read_file
@@ -17,12 +19,21 @@ from app.server.form import Form, typed
 from app.server.gate import Listeners
 from app.server.growing import Event, Grower
 from app.server.jobs import Desk, Job
-from app.server.line import Line, Ticket
-from app.server.telling import messages, replayed, understood
+from app.server.line import MOST_OF_ONE, MOST_TOGETHER, Asked, Line, Ticket
+from app.server.telling import Teller, messages, replayed, understood
+from app.server.turns import Client
 from app.wire import RELOAD, Message, WordsAnswer, bytes_of_uri, data_uri, run_of, start_of
 from nar_core import ideas
 
-MOST_WAITING = 20
+MOST_WAITING = 64
+
+
+@dataclass(frozen=True, eq=False)
+class Growth:
+    """A job in the line, and how its events are told to whoever waits for it."""
+
+    job: Job
+    tell: Callable[[Event], Iterable[Any]]
 
 IDEAS = 200
 """Prompts that a world is asked for, to pick from."""
@@ -33,21 +44,27 @@ class Studio:
 
     Args:
         limits: the largest file and picture that are taken.
-        most_waiting: how many growths may wait.
+        most_waiting: how many growths may wait; of_one: how many of one session.
+        together: how many pictures are grown at once.
     """
 
     def __init__(
-        self, engines: Engines, limits: Limits = LIMITS, most_waiting: int = MOST_WAITING
+        self,
+        engines: Engines,
+        limits: Limits = LIMITS,
+        most_waiting: int = MOST_WAITING,
+        of_one: int = MOST_OF_ONE,
+        together: int = MOST_TOGETHER,
     ) -> None:
         self.engines, self.limits = engines, limits
         self.listeners = Listeners()
         self.desk = Desk(engines, limits)
         self.grower = Grower(engines)
-        self.line = Line(most_waiting, self.listeners.present)
+        self.line = Line(most_waiting, self.listeners.present, of_one, together)
 
     # ---- growths of the page ------------------------------------------------------------------
 
-    def start(self, form: Form, event: Any, session: str = "") -> str:
+    def start(self, form: Form, event: Any, client: Client) -> str:
         """Check a start of the player and put it into the line; the name of its run.
 
         Raises:
@@ -55,31 +72,60 @@ class Studio:
         """
         start = start_of(event, self.limits.upload)
         job = self.desk.job(form, start)
-        self.line.join(start.run, lambda ticket: self._told(job, ticket), session)
+        teller = Teller(job.run, job.expected)
+        self.line.join(start.run, self._asked(job, teller.told, signs=True), client)
         return start.run
 
-    def compare(self, form: Form, event: Any, session: str = "") -> str:
+    def compare(self, form: Form, event: Any, client: Client) -> str:
         """As `start` for the lab: its panes are grown one after the other in one turn."""
         start = start_of(event, self.limits.upload)
         jobs = self.desk.comparison(form, start)
 
-        def panes(ticket: Ticket) -> Generator[dict[str, Any], None, None]:
+        def panes(tickets: Sequence[Ticket]) -> Generator[tuple[int, dict[str, Any]], None, None]:
             for pane, job in enumerate(jobs):
-                for message in self._told(job, ticket):
-                    yield {**message, "pane": pane}
+                events = self.grower.grow(job, tickets[0].restart)
+                for message in messages(events, job.run, job.expected):
+                    yield 0, {**message, "pane": pane}
 
-        self.line.join(start.run, panes, session)
+        self.line.join(start.run, Asked(panes), client)
         return start.run
 
-    def _told(self, job: Job, ticket: Ticket) -> Generator[Message, None, None]:
-        yield from messages(self.grower.grow(job, ticket.restart), job.run, job.expected)
-
-    def events(self, job: Job, session: str = "") -> AsyncGenerator[Event, None]:
+    def events(self, job: Job, client: Client) -> AsyncGenerator[Event, None]:
         """The events of a job, for a program, when its turn has come."""
-        ticket = self.line.join(
-            job.run, lambda ticket: self.grower.grow(job, ticket.restart), session
+        return self.line.join(job.run, self._asked(job, lambda event: (event,)), client).made()
+
+    def _asked(self, job: Job, tell: Callable[[Event], Iterable[Any]], **more: Any) -> Asked:
+        rows = job.prepared.num_samples
+        return Asked(self._grown, Growth(job, tell), job.kin, rows, **more)
+
+    def _grown(self, tickets: Sequence[Ticket]) -> Generator[tuple[int, Any], None, None]:
+        """Growths of one kin, each told in its own way."""
+        asked: list[Growth] = [ticket.job for ticket in tickets]
+
+        def loaded() -> None:
+            for ticket in tickets:
+                ticket.restart()
+
+        events = self.grower.grow_together(
+            [growth.job for growth in asked],
+            loaded,
+            lambda number: not (tickets[number].over or self.line.left(tickets[number])),
         )
-        return ticket.made()
+        with closing(events):
+            for number, event in events:
+                if isinstance(event, Exception):
+                    yield number, event
+                elif not tickets[number].over:
+                    yield from self._told(number, asked[number], event)
+
+    def _told(
+        self, number: int, growth: Growth, event: Event
+    ) -> Generator[tuple[int, Any], None, None]:
+        try:
+            for made in growth.tell(event):
+                yield number, made
+        except Exception as error:  # the others are told all the same
+            yield number, error
 
     # ---- files --------------------------------------------------------------------------------
 

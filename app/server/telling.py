@@ -36,12 +36,49 @@ SECONDS_PER_MESSAGE = 0.05
 """No more than 20 messages a second: there is no back-pressure towards a slow browser."""
 
 
+class Teller:
+    """Tells the player of one growth; several steps in one message where they come fast.
+
+    Args:
+        run: its name; expected: the recipe that it must reproduce.
+    """
+
+    def __init__(self, run: str, expected: Recipe | None = None) -> None:
+        self.run, self.expected = run, expected
+        self._steps: list[Stepped] = []
+        self._sent = 0.0
+
+    def told(self, event: Event) -> Iterator[Message]:
+        """What the player is told of an event."""
+        if isinstance(event, Stepped):
+            self._steps.append(event)
+        now = time.monotonic()
+        if self._steps and (now - self._sent >= SECONDS_PER_MESSAGE or isinstance(event, Finished)):
+            yield _steps(self.run, self._steps)
+            self._steps, self._sent = [], time.monotonic()
+        if isinstance(event, Loading):
+            told: ProgressMessage = {
+                "kind": "progress",
+                "run": self.run,
+                "text": event.text,
+                "share": event.share,
+            }
+            yield told
+        if isinstance(event, Likeness):
+            like: LikenessMessage = {"kind": "likeness", "run": self.run, "text": event.text}
+            yield like
+        if isinstance(event, Finished):
+            yield _done(self.run, event, self.expected)
+
+
 def messages(
     events: Generator[Event, None, None], run: str, expected: Recipe | None = None
 ) -> Generator[Message, None, None]:
-    """What the player is told; several steps in one message where they come fast."""
+    """All that the player is told of a growth; closing this ends it."""
+    teller = Teller(run, expected)
     with closing(events):
-        yield from _messages(events, run, expected)
+        for event in events:
+            yield from teller.told(event)
 
 
 def understood(info: ModelInfo, prompt: str) -> WordsAnswer:
@@ -52,33 +89,6 @@ def understood(info: ModelInfo, prompt: str) -> WordsAnswer:
         "words": [asdict(word) for word in found.words],
         "remarks": list(found.remarks),
     }
-
-
-def _messages(
-    events: Iterator[Event], run: str, expected: Recipe | None
-) -> Generator[Message, None, None]:
-    batch: list[Stepped] = []
-    sent = 0.0
-    for event in events:
-        if isinstance(event, Stepped):
-            batch.append(event)
-        due = time.monotonic() - sent >= SECONDS_PER_MESSAGE or isinstance(event, Finished)
-        if batch and due:
-            yield _steps(run, batch)
-            batch, sent = [], time.monotonic()
-        if isinstance(event, Loading):
-            told: ProgressMessage = {
-                "kind": "progress",
-                "run": run,
-                "text": event.text,
-                "share": event.share,
-            }
-            yield told
-        if isinstance(event, Likeness):
-            like: LikenessMessage = {"kind": "likeness", "run": run, "text": event.text}
-            yield like
-        if isinstance(event, Finished):
-            yield _done(run, event, expected)
 
 
 def _steps(run: str, batch: Sequence[Stepped]) -> StepsMessage:

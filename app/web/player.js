@@ -170,13 +170,18 @@ export class Player {
     this.trigger('start', startMessage(start));
     this.loop();
     clearInterval(this.asking);
-    this.asking = setInterval(() => this.askPlace(id), 1000);
+    let seconds = 0;
+    this.asking = setInterval(() => this.askPlace(id, seconds++), 1000);
   }
 
-  /** Who is before us in the line. @param {string} id */
-  async askPlace(id) {
+  /**
+   * Who is before us in the line; while it grows, now and then, only to say that somebody is still here.
+   * @param {string} id @param {number} second
+   */
+  async askPlace(id, second) {
     const isWaiting = () => this.state.active === id && this.state.phase === 'waiting';
-    if (!isWaiting()) return clearInterval(this.asking);
+    if (this.state.active !== id) return clearInterval(this.asking);
+    if (!isWaiting() && second % 10) return;
     const place = await this.server.place(id).catch(() => null);
     if (isWaiting()) this.set(store.withPlace(this.state, place));
   }

@@ -102,6 +102,7 @@ class FakeEngine:
         self.device, self.dtype = "cpu", "float32"
         self.open_runs = 0
         self.steps_run = 0
+        self.together: list[int] = []
 
     def _target(self, request: Request, sample: int) -> np.ndarray:
         """The tokens this request grows: a disc on a gradient, colours from prompt and rng_seed."""
@@ -152,6 +153,23 @@ class FakeEngine:
                 )
         finally:
             self.open_runs -= 1
+
+    def generate_together(self, requests, wanted=lambda number: True):
+        """As the engine's; one after the other within each step."""
+        self.together.append(len(requests))
+        growing = [self.generate(request) for request in requests]
+        try:
+            while any(wanted(number) for number in range(len(growing))):
+                frames = [
+                    next(growth, None) if wanted(number) else growth.close()
+                    for number, growth in enumerate(growing)
+                ]
+                if not any(frames):
+                    return
+                yield frames
+        finally:
+            for growth in growing:
+                growth.close()
 
     def generate_all(self, request: Request) -> Frame:
         *_, last = self.generate(request)

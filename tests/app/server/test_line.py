@@ -5,14 +5,20 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
+import numpy as np
 import pytest
 
 from app.server import line as lines
 from app.server.errors import Busy, Failed, Stopped
-from app.server.line import Line, Ticket
+from app.server.form import Form
+from app.server.growing import Finished, Loading
+from app.server.line import Asked, Line, Ticket
+from app.server.studio import Studio
+from app.server.turns import Client
+from tests.app.studios import check, fake_studio
 
 
 async def heard(ticket: Ticket) -> list[Any]:
@@ -22,18 +28,30 @@ async def heard(ticket: Ticket) -> list[Any]:
 def counting(to: int, seen: list[Any] | None = None, step: float = 0.0):
     """Work that makes the numbers below `to`, and notes how it went."""
 
-    def work(ticket: Ticket):
+    def work(tickets: Sequence[Ticket]):
         noted = [] if seen is None else seen
         noted.append("begun")
         try:
             for number in range(to):
                 time.sleep(step)
-                yield number
+                yield 0, number
             noted.append("whole")
         finally:
             noted.append("over")
 
-    return work
+    return Asked(work)
+
+
+def together(seen: list[list[str]], to: int = 3, **more: Any) -> Asked:
+    """Work of one kin: numbers for each ticket; notes who is grown together."""
+
+    def work(tickets: Sequence[Ticket]):
+        seen.append([ticket.run for ticket in tickets])
+        for made in range(to):
+            for number in range(len(tickets)):
+                yield number, made
+
+    return Asked(work, **{"kin": "kin", **more})
 
 
 def until(true: Callable[[], bool], seconds: float = 20.0) -> None:
@@ -75,19 +93,19 @@ def test_a_stopped_growth_ends_at_its_step_before_the_next_begins():
     line, seen = Line(), []
     within, go = threading.Event(), threading.Event()
 
-    def slow(ticket: Ticket):
+    def slow(tickets: Sequence[Ticket]):
         try:
-            yield 0
+            yield 0, 0
             within.set()
             assert go.wait(20)
             seen.append("step")
-            yield 1
+            yield 0, 1
             seen.append("too far")
         finally:
             seen.append("first over")
 
     async def both():
-        first, second = line.join("a", slow), line.join("b", counting(2, seen))
+        first, second = line.join("a", Asked(slow)), line.join("b", counting(2, seen))
         hearing = asyncio.create_task(heard(first))
         hearing_next = asyncio.create_task(heard(second))
         await asyncio.to_thread(within.wait, 20)
@@ -117,13 +135,13 @@ def test_a_growth_that_was_stopped_never_ends_as_if_it_were_whole():
 
 
 def test_a_growth_that_breaks_says_so_and_not_where():
-    def work(ticket: Ticket):
-        yield 0
+    def work(tickets: Sequence[Ticket]):
+        yield 0, 0
         raise ValueError("weights at /secret/place")
 
     line = Line()
     with pytest.raises(Failed, match="The growth failed on the server") as told:
-        asyncio.run(heard(line.join("a", work)))
+        asyncio.run(heard(line.join("a", Asked(work))))
     assert "secret" not in str(told.value)
     assert asyncio.run(heard(line.join("b", counting(1)))) == [0]
 
@@ -155,7 +173,7 @@ def test_a_closed_tab_takes_its_runs_along():
 
     async def three():
         tickets = [
-            line.join(run, counting(20, step=0.01), tab)
+            line.join(run, counting(20, step=0.01), Client(session=tab))
             for run, tab in (("a", "one"), ("b", "two"), ("c", "one"))
         ]
         hearing = [asyncio.create_task(heard(ticket)) for ticket in tickets]
@@ -175,7 +193,7 @@ def test_nothing_is_grown_for_somebody_who_does_not_listen(monkeypatch):
     work = counting(1000, seen, 0.01)
 
     async def one():
-        hearing = asyncio.create_task(heard(line.join("a", work, "tab")))
+        hearing = asyncio.create_task(heard(line.join("a", work, Client(session="tab"))))
         await asyncio.sleep(2 * lines.LOOK_EVERY)
         assert seen == []
         present.add("tab")
@@ -187,7 +205,7 @@ def test_nothing_is_grown_for_somebody_who_does_not_listen(monkeypatch):
     assert isinstance(end, Stopped)
     assert seen == ["begun", "over"]
     monkeypatch.setattr(lines, "NEVER_AFTER", 0.0)
-    unheard = line.join("b", work, "tab")
+    unheard = line.join("b", work, Client(session="tab"))
     time.sleep(0.01)
     assert line.place("b")["ahead"] == 0
     assert unheard.stopped
@@ -201,3 +219,262 @@ def test_only_so_many_may_wait():
         line.join("c", counting(1))
     line.stop("a")
     line.join("d", counting(1))
+
+
+def test_one_session_has_only_so_many_waiting():
+    line = Line(of_one=2)
+    for run in "ab":
+        line.join(run, counting(1), Client("here", "greedy"))
+    with pytest.raises(Busy, match="2 growths of this session wait already, at most 2 may"):
+        line.join("c", counting(1), Client("here", "greedy"))
+    line.join("d", counting(1), Client("here", "another"))
+
+
+def test_a_full_line_has_room_for_who_asks_for_less():
+    line = Line(most=4)
+    greedy = [line.join(run, counting(1), Client("a", run)) for run in "pqrs"]
+    modest = line.join("t", counting(1), Client("b", "t"))
+    assert [ticket.over for ticket in greedy] == [False, False, False, True]
+    with pytest.raises(Busy, match="4 growths wait, which is as many as may, and others"):
+        asyncio.run(heard(greedy[3]))
+    line.join("u", counting(1), Client("b", "u"))
+    with pytest.raises(Busy, match="4 growths wait already"):  # two of each by now
+        line.join("v", counting(1), Client("b", "v"))
+    with pytest.raises(Stopped):  # who had to leave is not run later
+        line.ticket("s")
+    assert not modest.over
+
+
+def test_a_refused_start_is_never_run_later():
+    line, seen = Line(most=1), []
+    first = line.join("a", counting(1, seen))
+    with pytest.raises(Busy):
+        line.join("b", counting(1, seen))
+    with pytest.raises(Stopped):
+        line.ticket("b")
+    assert asyncio.run(heard(first)) == [0]
+    assert seen == ["begun", "whole", "over"]
+
+
+def served_in_order(line: Line, asked: dict[str, tuple[Asked, Client]]) -> list[str]:
+    """Everybody waits behind a growth that holds the engine; who has theirs when it is let go."""
+    hold, order, begun = threading.Event(), [], threading.Event()
+
+    def holding(tickets: Sequence[Ticket]):
+        begun.set()
+        assert hold.wait(20)
+        yield 0, 0
+
+    async def hear(run: str, ticket: Ticket) -> None:
+        await heard(ticket)
+        order.append(run)
+
+    async def all_of_them() -> None:
+        first = asyncio.create_task(heard(line.join("first", Asked(holding), Client("x", "x"))))
+        await asyncio.to_thread(begun.wait, 20)
+        hearing = [
+            asyncio.create_task(hear(run, line.join(run, work, client)))
+            for run, (work, client) in asked.items()
+        ]
+        await asyncio.sleep(0.02)
+        places = {run: line.place(run)["ahead"] for run in asked}
+        hold.set()
+        await asyncio.gather(first, *hearing)
+        assert order == sorted(asked, key=places.__getitem__), "the places told were true"
+
+    asyncio.run(all_of_them())
+    return order
+
+
+def test_clients_take_turns_and_their_places_are_true():
+    """47 programs of one address and three pages of others: no page waits for more than a round."""
+    programs = {f"program {n}": (counting(1), Client("one", f"p{n}")) for n in range(47)}
+    pages = {f"page {n}": (counting(1), Client(f"home {n}", "tab")) for n in range(3)}
+    order = served_in_order(Line(), programs | pages)
+    assert set(order[:4]) == {"program 0", "page 0", "page 1", "page 2"}
+    assert order[4:] == [f"program {n}" for n in range(1, 47)]
+
+
+def test_sessions_of_one_address_take_turns():
+    asked = {
+        f"{session}{n}": (counting(1), Client("one", session))
+        for session in "abc"
+        for n in range(3)
+    }
+    order = served_in_order(Line(), asked)
+    assert order == ["a0", "b0", "c0", "a1", "b1", "c1", "a2", "b2", "c2"]
+
+
+def test_growths_of_one_kin_that_wait_are_grown_together():
+    seen: list[list[str]] = []
+    asked = {
+        "a": (together(seen), Client("1")),
+        "b": (together(seen, kin="other"), Client("2")),
+        "c": (together(seen), Client("3")),
+        "d": (together(seen, rows=3), Client("4")),
+        "e": (together(seen, kin=None), Client("5")),
+        "f": (together(seen, kin=None), Client("6")),
+        "g": (together(seen, kin="other", rows=9), Client("7")),
+    }
+    line = Line(together=4)
+    served_in_order(line, asked)
+    assert seen == [["a", "c"], ["b"], ["d"], ["e"], ["f"], ["g"]]
+
+
+def test_of_growths_together_one_may_fail_or_leave_and_the_others_go_on():
+    line, hold = Line(), threading.Event()
+    fifth, go = threading.Event(), threading.Event()
+
+    def holding(tickets: Sequence[Ticket]):
+        assert hold.wait(20)
+        yield 0, 0
+
+    def work(tickets: Sequence[Ticket]):
+        for made in range(8):
+            for number in range(len(tickets)):
+                yield number, made
+            if made == 3:
+                yield 1, ValueError("of /secret/place")
+            if made == 5:
+                fifth.set()
+                assert go.wait(20)
+
+    async def four():
+        first = asyncio.create_task(heard(line.join("first", Asked(holding))))
+        tickets = [line.join(run, Asked(work, kin="kin"), Client(run)) for run in "abc"]
+        hearing = [asyncio.create_task(heard(ticket)) for ticket in tickets]
+        await asyncio.sleep(0.02)
+        hold.set()
+        await asyncio.to_thread(fifth.wait, 20)
+        line.stop("a")
+        go.set()
+        return await asyncio.gather(first, *hearing, return_exceptions=True)
+
+    _, left, failed, whole = asyncio.run(four())
+    assert isinstance(left, Stopped)
+    assert isinstance(failed, Failed)
+    assert "secret" not in str(failed)
+    assert whole == list(range(8))
+
+
+@pytest.mark.parametrize(("signs", "alive"), [(True, False), (True, True), (False, False)])
+def test_a_page_that_has_fallen_silent_is_not_grown_for(signs, alive):
+    """A proxy may keep its connection open long after it has gone; programs give no signs."""
+    line = Line()
+    within, go = threading.Event(), threading.Event()
+
+    def work(tickets: Sequence[Ticket]):
+        within.set()
+        assert go.wait(20)
+        yield 0, 0
+        yield 0, 1
+
+    async def one():
+        ticket = line.join("a", Asked(work, signs=signs))
+        hearing = asyncio.create_task(heard(ticket))
+        await asyncio.to_thread(within.wait, 20)
+        ticket.seen -= lines.SILENT_AFTER
+        if alive:
+            line.place("a")
+        go.set()
+        [end] = await asyncio.gather(hearing, return_exceptions=True)
+        return end
+
+    end = asyncio.run(one())
+    assert isinstance(end, Stopped) if signs and not alive else end == [0, 1]
+
+
+# ---- the studio's growths in it ---------------------------------------------------------------
+
+
+def in_one_turn(studio: Studio, prompts: Sequence[str]) -> list[list[Any]]:
+    """What programs and a page are told whose growths wait at the same time."""
+
+    async def all_of_them() -> list[list[Any]]:
+        hold = threading.Event()
+
+        def holding(tickets: Sequence[Ticket]):
+            assert hold.wait(20)
+            yield 0, 0
+
+        first = asyncio.create_task(heard(studio.line.join("first", Asked(holding))))
+        hearing = []
+        for number, prompt in enumerate(prompts):
+            form, client = Form("emoji", prompt, rng_seed=number), Client(f"{number}")
+            if number == 0:
+                run = studio.start(form, {"run": "page", "seed": None}, client)
+                made = studio.line.ticket(run).made()
+            else:
+                made = studio.events(check(studio, form, {"run": f"r{number}"}), client)
+            hearing.append(asyncio.create_task(listed(made)))
+        await asyncio.sleep(0.05)
+        hold.set()
+        await first
+        return await asyncio.gather(*hearing, return_exceptions=True)
+
+    return asyncio.run(all_of_them())
+
+
+async def listed(made: AsyncIterator[Any]) -> list[Any]:
+    return [one async for one in made]
+
+
+def test_a_page_and_programs_are_grown_together_and_each_has_its_own():
+    studio = fake_studio()
+    page, *programs = in_one_turn(studio, ["owl", "fox", "red apple"])
+    assert studio.engines.get("emoji").together == [3]
+    assert [m["kind"] for m in page][-1] == "done"
+    steps = [frame["step"] for m in page if m["kind"] == "steps" for frame in m["frames"]]
+    assert steps == list(range(1, page[-1]["total"] + 1))
+    assert {m["run"] for m in page} == {"page"}
+    assert page[-1]["request"]["prompt"] == "owl"
+    for number, events in enumerate(programs, 1):
+        *early, last = [event for event in events if not isinstance(event, Loading)]
+        assert [event.step for event in early] == list(range(1, last.total + 1))
+        form = Form("emoji", ["owl", "fox", "red apple"][number], rng_seed=number)
+        *_, alone = studio.grower.grow(check(studio, form, {}))
+        assert np.array_equal(last.tokens, alone.tokens)
+        assert np.array_equal(last.video, alone.video)
+        assert last.recipe.request == alone.recipe.request
+
+
+@pytest.mark.parametrize("after", [0, 4])
+def test_without_memory_for_all_at_once_each_is_grown_alone(after):
+    """Nobody asked for too much; whoever has seen steps does not see them again."""
+    studio = fake_studio()
+    engine = studio.engines.get("emoji")
+    whole = engine.generate_together
+
+    def scarce(requests, wanted=lambda number: True):
+        for step, frames in enumerate(whole(requests, wanted)):
+            if step >= after and len(requests) > 1:
+                raise MemoryError
+            yield frames
+
+    engine.generate_together = scarce
+    page, program = in_one_turn(studio, ["owl", "fox"])
+    assert page[-1]["kind"] == "done"
+    steps = [frame["step"] for m in page if m["kind"] == "steps" for frame in m["frames"]]
+    assert steps == list(range(1, page[-1]["total"] + 1))
+    *early, last = [event for event in program if not isinstance(event, Loading)]
+    assert [event.step for event in early] == list(range(1, last.total + 1))
+    assert engine.together == [2, 1, 1]
+
+
+def test_without_memory_a_growth_says_what_to_do_and_the_next_one_works():
+    studio = fake_studio()
+    engine = studio.engines.get("emoji")
+    whole = engine.generate_together
+
+    def none(requests, wanted=lambda number: True):
+        raise MemoryError
+
+    engine.generate_together = none
+    [end] = in_one_turn(studio, ["owl"])
+    assert isinstance(end, Failed)
+    assert "ran out of memory; ask for fewer pictures" in str(end)
+    engine.generate_together = whole
+    studio.line.stop("page")
+    job = check(studio, Form("emoji", "owl"), {"run": "next"})
+    *_, last = asyncio.run(listed(studio.events(job, Client())))
+    assert isinstance(last, Finished)
