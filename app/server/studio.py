@@ -35,6 +35,7 @@ class Growth:
     job: Job
     tell: Callable[[Event], Iterable[Any]]
 
+
 IDEAS = 200
 """Prompts that a world is asked for, to pick from."""
 
