@@ -106,13 +106,13 @@ class Growth:
             depth: torch.empty(*extent, config.width, device=device, dtype=dtype)
             for depth in set(config.taps.values())
         }
-        table = model.table(self.length - (model.seed_query is not None))
-        if table is not None:
+        rotations = model.rotations(self.length - (model.seed_query is not None))
+        if rotations is not None:
             at = self.length - (model.seed_query is not None)
-            parts = [table[:at]] + ([table[at + seed][None]] if at < self.length else [])
-            self.condition_table, self.cell_table = torch.cat(parts), table[at:]
+            parts = [rotations[:at]] + ([rotations[at + seed][None]] if at < self.length else [])
+            self.condition_rotations, self.cell_rotations = torch.cat(parts), rotations[at:]
         else:
-            self.condition_table = self.cell_table = None
+            self.condition_rotations = self.cell_rotations = None
 
     def _interval_over(self) -> bool:
         """Guidance is counted in generated tokens, the seed token included, known ones not."""
@@ -127,15 +127,15 @@ class Growth:
         tokens = torch.cat([tokens, tokens]) if self.guided else tokens
         first = self.cache.length == 0
         x = self.model.embed_tokens(tokens, cells, self.condition)
-        table = None if self.cell_table is None else self.cell_table[cells]
+        rotations = None if self.cell_rotations is None else self.cell_rotations[cells]
         if first:
             x = torch.cat([self.condition.slots, x], 1)
             levels = torch.cat([self.model.condition_levels(self.length), levels])
-            if table is not None:
-                table = torch.cat([self.condition_table, table])
+            if rotations is not None:
+                rotations = torch.cat([self.condition_rotations, rotations])
         start = self.cache.length
         mask = self._mask(levels, first, x.device)
-        for depth, states in self.model.run(x, table, mask, self.cache).items():
+        for depth, states in self.model.run(x, rotations, mask, self.cache).items():
             self.hidden[depth][:, start : self.cache.length] = states
         self.fed = end
         self.passes += 1

@@ -12,12 +12,12 @@ UNKNOWN = 242  # the grey of cells that are still unknown
 
 
 class Preview:
-    """Looks every code up in a patch table; a full decode would cost as much as the tokens.
+    """Puts a patch where a code is; a full decode would cost as much as the tokens.
 
     Args:
         tokenizer: its grid, size and frames set the layout.
-        patches: uint8 [V, p, p, 3], the mean patch of every code as measured in training. Without
-            it the table is made once, on first use: the tokenizer's own estimate, or what each code
+        patches: uint8 [V, p, p, 3], the mean patch of every code as measured in training. Without,
+            they are made once, on first use: the tokenizer's own estimate, or what each code
             decodes to among its kind.
     """
 
@@ -50,8 +50,8 @@ class Preview:
     def __call__(self, tokens: np.ndarray) -> np.ndarray:
         """Tokens int [B, T, H, W], -1 where unknown, to uint8 [B, F, height, width, 3]."""
         if self.patches is None:
-            table = getattr(self.tokenizer, "patch_table", None)
-            self.patches = table().numpy() if table else self._measure()
+            make = getattr(self.tokenizer, "code_patches", None)
+            self.patches = make().numpy() if make else self._measure()
         tokens = np.asarray(tokens)
         picked = self.patches[np.maximum(tokens, 0)]
         picked[tokens < 0] = UNKNOWN

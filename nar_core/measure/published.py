@@ -23,10 +23,10 @@ def _published_norm(norm: nn.Module, x: Tensor) -> Tensor:
     return y.type_as(x) * norm.weight
 
 
-def _published_rotation(x: Tensor, table: Tensor) -> Tensor:
-    """Turn pairs of `x` [B, n, H, D] in float32 by `table` [n, 2, D/2]."""
+def _published_rotation(x: Tensor, rotations: Tensor) -> Tensor:
+    """Turn pairs of `x` [B, n, H, D] in float32 by `rotations` [n, 2, D/2]."""
     pairs = x.float().unflatten(-1, (-1, 2))
-    cos, sin = table[:, None].unbind(-2)
+    cos, sin = rotations[:, None].unbind(-2)
     turned = [
         pairs[..., 0] * cos - pairs[..., 1] * sin,
         pairs[..., 1] * cos + pairs[..., 0] * sin,
@@ -80,10 +80,10 @@ def sample_as_published(
     if valid is not None:
         valid = F.pad(valid, (0, whole - length), value=True)
     mask = proximity_mask(levels.to(device), valid).expand(len(condition.slots), whole, whole)
-    table = model.table(config.condition.slots)
-    if table is not None and model.seed_query is not None:
+    rotations = model.rotations(config.condition.slots)
+    if rotations is not None and model.seed_query is not None:
         slots = config.condition.slots
-        table = torch.cat([table[:slots], table[slots, None], table[slots:]])
+        rotations = torch.cat([rotations[:slots], rotations[slots, None], rotations[slots:]])
     head_width = config.width // config.attention_heads
     cache = torch.zeros(
         config.depth, 2, len(condition.slots), config.attention_heads, whole, head_width,
@@ -97,8 +97,8 @@ def sample_as_published(
         for layer, block in enumerate(model.each_block()):
             parts = block.qkv(_published_norm(block.attention_norm, x)).chunk(3, -1)
             q, k, v = (part.unflatten(-1, (-1, head_width)) for part in parts)
-            if table is not None:
-                q, k = (_published_rotation(part, table[places]) for part in (q, k))
+            if rotations is not None:
+                q, k = (_published_rotation(part, rotations[places]) for part in (q, k))
             cache[layer, 0][:, :, places] = k.transpose(1, 2)
             cache[layer, 1][:, :, places] = v.transpose(1, 2)
             with sdpa_kernel(SDPBackend.MATH):

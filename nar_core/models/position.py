@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from ..plan import GridShape, coordinates
 
 
-def rotary_table(
+def rotations_of(
     grid: GridShape, pairs: tuple[int, int, int], base: float, slots: int, condition: str
 ) -> Tensor:
     """Cosine and sine of every position, condition slots first, float32 [slots + N, 2, sum(pairs)].
@@ -16,7 +16,7 @@ def rotary_table(
     Args:
         pairs: how many component pairs turn by t, h and w; together half the head width.
         condition: "identity" leaves condition slots unturned. "zero" is how the official picture
-            models were trained: their table holds zeros there, which blanks queries and keys, so
+            models were trained: they met zeros there, which blanks queries and keys, so
             condition tokens are attended uniformly and text enters through the values alone.
     """
     at = torch.from_numpy(coordinates(grid).copy()).float()
@@ -26,21 +26,21 @@ def rotary_table(
         if n
     ]
     angles = torch.cat(angles, -1)
-    table = torch.stack([angles.cos(), angles.sin()], 1)
-    front = torch.zeros(slots, *table.shape[1:])
+    rotations = torch.stack([angles.cos(), angles.sin()], 1)
+    front = torch.zeros(slots, *rotations.shape[1:])
     if condition == "identity":
         front[:, 0] = 1
-    return torch.cat([front, table])
+    return torch.cat([front, rotations])
 
 
-def rotate(x: Tensor, table: Tensor) -> Tensor:
-    """Turn interleaved pairs of `x` [B, H, S, D] by `table` [S, 2, D/2] or [B, S, 2, D/2].
+def rotate(x: Tensor, rotations: Tensor) -> Tensor:
+    """Turn interleaved pairs of `x` [B, H, S, D] by `rotations` [S, 2, D/2] or [B, S, 2, D/2].
 
     In float32 whatever the dtype of `x`, as the official models were trained.
     """
-    if table.ndim == 4:
-        table = table.unsqueeze(1)
-    cos, sin = table.unbind(-2)
+    if rotations.ndim == 4:
+        rotations = rotations.unsqueeze(1)
+    cos, sin = rotations.unbind(-2)
     even, odd = x.float().unflatten(-1, (-1, 2)).unbind(-1)
     turned = torch.stack([even * cos - odd * sin, odd * cos + even * sin], -1)
     return turned.flatten(-2).to(x.dtype)

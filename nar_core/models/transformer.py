@@ -14,7 +14,7 @@ from ..plan import DIRECTIONS, GridShape, KnownLevel
 from .cache import KVCache
 from .condition import CONDITIONS, Condition, ConditionConfig
 from .heads import Heads
-from .position import LearnedPositions, rotary_table, rotate
+from .position import LearnedPositions, rotate, rotations_of
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class TransformerConfig:
         condition: see `ConditionConfig`.
         norm: "rms" or "layer" (cheaper on a CPU).
         rotary: component pairs that turn by t, h, w, or all zero for none.
-        rotary_condition: "zero" or "identity", see `rotary_table`.
+        rotary_condition: "zero" or "identity", see `rotations_of`.
         learned: "none", "full" or "factored", see `LearnedPositions`.
         shared_output: one vocabulary matrix for all directions.
         fuse_float32: official picture models fuse logits in float32, the video models in the
@@ -120,7 +120,7 @@ class Block(nn.Module):
     def forward(
         self,
         x: Tensor,
-        table: Tensor | None,
+        rotations: Tensor | None,
         mask: Tensor | None,
         cache: KVCache | None,
         layer: int,
@@ -130,8 +130,8 @@ class Block(nn.Module):
             .unflatten(-1, (3, self.attention_heads, -1))
             .permute(2, 0, 3, 1, 4)
         )
-        if table is not None:
-            q, k = rotate(q, table), rotate(k, table)
+        if rotations is not None:
+            q, k = rotate(q, rotations), rotate(k, rotations)
         if cache is not None:
             k, v = cache.append(layer, k, v)
         y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
@@ -186,24 +186,24 @@ class NARTransformer(nn.Module):
             config.shared_output,
             config.fuse_float32,
         )
-        self._table: Tensor | None = None
+        self._rotations: Tensor | None = None
 
-    def table(self, slots: int) -> Tensor | None:
-        """Rotary table of `slots` condition slots (seed query excluded) and the grid, or None."""
+    def rotations(self, slots: int) -> Tensor | None:
+        """Rotations of `slots` condition slots (seed query excluded) and the grid, or None."""
         config = self.config
         if not any(config.rotary):
             return None
         device = self.tokens.weight.device
-        if self._table is None or self._table.device != device:
-            whole = rotary_table(
+        if self._rotations is None or self._rotations.device != device:
+            whole = rotations_of(
                 config.grid,
                 config.rotary,
                 config.rotary_base,
                 config.condition.slots,
                 config.rotary_condition,
             )
-            self._table = whole.to(device)
-        return self._table[config.condition.slots - slots :]
+            self._rotations = whole.to(device)
+        return self._rotations[config.condition.slots - slots :]
 
     def each_block(self) -> Iterator[Block]:
         """The blocks in order."""
@@ -243,7 +243,7 @@ class NARTransformer(nn.Module):
         return torch.full((length,), -1)
 
     def run(
-        self, x: Tensor, table: Tensor | None, mask: Tensor | None, cache: KVCache | None = None
+        self, x: Tensor, rotations: Tensor | None, mask: Tensor | None, cache: KVCache | None = None
     ) -> dict[int, Tensor]:
         """All blocks over embeddings [B, S, D]; returns the states that heads tap, by depth."""
         depths = set(self.config.taps.values())
@@ -255,7 +255,7 @@ class NARTransformer(nn.Module):
             )
             mask = mask.unsqueeze(1) if mask.ndim == 3 else mask
         for layer, block in enumerate(self.each_block()):
-            x = block(x, table, mask, cache, layer)
+            x = block(x, rotations, mask, cache, layer)
             if layer + 1 in depths:
                 hidden[layer + 1] = x
         if cache is not None:
@@ -295,14 +295,14 @@ class NARTransformer(nn.Module):
         if valid is not None:
             valid = F.pad(valid, (0, x.shape[1] - valid.shape[1]), value=True)
         mask = proximity_mask(torch.cat([ahead, levels], -1), valid).to(x.device)
-        table = self.table(self.config.condition.slots)
-        if table is not None and self.seed_query is not None:
+        rotations = self.rotations(self.config.condition.slots)
+        if rotations is not None and self.seed_query is not None:
             assert seed is not None
             slots = self.config.condition.slots
             at = torch.arange(slots, device=x.device).expand(len(x), -1)
             rows = slots + index.expand(len(x), -1)
-            table = table[torch.cat([at, slots + seed[:, None], rows], 1)]
-        hidden = self.run(x, table, mask)
+            rotations = rotations[torch.cat([at, slots + seed[:, None], rows], 1)]
+        hidden = self.run(x, rotations, mask)
         senders = torch.where(fan_in >= 0, fan_in + length, -1)
         alone = (fan_in < 0).all(-1, keepdim=True)
         senders = torch.where(alone, length - 1, senders)

@@ -284,7 +284,7 @@ class LarpTokenizer(nn.Module):
         """Codes [B, T, H, W] to clips [B, F, 3, h, w], about [0, 1], not clamped."""
         return self.render(self.bottleneck.regularizer.decode(codes.flatten(1)))
 
-    def patch_table(self) -> Tensor:
+    def code_patches(self) -> Tensor:
         """A colour for every code, uint8 [V, p, p, 3]: like codes look alike, but it is no picture.
 
         Colours are the codebook's first principal components.
@@ -295,5 +295,5 @@ class LarpTokenizer(nn.Module):
         places = rows @ vectors[:, -3:]
         colours = 0.5 + 0.4 * places / places.abs().amax(0).clamp(min=1e-6)
         side = self.size[0] // self.grid.h
-        table = (colours * 255).round().to(torch.uint8)
-        return table[:, None, None].expand(-1, side, side, -1).cpu()
+        patches = (colours * 255).round().to(torch.uint8)
+        return patches[:, None, None].expand(-1, side, side, -1).cpu()

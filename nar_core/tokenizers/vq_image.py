@@ -1,4 +1,4 @@
-"""The picture tokenizer of the official image models: VQ-16, and VQ-8 with one level less.
+"""The picture tokenizer of the official image models: VQ-16, and VQ-8 with one stage less.
 
 Module names are those of the published files, so loading them needs no renaming.
 """
@@ -22,9 +22,9 @@ class VQConfig:
     Args:
         size: height and width of a picture, pixels, multiples of `downsample`.
         width: channels at full resolution, a multiple of 32.
-        encoder_multipliers, decoder_multipliers: channels of each level in units of `width`,
-            finest level first; every level after the first halves the sides.
-        blocks: residual blocks of an encoder level; a decoder level has one more.
+        encoder_multipliers, decoder_multipliers: channels of each stage in units of `width`,
+            finest stage first; every stage after the first halves the sides.
+        blocks: residual blocks of an encoder stage; a decoder stage has one more.
         latent_width: channels between the convolutions and the code projections.
         codebook_size, codebook_width: rows and columns of the codebook.
     """
@@ -41,7 +41,7 @@ class VQConfig:
     def __post_init__(self):
         if len(self.encoder_multipliers) != len(self.decoder_multipliers):
             raise ValueError(
-                f"decoder_multipliers: got {len(self.decoder_multipliers)} levels, "
+                f"decoder_multipliers: got {len(self.decoder_multipliers)} stages, "
                 f"expected {len(self.encoder_multipliers)} as in the encoder"
             )
         if any(side % self.downsample for side in self.size):
@@ -118,7 +118,7 @@ class Upsample(nn.Module):
         return self.conv(F.interpolate(x, scale_factor=2.0, mode="nearest"))
 
 
-class Level(nn.Module):
+class Stage(nn.Module):
     """Residual blocks at one resolution, each followed by attention where asked, then a resize."""
 
     def __init__(self, width_in: int, width: int, blocks: int, attention: bool):
@@ -151,7 +151,7 @@ class Encoder(nn.Module):
         self.conv_blocks = nn.ModuleList()
         for i, (before, width) in enumerate(zip([config.width, *widths], widths)):  # noqa: B905
             last = i == len(widths) - 1
-            self.conv_blocks.append(Level(before, width, config.blocks, attention=last))
+            self.conv_blocks.append(Stage(before, width, config.blocks, attention=last))
             if not last:
                 self.conv_blocks[-1].downsample = Downsample(width)
         self.mid = _middle(widths[-1])
@@ -170,13 +170,13 @@ class Decoder(nn.Module):
 
     def __init__(self, config: VQConfig):
         super().__init__()
-        # In execution order: index 0 is the coarsest level.
+        # In execution order: index 0 is the coarsest stage.
         widths = [config.width * m for m in reversed(config.decoder_multipliers)]
         self.conv_in = nn.Conv2d(config.latent_width, widths[0], 3, padding=1)
         self.mid = _middle(widths[0])
         self.conv_blocks = nn.ModuleList()
         for i, (before, width) in enumerate(zip([widths[0], *widths], widths)):  # noqa: B905
-            self.conv_blocks.append(Level(before, width, config.blocks + 1, attention=i == 0))
+            self.conv_blocks.append(Stage(before, width, config.blocks + 1, attention=i == 0))
             if i < len(widths) - 1:
                 self.conv_blocks[-1].upsample = Upsample(width)
         self.norm_out = _norm(widths[-1])
@@ -227,12 +227,13 @@ class VQTokenizer(nn.Module):
         return ((self.render(values) + 1) / 2).unsqueeze(1)
 
     @torch.no_grad()
-    def patch_table(self, sample: int = 512) -> Tensor:
+    def code_patches(self) -> Tensor:
         """The rough colour of every code, uint8 [V, p, p, 3], for previews.
 
         Decoding each of 16384 codes would take minutes on a CPU, so evenly spaced ones are decoded
         alone and the colours of the rest are fitted: quadratic in the code's vector.
         """
+        sample = 512
         vectors = F.normalize(self.quantize.embedding.weight.float(), dim=-1)
         pairs = vectors[:, :, None] * vectors[:, None]
         upper = torch.triu_indices(*pairs.shape[1:], device=pairs.device)
@@ -245,6 +246,6 @@ class VQTokenizer(nn.Module):
         x = features[chosen].double()
         gram = x.T @ x + 1e-3 * torch.eye(x.shape[1], dtype=x.dtype, device=x.device)
         fit = torch.linalg.solve(gram, x.T @ colours.double()).float()
-        table = ((features @ fit).clamp(0, 1) * 255).round().to(torch.uint8)
+        patches = ((features @ fit).clamp(0, 1) * 255).round().to(torch.uint8)
         side = self.config.downsample
-        return table[:, None, None].expand(-1, side, side, -1).cpu()
+        return patches[:, None, None].expand(-1, side, side, -1).cpu()

@@ -23,12 +23,12 @@ class DigitTable(nn.Module):
     is folded into a plain matrix on export.
     """
 
-    def __init__(self, levels: list[int], width: int):
+    def __init__(self, digits: list[int], width: int):
         super().__init__()
-        self.tables = nn.ParameterList(torch.randn(n, width) * 0.02 for n in levels)
-        codes = torch.arange(math.prod(levels))
-        for i, n in enumerate(levels):
-            self.register_buffer(f"digit{i}", codes // math.prod(levels[:i]) % n, persistent=False)
+        self.tables = nn.ParameterList(torch.randn(n, width) * 0.02 for n in digits)
+        codes = torch.arange(math.prod(digits))
+        for i, n in enumerate(digits):
+            self.register_buffer(f"digit{i}", codes // math.prod(digits[:i]) % n, persistent=False)
 
     def forward(self, weight: Tensor) -> Tensor:
         for i, table in enumerate(self.tables):
@@ -36,24 +36,24 @@ class DigitTable(nn.Module):
         return weight
 
 
-def share_digits(module: nn.Embedding | nn.Linear, levels: list[int]) -> None:
+def share_digits(module: nn.Embedding | nn.Linear, digits: list[int]) -> None:
     """Let the rows of a module's matrix share what their digits have in common."""
-    table = DigitTable(levels, module.weight.shape[1])
+    table = DigitTable(digits, module.weight.shape[1])
     parametrize.register_parametrization(module, "weight", table, unsafe=True)
 
 
-def fresh(config: TransformerConfig, levels: list[int] | None) -> NARTransformer:
-    """A fresh model with weights scaled for its width and depth; `levels` shares digits."""
+def fresh(config: TransformerConfig, digits: list[int] | None) -> NARTransformer:
+    """A fresh model, its weights scaled for width and depth; `digits`: how many values each has."""
     model = NARTransformer(config)
     for block in model.each_block():
         for linear in (block.proj, block.down):
             nn.init.normal_(linear.weight, std=0.02 / math.sqrt(2 * config.depth))
     nn.init.normal_(model.tokens.weight, std=0.02)
-    if levels:
-        share_digits(model.tokens, levels)
+    if digits:
+        share_digits(model.tokens, digits)
         if model.heads.output is not None:
             nn.init.zeros_(model.heads.output.weight)
-            share_digits(model.heads.output, levels)
+            share_digits(model.heads.output, digits)
     return model
 
 

@@ -74,12 +74,12 @@ class Trainer:
             stream = FolderStream(
                 source, form.condition, config.train, config.source.label, config.info.labels or ()
             )
-        levels = tokenizer.quantize.levels if config.train.share_digits else None
-        self.model = fresh(form, levels)
+        digits = tokenizer.quantize.levels if config.train.share_digits else None
+        self.model = fresh(form, digits)
         if config.init_from:
             start_from(self.model, Path(config.init_from))
         self.model.to(device)
-        self.model.table(0)
+        self.model.rotations(0)
         # One graph per length of growth; a dynamic one would be slower.
         graphs = config.train.compile
         self.forward = torch.compile(self.model, dynamic=False) if graphs else self.model

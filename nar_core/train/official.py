@@ -159,7 +159,7 @@ def train(config: OfficialConfig, folder: Path, device: torch.device) -> None:
     else:
         model = fresh(official)
     model.to(device).train()
-    model.table(0)
+    model.rotations(0)
     if settings.steps is None:
         settings.steps = settings.epochs * len(files) // settings.batch
     forward = torch.compile(model) if settings.compile else model

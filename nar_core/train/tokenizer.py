@@ -50,7 +50,7 @@ def code_statistics(tokenizer: Tokenizer, clips: np.ndarray) -> dict:
 
     Returns:
         `used` (share of the vocabulary that occurs), `perplexity` (2 ** entropy), `white_codes`
-        (codes on a blank picture) and `patches`, uint8 [V, 8, 8, 3], the preview table.
+        (codes on a blank picture) and `patches`, uint8 [V, 8, 8, 3], for previews.
     """
     device = device_of(tokenizer)
     counts = torch.zeros(tokenizer.vocab_size, device=device)

@@ -256,10 +256,10 @@ def _grid(video, tensors, settings, grid) -> GridShape:
 def vq_config(tensors: Mapping[str, Tensor], size: tuple[int, int] | None) -> VQConfig:
     """Settings of a VQ tokenizer, all from its tensors but the picture size (default 256)."""
     width = _shape(tensors, "encoder.conv_in.weight")[0]
-    levels = _count(tensors, r"encoder\.conv_blocks\.(\d+)\.")
+    stages = _count(tensors, r"encoder\.conv_blocks\.(\d+)\.")
 
     def multipliers(side: str) -> list[int]:
-        keys = (f"{side}.conv_blocks.{i}.res.0.conv1.weight" for i in range(levels))
+        keys = (f"{side}.conv_blocks.{i}.res.0.conv1.weight" for i in range(stages))
         return [_shape(tensors, key)[0] // width for key in keys]
 
     rows, columns = _shape(tensors, "quantize.embedding.weight")

@@ -29,7 +29,7 @@ class Loaded:
     """Everything an engine needs.
 
     Attributes:
-        patches: preview table uint8 [V, p, p, 3], or None to make one.
+        patches: of codes, for previews, uint8 [V, p, p, 3], or None to make one.
         text_encoder: prompts to `Caption`, or None.
     """
 
@@ -105,7 +105,7 @@ def _held_out_loss(folder: Path) -> float:
 
 
 def load_tokenizer_folder(folder: Path, grid: GridShape) -> tuple[MiniTokenizer, Tensor | None]:
-    """A tokenizer in float32 for clips or pictures of a grid, and its preview table.
+    """A tokenizer in float32 for clips or pictures of a grid, and the patches of its codes.
 
     Raises ValueError where it cannot make that grid, see `MiniConfig.on`.
     """

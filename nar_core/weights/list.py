@@ -49,23 +49,24 @@ class Official:
         return out + (self.text_bytes if self.text_bytes and not fetch.find_encoder() else 0)
 
 
-def class_names(table: str) -> tuple[str, ...]:
+def class_names(data: str) -> tuple[str, ...]:
     """Names by class number: "imagenet" (ImageNet-1k) or "ucf101" (the order of its file names)."""
-    return tuple((HERE / f"{table}.txt").read_text(encoding="utf-8").splitlines())
+    return tuple((HERE / f"{data}.txt").read_text(encoding="utf-8").splitlines())
 
 
 @lru_cache(maxsize=1)
 def official_models() -> dict[str, Official]:
     """Official models by name, in the order of registry.yaml."""
-    table = read_yaml(HERE / "registry.yaml")
-    return {name: _official(name, entry, table) for name, entry in table["models"].items()}
+    registry = read_yaml(HERE / "registry.yaml")
+    return {name: _official(name, entry, registry) for name, entry in registry["models"].items()}
 
 
-def _official(name: str, entry: dict, table: dict) -> Official:
-    family = table["families"][entry["family"]]
-    tokens = table["tokenizers"][family["tokenizer"]]
+def _official(name: str, entry: dict, registry: dict) -> Official:
+    family = registry["families"][entry["family"]]
+    tokens = registry["tokenizers"][family["tokenizer"]]
     video, grid = family["media"] == "video", GridShape(*family["grid"])
-    encoder = table["text_encoder"] if family["task"] == "text" else {"parameters": 0, "bytes": 0}
+    none = {"parameters": 0, "bytes": 0}
+    encoder = registry["text_encoder"] if family["task"] == "text" else none
     labels = class_names(family["labels"]) if "labels" in family else ()
     if family["task"] == "text":
         condition = ConditionConfig("caption", slots=TOKENS, caption_width=WIDTH)

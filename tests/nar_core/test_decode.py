@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from nar_core.decode import Growth
 from nar_core.models.condition import Caption, ConditionConfig, word_ids
-from nar_core.models.position import rotary_table, rotate
+from nar_core.models.position import rotate, rotations_of
 from nar_core.plan import GridShape, make_plan
 from nar_core.sampling import guide, uniforms
 from nar_core.settings import SamplingSettings
@@ -248,11 +248,11 @@ def test_guidance_moves_away_from_the_null_condition():
 
 
 def test_rotation_keeps_its_precision_in_half_precision():
-    table = rotary_table(GridShape(1, 4, 5), (0, 4, 4), 10000.0, 2, "zero")
+    rotations = rotations_of(GridShape(1, 4, 5), (0, 4, 4), 10000.0, 2, "zero")
     x = torch.randn(2, 3, 22, 16, generator=torch.Generator().manual_seed(0)).bfloat16()
-    turned = rotate(x, table)
+    turned = rotate(x, rotations)
     assert turned.dtype == torch.bfloat16
-    assert torch.equal(turned, rotate(x.float(), table).bfloat16())
+    assert torch.equal(turned, rotate(x.float(), rotations).bfloat16())
     assert (turned[:, :, :2] == 0).all()  # condition slots of the official models
 
 

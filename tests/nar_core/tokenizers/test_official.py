@@ -119,13 +119,13 @@ def test_a_clip_token_is_not_a_place(larp):
     assert larp.holistic
 
 
-def test_patch_tables_are_colours_per_code(vq, larp):
-    table = vq.patch_table(sample=40)
+def test_patches_of_codes_have_their_colours(vq, larp):
+    table = vq.code_patches()
     assert table.shape == (40, 4, 4, 3)
     alone = vq.decode(torch.arange(40).view(-1, 1, 1, 1))[:, 0].clamp(0, 1).mean((2, 3)) * 255
     # More features than needed for 40 codes, so all of them are met but for the ridge.
     assert (table[:, 0, 0].float() - alone).abs().mean() < 8
-    table = larp.patch_table()
+    table = larp.code_patches()
     assert table.shape == (40, 8, 8, 3)
     assert len(table[:, 0, 0].unique(dim=0)) > 30
 
@@ -134,7 +134,7 @@ def test_patch_tables_are_colours_per_code(vq, larp):
     ("config", "change", "message"),
     [
         (VQ, {"size": (16, 25)}, "multiples of 4"),
-        (VQ, {"decoder_multipliers": (1, 1)}, "got 2 levels, expected 3"),
+        (VQ, {"decoder_multipliers": (1, 1)}, "got 2 stages, expected 3"),
         (LARP, {"size": (16, 20)}, "multiples of the patch"),
         (LARP, {"decoder_heads": 7}, "decoder_width: got 80, expected a multiple of 7 heads"),
     ],
