@@ -220,27 +220,16 @@ export function meanConfidence(confidence, cells = [...confidence.keys()]) {
   return known.length ? known.reduce((sum, i) => sum + confidence[i], 0) / known.length / 254 : null;
 }
 
-/** @type {Partial<Record<keyof Asked, string>>} */
-const NAMES = {
-  guidance_scale: 'guidance',
-  rng_seed: 'rng seed',
-  temperature: 'temperature',
-  top_k: 'top-k',
-  top_p: 'top-p',
-  min_p: 'min-p',
-};
-
 /**
  * How a branch differs from what it left, in a few words; none where its title says so already.
  * @param {Asked} before @param {Asked} now
  */
 export function changesOf(before, now) {
-  const differs = (/** @type {keyof Asked} */ key) => String(before[key]) !== String(now[key]);
+  const differs = (/** @type {string} */ name) => String(before[name]) !== String(now[name]);
   if (differs('prompt') || differs('label')) return '';
-  const words = [
-    ...(differs('heads') ? [now.heads] : []),
-    ...(differs('fusion') ? [`fusion: ${now.fusion}`] : []),
-    .../** @type {(keyof Asked)[]} */ (Object.keys(NAMES)).filter(differs).map((key) => `${NAMES[key]} ${now[key]}`),
-  ];
-  return words.join(', ') || 'the same again';
+  const { heads, prompt, label, seed_position, num_samples, ...others } = now;
+  const words = Object.keys(others)
+    .filter(differs)
+    .map((name) => `${name.replaceAll('_', ' ')} ${now[name]}`);
+  return [...(differs('heads') ? [heads] : []), ...words].join(', ') || 'the same again';
 }

@@ -32,11 +32,10 @@ export const UNKNOWN_CONFIDENCE = 255;
  */
 
 /**
- * What the engine was asked for.
+ * What the engine was asked for, with every sampling setting by its name.
  * @typedef {{
  *   prompt?: string | string[] | null, label?: string | string[] | null, seed_position: Position, rng_seed: number,
- *   guidance_scale: number, heads: string, fusion: string, temperature: number, top_k: number, top_p: number,
- *   min_p: number, num_samples: number,
+ *   num_samples: number, heads: string, fusion: string, [setting: string]: any,
  * }} Asked
  */
 
@@ -208,8 +207,8 @@ export const startMessage = ({ run, seedPosition, file, resume, given }) => ({
   },
 });
 
-/** @param {string | string[] | null | undefined} value */
-const isGiven = (value) => value !== null && value !== undefined && value !== '';
+/** Names in links that are not those of a request; see `form_of_link`. @type {Record<string, string>} */
+const LINK_NAMES = { seed_position: 'seed', rng_seed: 'rng', num_samples: 'pictures' };
 
 /**
  * What fills a form, in a link or on another page: what the engine was asked for, nothing about the session.
@@ -217,26 +216,8 @@ const isGiven = (value) => value !== null && value !== undefined && value !== ''
  * @returns {Record<string, string>}
  */
 export function queryOf(model, asked) {
-  const short = {
-    model,
-    prompt: asked.prompt,
-    label: asked.label,
-    seed: asked.seed_position.join(),
-    rng: asked.rng_seed,
-    guidance: asked.guidance_scale,
-    heads: asked.heads,
-    fusion: asked.fusion,
-    temperature: asked.temperature,
-    top_k: asked.top_k,
-    top_p: asked.top_p,
-    min_p: asked.min_p,
-    pictures: asked.num_samples,
-  };
-  return Object.fromEntries(
-    Object.entries(short).flatMap(([key, value]) =>
-      isGiven(/** @type {any} */ (value)) ? [[key, String(value)]] : [],
-    ),
-  );
+  const given = Object.entries({ model, ...asked }).filter(([, value]) => (value ?? '') !== '');
+  return Object.fromEntries(given.map(([name, value]) => [LINK_NAMES[name] ?? name, String(value)]));
 }
 
 // ---- what the page asks outside the queue ------------------------------------------------------

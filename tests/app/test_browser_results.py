@@ -170,7 +170,7 @@ def test_branches_form_a_tree_that_says_what_was_changed(grown):
     branch(grown, 12, lambda: grown.locator(".heads label", has_text="Vertical").click())
     lanes = grown.locator(".player [data-lane]")
     named = [lanes.nth(k).get_attribute("aria-label") for k in range(3)]
-    assert named == ["owl", "guidance 6, from step 7", "vertical, from step 12"]
+    assert named == ["owl", "guidance scale 6, from step 7", "vertical, from step 12"]
     # the second branch leaves the first, not the trunk
     starts = grown.eval_on_selector_all(
         ".player .lane path",

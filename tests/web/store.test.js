@@ -124,7 +124,7 @@ test('a branch keeps what was before, and its title says what was changed', () =
   const kept = [...run.plan.step].map((step, i) => (step <= 3 ? i : UNKNOWN_TOKEN));
   assert.deepEqual([...run.tokens], kept);
   const end = finished(grown(frozen(next), 4, 5), { ...asked, guidance_scale: 6, heads: 'vertical' });
-  assert.equal(store.currentRun(end).title, 'vertical, guidance 6');
+  assert.equal(store.currentRun(end).title, 'vertical, guidance scale 6');
   assert.equal(store.laneOpened(end, 0).current, 'a');
   const stopped = store.settled(store.started(marked, { id: 'c', samples: 1, title: '' }).next);
   assert.deepEqual([stopped.current, stopped.step, stopped.lanes], ['a', 3, ['a']]);

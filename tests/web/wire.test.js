@@ -79,6 +79,7 @@ test('a link says what the engine was asked for, and leaves out what was not', (
   assert.equal(query.seed, '0,8,8');
   assert.equal(query.rng, '0');
   assert.equal(query.top_k, '0');
+  assert.equal(queryOf('emoji', { ...asked, some_setting: 0.5 }).some_setting, '0.5');
   assert.ok(!('label' in query));
   assert.match(String(new URLSearchParams(query)), /prompt=fox\+%26\+owl/);
 });
