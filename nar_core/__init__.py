@@ -4,7 +4,7 @@ from .checks import prepare
 from .engine import Engine
 from .info import ModelInfo
 from .picture import fit, open_picture, reading_picture
-from .request import Frame, Prepared, Request
+from .request import Frame, Prepared, Request, growth_strip
 from .settings import NUM_SAMPLES, RNG_SEED, SETTINGS, Fusion, Heads, Setting, heads_for
 from .version import __version__
 from .video import write_mp4
@@ -30,6 +30,7 @@ __all__ = [
     "Word",
     "__version__",
     "fit",
+    "growth_strip",
     "heads_for",
     "ideas",
     "list_models",

@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 
 
-def pick_device(device: str) -> torch.device:
+def pick_device(device: str | torch.device) -> torch.device:
     """ "auto" takes CUDA, then MPS, then the CPU. Raises ValueError for what is not there."""
+    device = str(device)
     there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     there = [name for name, found in there.items() if found] + ["cpu"]
     if device == "auto":
@@ -16,16 +17,17 @@ def pick_device(device: str) -> torch.device:
     return torch.device(device)
 
 
-def pick_dtype(dtype: str, device: torch.device, parameters: int) -> torch.dtype:
+def pick_dtype(dtype: str | torch.dtype, device: torch.device, parameters: int) -> torch.dtype:
     """ "auto" takes bfloat16 on CUDA, and on CPUs that have it for models bound by memory.
 
     Small models would gain a tenth by it on such a CPU, but then give other tokens than elsewhere.
     """
     named = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
     if dtype != "auto":
-        if dtype not in named:
+        name = str(dtype).removeprefix("torch.")
+        if name not in named:
             raise ValueError(f"dtype: got {dtype!r}, expected 'auto', {', '.join(named)}")
-        return named[dtype]
+        return named[name]
     if device.type == "cuda":
         return torch.bfloat16
     fast = device.type == "cpu" and torch.cpu._is_avx512_bf16_supported()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
@@ -14,6 +15,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from .card import model_card
 from .checks import prepare
 from .decode import Growth
 from .device import pick_device, pick_dtype
@@ -21,15 +23,16 @@ from .info import ModelInfo
 from .models.condition import Caption, word_ids
 from .models.packed import pack_linears, release_mapping
 from .models.transformer import NARTransformer
-from .picture import fit
+from .picture import fit, tiled
 from .plan import DecodePlan, coordinates
 from .preview import Preview
 from .request import Frame, Prepared, Request
 from .sampling import uniforms
 from .tokenizers.base import Tokenizer
+from .weights.embedded import copy_model
 from .weights.fetch import Progress
 from .weights.load import load_model
-from .weights.read import trim_heap
+from .weights.read import read_yaml, trim_heap
 from .words import understand
 from .worlds import WORLDS, Understood
 
@@ -40,6 +43,7 @@ class Engine:
     Attributes:
         info: see `ModelInfo`.
         digest: short hash of the weights, for recipes.
+        folder: the model folder that it was loaded from, None of official weights.
     """
 
     def __init__(
@@ -50,9 +54,10 @@ class Engine:
         digest: str = "",
         patches: Tensor | None = None,
         text_encoder: Callable[[list[str], torch.device], Caption] | None = None,
+        folder: Path | None = None,
     ):
         self.info, self.model, self.tokenizer, self.digest = info, model, tokenizer, digest
-        self.text_encoder = text_encoder
+        self.text_encoder, self.folder = text_encoder, folder
         self.device = next(model.parameters()).device
         self.dtype = next(model.parameters()).dtype
         self._preview = Preview(tokenizer, patches)
@@ -61,11 +66,15 @@ class Engine:
     def load(
         cls,
         name: str | Path,
-        device: str = "auto",
-        dtype: str = "auto",
+        device: str | torch.device = "auto",
+        dtype: str | torch.dtype = "auto",
         progress: Progress | None = None,
     ) -> Engine:
         """Load a model by registry name or folder.
+
+        Args:
+            device, dtype: torch's own or their names; "auto" takes what suits machine and model.
+            progress: told what is fetched, and how much of it is here.
 
         Raises:
             ValueError: an unknown name, or files that are not what they should be.
@@ -80,7 +89,13 @@ class Engine:
         tokenizer = loaded.tokenizer.to(target).eval()
         trim_heap()
         return cls(
-            loaded.info, model, tokenizer, loaded.digest, loaded.patches, loaded.text_encoder
+            loaded.info,
+            model,
+            tokenizer,
+            loaded.digest,
+            loaded.patches,
+            loaded.text_encoder,
+            loaded.folder,
         )
 
     # What is asked for
@@ -221,6 +236,7 @@ class Engine:
                     passes=growth.passes,
                     request=request,
                     model=self.info.name,
+                    painter=self.pixels,
                 )
                 if still[i]
                 else None
@@ -298,9 +314,63 @@ class Engine:
         )
         return loss.mean(1).cpu().numpy()
 
+    def pixels(self, tokens: np.ndarray) -> np.ndarray:
+        """Of a complete grid what `decode` makes, of a partial one what `preview` does."""
+        return self.decode(tokens) if (np.asarray(tokens) >= 0).all() else self.preview(tokens)
+
     def preview(self, tokens: np.ndarray, full: bool = False) -> np.ndarray:
         """A picture of a partial grid, uint8 [B, F, height, width, 3]; cheap unless `full`."""
         return self._preview.full(tokens) if full else self._preview(tokens)
+
+    # To keep and to share
+
+    def save_pretrained(self, folder: str | Path, samples: int = 4) -> Path:
+        """Write a model folder that holds all it needs, with a model card and samples; its path.
+
+        Raises:
+            ValueError: official weights, which are their authors' to share, or a folder that is
+                taken.
+        """
+        folder = Path(folder)
+        if self.folder is None:
+            raise ValueError(
+                f"save_pretrained: got {self.info.name}, expected a model of a model folder; its "
+                "weights are shared by their authors"
+            )
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise ValueError(f"folder: got {folder}, which is taken, expected a new or empty one")
+        copy_model(self.folder, folder)
+        said, file = self._samples(samples), ""
+        if said:
+            file = "samples.png"
+            key = "label" if self.info.task == "class" else "prompt"
+            frame = self.generate_all(Request(**{key: said}, num_samples=len(said)))
+            tiled([self.decode(frame.tokens)[:, -1]]).save(folder / file)
+        path = folder / "record.yaml"
+        record = read_yaml(path) if path.is_file() else {}
+        card = model_card(self.info, record, file, said)
+        (folder / "README.md").write_text(card, encoding="utf-8")
+        return folder
+
+    def _samples(self, count: int) -> tuple[str, ...]:
+        """Different classes or prompts to show, as many as there are up to `count`."""
+        known = self.info.labels or self.info.prompts or self.info.names
+        return tuple(known[:: max(1, len(known) // max(1, count))][: max(0, count)])
+
+    def push_to_hub(
+        self, repo_id: str, private: bool = False, token: str | None = None, samples: int = 4
+    ) -> str:
+        """Upload what `save_pretrained` writes to the Hugging Face Hub; the address there."""
+        from huggingface_hub import HfApi
+
+        api = HfApi(token=token)
+        with tempfile.TemporaryDirectory() as folder:
+            self.save_pretrained(folder, samples)
+            url = api.create_repo(repo_id, private=private, exist_ok=True)
+            api.upload_folder(
+                repo_id=repo_id, folder_path=folder, commit_message=f"{self.info.title}"
+            )
+        return str(url)
 
 
 def _joined(requests: Sequence[Request]) -> Request:

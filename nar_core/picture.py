@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
@@ -167,3 +167,14 @@ def _white(mode: str, low: float, high: float) -> float:
     if high <= 1:  # also of -1 to 1, and where there is no number at all
         return 1.0
     return 255.0 if 16 < high <= 255 else high
+
+
+def tiled(rows: Sequence[Sequence[np.ndarray]], gap: int = 4) -> Image.Image:
+    """Rows of pictures of one size, uint8 [height, width, 3], in one picture on white."""
+    height, width = rows[0][0].shape[:2]
+    size = (len(rows[0]) * (width + gap) - gap, len(rows) * (height + gap) - gap)
+    out = Image.new("RGB", size, "white")
+    for y, row in enumerate(rows):
+        for x, picture in enumerate(row):
+            out.paste(Image.fromarray(picture), (x * (width + gap), y * (height + gap)))
+    return out

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field, replace
+from io import BytesIO
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
+from .picture import tiled
 from .plan import DecodePlan, coordinates
 from .settings import NUM_SAMPLES, RNG_SEED, SETTINGS, Sampling, SamplingSettings
 
@@ -111,7 +114,9 @@ class Prepared:
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """What is known after one decoding step. No pixels: previews are made when asked for.
+    """What is known after one decoding step. No pixels: pictures are made when asked for.
+
+    In a notebook it shows itself, all samples beside each other.
 
     Attributes:
         step, total: 1 to total.
@@ -123,6 +128,7 @@ class Frame:
         passes: forward passes so far.
         request: the prepared request that made it, from which it can be resumed.
         model: name of the model that grew it; "" if that is not known.
+        painter: tokens to pixels, by the engine that grew it; a copy in another process has none.
     """
 
     step: int
@@ -134,3 +140,55 @@ class Frame:
     passes: int
     request: Request
     model: str = ""
+    painter: Callable[[np.ndarray], np.ndarray] | None = field(default=None, repr=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "painter": None}
+
+    def pixels(self) -> np.ndarray:
+        """Uint8 [B, F, height, width, 3]: in full quality where all is known, else a preview.
+
+        Raises ValueError for a frame that no engine of this process has grown.
+        """
+        if self.painter is None:
+            raise ValueError(
+                "frame: got one without its engine, expected one that `Engine.generate` gave here; "
+                "use engine.pixels(frame.tokens)"
+            )
+        return self.painter(self.tokens)
+
+    def image(self, sample: int = 0, moment: int = 0) -> Image.Image:
+        """The picture of a sample, of a clip that of one `moment` (frame of it), see `pixels`."""
+        return Image.fromarray(self.pixels()[sample, moment])
+
+    def _repr_png_(self) -> bytes | None:
+        """For notebooks: samples in a row; of clips a row each, with some of their moments."""
+        if self.painter is None:
+            return None
+        pixels = self.pixels()
+        rows = [clip[_spread(len(clip), 5)] for clip in pixels]
+        out = BytesIO()
+        tiled(rows if pixels.shape[1] > 1 else [pixels[:, 0]]).save(out, "PNG")
+        return out.getvalue()
+
+
+def growth_strip(frames: Sequence[Frame], shown: int = 8, sample: int = 0) -> Image.Image:
+    """A growth in one picture, from the left to the right, evenly spaced from first to last frame.
+
+    Of a clip time goes down, with some of its moments.
+
+    Raises:
+        ValueError: there is no frame.
+    """
+    frames = list(frames)
+    if not frames:
+        raise ValueError("frames: got none, expected those that `Engine.generate` gave")
+    columns = [frames[i].pixels()[sample] for i in _spread(len(frames), shown)]
+    moments = _spread(len(columns[0]), 5)
+    return tiled([[column[moment] for column in columns] for moment in moments])
+
+
+def _spread(count: int, most: int) -> list[int]:
+    """At most so many of `count` numbers from 0, evenly spaced, with the first and the last."""
+    chosen = np.linspace(0, count - 1, min(count, max(most, 1))).round().astype(int)
+    return chosen.tolist()

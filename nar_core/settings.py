@@ -207,15 +207,12 @@ class Sampling(Generic[Unsaid]):
         return axes_of("mixed" if self.heads is None else str(self.heads))
 
 
-MAX_SAMPLES = 16
-
 NUM_SAMPLES = Setting(
     "Pictures",
     "whole",
     "pictures or clips, sharing one plan",
     off=1,
     low=1,
-    high=MAX_SAMPLES,
     name="num_samples",
 )
 RNG_SEED = Setting(
@@ -224,7 +221,7 @@ RNG_SEED = Setting(
     "random seed of the first sample; the next ones count up",
     off=0,
     low=0,
-    high=2**63 - 1 - MAX_SAMPLES,
+    high=2**63 - 17,
     name="rng_seed",
 )
 

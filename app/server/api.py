@@ -17,6 +17,7 @@ import anyio
 import gradio as gr
 import numpy as np
 
+from app.files.recipe import MAX_SAMPLES
 from app.foreign import shown
 from app.server.errors import Stopped, for_program
 from app.server.form import OFFERED, Form, typed
@@ -31,7 +32,6 @@ from nar_core import ModelInfo
 
 ClipFormat = Literal["mp4", "gif", "webp", "strip"]
 
-MOST_PICTURES = 16
 
 PATIENCE = 5.0
 """Seconds in which a client must begin to listen for what it has called."""
@@ -60,7 +60,7 @@ def arguments(default_model: str) -> dict[str, Argument]:
             "of what is given.",
         ),
         "rng_seed": Argument(int, 0, "the same number gives the same picture."),
-        "pictures": Argument(int, 1, f"how many, 1 to {MOST_PICTURES}."),
+        "pictures": Argument(int, 1, f"how many, 1 to {MAX_SAMPLES}."),
         "preview": Argument(bool, False, "also send a quick picture (JPEG) of every step."),
         "picture": Argument(str, ..., picture),
         "keep": Argument(

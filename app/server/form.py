@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from app.files.recipe import MAX_SAMPLES
 from app.foreign import is_text, settled, shown
 from app.presets import presets
-from nar_core import RNG_SEED, SETTINGS, ModelInfo, Request, heads_for
+from nar_core import NUM_SAMPLES, RNG_SEED, SETTINGS, ModelInfo, Request, heads_for
 
 WORDS = ("model", "prompt", "label")
 
@@ -70,6 +71,11 @@ class Form:
                 f"rng_seed: got {rng_seed}, expected a whole number from 0 to {most}; "
                 "choose a smaller one"
             )
+        pictures = int(settled(NUM_SAMPLES, self.num_samples))
+        if pictures > MAX_SAMPLES:
+            raise ValueError(
+                f"num_samples: got {pictures}, expected 1 to {MAX_SAMPLES}; grow the others after"
+            )
         asked: dict[str, Any] = {
             setting.name: settled(setting, self.settings[setting.name])
             for setting in SETTINGS
@@ -82,7 +88,7 @@ class Form:
         return Request(
             seed_position=None if seed_position is None else tuple(seed_position),
             rng_seed=rng_seed,
-            num_samples=self.num_samples,
+            num_samples=pictures,
             **asked,
         )
 

@@ -2,16 +2,18 @@
 
 `config.yaml` (title, task, model, tokenizer, labels, defaults), `generator.safetensors`,
 `record.yaml` (how it was trained), `names.txt` (the prompts it was trained on, one a line, where
-there are prompts) and `LICENSE.md`; the tokenizer is a folder beside it.
+there are prompts) and `LICENSE.md`. `config.yaml` says where, seen from there, the tokenizer lies.
 """
 
 from __future__ import annotations
 
 import hashlib
+import shutil
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from omegaconf import OmegaConf
 from torch import Tensor
 
 from ..info import ModelInfo
@@ -22,6 +24,8 @@ from ..tokenizers.mini import MiniConfig, MiniTokenizer
 from .read import expect, fill, read, read_yaml
 
 MOST_WORDS = 32  # that a prompt of a world may have
+EXPORT = "export"
+TOKENIZER = "tokenizer"
 
 
 @dataclass
@@ -31,6 +35,7 @@ class Loaded:
     Attributes:
         patches: of codes, for previews, uint8 [V, p, p, 3], or None to make one.
         text_encoder: prompts to `Caption`, or None.
+        folder: the model folder that it came from, None of official weights.
     """
 
     info: ModelInfo
@@ -39,6 +44,13 @@ class Loaded:
     digest: str
     patches: Tensor | None = None
     text_encoder: Any = None
+    folder: Path | None = None
+
+
+def name_of(folder: Path) -> str:
+    """A model's name is its folder's; a folder that is called export is named by its run."""
+    folder = folder.resolve()
+    return folder.parent.name if folder.name == EXPORT else folder.name
 
 
 def is_model_folder(folder: Path) -> bool:
@@ -67,7 +79,7 @@ def read_info(folder: Path, embedded: bool = False) -> ModelInfo:
         if name in told:
             told[name] = tuple(told[name])
     return ModelInfo(
-        name=folder.name,
+        name=name_of(folder),
         grid=model.grid,
         size=(tokens.size[0], tokens.size[1]),
         frames=tokens.frames,
@@ -129,4 +141,19 @@ def load_folder(folder: Path, embedded: bool = False) -> Loaded:
     for weights in (path, tokenizer_folder(folder) / "tokenizer.safetensors"):
         digest.update(weights.read_bytes())
     info = read_info(folder, embedded)
-    return Loaded(info, model, tokenizer, digest.hexdigest()[:16], patches)
+    return Loaded(info, model, tokenizer, digest.hexdigest()[:16], patches, folder=folder)
+
+
+def write_config(folder: Path, config: dict[str, Any], tokenizer: Path) -> None:
+    """Write `config.yaml` into a model folder, and copy the folder of its tokenizer into it."""
+    shutil.copytree(tokenizer, folder / TOKENIZER, dirs_exist_ok=True)
+    OmegaConf.save(OmegaConf.create({**config, "tokenizer": TOKENIZER}), folder / "config.yaml")
+
+
+def copy_model(source: Path, folder: Path) -> None:
+    """Copy a model folder, with its tokenizer inside it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in source.iterdir():
+        if path.is_file() and path.name not in ("config.yaml", "README.md"):
+            shutil.copy(path, folder)
+    write_config(folder, _config(source), tokenizer_folder(source))

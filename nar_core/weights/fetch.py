@@ -75,6 +75,21 @@ def fetched_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "nar-studio"
 
 
+def find_folder(said: str, what: str) -> Path:
+    """A folder as it was said, or the one of that name where models are kept.
+
+    Raises ValueError, naming `what` it is for, where there is none.
+    """
+    found = [Path(said), *(folder / Path(said).name for folder in checkpoint_folders())]
+    for path in found:
+        if path.is_dir():
+            return path
+    raise ValueError(
+        f"{what}: got {said!r}, expected a folder, or the name of one in "
+        f"{', '.join(map(str, checkpoint_folders()))}"
+    )
+
+
 def locate(source: Source) -> Path | None:
     """The weight file if it is on this machine, else None; never uses the network.
 

@@ -14,7 +14,7 @@ from ..models.transformer import TransformerConfig
 from ..plan import GridShape
 from . import fetch
 from .adapt import official_config
-from .embedded import is_model_folder, read_info
+from .embedded import is_model_folder, name_of, read_info
 from .read import read_yaml
 
 HERE = Path(__file__).parent
@@ -129,7 +129,7 @@ def model_folders() -> dict[str, Path]:
         if root.is_dir():
             for folder in sorted(root.iterdir()):
                 if is_model_folder(folder):
-                    found.setdefault(folder.name, folder)
+                    found.setdefault(name_of(folder), folder)
     return found
 
 

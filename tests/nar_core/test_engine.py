@@ -144,7 +144,7 @@ ROWS_DIFFER = np.stack([UNKNOWN, np.where(np.arange(5) == 2, 1, UNKNOWN)])
         ({"label": "class 1"}, "label: got 'class 1', expected none: words reads a prompt"),
         ({"heads": "temporal"}, "heads: got 'temporal', expected one of mixed, horizontal, vert"),
         ({"keep": np.ones((1, *SIDE), bool)}, "keep: got cells, expected none"),
-        ({"num_samples": 99}, "num_samples: got 99"),
+        ({"num_samples": -1}, "num_samples: got -1"),
         ({"known": np.zeros((2, 2), int)}, r"got shape \(2, 2\), expected \(1, 4, 5\)"),
         ({"known": np.zeros((1, *SIDE))}, "got float64, expected whole numbers"),
         ({"known": np.full((1, *SIDE), 16)}, r"from 16 to 16, expected -1 \(unknown\) to 15"),

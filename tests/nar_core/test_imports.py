@@ -13,8 +13,8 @@ PACKAGE = ROOT / "nar_core"
 MODELS = {"plan"}
 INFO = {"device", "plan", "settings"}
 WEIGHTS = INFO | {"info", "models", "tokenizers"}
-REQUEST = INFO | {"info", "models", "request", "words", "worlds"}
-ENGINE = WEIGHTS | REQUEST | {"weights", "sampling", "checks", "decode", "preview"}
+REQUEST = INFO | {"info", "models", "picture", "request", "words", "worlds"}
+ENGINE = WEIGHTS | REQUEST | {"card", "weights", "sampling", "checks", "decode", "preview"}
 MEASURE = ENGINE | {"engine", "train"}
 MAY_IMPORT: dict[str, set[str]] = {
     # pure
@@ -31,18 +31,19 @@ MAY_IMPORT: dict[str, set[str]] = {
     "models": MODELS,
     "tokenizers": {"plan"},
     "info": INFO,
+    "card": INFO | {"info"},
     "words": INFO | {"info", "worlds"},
-    "request": {"plan", "settings"},
+    "request": {"plan", "settings", "picture"},
     "checks": REQUEST,
     "weights": WEIGHTS,
     "decode": {"plan", "sampling", "settings", "models"},
     "preview": {"tokenizers"},
-    "engine": ENGINE | {"picture"},
-    "train": ENGINE | {"picture"},
+    "engine": ENGINE,
+    "train": ENGINE,
     "measure": MEASURE | {"video"},
     "cli": MEASURE | {"measure", "video", "version"},
     "__main__": {"cli"},
-    "__init__": ENGINE | {"engine", "video", "picture", "version"},
+    "__init__": ENGINE | {"engine", "video", "version"},
 }
 PURE = {"plan", "sampling", "settings", "worlds"}
 

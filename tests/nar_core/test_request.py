@@ -25,6 +25,7 @@ def test_axes_of_head_configurations():
         {"guidance_scale": 1, "temperature": 0, "top_p": 1, "min_p": 0},
         {"guidance_scale": np.float32(2.5), "guidance_interval": 0},
         {"rng_seed": 2**62},
+        {"num_samples": 300},
     ],
 )
 def test_numbers_of_any_kind_are_taken(fields):
@@ -34,8 +35,7 @@ def test_numbers_of_any_kind_are_taken(fields):
 @pytest.mark.parametrize(
     ("name", "value", "expected"),
     [
-        ("num_samples", 0, "from 1 to 16"),
-        ("num_samples", 17, "from 1 to 16"),
+        ("num_samples", 0, "from 1 up"),
         ("num_samples", 1.5, "a whole number"),
         ("num_samples", True, "a whole number"),
         ("rng_seed", -1, "from 0 to"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.server.form import form_of_link, seed_of_link
+from app.server.form import Form, form_of_link, seed_of_link
 from tests.app.fake_engine import INFO
 
 
@@ -44,3 +44,10 @@ def test_a_link_of_anything_else_than_text_is_left_out():
     given = {"prompt": file, "guidance": file, "seed": file, "label": file, "rng": file}
     assert form_of_link(INFO["emoji"], given) == {}
     assert seed_of_link(INFO["emoji"], given) == [0, 8, 8]
+
+
+def test_the_page_and_programs_grow_sixteen_at_most():
+    assert Form("emoji", "owl", num_samples=16).request(INFO["emoji"], None).num_samples == 16
+    for number in (0, 17, 2.5, "many"):
+        with pytest.raises(ValueError, match="num_samples: got"):
+            Form("emoji", "owl", num_samples=number).request(INFO["emoji"], None)

@@ -93,7 +93,7 @@ def test_generate_writes_clips_as_mp4(tmp_path, capsys):
         (["evaluate", "--model", "{folder}"], "--data"),
         (["train", "tokenizer", "no-such-config", "--out", "x"], "mini-tokenizer"),
         (["train", "generator", "fruit", "stray", "--out", "x"], "key=value"),
-        (["bench", "--model", "{folder}", "--batch", "99"], "--batch"),
+        (["bench", "--model", "{folder}", "--batch", "0"], "--batch"),
         (["bench", "--model", "{folder}", "--repeats", "0"], "--repeats: got 0, expected"),
         (["evaluate", "--model", "{folder}", "--recall", "3"], "--data"),
         (["evaluate", "--model", "{folder}", "--table", "1"], "expected --out"),
