@@ -67,7 +67,7 @@ def main(argv: list[str] | None = None) -> None:
     studio = Studio(engines, limits, args.queue_size)
     page = build(studio, first)
     if args.preload or zero.SHARED:
-        engines.get(engines.first(first).name)
+        engines.get(engines.first("image", first).name)
     page.launch(
         server_name=args.host,
         server_port=args.port,

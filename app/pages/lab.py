@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import gradio as gr
 
 from app.pages.controls import example_of, properties
@@ -33,6 +35,10 @@ def lab_page(studio: Studio, model: gr.Dropdown, first: ModelInfo) -> Page:
     form = {"model": model, "prompt": prompt, "label": label, "rng_seed": rng_seed}
     page = Page(form, panes)
     wire_start(studio, page, studio.compare)
-    wire_model(studio, page, model.change, lambda name: {"sets": studio.desk.comparisons(name)})
-    wire_handover(studio, page)
+
+    def sets_of(name: str) -> dict[str, Any]:
+        return {"sets": studio.desk.comparisons(name)}
+
+    wire_model(studio, page, model.change, sets_of)
+    wire_handover(studio, page, sets_of)
     return page

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gradio as gr
 
-from app.pages.controls import ask, settings
+from app.pages.controls import ask, facts, settings
 from app.pages.image import ASKED
 from app.pages.wiring import Page, wire_growth, wire_handover, wire_model
 from app.player import player, source
@@ -13,8 +13,11 @@ from app.server.studio import Studio
 from nar_core import ModelInfo
 
 
-def outpaint_page(studio: Studio, model: gr.Dropdown, first: ModelInfo, facts: gr.HTML) -> Page:
-    """Ask, stage and settings; the model is chosen in the head."""
+def outpaint_page(studio: Studio, first: ModelInfo) -> Page:
+    """Ask, stage and settings, among them the choice of a picture model.
+
+    It has its own: what grows beyond a picture well need not be what draws one from a prompt.
+    """
     with gr.Row(elem_classes=["studio", "outpaint"], elem_id="studio-outpaint"):
         with gr.Column(elem_classes=["ask"]):
             form = ask(first, source("html/source.html"))
@@ -26,9 +29,12 @@ def outpaint_page(studio: Studio, model: gr.Dropdown, first: ModelInfo, facts: g
                 elem_id="player-outpaint",
             )
         with gr.Column(elem_classes=["settings"]):
+            choices = studio.engines.choices("image")
+            model = gr.Dropdown(choices, value=first.name, label="Model", filterable=False)
+            told = facts(studio.engines, model, first)
             form |= settings(first)
     page = Page({"model": model, **form}, canvas)
-    wire_growth(studio, page, facts)
+    wire_growth(studio, page, told)
     wire_handover(studio, page)
-    wire_model(studio, page, model.change)
+    wire_model(studio, page, model.input)
     return page

@@ -34,10 +34,10 @@ def build(studio: Studio, default: str | None = None) -> gr.Blocks:
     """The whole page. No weights are loaded here.
 
     Args:
-        default: name of the model shown first; the one named in presets.yaml if absent.
+        default: name of the picture model shown first; those of presets.yaml if absent.
     """
     engines = studio.engines
-    first = engines.first(default)
+    first = engines.first("image", default)
     with gr.Blocks(
         title="NAR Studio", analytics_enabled=False, delete_cache=(3600, 3600), fill_width=True
     ) as demo:
@@ -69,7 +69,7 @@ def build(studio: Studio, default: str | None = None) -> gr.Blocks:
                 with gr.Tab("Video", id="video"):
                     linked["video"] = video_page(studio, clips[0])
             with gr.Tab("Outpaint", id="outpaint"):
-                outpaint_page(studio, model, first, told)
+                outpaint_page(studio, engines.first("outpaint", default))
             with gr.Tab("Lab", id="lab"):
                 lab_page(studio, model, first)
             with gr.Tab("About", id="about"):

@@ -148,17 +148,34 @@ def wire_model(
     event(change, page.form["model"], outputs, **PRIVATE)
 
 
-def wire_handover(studio: Studio, page: Page) -> None:
-    """A result that is sent to this page fills its form, as a shared link does."""
-    handed = [name for name in page.names if name not in ("model", "num_samples")]
+def wire_handover(
+    studio: Studio, page: Page, more: Callable[[str], dict[str, Any]] = lambda name: {}
+) -> None:
+    """A result that is sent to this page fills its form, as a shared link does.
+
+    A picture comes with the model that made it, where this page has that one; `more` is what the
+    player must be told of it besides.
+    """
+    handed = [name for name in page.names if name != "num_samples"]
 
     def fill(event: gr.EventData, name: str) -> list[Any]:
         query = event._data.get("query") if isinstance(event._data, dict) else None
         given = {k: str(v) for k, v in query.items()} if isinstance(query, dict) else {}
-        values = form_of_link(studio.engines.info(name), given)
-        return [gr.update(value=values[f]) if f in values else gr.skip() for f in handed]
+        info, media = studio.engines.info(name), studio.engines.info(name).media
+        others = {m.name: m for m in studio.engines.models(media) if m.name != name}
+        values: dict[str, dict[str, Any]] = {}
+        message: Any = gr.skip()
+        if other := others.get(given.get("model", "")):
+            info = other
+            values = {"model": {"value": info.name}, **properties(info)}
+            message = {"kind": "model", "spec": spec_of(info), **more(info.name)}
+        for field, value in form_of_link(info, given).items():
+            values[field] = {**values.get(field, {}), "value": value}
+        updates = [gr.update(**values[f]) if f in values else gr.skip() for f in handed]
+        return [*updates, message]
 
-    page.player.fill(fill, page.form["model"], [page.form[name] for name in handed], **PRIVATE)
+    outputs = [*(page.form[name] for name in handed), page.player]
+    page.player.fill(fill, page.form["model"], outputs, **PRIVATE)
 
 
 def wire_link(

@@ -54,10 +54,10 @@ class Engines:
         found.sort(key=lambda m: not m.available)
         return [m for m in found if media in (None, m.media)]
 
-    def first(self, wanted: str | None = None) -> ModelInfo:
-        """The picture model shown first: the wanted one, that of presets.yaml, or any."""
+    def first(self, page: str, wanted: str | None = None) -> ModelInfo:
+        """The picture model that a page shows first: the wanted one, its preset, or any."""
         models = self.models("image")
-        wanted = wanted or presets()["first"]
+        wanted = wanted or presets()["first"][page]
         return next((m for m in models if m.name == wanted), models[0])
 
     def choices(self, media: str) -> list[tuple[str, str]]:

@@ -264,6 +264,20 @@ def test_a_file_that_is_no_picture_is_named(open_page, tmp_path):
     page.wait_for_function(f"{OUTPAINT}.note.startsWith('holiday <b>.png: no picture')")
 
 
+def test_a_picture_comes_to_outpaint_with_the_model_that_made_it(open_page):
+    page = open_page("?model=fruit")
+    page.wait_for_function(f"{STATE}.spec.model === 'fruit'")
+    page.click(".studio.image .grow")
+    page.wait_for_selector(".studio.image .player[data-state=done]")
+    page.click(".studio.image [data-send=outpaint]")
+    page.wait_for_selector(".studio.outpaint[data-source=yes]")
+    page.wait_for_function(f"{OUTPAINT}.spec.model === 'fruit'")
+    page.wait_for_function(f"{OUTPAINT}.source?.tokens?.length === 256")
+    assert page.locator(".studio.outpaint").get_by_label("Model").input_value() == "Fruit"
+    page.click("#pages [data-tab-id=image]")
+    assert page.locator("#model input").input_value() == "Fruit"
+
+
 def test_erase_an_upload_with_the_keyboard(open_page, tmp_path):
     file = tmp_path / "photo.png"
     pixels = np.random.default_rng(1).integers(0, 256, (90, 160, 3)).astype(np.uint8)
@@ -336,10 +350,11 @@ def test_an_upload_unlike_the_models_data_is_told(open_page, tmp_path):
 def test_a_window_is_offered_only_where_the_model_can_grow_it(open_page, tmp_path):
     file = tmp_path / "plain.png"
     Image.new("RGB", (128, 128), "teal").save(file)
-    page = open_page("?model=corner")
-    page.wait_for_function(f"{STATE}.spec.model === 'corner'")
+    page = open_page()
     page.click("#pages [data-tab-id=outpaint]")
     page.wait_for_selector(".studio.outpaint .player")
+    page.get_by_label("Model").and_(page.locator(".studio.outpaint *")).click()
+    page.get_by_role("option", name="Corner").click()
     page.wait_for_function(f"{OUTPAINT}.spec.model === 'corner'")
     page.set_input_files(".source input[type=file]", file)
     page.wait_for_selector(".studio.outpaint[data-source=yes]")
