@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import threading
 
 from app.files import LIMITS, Limits
 from app.pages.page import build, launch_options
@@ -66,8 +67,12 @@ def main(argv: list[str] | None = None) -> None:
     first = engines.include(args.model) if args.model else None
     studio = Studio(engines, limits, args.queue_size)
     page = build(studio, first)
+    shown = engines.first("image", first)
     if args.preload or zero.SHARED:
-        engines.get(engines.first("image", first).name)
+        engines.get(shown.name)
+    elif shown.available:
+        # meanwhile the page can be looked at
+        threading.Thread(target=studio.warm, args=[shown.name], daemon=True).start()
     page.launch(
         server_name=args.host,
         server_port=args.port,

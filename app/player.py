@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -24,13 +24,14 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 WEB = Path(__file__).parent / "web"
 STYLES = tuple(
     f"css/{name}.css"
-    for name in ("tokens", "page", "form", "recent", "source", "lab", "about", "player")
+    for name in ("tokens", "page", "form", "recent", "source", "lab", "about", "player", "recorded")
 )
 
 # Below Gradio's own prefix: what lies elsewhere its server-side rendering takes for a page.
 PREFIX = "gradio_api/web"
 
-EXAMPLES = f"{PREFIX}/examples"
+RECORDED = f"{PREFIX}/recorded"
+"""Below it: folders of recorded growths."""
 
 
 @cache
@@ -78,11 +79,18 @@ class SmallPage:
         await (self.compressing if is_page else self.app)(scope, receive, send)
 
 
-def routes(examples: Path) -> list[Mount]:
-    """What the page's server must answer besides Gradio's own addresses; `examples` is a folder."""
+def routes(recorded: Sequence[Path]) -> list[Mount]:
+    """What the page's server must answer besides Gradio's own addresses.
+
+    Args:
+        recorded: folders of growths that are shown without a model.
+    """
     return [
         Mount(f"/{address()}", Scripts(directory=WEB)),
-        Mount(f"/{EXAMPLES}", StaticFiles(directory=examples, check_dir=False)),
+        *(
+            Mount(f"/{RECORDED}/{folder.name}", StaticFiles(directory=folder, check_dir=False))
+            for folder in recorded
+        ),
     ]
 
 
@@ -121,20 +129,25 @@ def mounted(
 
 
 def player(
-    mode: str, spec: Mapping[str, Any], server_functions: list[Callable], **more: Any
+    mode: str,
+    spec: Mapping[str, Any],
+    server_functions: list[Callable],
+    recorded: Mapping[str, Any] | None = None,
+    **more: Any,
 ) -> gr.HTML:
     """One canvas.
 
     Args:
         mode: "image", "video" or "outpaint".
         spec: the model shown first, see `spec.spec_of`.
+        recorded: growths that are shown without a model, see `examples.recorded`.
 
     Events out: `start`, `replay`, `fill`. In: messages as its value, see `wire`.
     """
     return mounted(
         "player.html",
         "mountPlayer",
-        {"mode": mode, "spec": spec},
+        {"mode": mode, "spec": spec, "recorded": recorded, "folder": RECORDED},
         events=("start", "replay", "fill"),
         server_functions=server_functions,
         elem_classes=["player-host"],
@@ -155,11 +168,6 @@ def lab(
     )
 
 
-def recent(examples: list[dict[str, str]]) -> gr.HTML:
-    """The strip of this session's results, and where a file is dropped to be replayed.
-
-    Args:
-        examples: title and file name of growths that can be replayed at once.
-    """
-    found = [{**example, "file": f"{EXAMPLES}/{example['file']}"} for example in examples]
-    return mounted("recent.html", "mountRecent", {"examples": found})
+def recent() -> gr.HTML:
+    """The strip of this session's results, and where a file is dropped to be replayed."""
+    return mounted("recent.html", "mountRecent", {})

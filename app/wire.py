@@ -37,6 +37,7 @@ RELOAD = "reload the page"
 """The remedy where the page itself has sent something odd."""
 
 LONGEST_RUN = 64
+LONGEST_TEXT = 2000
 LONGEST_GRID = 65536
 """Most cells of a grid."""
 
@@ -70,6 +71,23 @@ class WordsAnswer(TypedDict):
     drawn: str
     words: list[dict[str, str]]
     remarks: list[str]
+
+
+class WordGroup(TypedDict):
+    """Words that say the same kind of thing; `pictures`: their tiles in the sheet, -1 for none."""
+
+    name: str
+    words: list[str]
+    pictures: list[int]
+
+
+class VocabularyAnswer(TypedDict):
+    """The words of a model; `sheet`: tiles of `tile` pixels, `across` in a row, or None."""
+
+    groups: list[WordGroup]
+    sheet: str | None
+    tile: int
+    across: int
 
 
 class ModelMessage(TypedDict, total=False):
@@ -230,6 +248,7 @@ class Start:
 
     Attributes:
         run: the growth's name; seed_position: where it starts, None for the model's own.
+        prompt, rng_seed: in place of those of the form, None for what stands there.
         file: a file to be made again; compare: the lab's set.
     """
 
@@ -239,6 +258,8 @@ class Start:
     compare: str = ""
     kept: Kept | None = None
     branch: Branch | None = None
+    prompt: str | None = None
+    rng_seed: int | None = None
 
 
 def run_of(value: Any) -> str:
@@ -263,6 +284,8 @@ def start_of(data: Any, largest: int) -> Start:
         given.text("compare", 40, ""),
         _kept(given.part("canvas"), largest) if given.has("canvas") else None,
         _branch(given.part("resume")) if given.has("resume") else None,
+        given.text("prompt", LONGEST_TEXT) if given.has("prompt") else None,
+        given.whole("rng_seed", 0, 2**53) if given.has("rng_seed") else None,
     )
 
 

@@ -10,7 +10,7 @@ from .version import __version__
 from .video import write_mp4
 from .weights.fetch import Progress
 from .weights.list import list_models
-from .words import ideas, understand, vocabulary
+from .words import ideas, illustrate, understand, vocabulary
 from .worlds import Understood, Word
 
 __all__ = [
@@ -33,6 +33,7 @@ __all__ = [
     "growth_strip",
     "heads_for",
     "ideas",
+    "illustrate",
     "list_models",
     "open_picture",
     "prepare",

@@ -33,6 +33,18 @@ def vocabulary(info: ModelInfo) -> dict[str, tuple[str, ...]]:
     return {"prompts": info.names} if info.names else {}
 
 
+def illustrate(info: ModelInfo, prompt: str, rng_seed: int = 0) -> np.ndarray | None:
+    """What a model's world itself draws for a prompt, uint8 [h, w, 3]; of a clip the first frame.
+
+    None for a model without a world, and where nothing of the prompt was understood.
+    """
+    if not info.world:
+        return None
+    world = WORLDS[info.world]()
+    facts = world.understand(prompt).facts
+    return None if facts is None else world.render(facts, np.random.default_rng(rng_seed))[0]
+
+
 def ideas(info: ModelInfo, n: int, rng_seed: int = 0) -> tuple[str, ...]:
     """n prompts to try: drawn from the model's world, else from what it was trained on.
 

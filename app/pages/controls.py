@@ -12,7 +12,7 @@ from app.player import source
 from app.presets import preset, presets
 from app.server.engines import Engines
 from app.server.form import OFFERED, axes_of
-from nar_core import ModelInfo, Setting, heads_for
+from nar_core import RNG_SEED, ModelInfo, Setting, heads_for
 
 PRIVATE: dict[str, Any] = {
     "api_visibility": "private", "show_progress": "hidden", "concurrency_limit": None
@@ -44,6 +44,12 @@ def properties(info: ModelInfo) -> dict[str, dict[str, Any]]:
     heads = heads_for(axes_of(info))
     out["heads"]["choices"] = [(t, n) for n, t in _setting("heads").choices.items() if n in heads]
     return out
+
+
+def lead(headline: str, invitation: str) -> None:
+    """What a page is, in two sentences."""
+    words = f"<h1>{html.escape(headline)} <span>{html.escape(invitation)}</span></h1>"
+    gr.HTML(words, apply_default_css=False, elem_classes=["lead"])
 
 
 def ask(info: ModelInfo, before: str = "") -> Controls:
@@ -79,7 +85,7 @@ def settings(info: ModelInfo) -> Controls:
     out = {name: _control(_setting(name), start[name]) for name in MAIN}
     with gr.Row(elem_classes=["pair"]):
         out["rng_seed"] = gr.Number(
-            7, label="Rng seed", precision=0, minimum=0, elem_classes=["rng"], min_width=80
+            7, label=RNG_SEED.title, precision=0, minimum=0, elem_classes=["rng"], min_width=80
         )
         dice = gr.Button("⚄", elem_classes=["dice"], min_width=36, scale=0)
         out["num_samples"] = gr.Radio(

@@ -6,17 +6,18 @@ from typing import Any
 
 import gradio as gr
 
-from app.pages.controls import example_of, properties
+from app.pages.controls import example_of, lead, properties
 from app.pages.wiring import Page, wire_handover, wire_model, wire_start
 from app.player import lab
 from app.server.spec import spec_of
 from app.server.studio import Studio
-from nar_core import ModelInfo
+from nar_core import RNG_SEED, ModelInfo
 
 
 def lab_page(studio: Studio, model: gr.Dropdown, first: ModelInfo) -> Page:
     """One row to ask, and the panes."""
     start = properties(first)
+    lead("One difference at a time.", "The panes share their random numbers.")
     with gr.Column(elem_classes=["lab-page"]):
         with gr.Row(elem_classes=["lab-head"]):
             prompt = gr.Textbox(
@@ -27,7 +28,7 @@ def lab_page(studio: Studio, model: gr.Dropdown, first: ModelInfo) -> Page:
                 **start["prompt"],
             )
             label = gr.Dropdown(label="What to grow", min_width=200, **start["label"])
-            rng_seed = gr.Number(7, label="Rng seed", precision=0, minimum=0, min_width=80)
+            rng_seed = gr.Number(7, label=RNG_SEED.title, precision=0, minimum=0, min_width=80)
             gr.Button("Grow all", variant="primary", elem_classes=["grow"], min_width=120)
             gr.Button("Stop", variant="secondary", elem_classes=["stop"], min_width=120)
         sets = studio.desk.comparisons(first.name)

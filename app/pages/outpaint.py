@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gradio as gr
 
-from app.pages.controls import ask, facts, settings
+from app.pages.controls import ask, facts, lead, settings
 from app.pages.image import ASKED
 from app.pages.wiring import Page, wire_growth, wire_handover, wire_model
 from app.player import player, source
@@ -18,6 +18,7 @@ def outpaint_page(studio: Studio, first: ModelInfo) -> Page:
 
     It has its own: what grows beyond a picture well need not be what draws one from a prompt.
     """
+    lead("Keep a part of a picture.", "The rest grows around it.")
     with gr.Row(elem_classes=["studio", "outpaint"], elem_id="studio-outpaint"):
         with gr.Column(elem_classes=["ask"]):
             form = ask(first, source("html/source.html"))

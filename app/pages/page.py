@@ -18,7 +18,7 @@ from app.pages.video import video_page
 from app.pages.wiring import wire_link
 from app.player import SmallPage, head, recent, routes, source
 from app.server.api import endpoints
-from app.server.examples import FOLDER, examples
+from app.server.examples import FOLDER, RACE
 from app.server.gate import Gate
 from app.server.studio import Studio
 
@@ -74,7 +74,7 @@ def build(studio: Studio, default: str | None = None) -> gr.Blocks:
                 lab_page(studio, model, first)
             with gr.Tab("About", id="about"):
                 about_page(engines)
-        recent(examples())
+        recent()
         demo.unload(_closing(studio))
         # what has been fetched meanwhile
         demo.load(lambda: gr.update(choices=engines.choices("image")), None, model, **PRIVATE)
@@ -94,7 +94,10 @@ def launch_options(studio: Studio) -> dict[str, Any]:
     return {
         "theme": theme(),
         "head": head(),
-        "app_kwargs": {"routes": routes(FOLDER), "middleware": [gate, Middleware(SmallPage)]},
+        "app_kwargs": {
+            "routes": routes([FOLDER, RACE]),
+            "middleware": [gate, Middleware(SmallPage)],
+        },
         "max_file_size": studio.limits.upload,
         "footer_links": ["api"],
         "run_history": False,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gradio as gr
 
-from app.pages.controls import ask, facts, settings
+from app.pages.controls import ask, facts, lead, settings
 from app.pages.image import ASKED
 from app.pages.wiring import Page, wire_growth, wire_handover, wire_model
 from app.player import player, source
@@ -15,6 +15,7 @@ from nar_core import ModelInfo
 
 def video_page(studio: Studio, first: ModelInfo) -> Page:
     """Ask, stage and settings, among them the choice of a clip model."""
+    lead("Clips grow outward in space and time.", "Click the cell and slice to start from.")
     with gr.Row(elem_classes=["studio", "video"], elem_id="studio-video"):
         with gr.Column(elem_classes=["ask"]):
             form = ask(first, source("html/first-frame.html"))

@@ -1,20 +1,51 @@
-"""Growths that come with the studio and replay without a model."""
+"""Growths that come with the studio and are shown without a model."""
 
 from __future__ import annotations
 
+import json
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from app.files.png import read_png
 from app.server.telling import title_of
 
 FOLDER = Path(__file__).parents[1] / "examples"
 
+RACE = FOLDER.parent / "race"
+"""One prompt grown three ways: `python -m tests.app.race` makes it."""
+
 
 @lru_cache(maxsize=1)
-def examples() -> list[dict[str, str]]:
-    """Title and file name of each."""
-    return [
-        {"title": title_of(read_png(path)[0]), "file": path.name}
+def recorded() -> dict[str, Any]:
+    """`examples`: title and file of each; `race`: see `_race`. Files below the folders' parent."""
+    examples = [
+        {"title": title_of(read_png(path)[0]), "file": f"{FOLDER.name}/{path.name}"}
         for path in sorted(FOLDER.glob("*.png"))
     ]
+    return {"examples": examples, "race": _race()}
+
+
+def _race() -> dict[str, Any] | None:
+    """The recorded race: its prompt, its grid and where each growth starts; None if there is none.
+
+    The raster pane has no seed position: its tokens were grown one after the other.
+    """
+    if not (RACE / "race.json").is_file():
+        return None
+    told = json.loads((RACE / "race.json").read_text("utf-8"))
+    recipes = {name: read_png(RACE / f"{name}.png")[0] for name in ("centre", "corner")}
+    panes = [
+        {"name": "raster", "title": "One by one", "seed": None},
+        {"name": "corner", "title": "From the corner", "seed": [0, 0, 0]},
+        {
+            "name": "centre",
+            "title": "From the centre",
+            "seed": list(recipes["centre"].request["seed_position"]),
+        },
+    ]
+    return {
+        "prompt": told["prompt"],
+        "grid": list(recipes["centre"].grid),
+        "panes": [{**pane, "file": f"{RACE.name}/{pane['name']}.png"} for pane in panes],
+    }

@@ -79,6 +79,10 @@ class Desk:
         if start.file is not None:
             return self._again(start.run, start.file)
         info = self.engines.info(form.model)
+        if start.prompt is not None:
+            form = replace(form, prompt=start.prompt)
+        if start.rng_seed is not None:
+            form = replace(form, rng_seed=start.rng_seed)
         branch = start.branch
         if branch is not None:
             # it has as many pictures as what it leaves, whatever the form says by now

@@ -20,10 +20,20 @@ from app.server.gate import Listeners
 from app.server.growing import Event, Grower
 from app.server.jobs import Desk, Job
 from app.server.line import MOST_OF_ONE, MOST_TOGETHER, Asked, Line, Ticket
+from app.server.pictionary import pictionary
 from app.server.telling import Teller, messages, replayed, understood
 from app.server.turns import Client
-from app.wire import RELOAD, Message, WordsAnswer, bytes_of_uri, data_uri, run_of, start_of
-from nar_core import ideas
+from app.wire import (
+    RELOAD,
+    Message,
+    VocabularyAnswer,
+    WordsAnswer,
+    bytes_of_uri,
+    data_uri,
+    run_of,
+    start_of,
+)
+from nar_core import Request, ideas
 
 MOST_WAITING = 64
 
@@ -38,6 +48,9 @@ class Growth:
 
 IDEAS = 200
 """Prompts that a world is asked for, to pick from."""
+
+WARMING = 3
+"""Steps of a growth that make what later ones find ready."""
 
 
 class Studio:
@@ -62,6 +75,17 @@ class Studio:
         self.desk = Desk(engines, limits)
         self.grower = Grower(engines)
         self.line = Line(most_waiting, self.listeners.present, of_one, together)
+
+    def warm(self, name: str) -> None:
+        """Have a model in memory and its first steps behind it, before anybody comes."""
+        info = self.engines.info(name)
+        engine = self.engines.get(name)
+        asked = {"label": info.labels[0]} if info.labels else {"prompt": "".join(info.prompts[:1])}
+        growth = engine.generate(Request(**asked))
+        tokens = [frame.tokens for frame, _ in zip(growth, range(WARMING), strict=False)][-1]
+        growth.close()
+        if info.accepts_known:
+            engine.preview(tokens)
 
     # ---- growths of the page ------------------------------------------------------------------
 
@@ -179,6 +203,10 @@ class Studio:
         """Prompts to pick from: ideas from a model's world, else all that it was trained on."""
         info = self.engines.info(model)
         return list(ideas(info, IDEAS) if info.world else info.names)
+
+    def ask_vocabulary(self, model: Any) -> VocabularyAnswer:
+        """The words that a model knows, with pictures."""
+        return pictionary(self.engines.info(model))
 
     def ask_words(self, asked: Any) -> WordsAnswer:
         """`model` and `prompt` -> what the model makes of each word."""

@@ -10,10 +10,12 @@ import { cropped, loadImage, stripOf, windowOf } from './tools/pixels.js';
 import { actionsView } from './views/actions.js';
 import { canvasView } from './views/canvas.js';
 import { find, findAll, onThemeChange, whenShown } from './views/dom.js';
+import { examplesView } from './views/examples.js';
 import { factsView } from './views/facts.js';
 import { formView } from './views/form.js';
 import { lookView } from './views/look.js';
 import { namesView } from './views/names.js';
+import { raceView } from './views/race.js';
 import { samplesView } from './views/samples.js';
 import { sourceView } from './views/source.js';
 import { startsView } from './views/starts.js';
@@ -21,6 +23,7 @@ import { statusView } from './views/status.js';
 import { timelineView } from './views/timeline.js';
 import { tipView } from './views/tip.js';
 import { wholeView } from './views/whole.js';
+import { wordsView } from './views/words.js';
 import { newRunId, read, startMessage } from './wire.js';
 
 /** @typedef {import('./pages.js').Handed} Handed */
@@ -33,9 +36,9 @@ const MOVES = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRi
 export class Player {
   /**
    * @param {HTMLElement} element @param {import('./wire.js').Tools} tools
-   * @param {{ mode: State['mode'], spec: import('./plan.js').Spec }} config
+   * @param {{ mode: State['mode'], spec: import('./plan.js').Spec } & Partial<import('./views/race.js').Recorded>} config
    */
-  constructor(element, { trigger, server }, { mode, spec }) {
+  constructor(element, { trigger, server }, { mode, spec, recorded, folder }) {
     this.element = find(element, '.player');
     this.studio = /** @type {HTMLElement} */ (element.closest('.studio'));
     this.trigger = trigger;
@@ -43,6 +46,7 @@ export class Player {
     this.pages = pages;
     this.state = store.initial(mode, spec);
     this.message = /** @type {import('./wire.js').Message | null} */ (null); // the last that came
+    this.asked = ''; // what the form said at the last start
     this.chosen = /** @type {Handed | null} */ (null); // the picture that is continued, before it was cropped
     this.views = {
       canvas: canvasView(this.element, this), // first: what others show lies on it
@@ -54,9 +58,12 @@ export class Player {
       whole: wholeView(this.element, this),
       samples: samplesView(this.element, this),
       tip: tipView(this.element),
+      race: raceView(this.element, this, folder ?? '', recorded?.race ?? null),
+      examples: examplesView(this.element, this, folder ?? '', recorded?.examples ?? []),
       form: formView(this.studio, this),
       starts: startsView(this.studio, this),
       names: namesView(this.studio, this),
+      words: wordsView(this.studio, this),
       source: sourceView(this.studio, this),
     };
     document.addEventListener('keydown', (e) => this.key(e));
@@ -145,7 +152,8 @@ export class Player {
   async takePixels({ run, sheets }) {
     const finals = await Promise.all(sheets.map(loadImage));
     this.set(store.withFinalsOf(this.state, run, finals));
-    if (this.state.current === run) pages.finished(this.state.runs[run], this.state.mode);
+    const isSeen = this.state.current === run && this.state.runs[run].state !== 'stopped';
+    if (isSeen) pages.finished(this.state.runs[run], this.state.mode);
   }
 
   /** @param {import('./wire.js').ReplayRead} message */
@@ -160,10 +168,15 @@ export class Player {
 
   /** @param {{ title?: string, file?: string, samples?: number }} [wanted] */
   start(wanted = {}) {
-    const { form } = this.views;
+    if (store.isBusy(this.state)) return;
+    const { form, names } = this.views;
     const id = newRunId();
-    const asked = { id, title: form.title(), samples: form.samples(), ...wanted };
-    const { next, start, say } = store.started(this.state, asked);
+    const prompt = (!wanted.file && names.idea()) || undefined;
+    const rngSeed = this.isAskedAgain(wanted) ? form.nextVariation() : undefined;
+    this.asked = form.asked();
+    const asked = { id, title: form.title(), samples: form.samples(), drawn: names.drawn(), ...wanted };
+    const { next, start: planned, say } = store.started(this.state, asked);
+    const start = planned && { ...planned, prompt, rngSeed };
     this.set(next);
     if (say) this.say(say);
     if (!start) return;
@@ -172,6 +185,27 @@ export class Player {
     clearInterval(this.asking);
     let seconds = 0;
     this.asking = setInterval(() => this.askPlace(id, seconds++), 1000);
+  }
+
+  /** Whether the same would be grown once more. @param {{ file?: string }} wanted */
+  isAskedAgain({ file }) {
+    const { state } = this;
+    const run = store.currentRun(state);
+    if (file || !run || state.phase !== 'done' || run.replayed || this.asked !== this.views.form.asked()) return false;
+    if (state.branchFrom) return run.state !== 'stopped';
+    return `${run.plan.seedPosition}` === `${state.seedPosition}`;
+  }
+
+  /** Grow again from another cell. @param {import('./plan.js').Position} seedPosition */
+  startAt(seedPosition) {
+    this.set({ ...this.state, branchFrom: 0, seedPosition });
+    this.start();
+  }
+
+  /** Go on from where it was stopped. */
+  goOn() {
+    this.set(store.branchMarked(store.scrubbed(this.state, store.currentRun(this.state)?.last ?? 0)));
+    this.start();
   }
 
   /**

@@ -34,6 +34,7 @@ import { UNKNOWN_CONFIDENCE, UNKNOWN_TOKEN } from './wire.js';
  * @property {number} last the last step that can be shown
  * @property {number} elapsed seconds
  * @property {string} title
+ * @property {string} drawn what its prompt was taken for, where that is not what it says
  * @property {string | null} parent the run it branched from
  * @property {number} from the step it branched at
  * @property {Pixels[]} early its parent's finals: what is shown up to that step
@@ -67,6 +68,7 @@ export function newRun(id, plan, samples, more = {}) {
     last: 0,
     elapsed: 0,
     title: '',
+    drawn: '',
     parent: null,
     from: 0,
     early: [],
@@ -230,6 +232,6 @@ export function changesOf(before, now) {
   const { heads, prompt, label, seed_position, num_samples, ...others } = now;
   const words = Object.keys(others)
     .filter(differs)
-    .map((name) => `${name.replaceAll('_', ' ')} ${now[name]}`);
+    .map((name) => `${name === 'rng_seed' ? 'variation' : name.replaceAll('_', ' ')} ${now[name]}`);
   return [...(differs('heads') ? [heads] : []), ...words].join(', ') || 'the same again';
 }

@@ -41,6 +41,7 @@ import * as regions from './tools/region.js';
  * @property {number} tick counts the frames of a running clip
  * @property {boolean} repeat
  * @property {boolean} calm whether motion was asked to be reduced
+ * @property {boolean} opening nothing was done yet: the recorded race may be shown
  * @property {string} note said for a moment in place of the status
  * @property {Readonly<Record<string, number>>} pace seconds of a step, by model
  * @property {Given | null} source the picture or clip that is continued
@@ -75,6 +76,7 @@ export const initial = (mode, spec) => ({
   tick: 0,
   repeat: true,
   calm: false,
+  opening: mode === 'image',
   note: '',
   pace: {},
   source: null,
@@ -177,7 +179,7 @@ function easyLayout(s) {
 }
 
 /** @param {State} s @param {State['phase']} phase */
-const inPhase = (s, phase) => easyLayout({ ...s, phase });
+const inPhase = (s, phase) => easyLayout({ ...s, phase, opening: false });
 
 /** Back to choosing a seed position. @param {State} s @param {Position} [seedPosition] @returns {State} */
 export const home = (s, seedPosition = s.seedPosition) =>
@@ -213,7 +215,7 @@ export function withSeedPosition(s, seedPosition) {
   if (isBusy(s)) return s;
   const next = s.phase === 'done' ? home(s) : s;
   const inside = seedPosition.map((x, k) => regions.clamp(x, 0, s.spec.grid[k] - 1));
-  return { ...next, hover: null, seedPosition: /** @type {Position} */ (inside) };
+  return { ...next, hover: null, opening: false, seedPosition: /** @type {Position} */ (inside) };
 }
 
 // ---- growing -----------------------------------------------------------------------------------
@@ -224,6 +226,7 @@ export function withSeedPosition(s, seedPosition) {
  * @property {number} samples
  * @property {string} title
  * @property {string} [file] make this file again
+ * @property {string} [drawn] what the world makes of the prompt, where that is not what was typed
  */
 
 /**
@@ -231,7 +234,7 @@ export function withSeedPosition(s, seedPosition) {
  * @param {State} s @param {Wanted} wanted
  * @returns {{ next: State, start?: import('./wire.js').Start, say?: string }}
  */
-export function started(s, { id, samples, title, file }) {
+export function started(s, { id, samples, title, file, drawn = '' }) {
   if (isBusy(s)) return { next: s };
   if (s.mode === 'outpaint' && !s.source && !file) return { next: s, say: 'Choose a picture first.' };
   const left = currentRun(s);
@@ -261,7 +264,7 @@ export function started(s, { id, samples, title, file }) {
   }
   const next = {
     ...s,
-    runs: { ...runs, [id]: { ...run, title } },
+    runs: { ...runs, [id]: { ...run, title, drawn } },
     ...{ lanes, before, current: id, active: id },
     step: run.from,
     sample: Math.min(s.sample, run.samples - 1),
@@ -308,6 +311,7 @@ export function withEndOf(s, message) {
   const next = changed(s, message.run, (run) => {
     const done = withEnd(run, message);
     const parent = run.parent === null ? null : s.runs[run.parent];
+    if (parent?.state === 'stopped') return { ...done, title: 'gone on' };
     const title = parent?.request && done.request ? changesOf(parent.request, done.request) : '';
     return { ...done, title: title || run.title };
   });
@@ -319,7 +323,7 @@ export function withEndOf(s, message) {
 
 /** The full decode has come. @param {State} s @param {string} id @param {Pixels[]} finals @returns {State} */
 export function withFinalsOf(s, id, finals) {
-  if (!s.runs[id]) return s;
+  if (!s.runs[id] || s.runs[id].state === 'stopped') return s;
   const next = changed(s, id, (run) => withFinals(run, finals));
   if (s.active === id) next.active = null;
   if (s.current !== id) return next;
@@ -333,8 +337,10 @@ export function withFinalsOf(s, id, finals) {
 export function settled(s) {
   const run = activeRun(s);
   if (!run) return s;
-  const next = { ...changed(s, run.id, (r) => ({ ...r, state: 'stopped' })), active: null, playing: false };
-  if (run.last > run.from) return inPhase({ ...next, step: Math.min(s.step, run.last) }, 'done');
+  // it ends at the step that is seen, which may be behind what has come
+  const last = s.current === run.id ? regions.clamp(s.step, Math.min(run.from + 1, run.last), run.last) : run.last;
+  const next = { ...changed(s, run.id, (r) => ({ ...r, last, state: 'stopped' })), active: null, playing: false };
+  if (run.last > run.from) return inPhase({ ...next, step: Math.min(s.step, last) }, 'done');
   const lanes = s.lanes.filter((id) => id !== run.id);
   if (run.parent !== null && lanes.includes(run.parent)) {
     return inPhase({ ...next, lanes, current: run.parent, step: run.from }, 'done');

@@ -183,16 +183,20 @@ export function read(message) {
  * @property {string} run
  * @property {Position} seedPosition
  * @property {string} [file] a file that is to be made again
+ * @property {string} [prompt] in place of the one in the form
+ * @property {number} [rngSeed] likewise
  * @property {{ step: number, samples: number, tokens: Uint16Array, confidence: Uint8Array }} [resume]
  * @property {{ picture?: string, keep: Uint8Array, tokens: Uint16Array | null, before: Uint16Array | null }} [given]
  *   a picture or clip of which some cells are kept
  */
 
 /** @param {Start} start */
-export const startMessage = ({ run, seedPosition, file, resume, given }) => ({
+export const startMessage = ({ run, seedPosition, file, prompt, rngSeed, resume, given }) => ({
   run,
   seed: seedPosition,
   file,
+  prompt,
+  rng_seed: rngSeed,
   resume: resume && {
     step: resume.step,
     pictures: resume.samples,
@@ -228,10 +232,16 @@ export function queryOf(model, asked) {
  * @property {(run: string) => Promise<unknown>} stop
  * @property {(model: string) => Promise<string[]>} names prompts to pick from
  * @property {(asked: { model: string, prompt: string }) => Promise<WordsAnswer>} words what a model makes of a prompt
+ * @property {(model: string) => Promise<Vocabulary>} vocabulary the words that a model knows
  * @property {(file: string) => Promise<FileAnswer>} growth a picture's growth as a GIF
  * @property {(asked: { files: string[], format: string, fps: number }) => Promise<FileAnswer>} clip
  */
 /** @typedef {{ file?: string, error?: string }} FileAnswer */
+/**
+ * Words by what they say; `pictures` are their places in `sheet`, tiles of so many pixels, -1 for none.
+ * @typedef {{ name: string, words: string[], pictures: number[] }} WordGroup
+ */
+/** @typedef {{ groups?: WordGroup[], sheet?: string | null, tile?: number, across?: number, error?: string }} Vocabulary */
 /** @typedef {'known' | 'taken as' | 'filler' | 'left out' | 'unknown'} WordKind */
 /** @typedef {{ text: string, kind: WordKind, meaning: string }} Word */
 /** @typedef {{ drawn?: string, words?: Word[], error?: string }} WordsAnswer */

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import queue
 import runpy
 from pathlib import Path
 
@@ -52,9 +53,12 @@ def test_launch_gets_limits_and_leaves_the_address_to_the_environment(entry, mon
 
     made = []
     monkeypatch.setattr(entry, "build", lambda *args: made.append(args[0]) or Page())
+    warmed = queue.Queue()
+    monkeypatch.setattr(entry.Studio, "warm", lambda self, name: warmed.put((self, name)))
     options = ["--queue-size", "3", "--auth", "me:secret", "--max-upload", "2", "--max-pixels", "1"]
     entry.main(options)
     [studio] = made
+    assert warmed.get(timeout=30) == (studio, "emoji")
     assert studio.limits == entry.Limits(2_000_000, 1_000_000)
     assert studio.line.most == 3
     assert given["auth"] == ("me", "secret")

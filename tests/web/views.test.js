@@ -92,7 +92,7 @@ test('a branch says how it differs', () => {
   const before = { prompt: 'owl', heads: 'mixed', fusion: 'logits', rng_seed: 7 };
   assert.equal(changesOf(before, before), 'the same again');
   assert.equal(changesOf(before, { ...before, prompt: 'fox', rng_seed: 8 }), '');
-  assert.equal(changesOf(before, { ...before, fusion: 'freshest', rng_seed: 8 }), 'fusion freshest, rng seed 8');
+  assert.equal(changesOf(before, { ...before, fusion: 'freshest', rng_seed: 8 }), 'fusion freshest, variation 8');
 });
 
 test('a panorama grows by half a grid and keeps the tokens of the overlap', () => {

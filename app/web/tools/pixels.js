@@ -1,5 +1,6 @@
 // Putting pixels together: crops, strips of frames, panoramas. Everything here makes a new picture.
 
+import { imageAt } from '../run.js';
 import { extentOf } from './panorama.js';
 
 /** @typedef {import('../plan.js').Spec} Spec */
@@ -27,6 +28,27 @@ function sheetOf(width, height, colour) {
     pen.fillRect(0, 0, width, height);
   }
   return { sheet, pen };
+}
+
+/**
+ * What stands of a picture at a step; where nothing has grown it is clear.
+ * @param {import('../run.js').Run} run @param {number} step @param {number} sample
+ */
+export function standing(run, step, sample) {
+  const [height, width] = run.spec.size;
+  const [, H, W] = run.spec.grid;
+  const { sheet, pen } = sheetOf(width, height);
+  const { image, row } = imageAt(run, step, sample);
+  if (!image) return sheet;
+  const wide = image.width / W;
+  const tall = (image.width * height) / width / H;
+  run.plan.step.forEach((written, i) => {
+    if (written > step) return;
+    const [x, y] = [i % W, Math.floor(i / W)];
+    const at = /** @type {const} */ ([(x * width) / W, (y * height) / H, width / W, height / H]);
+    pen.drawImage(image, x * wide, (y + row * H) * tall, wide, tall, ...at);
+  });
+  return sheet;
 }
 
 /**

@@ -2,7 +2,7 @@
 
 import { sampleOf } from '../run.js';
 import * as store from '../store.js';
-import { wholePicture } from '../tools/pixels.js';
+import { standing, wholePicture } from '../tools/pixels.js';
 import { queryOf } from '../wire.js';
 import { find, findAll, save } from './dom.js';
 
@@ -26,6 +26,7 @@ export function offeredFor(s, run) {
   const isOwn = run?.spec.model === s.spec.model;
   return {
     save: Boolean(run),
+    standing: false,
     growth: Boolean(run) && !isClip,
     mp4: isClip,
     again: Boolean(run?.again),
@@ -50,6 +51,9 @@ export function actionsView(root, player) {
     const s = player.state;
     const run = store.currentRun(s);
     const picture = run?.pictures[s.sample];
+    if (run && button.dataset.act === 'standing') {
+      return save(standing(run, s.step, s.sample).toDataURL('image/png'), `${fileStem(run.title)}-step-${s.step}.png`);
+    }
     if (!run || !picture) return;
     const stem = fileStem(run.title);
     const words = find(button, 'span');
@@ -119,13 +123,15 @@ export function actionsView(root, player) {
   /** @param {State} s */
   function render(s) {
     const run = s.phase === 'done' ? store.currentRun(s) : null;
-    const finished = run?.pictures.length ? run : null;
+    const finished = run?.pictures.length && run.state !== 'stopped' ? run : null;
     const offered = offeredFor(s, finished);
-    all.hidden = !finished;
+    const stopped = s.phase === 'done' && store.currentRun(s)?.state === 'stopped' ? store.currentRun(s) : null;
+    offered.standing = Boolean(stopped && stopped.spec.grid[0] === 1);
+    all.hidden = !finished && !offered.standing;
     formats.hidden = !offered.mp4;
     for (const button of buttons) {
       const isFirstSave = button.dataset.act === 'save' && !formats.contains(button);
-      if (isFirstSave) button.hidden = offered.mp4;
+      if (isFirstSave) button.hidden = offered.mp4 || !finished;
       else if (!formats.contains(button)) button.hidden = !offered[String(button.dataset.act)];
     }
     send.hidden = !offered.send;

@@ -104,6 +104,8 @@ export function canvasView(root, player) {
 
   let pressed = /** @type {Position | null} */ (null);
   let wasReady = false; // when the pointer went down: a growth may begin or end before it goes up
+  let wasDone = false;
+  let chosen = ''; // the cell that was clicked last, where a second click grows
   const released = () => {
     pressed = null;
   };
@@ -115,6 +117,7 @@ export function canvasView(root, player) {
   canvas.addEventListener('pointerleave', (e) => e.pointerType !== 'touch' && hoverAt(null));
   canvas.addEventListener('pointerdown', (e) => {
     wasReady = player.state.phase === 'ready';
+    wasDone = player.state.phase === 'done';
     if (!isEditing()) return;
     pressed = cellAt(e);
     canvas.setPointerCapture(e.pointerId);
@@ -124,10 +127,21 @@ export function canvasView(root, player) {
   canvas.addEventListener('pointercancel', released);
   canvas.addEventListener('click', (e) => {
     const cell = cellAt(e);
-    const { phase, mode } = player.state;
+    const { phase, mode, seedPosition } = player.state;
     if (!cell) return;
-    if (phase !== 'ready') hoverAt(cell);
+    const isChosen = chosen === `${cell}` && chosen === `${seedPosition}`;
+    chosen = `${cell}`;
+    const isTouched = /** @type {PointerEvent} */ (e).pointerType === 'touch' && `${player.state.hover}` !== `${cell}`;
+    const isOwn = store.seenSpec(player.state).model === player.state.spec.model;
+    // a finger shows a cell first, and starts there when it comes down on it again
+    if (phase === 'done' && mode !== 'outpaint' && isOwn && wasDone && !isTouched) player.startAt(cell);
+    else if (phase !== 'ready') hoverAt(cell);
+    else if (isChosen && wasReady && mode !== 'outpaint') player.start();
     else if (wasReady && mode !== 'outpaint') player.set(store.withSeedPosition(player.state, cell));
+  });
+  // whoever comes by keyboard sees the start that the keys move
+  canvas.addEventListener('focus', () => {
+    if (canvas.matches(':focus-visible')) player.set({ ...player.state, opening: false });
   });
   canvas.addEventListener('blur', () => player.set({ ...player.state, hover: null }));
 

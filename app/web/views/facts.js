@@ -33,9 +33,9 @@ export function factsOf(s) {
 
 /** @param {HTMLElement} root */
 export function factsView(root) {
-  const [facts, mirror, verdict, guess, caption] = ['.facts', '.mirror', '.verdict', '.guess', '.guess figcaption'].map(
-    (query) => find(root, query),
-  );
+  const [facts, drawn, mirror, verdict, guess, caption] = [
+    ...['.facts', '.drawn', '.mirror', '.verdict', '.guess', '.guess figcaption'],
+  ].map((query) => find(root, query));
   const canvas = findCanvas(guess, 'canvas');
 
   /** @param {State} s @param {Run | null} run */
@@ -55,6 +55,8 @@ export function factsView(root) {
   function render(s) {
     const run = store.seenRun(s);
     setMarkup(facts, definitions(factsOf(s)));
+    drawn.hidden = !run?.drawn;
+    setText(drawn, run?.drawn ? `Asked “${run.title}”, drawn “${run.drawn}”.` : '');
     mirror.hidden = !(run?.plan ?? store.planned(s, s.seedPosition).plan).mirrored;
     renderGuess(s, run);
     const told = s.phase === 'done' && run?.pictures.length ? run.verdict : null;

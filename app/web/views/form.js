@@ -3,6 +3,8 @@
 import * as store from '../store.js';
 import { around, setText } from './dom.js';
 
+const LAST_VARIATION = 2 ** 32; // rng seeds are smaller
+
 /** @param {HTMLElement} studio @param {import('../player.js').Player} player */
 export function formView(studio, player) {
   const grow = /** @type {HTMLElement | null} */ (studio.querySelector('.grow'));
@@ -20,7 +22,8 @@ export function formView(studio, player) {
     'keydown',
     (e) => {
       if (!around(e, '.ask, .settings')) return;
-      if (e.key === 'Enter' && (e.ctrlKey || e.metaKey)) {
+      const isAsked = around(e, '.prompt') && !e.shiftKey && !e.isComposing;
+      if (e.key === 'Enter' && (e.ctrlKey || e.metaKey || isAsked)) {
         e.preventDefault();
         e.stopPropagation();
         player.start();
@@ -44,6 +47,24 @@ export function formView(studio, player) {
     return (words || 'No prompt').trim().slice(0, 40);
   }
 
+  /** Everything that is asked for, as one text: whether it has changed since. */
+  const asked = () => {
+    const fields = /** @type {HTMLInputElement[]} */ ([
+      ...studio.querySelectorAll(':is(.ask, .settings) :is(textarea, input):not([type=search], [type=file])'),
+    ]);
+    return JSON.stringify(fields.map(({ type, checked, value }) => (type === 'radio' ? checked : value)));
+  };
+
+  /** The next variation, in the form too; undefined where it has none. @returns {number | undefined} */
+  function nextVariation() {
+    const box = field('.rng input');
+    if (!box) return undefined;
+    const next = (Number(box.value) + samples()) % LAST_VARIATION;
+    box.value = String(next);
+    for (const event of ['input', 'change', 'blur']) box.dispatchEvent(new Event(event, { bubbles: true }));
+    return next;
+  }
+
   const samples = () => Number(field('.pictures input:checked')?.value) || 1;
-  return { render, title, samples };
+  return { render, title, samples, asked, nextVariation };
 }

@@ -56,8 +56,9 @@ export function namesView(studio, player) {
   let composes = false; // whether its prompts are facts of a world
   let offered = /** @type {string[]} */ ([]);
   let marks = /** @type {import('../wire.js').Word[]} */ ([]);
+  let drawn = { typed: '', caption: '' }; // what the world makes of what was typed
   let asking = 0;
-  if (!list) return { render() {} };
+  if (!list) return { render() {}, drawn: () => '', idea: () => '' };
 
   const prompt = () => /** @type {HTMLTextAreaElement | null} */ (studio.querySelector('.prompt textarea'));
 
@@ -84,6 +85,7 @@ export function namesView(studio, player) {
       if (mine !== asking) return;
       const answer = composes && typed ? await player.server.words({ model, prompt: typed }).catch(() => null) : null;
       if (mine !== asking) return;
+      drawn = { typed, caption: answer?.drawn ?? '' };
       marks = (answer?.words ?? []).filter(({ kind }) => kind !== 'known' && kind !== 'filler');
       show(false);
     }, ASK_AFTER);
@@ -132,5 +134,21 @@ export function namesView(studio, player) {
     show(true);
     understand();
   }
-  return { render };
+  /** In the world's own words what will be drawn, where that is not what was typed. */
+  function drawnOf() {
+    const typed = prompt()?.value.trim() ?? '';
+    const isSame = drawn.caption.toLowerCase() === typed.toLowerCase();
+    return drawn.typed === typed && !isSame ? drawn.caption : '';
+  }
+
+  /** A prompt for whoever has typed none; none where there are no names, or words are not asked for. */
+  function idea() {
+    const box = prompt();
+    if (!box?.offsetParent || box.value.trim()) return '';
+    const [name = ''] = some(names, 1);
+    box.value = name;
+    box.dispatchEvent(new Event('input', { bubbles: true }));
+    return name;
+  }
+  return { render, drawn: drawnOf, idea };
 }

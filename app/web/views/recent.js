@@ -5,8 +5,6 @@ import { find, findAll, LARGEST, readFile } from './dom.js';
 
 const KEPT = 16;
 
-/** @typedef {{ title: string, file: string }} Example a growth that replays without a model; file is its address */
-
 /** @param {string} picture @param {string} caption */
 function tile(picture, caption) {
   const button = document.createElement('button');
@@ -17,30 +15,14 @@ function tile(picture, caption) {
   return button;
 }
 
-/** A file of the server as a data address. @param {string} address */
-async function fetched(address) {
-  const answer = await fetch(address);
-  if (!answer.ok) throw new Error(`${address}: ${answer.status}`);
-  return readFile(await answer.blob());
-}
-
 /** @param {string} file a data address */
 const replay = (file) => pages.send(file.startsWith('data:video/') && pages.has('video') ? 'video' : 'image', { file });
 
-/** @param {HTMLElement} element @param {unknown} _tools @param {{ examples: Example[] }} config */
-export function mountRecent(element, _tools, { examples }) {
+/** @param {HTMLElement} element */
+export function mountRecent(element) {
   const [strip, drop] = ['.strip', '.drop'].map((query) => find(element, query));
   const input = /** @type {HTMLInputElement} */ (find(drop, 'input'));
   const results = () => findAll(strip, 'button[data-run]');
-
-  for (const { title, file } of examples) {
-    const button = tile(file, title);
-    button.className = 'example';
-    button.setAttribute('aria-label', `Replay the example: ${title}`);
-    button.title = 'Example: replays without a model';
-    button.onclick = () => fetched(file).then(replay);
-    drop.before(button);
-  }
 
   /** @param {string} id */
   const mark = (id) => {

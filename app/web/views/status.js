@@ -111,7 +111,11 @@ export function statusView(root, player) {
     (query) => find(root, query),
   );
   play.onclick = () => player.play(!player.state.playing);
-  branch.onclick = () => player.set(store.branchMarked(player.state));
+  branch.onclick = () => {
+    const isStopped = store.seenRun(player.state)?.state === 'stopped';
+    if (isStopped && !player.state.branchFrom) player.goOn();
+    else player.set(store.branchMarked(player.state));
+  };
   fresh.onclick = () => {
     player.set(store.home(player.state));
     find(root, '.screen canvas').focus();
@@ -125,7 +129,9 @@ export function statusView(root, player) {
     setText(speed, `${s.speed}×`);
     fresh.hidden = s.phase !== 'done';
     branch.hidden = !(store.canBranch(s) || s.branchFrom);
-    setText(/** @type {Node} */ (branch.firstChild), s.branchFrom ? 'Do not branch' : 'Branch here');
+    const isStopped = store.seenRun(s)?.state === 'stopped';
+    const words = isStopped ? 'Go on' : 'Branch here';
+    setText(/** @type {Node} */ (branch.firstChild), s.branchFrom ? 'Do not branch' : words);
     setMarkup(
       hints,
       hintsOf(s)
