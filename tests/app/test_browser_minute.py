@@ -2,9 +2,24 @@
 
 from __future__ import annotations
 
-from app.server.examples import recorded
-from tests.app.test_browser_growth import STATE, player_data
+import io
 
+import numpy as np
+from PIL import Image
+
+from app.server.examples import recorded
+from tests.app.test_browser_growth import (
+    RUN,
+    STATE,
+    click_cell,
+    player_data,
+    settled,
+    slow_growth,  # noqa: F401
+    wait_finished,
+    wait_state,
+)
+
+BOX = ".studio.image .prompt textarea"
 RACE = ".studio.image .race"
 
 
@@ -48,3 +63,92 @@ def test_a_link_opens_without_the_race(open_page):
     page = open_page("?prompt=fox&seed=0,0,0")
     page.wait_for_function(f"{STATE}.seedPosition.join() === '0,0,0'")
     assert page.is_hidden(RACE)
+
+
+def test_words_are_picked_and_enter_grows(open_page):
+    page = open_page("?model=composed")
+    page.wait_for_function(f"{STATE}.spec.model === 'composed'")
+    line = page.locator(".studio.image .knows")
+    line.wait_for()
+    assert line.inner_text().startswith("Knows 150 things")
+    line.click()
+    picker = page.locator(".studio.image .picker")
+    picker.locator("[data-pick=cat] i").wait_for()
+    page.keyboard.type("cat")
+    picker.locator("[data-pick=apple]").wait_for(state="detached")
+    picker.locator("[data-pick=cat]").click()
+    assert page.input_value(BOX) == "a red car and cat"
+    page.keyboard.press("Escape")
+    assert picker.is_hidden()
+    # nothing typed is a surprise, which the form then says
+    page.fill(BOX, "")
+    page.focus(BOX)
+    page.keyboard.press("Enter")
+    wait_finished(page, 17)
+    idea = page.input_value(BOX)
+    assert idea
+    assert page.evaluate(f"{RUN}.request.prompt") == idea
+
+
+def test_what_was_drawn_for_what_was_asked_is_told(open_page):
+    page = open_page("?model=composed")
+    page.wait_for_function(f"{STATE}.spec.model === 'composed'")
+    page.fill(BOX, "a scarlet car")
+    page.locator(".studio.image .taken").wait_for()
+    page.focus(BOX)
+    page.keyboard.press("Enter")
+    wait_finished(page, 17)
+    told = page.inner_text(".studio.image .drawn")
+    assert told == "Asked “a scarlet car”, drawn “a red car”."
+
+
+def test_grow_again_is_the_next_variation(open_page):
+    page = open_page()
+    page.click(".studio.image .grow")
+    wait_finished(page, 17)
+    first = page.evaluate(f"{RUN}.tokens.join()")
+    page.click(".studio.image .grow")
+    page.wait_for_function(f"{RUN}.request?.rng_seed === 8 && {STATE}.phase === 'done'")
+    assert page.input_value(".studio.image .rng input") == "8"
+    assert page.evaluate(f"{RUN}.tokens.join()") != first
+    # what is changed meanwhile meets the same random numbers
+    page.fill(BOX, "owl")
+    page.click(".studio.image .grow")
+    page.wait_for_function(f"{RUN}.request?.prompt.includes('owl') && {STATE}.phase === 'done'")
+    assert page.evaluate(f"{RUN}.request.rng_seed") == 8
+
+
+def test_a_click_on_a_picture_grows_from_there(open_page):
+    page = open_page()
+    click_cell(page, 8, 8)
+    click_cell(page, 8, 8)  # chosen already: it grows
+    wait_finished(page, 17)
+    click_cell(page, 0, 0)
+    wait_finished(page, 31)
+    assert player_data(page)["seed"] == "0,0,0"
+    assert page.evaluate(f"{RUN}.request.rng_seed") == 7
+
+
+def test_stop_ends_at_the_step_that_is_seen(slow_growth):  # noqa: F811
+    page, engine = slow_growth
+    page.wait_for_function(f"{STATE}.step >= 2")
+    page.click(".studio .stop")
+    wait_state(page, "done")
+    step = page.evaluate(f"{STATE}.step")
+    assert page.evaluate(f"{RUN}.last") == step
+    assert page.inner_text(".player .now").startswith(f"Step {step} of 33 stopped")
+    with page.expect_download() as saved:
+        page.click("[data-act=standing]")
+    pixels = np.asarray(Image.open(io.BytesIO(saved.value.path().read_bytes())))
+    grown = page.evaluate(f"{RUN}.plan.step.filter((k) => k <= {step}).length")
+    assert (pixels[..., 3] > 0).mean() == grown / 1024
+    # and it is gone on with
+    tokens = page.evaluate(f"[...{RUN}.tokens]")
+    settled(lambda: engine.open_runs == 0)
+    engine.seconds_per_step = 0
+    page.click(".studio .branch")
+    wait_finished(page, 33)
+    steps = page.evaluate(f"[...{RUN}.plan.step]")
+    after = page.evaluate(f"[...{RUN}.tokens]")
+    assert all(a == b for a, b, s in zip(after, tokens, steps, strict=True) if s <= step)
+    assert page.evaluate(f"{RUN}.request.rng_seed") == 7
