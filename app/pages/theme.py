@@ -19,7 +19,7 @@ COLOURS = {
     "block_info_text_color": "ink-3",
     "input_background_fill": "surface",
     "input_background_fill_focus": "surface",
-    "input_border_color": "line-2",
+    "input_border_color": "control",
     "input_border_color_focus": "accent",
     "input_placeholder_color": "ink-3",
     "slider_color": "accent",

@@ -75,6 +75,10 @@ export class Player {
       this.beat();
     };
     motion.addEventListener('change', calm);
+    const phone = matchMedia('(max-width: 760px)');
+    const fit = () => this.set(store.withRoom(this.state, phone.matches));
+    phone.addEventListener('change', fit);
+    fit();
     calm();
     pages.mount(mode, this);
   }
@@ -160,6 +164,7 @@ export class Player {
   replay(message) {
     this.endRun();
     this.set(store.replayed(this.state, message));
+    this.reveal();
     this.takePixels(message);
     this.loop();
   }
@@ -181,6 +186,7 @@ export class Player {
     if (say) this.say(say);
     if (!start) return;
     this.trigger('start', startMessage(start));
+    this.reveal();
     this.loop();
     clearInterval(this.asking);
     let seconds = 0;
@@ -223,6 +229,14 @@ export class Player {
   /** Tell the server that the active run is over. */
   endRun() {
     if (this.state.active) this.server.stop(this.state.active).catch(() => null);
+  }
+
+  /** What plays is in view. */
+  reveal() {
+    const screen = find(this.element, '.screen');
+    const { top, bottom } = screen.getBoundingClientRect();
+    if (top >= 0 && bottom <= innerHeight) return;
+    screen.scrollIntoView({ block: 'nearest', behavior: this.state.calm ? 'auto' : 'smooth' });
   }
 
   stop() {

@@ -16,7 +16,7 @@ import * as regions from './tools/region.js';
 /** @typedef {import('./tools/region.js').Tool} Tool */
 
 /** @typedef {'picture' | 'front' | 'confidence' | 'tokens'} Layer */
-/** @typedef {'slices' | 'loop'} Layout */
+/** @typedef {'slices' | 'slice' | 'loop'} Layout all slices, that of the start, or the clip as it moves */
 
 /**
  * @typedef {object} State
@@ -40,6 +40,7 @@ import * as regions from './tools/region.js';
  * @property {boolean} layoutChosen by somebody, so that it does not change by itself
  * @property {number} tick counts the frames of a running clip
  * @property {boolean} repeat
+ * @property {boolean} narrow whether there is room for one slice only
  * @property {boolean} calm whether motion was asked to be reduced
  * @property {boolean} opening nothing was done yet: the recorded race may be shown
  * @property {string} note said for a moment in place of the status
@@ -75,6 +76,7 @@ export const initial = (mode, spec) => ({
   layoutChosen: false,
   tick: 0,
   repeat: true,
+  narrow: false,
   calm: false,
   opening: mode === 'image',
   note: '',
@@ -159,7 +161,7 @@ export function shownSlices(s, spec) {
     const frame = s.repeat ? s.tick % spec.frames : Math.min(s.tick, spec.frames - 1);
     return { slices: [spec.slice_of_frame[frame]], frames: [frame] };
   }
-  const slices = Array.from({ length: spec.grid[0] }, (_, t) => t);
+  const slices = s.layout === 'slice' ? [s.seedPosition[0]] : Array.from({ length: spec.grid[0] }, (_, t) => t);
   const frames = slices.map((t) => {
     const own = spec.slice_of_frame.flatMap((slice, f) => (slice === t ? [f] : []));
     return own[s.tick % own.length];
@@ -175,11 +177,15 @@ export function shownSlices(s, spec) {
  */
 function easyLayout(s) {
   if (s.layoutChosen || seenSpec(s).grid[0] === 1) return s;
-  return { ...s, layout: s.phase === 'done' && !s.playing && !s.calm ? 'loop' : 'slices' };
+  if (s.phase === 'done' && !s.playing && !s.calm) return { ...s, layout: 'loop' };
+  return { ...s, layout: s.narrow && s.phase === 'ready' ? 'slice' : 'slices' };
 }
 
 /** @param {State} s @param {State['phase']} phase */
 const inPhase = (s, phase) => easyLayout({ ...s, phase, opening: false });
+
+/** Whether there is room for one slice only. @param {State} s @param {boolean} narrow @returns {State} */
+export const withRoom = (s, narrow) => easyLayout({ ...s, narrow });
 
 /** Back to choosing a seed position. @param {State} s @param {Position} [seedPosition] @returns {State} */
 export const home = (s, seedPosition = s.seedPosition) =>

@@ -71,6 +71,7 @@ def test_words_are_picked_and_enter_grows(open_page):
     line = page.locator(".studio.image .knows")
     line.wait_for()
     assert line.inner_text().startswith("Knows 150 things")
+    page.fill(BOX, "a red car")
     line.click()
     picker = page.locator(".studio.image .picker")
     picker.locator("[data-pick=cat] i").wait_for()
@@ -152,3 +153,22 @@ def test_stop_ends_at_the_step_that_is_seen(slow_growth):  # noqa: F811
     after = page.evaluate(f"[...{RUN}.tokens]")
     assert all(a == b for a, b, s in zip(after, tokens, steps, strict=True) if s <= step)
     assert page.evaluate(f"{RUN}.request.rng_seed") == 7
+
+
+def test_on_a_phone_what_plays_is_in_view_and_cells_can_be_hit(open_page):
+    page = open_page("?model=clip", width=390)
+    page.wait_for_selector("#player-video .player[data-state=ready]")
+    canvas = page.locator("#player-video .screen canvas")
+    assert canvas.bounding_box()["width"] / 8 > 40  # cells of one slice
+    before = page.evaluate("nar.pages.get('video').state.seedPosition[0]")
+    page.click("#player-video .slice [data-slice='-1']")
+    assert page.evaluate("nar.pages.get('video').state.seedPosition[0]") == before - 1
+    page.evaluate("scrollTo(0, 0)")
+    page.click("#studio-video .grow")
+    page.wait_for_selector("#player-video .player[data-state=done]")
+    page.wait_for_function(
+        """() => {
+            const { top, bottom } = document.querySelector('#player-video .screen').getBoundingClientRect();
+            return top >= -1 && bottom <= innerHeight + 1;
+        }"""
+    )

@@ -71,7 +71,7 @@ function rampColour(colours, byte) {
  */
 export function tilesOf(spec, width, layout) {
   const [T, H, W] = spec.grid;
-  if (T === 1 || layout === 'loop') {
+  if (T === 1 || layout !== 'slices') {
     return { height: Math.round((width * H) / W), tiles: [{ x: 0, y: 0, cell: width / W }] };
   }
   const gap = Math.round(width / 60);

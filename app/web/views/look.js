@@ -1,7 +1,7 @@
 // How a growth is looked at: layers; slices or loop; how fast a clip runs.
 
 import * as store from '../store.js';
-import { find, findAll } from './dom.js';
+import { find, findAll, setText } from './dom.js';
 
 /** @typedef {import('../store.js').Layer} Layer */
 /** @typedef {import('../store.js').Layout} Layout */
@@ -20,6 +20,13 @@ export function lookView(root, player) {
   for (const button of layouts) {
     button.onclick = () => player.set(store.withLayout(player.state, /** @type {Layout} */ (button.dataset.layout)));
   }
+  const slice = find(root, '.slice');
+  for (const button of findAll(slice, '[data-slice]')) {
+    button.onclick = () => {
+      const [t, h, w] = player.state.seedPosition;
+      player.set(store.withSeedPosition(player.state, [t + Number(button.dataset.slice), h, w]));
+    };
+  }
   repeat.onchange = () => player.set({ ...player.state, repeat: repeat.checked, tick: 0 });
   frames.onchange = () => player.beat();
 
@@ -27,6 +34,8 @@ export function lookView(root, player) {
   function render(s) {
     for (const box of layers) box.checked = s.layers[/** @type {Layer} */ (box.dataset.layer)];
     for (const button of layouts) button.classList.toggle('on', button.dataset.layout === s.layout);
+    slice.hidden = s.layout !== 'slice' || s.phase !== 'ready' || s.spec.grid[0] === 1;
+    setText(find(slice, 'output'), `Slice ${s.seedPosition[0] + 1} of ${s.spec.grid[0]}`);
     ramp.hidden = !s.layers.confidence;
     choice.hidden = rate.hidden = store.seenSpec(s).grid[0] === 1;
   }
