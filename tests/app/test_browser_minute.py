@@ -168,7 +168,8 @@ def test_on_a_phone_what_plays_is_in_view_and_cells_can_be_hit(open_page):
     page.wait_for_selector("#player-video .player[data-state=done]")
     page.wait_for_function(
         """() => {
-            const { top, bottom } = document.querySelector('#player-video .screen').getBoundingClientRect();
+            const screen = document.querySelector('#player-video .screen');
+            const { top, bottom } = screen.getBoundingClientRect();
             return top >= -1 && bottom <= innerHeight + 1;
         }"""
     )
