@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[1]
 LOOK = """
 import json
 from importlib.metadata import entry_points, metadata, requires
-import app.player, nar_core
+import app.pages.parts, nar_core
 from app.presets import presets
 from app.server.examples import examples
 from nar_core.cli.train import config_names

@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 from gradio.components import Component
 
-from app.player import source
+from app.pages.parts import source
 from app.presets import preset, presets
 from app.server.engines import Engines
 from app.server.form import OFFERED, axes_of

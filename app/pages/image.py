@@ -5,8 +5,8 @@ from __future__ import annotations
 import gradio as gr
 
 from app.pages.controls import ask, lead, settings
+from app.pages.parts import player, source
 from app.pages.wiring import Page, wire_growth, wire_handover, wire_model
-from app.player import player, source
 from app.server.examples import recorded
 from app.server.spec import spec_of
 from app.server.studio import Studio

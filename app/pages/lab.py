@@ -7,8 +7,8 @@ from typing import Any
 import gradio as gr
 
 from app.pages.controls import example_of, lead, properties
+from app.pages.parts import lab
 from app.pages.wiring import Page, wire_handover, wire_model, wire_start
-from app.player import lab
 from app.server.spec import spec_of
 from app.server.studio import Studio
 from nar_core import RNG_SEED, ModelInfo

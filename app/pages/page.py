@@ -13,10 +13,10 @@ from app.pages.controls import PRIVATE, facts
 from app.pages.image import image_page
 from app.pages.lab import lab_page
 from app.pages.outpaint import outpaint_page
+from app.pages.parts import SmallPage, head, recent, routes, source
 from app.pages.theme import theme
 from app.pages.video import video_page
 from app.pages.wiring import wire_link
-from app.player import SmallPage, head, recent, routes, source
 from app.server.api import endpoints
 from app.server.examples import FOLDER, RACE
 from app.server.gate import Gate

@@ -6,8 +6,8 @@ import gradio as gr
 
 from app.pages.controls import ask, facts, lead, settings
 from app.pages.image import ASKED
+from app.pages.parts import player, source
 from app.pages.wiring import Page, wire_growth, wire_handover, wire_model
-from app.player import player, source
 from app.server.spec import spec_of
 from app.server.studio import Studio
 from nar_core import ModelInfo

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from app.player import address
+from app.pages.parts import address
 
 # A step is drawn before its number is told to screen readers.
 LOOK = """async (address) => {

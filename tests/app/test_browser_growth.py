@@ -7,7 +7,7 @@ import time
 import numpy as np
 import pytest
 
-from app.player import address
+from app.pages.parts import address
 from app.server.spec import spec_of
 from nar_core.plan import DIRECTIONS, GridShape, legal_seed_positions, make_plan
 from tests.app.fake_engine import MODELS

@@ -11,7 +11,7 @@ from typing import get_args, get_type_hints
 import pytest
 
 from app import wire
-from app.player import address, modules, source
+from app.pages.parts import address, modules, source
 
 
 def get(url: str):

@@ -1,4 +1,4 @@
-"""The parts of the page that draw themselves: Gradio components, and how their scripts are served.
+"""Parts of the page that draw themselves: Gradio components, and how their scripts are served.
 
 The scripts are ordinary ES modules in `web/`. They are served under an address that carries a hash
 of their content, so that a browser keeps them until they change.
@@ -21,7 +21,7 @@ from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-WEB = Path(__file__).parent / "web"
+WEB = Path(__file__).parents[1] / "web"
 STYLES = tuple(
     f"css/{name}.css"
     for name in ("tokens", "page", "form", "recent", "source", "lab", "about", "player", "recorded")
