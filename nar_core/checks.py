@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import fields, replace
 from numbers import Real
@@ -16,6 +17,7 @@ from .models.condition import split_words
 from .plan import make_plan
 from .request import Frame, Prepared, Request
 from .settings import NUM_SAMPLES, RNG_SEED, SETTINGS, SamplingSettings, axes_of, heads_for
+from .splitter import normal
 from .words import understand
 
 Labels = str | int | Sequence[str | int | None] | None
@@ -67,7 +69,8 @@ def _first(value: Any, default: Any) -> Any:
 
 def _must_be_unsaid(request: Request, name: str, remedy: str) -> None:
     value = getattr(request, name)
-    if any(value) if isinstance(value, tuple | list) else value not in (None, ""):
+    said = value if isinstance(value, tuple | list) else (value,)
+    if any(x is not None and x != "" for x in said):
         raise ValueError(f"{name}: got {value!r}, expected none: {remedy}")
 
 
@@ -117,7 +120,8 @@ def _seed_position(info: ModelInfo, given: Sequence[int] | None) -> tuple[int, i
     seed = tuple(seed) if isinstance(seed, Sequence | np.ndarray) else (seed,)
     seed = (0, *seed) if len(seed) == 2 and grid.t == 1 else seed
     if len(seed) != 3 or any(
-        not isinstance(p, Real) or p not in range(n) for p, n in zip(seed, grid, strict=True)
+        not isinstance(p, Real) or isinstance(p, bool) or p not in range(n)
+        for p, n in zip(seed, grid, strict=True)
     ):
         form = "(h, w)" if grid.t == 1 else "(t, h, w)"
         raise ValueError(
@@ -219,9 +223,7 @@ def _prompts(info: ModelInfo, given: str | Sequence[str] | None, n: int) -> tupl
 
 
 def _labels(info: ModelInfo, given: Labels, n: int) -> tuple[str | None, ...]:
-    if given is None or isinstance(given, str | int | np.integer):
-        given = (given,) * n
-    labels = tuple(given)
+    labels = tuple(given) if isinstance(given, tuple | list | np.ndarray) else (given,) * n
     if len(labels) != n:
         raise ValueError(f"label: got {len(labels)} labels, expected one, or {n} (num_samples)")
     return tuple(_class_name(info, label) for label in labels)
@@ -237,6 +239,12 @@ def _class_name(info: ModelInfo, label: str | int | None) -> str | None:
         raise ValueError(f"label: got {label}, expected 0 to {len(labels) - 1}, or a name")
     if label in labels:
         return label
+    if isinstance(label, str):
+        if re.fullmatch(r"-?[0-9]{1,9}", label):
+            return _class_name(info, int(label))
+        same = (x for x in labels if normal(x).lower() == normal(label).strip().lower())
+        if (name := next(same, None)) is not None:
+            return name
     near = [x for x in labels if str(label).lower() in x.lower()][:5] or labels[:5]
     raise ValueError(
         f"label: got {label!r}, expected one of {len(labels)} class names, "

@@ -128,7 +128,7 @@ class Engine:
         config = self.model.config.condition
         prompts = [str(x) for x in request.prompt or ()]
         if config.kind == "words":
-            values = word_ids(prompts, config.slots, config.buckets).to(self.device)
+            values = word_ids(prompts, config.slots, config.buckets, config.parted).to(self.device)
         elif config.kind == "facts":
             values = self.facts(prompts)
         elif config.kind == "caption":

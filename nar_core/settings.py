@@ -96,7 +96,7 @@ class Setting:
             inside = inside and (self.high is None or value <= self.high)
             if inside and self.kind == "number":
                 return float(value)
-            if inside and float(value).is_integer():
+            if inside and (isinstance(value, int) or float(value).is_integer()):
                 return int(value)
         raise ValueError(f"{self.name}: got {value!r}, expected {self.expected}")
 

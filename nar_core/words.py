@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from .info import ModelInfo
+from .splitter import split
 from .worlds import WORLDS, Understood, Word
 
 
@@ -17,7 +18,7 @@ def understand(info: ModelInfo, prompt: str) -> Understood:
     every word, and so do hashed words.
     """
     if not info.world:
-        return Understood(None, tuple(Word(w, "known") for w in prompt.split()))
+        return Understood(None, tuple(Word(w, "known") for w in split(prompt)))
     world = WORLDS[info.world]()
     found = world.understand(prompt)
     return found if found.facts is None else replace(found, caption=world.say(found.facts))

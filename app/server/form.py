@@ -82,7 +82,7 @@ class Form:
             if self.settings.get(setting.name) is not None
         }
         if info.task == "class" or not self.of_page:
-            asked["label"] = self.label or None
+            asked["label"] = None if self.label == "" else self.label
         if info.task == "text" or not self.of_page:
             asked["prompt"] = " ".join(prompt.split())
         return Request(

@@ -41,11 +41,6 @@ def numbers(text: str) -> tuple[int, ...]:
     return tuple(int(x) for x in text.split(","))
 
 
-def class_label(text: str) -> str | int:
-    """A number is a class number, anything else a name."""
-    return int(text) if text.lstrip("-").isdigit() else text
-
-
 def one_or_all(given: list | None) -> Any:
     """One value for all samples, or one for each; None if there is none."""
     return given[0] if given and len(given) == 1 else given and tuple(given)
@@ -56,7 +51,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     engine = Engine.load(args.model, args.device, args.dtype)
     request = Request(
         prompt=one_or_all(args.prompt),
-        label=one_or_all(args.label and [class_label(text) for text in args.label]),
+        label=one_or_all(args.label),
         seed_position=args.seed_position,
         **said(args, (RNG_SEED, NUM_SAMPLES, *SETTINGS)),
     )

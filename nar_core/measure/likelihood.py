@@ -10,7 +10,7 @@ import torch
 from tqdm import tqdm
 
 from ..engine import Engine
-from ..models.condition import word_ids
+from ..models.condition import cut, word_ids
 from ..request import Request
 from ..train.data import DataFolder, as_float, on_white
 from ..train.losses import plan_losses
@@ -54,7 +54,7 @@ def condition_of(engine: Engine, records: list[dict], label: str) -> torch.Tenso
     config = engine.model.config.condition
     if config.kind == "words":
         prompts = [_cut(engine, prompt_of(r)) for r in records]
-        return word_ids(prompts, config.slots, config.buckets).to(engine.device)
+        return word_ids(prompts, config.slots, config.buckets, config.parted).to(engine.device)
     if config.kind == "facts":
         return engine.facts([prompt_of(r) for r in records])
     names = list(engine.info.labels)
@@ -64,7 +64,9 @@ def condition_of(engine: Engine, records: list[dict], label: str) -> torch.Tenso
 
 def _cut(engine: Engine, prompt: str) -> str:
     """As many words of a prompt as the model takes."""
-    return " ".join(prompt.split()[: engine.info.prompt_words or None])
+    condition = engine.model.config.condition
+    most = engine.info.prompt_words
+    return cut(prompt, most, condition.parted) if most else prompt
 
 
 def continuation(

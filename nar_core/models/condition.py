@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..splitter import split
+
 FILLERS = {"a", "an", "the", "of", "emoji"}
 TRIPLES = 16
 """Letter triples of a word that are told, at most."""
@@ -26,6 +28,7 @@ class ConditionConfig:
         classes: number of classes, the row after the last is the null class; or of a world's terms.
         caption_width: width of caption features.
         buckets: rows of the word table.
+        parted: hyphens and apostrophes part hashed words, as for weights of before.
         causal: condition tokens see only earlier ones (official models), or each other.
         seed_query: end the condition with a token that carries the seed position.
         broadcast: also add the pooled condition to every token.
@@ -36,6 +39,7 @@ class ConditionConfig:
     classes: int = 0
     caption_width: int = 0
     buckets: int = 8192
+    parted: bool = False
     causal: bool = True
     seed_query: bool = False
     broadcast: bool = False
@@ -107,13 +111,23 @@ class CaptionCondition(nn.Module):
         return Caption(self.null.expand_as(caption.features), caption.valid)
 
 
-def split_words(prompt: str) -> list[str]:
-    """Lower-case words of a prompt without fillers; their order is kept."""
-    words = re.findall(r"\w+", prompt.lower().replace("_", " "))
-    return [w for w in words if w not in FILLERS]
+def split_words(prompt: str, parted: bool = False) -> list[str]:
+    """Lower-case words of a prompt without fillers; their order is kept.
+
+    `parted`: at hyphens and apostrophes too, see `ConditionConfig`.
+    """
+    words = (w.lower() for w in split(prompt))
+    parts = (p for w in words for p in (re.split("['-]", w) if parted else [w]))
+    return [p for p in parts if p not in FILLERS]
 
 
-def word_ids(prompts: list[str], slots: int, buckets: int) -> Tensor:
+def cut(prompt: str, slots: int, parted: bool = False) -> str:
+    """A prompt that has at most so many words, as many of its first as fit."""
+    words = split_words(prompt, parted)
+    return prompt if len(words) <= slots else " ".join(words[:slots])
+
+
+def word_ids(prompts: list[str], slots: int, buckets: int, parted: bool = False) -> Tensor:
     """Hash words and their letter triples, int64 [B, slots, 1 + TRIPLES]; -1 where nothing is.
 
     An unknown word still shares its triples with the words it resembles. An empty prompt gives
@@ -121,7 +135,7 @@ def word_ids(prompts: list[str], slots: int, buckets: int) -> Tensor:
     """
     out = torch.full((len(prompts), slots, 1 + TRIPLES), -1)
     for row, prompt in zip(out, prompts, strict=True):
-        words = split_words(prompt)
+        words = split_words(prompt, parted)
         if len(words) > slots:
             raise ValueError(
                 f"prompt: got {len(words)} words besides fillers, expected at most {slots}; "

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from ..models.condition import ConditionConfig, word_ids
+from ..models.condition import ConditionConfig, cut, word_ids
 from ..tokenizers.base import Tokenizer
 from .config import FolderSource, GeneratorTraining
 from .data import DataFolder, as_float, augment, is_held_out, on_white, windows
@@ -182,8 +182,9 @@ class FolderStream:
             return torch.tensor([self.labels.index(n) if n in self.labels else -1 for n in names])
         prompts = [self._said(r, rng, lambda r: self._prompt(r, rng)) for r in records]
         # Names longer than the slots are cut in training; users are told instead.
-        prompts = [" ".join(p.split()[: self.form.slots]) for p in prompts]
-        return word_ids(prompts, self.form.slots, self.form.buckets)
+        form = self.form
+        prompts = [cut(p, form.slots, form.parted) for p in prompts]
+        return word_ids(prompts, form.slots, form.buckets, form.parted)
 
     def _said(
         self,

@@ -17,7 +17,7 @@ from omegaconf import OmegaConf
 from torch import Tensor
 
 from ..info import ModelInfo
-from ..models.condition import ConditionConfig
+from ..models.condition import ConditionConfig, cut
 from ..models.transformer import NARTransformer, TransformerConfig
 from ..plan import GridShape
 from ..tokenizers.mini import MiniConfig, MiniTokenizer
@@ -94,7 +94,7 @@ def read_info(folder: Path, embedded: bool = False) -> ModelInfo:
         bytes=sum(f.stat().st_size for f in files),
         embedded=embedded,
         available=True,
-        names=_names(folder),
+        names=_names(folder, model.condition),
         held_out_loss=_held_out_loss(folder),
         **told,
     )
@@ -104,9 +104,13 @@ def _prompt_words(condition: ConditionConfig) -> int:
     return {"words": condition.slots, "facts": MOST_WORDS}.get(condition.kind, 0)
 
 
-def _names(folder: Path) -> tuple[str, ...]:
+def _names(folder: Path, condition: ConditionConfig) -> tuple[str, ...]:
     file = folder / "names.txt"
-    return tuple(file.read_text("utf-8").splitlines()) if file.is_file() else ()
+    lines = file.read_text("utf-8-sig").splitlines() if file.is_file() else []
+    # a name that is too long for the model was cut in training, too
+    if most := _prompt_words(condition):
+        lines = [cut(line, most, condition.parted) for line in lines]
+    return tuple(dict.fromkeys(name for line in lines if (name := line.strip())))
 
 
 def _held_out_loss(folder: Path) -> float:

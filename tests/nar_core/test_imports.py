@@ -10,10 +10,10 @@ import nar_core
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "nar_core"
 
-MODELS = {"plan"}
+MODELS = {"plan", "splitter"}
 INFO = {"device", "plan", "settings"}
 WEIGHTS = INFO | {"info", "models", "tokenizers"}
-REQUEST = INFO | {"info", "models", "picture", "request", "words", "worlds"}
+REQUEST = INFO | {"info", "models", "picture", "request", "splitter", "words", "worlds"}
 ENGINE = WEIGHTS | REQUEST | {"card", "weights", "sampling", "checks", "decode", "preview"}
 MEASURE = ENGINE | {"engine", "train"}
 MAY_IMPORT: dict[str, set[str]] = {
@@ -21,7 +21,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "plan": set(),
     "sampling": set(),
     "settings": set(),
-    "worlds": set(),
+    "splitter": set(),
+    "worlds": {"splitter"},
     # alone
     "device": set(),
     "video": set(),
@@ -32,7 +33,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "tokenizers": {"plan"},
     "info": INFO,
     "card": INFO | {"info"},
-    "words": INFO | {"info", "worlds"},
+    "words": INFO | {"info", "splitter", "worlds"},
     "request": {"plan", "settings", "picture"},
     "checks": REQUEST,
     "weights": WEIGHTS,
@@ -45,7 +46,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "__main__": {"cli"},
     "__init__": ENGINE | {"engine", "video", "version"},
 }
-PURE = {"plan", "sampling", "settings", "worlds"}
+PURE = {"plan", "sampling", "settings", "splitter", "worlds"}
 
 
 def imports_of(path: Path) -> set[tuple[str, str]]:

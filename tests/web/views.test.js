@@ -9,7 +9,7 @@ import * as panoramas from '../../app/web/tools/panorama.js';
 import { canExtend } from '../../app/web/tools/region.js';
 import { fileStem, offeredFor } from '../../app/web/views/actions.js';
 import { factsOf } from '../../app/web/views/facts.js';
-import { matching, replacedWord } from '../../app/web/views/names.js';
+import { matching, replacedWord, wordsOf } from '../../app/web/views/names.js';
 import { placeOf } from '../../app/web/views/starts.js';
 import { hintsOf, statusText } from '../../app/web/views/status.js';
 import { scaleOf } from '../../app/web/views/timeline.js';
@@ -149,4 +149,16 @@ test('the lab ends with its last pane', () => {
   assert.deepEqual([s.phase, s.active, lab.lastOf(s)], ['done', null, 31]);
   s = lab.advanced({ ...lab.played(s, true), step: 30 });
   assert.deepEqual([s.step, s.playing], [31, false]);
+});
+
+test('a word is what the server takes for one', () => {
+  assert.deepEqual(wordsOf('A T\u2010shirt, don\u2019t ca\u00adfe\u0301 -- re\u200dd_ap'), [
+    'a',
+    't-shirt',
+    "don't",
+    'caf\u00e9',
+    'red',
+    'ap',
+  ]);
+  assert.equal(replacedWord('the \u00e9tan, a tan\u2010like tan', 'tan', 'red'), 'the \u00e9tan, a red-like tan');
 });

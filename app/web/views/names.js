@@ -5,6 +5,22 @@ import { around, escapeText, setMarkup } from './dom.js';
 const OFFERED = 8;
 const ASK_AFTER = 200; // ms without a key
 
+/** A text as the server reads it, see nar_core/splitter.py. @param {string} text */
+export const normal = (text) =>
+  text
+    .replace(/\p{Cf}/gu, '')
+    .normalize('NFKC')
+    .replace(/[\u2019\u02bc]/g, "'")
+    .replace(/\u2010/g, '-');
+
+const WORD = /[\p{L}\p{N}][\p{L}\p{N}\p{M}]*(?:['-][\p{L}\p{N}][\p{L}\p{N}\p{M}]*)*/gu;
+
+/**
+ * Its words in lower case; hyphens, apostrophes and combining signs belong to them.
+ * @param {string} text @returns {string[]}
+ */
+export const wordsOf = (text) => normal(text).toLowerCase().match(WORD) ?? [];
+
 /**
  * Names that what is typed may mean, nearest first.
  * @param {string[]} names @param {string} typed in lower case
@@ -13,8 +29,8 @@ export function matching(names, typed) {
   const at = (/** @type {string} */ name) => name.toLowerCase().indexOf(typed);
   const found = names.filter((name) => at(name) >= 0).sort((a, b) => at(a) - at(b) || a.length - b.length);
   if (found.length) return found;
-  const words = typed.split(' ').filter((word) => word.length > 2);
-  return names.filter((name) => words.some((word) => name.toLowerCase().split(' ').includes(word)));
+  const words = wordsOf(typed).filter((word) => word.length > 2);
+  return names.filter((name) => words.some((word) => wordsOf(name).includes(word)));
 }
 
 /**
@@ -38,7 +54,10 @@ export function marked({ text, kind, meaning }) {
  */
 export function replacedWord(prompt, word, name) {
   const literal = word.replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&');
-  return prompt.replace(new RegExp(`(?<!\\w)${literal}(?!\\w)`, 'iu'), () => name);
+  return normal(prompt).replace(
+    new RegExp(`(?<![\\p{L}\\p{N}_])${literal}(?![\\p{L}\\p{N}\\p{M}_])`, 'iu'),
+    () => name,
+  );
 }
 
 /** @param {string[]} names @param {number} n */
@@ -97,7 +116,7 @@ export function namesView(studio, player) {
     if (!list) return;
     list.hidden = !names.length || !box;
     if (list.hidden || !box) return;
-    const typed = box.value.trim().toLowerCase().replace(/\s+/g, ' ');
+    const typed = normal(box.value).trim().toLowerCase().replace(/\s+/g, ' ');
     const isKnown = names.some((name) => name.toLowerCase() === typed);
     if (fresh || !offered.length) offered = some(names, OFFERED);
     const found = typed && !isKnown && !composes ? matching(names, typed) : offered;

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import difflib
 import re
-import unicodedata
 from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
 
+from ... import splitter
 from ..world import Understood, Word, nearest
 from .colours import COLOURS
 from .objects import BY_NOUN, OBJECTS
@@ -239,7 +239,7 @@ def _phrases() -> dict[tuple[str, ...], _Entry]:
     out: dict[tuple[str, ...], _Entry] = {}
 
     def add(phrase: str, kind: str, value: str | int, own: bool = True) -> None:
-        out.setdefault(tuple(split(phrase)), _Entry(kind, value, own))
+        out.setdefault(sum(map(_parts, splitter.split(phrase)), ()), _Entry(kind, value, own))
 
     for value, phrases in PLACE_WORDS.items():
         for i, phrase in enumerate(phrases):
@@ -277,12 +277,20 @@ def _phrases() -> dict[tuple[str, ...], _Entry]:
     return out
 
 
+def _parts(word: str) -> tuple[str, ...]:
+    """What a compound is put together from, in lower case; a possessive says nothing."""
+    return tuple(p.strip("'") for p in word.lower().removesuffix("'s").split("-"))
+
+
 def split(prompt: str) -> list[str]:
-    """Lower-case words of a prompt; hyphens and apostrophes part them."""
-    text = unicodedata.normalize("NFKC", prompt).lower()
-    text = re.sub(r"['’]s\b", "", text)
-    text = "".join(c for c in text if unicodedata.category(c) != "Cf")
-    return re.findall(r"\w+", text.replace("_", " "))
+    """Lower-case words of a prompt; compounds are parted where their last part is known."""
+    out = []
+    for word in splitter.split(prompt):
+        parts = _parts(word)
+        # what a compound is stands last: "light-blue", not "blue-eyed"
+        known = parts in _phrases() or parts[-1:] in _phrases() or parts[-1] in FILLERS
+        out += parts if known else ["-".join(parts)]
+    return out
 
 
 LONGEST = 6

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ...splitter import split
 from ..world import Understood, Word, nearest
 from .facts import Landscape
 
@@ -266,7 +267,7 @@ def understand(prompt: str) -> Understood:
 
     Where words say different things of one slot, the first is followed and others are left out.
     """
-    typed = re.findall(r"[^\W_]+(?:'\w+)?", prompt)
+    typed = [part for word in split(prompt) for part in _parts(word)]
     spans = list(_spans([w.lower().removesuffix("'s") for w in typed]))
     facts: dict[str, str] = {}
     for span, after in zip_longest(spans, spans[1:]):
@@ -287,6 +288,13 @@ def understand(prompt: str) -> Understood:
             words.append(Word(text, kind, near))
     named = any(span.kind == "name" for span in spans)
     return Understood(Landscape(**facts) if facts or named else None, tuple(words))
+
+
+def _parts(word: str) -> list[str]:
+    """A compound is parted where its last part says something: "snow-covered", not "T-shirt"."""
+    parts = word.split("-")
+    last = parts[-1].lower()
+    return parts if last in _SINGLE or last in _FILLERS else [word]
 
 
 def _became(span: _Span, facts: dict[str, str]) -> tuple[Any, str]:
