@@ -85,7 +85,7 @@ def settings(info: ModelInfo) -> Controls:
     out = {name: _control(_setting(name), start[name]) for name in MAIN}
     with gr.Row(elem_classes=["pair"]):
         out["rng_seed"] = gr.Number(
-            7, label=RNG_SEED.title, precision=0, minimum=0, elem_classes=["rng"], min_width=80
+            7, label=RNG_SEED.title, precision=0, minimum=0, elem_classes=["rng"], min_width=0
         )
         dice = gr.Button("⚄", elem_classes=["dice"], min_width=36, scale=0)
         out["num_samples"] = gr.Radio(
@@ -93,7 +93,7 @@ def settings(info: ModelInfo) -> Controls:
             value=1,
             label="Pictures",
             elem_classes=["seg", "pictures"],
-            min_width=80,
+            min_width=0,
         )
     with gr.Accordion("Sampling", open=False, elem_classes=["more"]):
         for setting in OFFERED:

@@ -20,9 +20,9 @@ def image_page(studio: Studio, model: gr.Dropdown, first: ModelInfo, facts: gr.H
     """Ask, stage and settings; the model is chosen in the head."""
     lead("Pictures grow outward, all neighbours at once.", "Click where it should start.")
     with gr.Row(elem_classes=["studio", "image"], elem_id="studio-image"):
-        with gr.Column(elem_classes=["ask"]):
+        with gr.Column(elem_classes=["ask"], min_width=0):
             form = ask(first)
-        with gr.Column(elem_classes=["stage"]):
+        with gr.Column(elem_classes=["stage"], min_width=0):
             canvas = player(
                 "image",
                 spec_of(first),
@@ -30,7 +30,7 @@ def image_page(studio: Studio, model: gr.Dropdown, first: ModelInfo, facts: gr.H
                 recorded(),
                 elem_id="player-image",
             )
-        with gr.Column(elem_classes=["settings"]):
+        with gr.Column(elem_classes=["settings"], min_width=0):
             gr.HTML(source("html/starts.html"), apply_default_css=False)
             form |= settings(first)
     page = Page({"model": model, **form}, canvas)

@@ -20,16 +20,16 @@ def outpaint_page(studio: Studio, first: ModelInfo) -> Page:
     """
     lead("Keep a part of a picture.", "The rest grows around it.")
     with gr.Row(elem_classes=["studio", "outpaint"], elem_id="studio-outpaint"):
-        with gr.Column(elem_classes=["ask"]):
+        with gr.Column(elem_classes=["ask"], min_width=0):
             form = ask(first, source("html/source.html"))
-        with gr.Column(elem_classes=["stage"]):
+        with gr.Column(elem_classes=["stage"], min_width=0):
             canvas = player(
                 "outpaint",
                 spec_of(first),
                 studio.server_functions(ASKED),
                 elem_id="player-outpaint",
             )
-        with gr.Column(elem_classes=["settings"]):
+        with gr.Column(elem_classes=["settings"], min_width=0):
             choices = studio.engines.choices("image")
             model = gr.Dropdown(choices, value=first.name, label="Model", filterable=False)
             told = facts(studio.engines, model, first)

@@ -17,13 +17,13 @@ def video_page(studio: Studio, first: ModelInfo) -> Page:
     """Ask, stage and settings, among them the choice of a clip model."""
     lead("Clips grow outward in space and time.", "Click the cell and slice to start from.")
     with gr.Row(elem_classes=["studio", "video"], elem_id="studio-video"):
-        with gr.Column(elem_classes=["ask"]):
+        with gr.Column(elem_classes=["ask"], min_width=0):
             form = ask(first, source("html/first-frame.html"))
-        with gr.Column(elem_classes=["stage"]):
+        with gr.Column(elem_classes=["stage"], min_width=0):
             canvas = player(
                 "video", spec_of(first), studio.server_functions(ASKED), elem_id="player-video"
             )
-        with gr.Column(elem_classes=["settings"]):
+        with gr.Column(elem_classes=["settings"], min_width=0):
             choices = studio.engines.choices("video")
             model = gr.Dropdown(choices, value=first.name, label="Model", filterable=False)
             told = facts(studio.engines, model, first)
