@@ -39,10 +39,10 @@ def train(config: GeneratorConfig | OfficialConfig, folder: Path, device: torch.
         official.train(config, folder, device)
         return
     trainer = Trainer(config, folder, device)
-    trainer.run.fit(trainer.loss_of, trainer.figures)
+    figures = trainer.run.fit(trainer.loss_of, trainer.figures)
     if trainer.run.rank == 0:
         with trainer.run.averaged():
-            trainer.export(trainer.figures())
+            trainer.export(figures)
     trainer.stream.close()
 
 

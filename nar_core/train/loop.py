@@ -136,12 +136,15 @@ class Run:
         self,
         loss_of: Callable[[int], Tensor],
         evaluate: Callable[[], dict[str, float]] | None = None,
-    ) -> None:
+    ) -> dict[str, float]:
         """Train until `config.steps`.
 
         Args:
             loss_of: the loss of step i on this process's share of the batch.
             evaluate: figures to log, computed on the averaged weights.
+
+        Returns:
+            The figures after the last step.
         """
         config = self.config
         params = [p for p in self.model.parameters() if p.requires_grad]
@@ -190,3 +193,8 @@ class Run:
                 saved = time.monotonic()
         bar.close()
         self.save()
+        row = self.rows[-1] if self.rows else {}
+        if evaluate and row.get("step") != self.step:
+            with self.averaged():
+                return evaluate()
+        return {k: v for k, v in row.items() if k not in ("step", "minutes", "loss")}

@@ -155,10 +155,10 @@ def train(config: TokenizerConfig, folder: Path, device: torch.device) -> None:
             if len(s.validation)
         }
 
-    run.fit(loss_of, evaluate)
+    figures = run.fit(loss_of, evaluate)
     if run.rank == 0:
         with run.averaged():
-            export(tokenizer, config, run, sources, evaluate())
+            export(tokenizer, config, run, sources, figures)
 
 
 def export(
