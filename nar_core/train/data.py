@@ -5,13 +5,16 @@ Pictures are clips of one frame: pixels are [N, F, H, W, C] throughout.
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import json
+import re
 import zipfile
 import zlib
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,6 +27,7 @@ from ..picture import open_picture, reading_picture, upright
 from .config import HeldOut
 
 MOST_BYTES = 200_000_000  # of one picture's file
+MOST_FRAMES = 4096  # of one clip
 
 
 @dataclass(frozen=True)
@@ -44,9 +48,7 @@ class DataFolder:
         root = Path(root)
         for name, key in (("index.jsonl", "file"), ("metadata.jsonl", "file_name")):
             if (root / name).is_file():
-                lines = (root / name).read_text(encoding="utf-8").splitlines()
-                records = [json.loads(line) for line in lines if line.strip()]
-                return cls(root, [{**r, "file": r[key]} for r in records])
+                return cls(root, _records(root / name, key))
         raise ValueError(f"data folder: got {root}, expected index.jsonl or metadata.jsonl in it")
 
     def select(self, keep) -> DataFolder:
@@ -121,6 +123,51 @@ class DataFolder:
                 f"{path}: not to be read ({reason}), expected a picture; put it there, "
                 "or take its line out of the index"
             ) from error
+
+
+def _records(path: Path, key: str) -> list[dict]:
+    """The records of an index; ValueError with the line of one that is wrong."""
+    raw = path.read_bytes()
+    code = "utf-16" if raw[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig"
+    try:
+        text = raw.decode(code)
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: {error}, expected UTF-8; save it as that") from error
+    if text.lstrip().startswith("["):
+        raise ValueError(f"{path}: got a list, expected one record a line; write each by itself")
+    out = []
+    # not `splitlines`, which also parts at signs that a caption may hold
+    for number, line in enumerate(re.split("\r\n|\n|\r", text), 1):
+        if line.strip():
+            try:
+                record = json.loads(line)
+            except (ValueError, RecursionError) as error:
+                told = str(error) or type(error).__name__
+                raise ValueError(f"{path}, line {number}: got no JSON ({told}); mend it") from error
+            out.append(_record(record, key, f"{path}, line {number}"))
+    if not out:
+        raise ValueError(f"{path}: got no record, expected one line for each picture; add some")
+    return out
+
+
+def _record(record: Any, key: str, where: str) -> dict:
+    """A record that names a file and says nothing of a wrong type."""
+    if not isinstance(record, dict):
+        raise ValueError(f"{where}: got {record!r:.60}, expected names and values in braces")
+    if key not in record:
+        raise ValueError(f"{where}: got no {key!r}, expected the name of a picture; add it")
+    record = {**record, "file": record[key]}
+    for name in ("file", "text", "name"):
+        if name in record and not (isinstance(record[name], str) and record[name].strip()):
+            raise ValueError(f"{where}: {name}: got {record[name]!r:.60}, expected a text; mend it")
+    if not all(isinstance(word, str) for word in record.get("keywords") or ()):
+        raise ValueError(f"{where}: keywords: expected a list of texts; mend it")
+    frames = record.get("frames", 1)
+    if not isinstance(frames, int) or isinstance(frames, bool) or not 1 <= frames <= MOST_FRAMES:
+        raise ValueError(
+            f"{where}: frames: got {frames!r:.60}, expected a whole number from 1 to {MOST_FRAMES}"
+        )
+    return record
 
 
 def _tiles(size: tuple[int, int], frames: int, where: str) -> list[tuple[int, int, int, int]]:

@@ -22,7 +22,7 @@ from . import official
 from .begin import folded_state, fresh, start_from
 from .config import FolderSource, GeneratorConfig, OfficialConfig, WorldSource, architecture, said
 from .exposure import own_cells, wrong_cells
-from .loop import Run
+from .loop import Run, with_graphs
 from .losses import plan_losses, step_weights
 from .plans import PlanBatch, first_cells, growth_of, plans_for, samples_of
 from .source import FolderStream, TokenSource
@@ -81,8 +81,7 @@ class Trainer:
         self.model.to(device)
         self.model.rotations(0)
         # One graph per length of growth; a dynamic one would be slower.
-        graphs = config.train.compile
-        self.forward = torch.compile(self.model, dynamic=False) if graphs else self.model
+        self.forward = with_graphs(self.model, config.train.compile, dynamic=False)
         self.run = run = Run(self.model, config.train, folder, device)
         if stream is None:
             assert isinstance(config.source, WorldSource)

@@ -6,9 +6,12 @@ import contextlib
 import csv
 import logging
 import os
+import pickle
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -60,6 +63,15 @@ def make_optimizers(model: nn.Module, config: LoopConfig) -> list[torch.optim.Op
     return out
 
 
+def with_graphs(module: Any, wanted: bool, **options: Any) -> Any:
+    """The module as a compiled graph where that is wanted and there is a C++ compiler for it."""
+    names = (os.environ.get("CXX"), "c++", "g++", "clang++", "cl")
+    if wanted and not any(name and shutil.which(name) for name in names):
+        log.warning("no C++ compiler was found, so training goes on uncompiled and slower")
+        return module
+    return torch.compile(module, **options) if wanted else module
+
+
 class Run:
     """One training run in a folder: `last.pt` to resume from, `log.csv` to look at.
 
@@ -81,7 +93,16 @@ class Run:
         self.ema = {k: v.detach().clone() for k, v in model.state_dict().items()}
         folder.mkdir(parents=True, exist_ok=True)
         if (folder / "last.pt").is_file():
-            self._resume(torch.load(folder / "last.pt", map_location=device, weights_only=True))
+            try:
+                path = folder / "last.pt"
+                self._resume(torch.load(path, map_location=device, weights_only=True))
+            except (RuntimeError, ValueError, KeyError, TypeError, EOFError, OSError,
+                    AttributeError, pickle.UnpicklingError) as error:  # fmt: skip
+                told = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+                raise ValueError(
+                    f"{path}: got no run that can be gone on with ({told}), expected one of this "
+                    "configuration; remove it to begin anew, or choose another --out"
+                ) from error
 
     def _resume(self, state: dict) -> None:
         self.model.load_state_dict(state["model"])

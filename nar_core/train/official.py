@@ -27,7 +27,7 @@ from ..weights.fetch import fetch
 from ..weights.list import Official, official_models
 from ..weights.load import load_generator, load_tokenizer
 from .config import OfficialConfig
-from .loop import Run, rank_and_world
+from .loop import Run, rank_and_world, with_graphs
 
 log = logging.getLogger(__name__)
 
@@ -162,7 +162,7 @@ def train(config: OfficialConfig, folder: Path, device: torch.device) -> None:
     model.rotations(0)
     if settings.steps is None:
         settings.steps = settings.epochs * len(files) // settings.batch
-    forward = torch.compile(model) if settings.compile else model
+    forward = with_graphs(model, settings.compile)
     plan = make_plan(info.grid, (0, 0, 0), None, info.directions, info.known_level)
     levels, fan_in = (torch.from_numpy(x).to(device) for x in (plan.levels, plan.fan_in))
     run = Run(model, settings, folder, device)

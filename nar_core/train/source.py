@@ -21,6 +21,11 @@ from .plans import GrowthPlan
 
 def prompt_of(record: dict) -> str:
     """The prompt that names a record: its `text`, or its name."""
+    if "text" not in record and "name" not in record:
+        raise ValueError(
+            f"data folder: {record['file']}: got neither text nor name, expected one; add it to "
+            "the index, or train on classes with source.label"
+        )
     return record["text"] if "text" in record else record["name"]
 
 
@@ -119,8 +124,8 @@ class TokenSource:
 
     def _chances(self, config: FolderSource) -> np.ndarray:
         """How likely each row of `training` is drawn, by `often`: {prompt or class: times}."""
-        records = [self.records[i] for i in self.training]
-        names = [r[config.label] if config.label else prompt_of(r) for r in records]
+        said = [self._name_of(record, config) for record in self.records]
+        names = [said[i] for i in self.training]
         often = config.often or {}
         if unknown := set(often) - set(names):
             raise ValueError(
@@ -129,6 +134,19 @@ class TokenSource:
             )
         times = np.array([often.get(name, 1.0) for name in names])
         return times / times.sum()
+
+    @staticmethod
+    def _name_of(record: dict, config: FolderSource) -> str:
+        """The class of a record, or its prompt. Raises ValueError where it has none."""
+        if config.label is None:
+            return prompt_of(record)
+        name = record.get(config.label)
+        if not isinstance(name, str):
+            raise ValueError(
+                f"data folder: {record['file']}: got {name!r} as its {config.label}, expected the "
+                "name of a class; add it to the index, or choose another source.label"
+            )
+        return name
 
     def sample(self, other: np.ndarray, rng: np.random.Generator) -> tuple[list[dict], Tensor]:
         """Random records and their tokens, int64 [n, cells]; of the others where `other` [n]."""

@@ -18,7 +18,7 @@ from ..tokenizers.base import Tokenizer, device_of
 from ..tokenizers.mini import PATCH, MiniConfig, MiniTokenizer
 from .config import TokenizerConfig, TokenizerSource, TokenizerTraining, said
 from .data import DataFolder, as_float, augment, is_held_out, on_white
-from .loop import Run
+from .loop import Run, with_graphs
 
 log = logging.getLogger(__name__)
 
@@ -135,7 +135,7 @@ def train(config: TokenizerConfig, folder: Path, device: torch.device) -> None:
             module.requires_grad_(False)
     sources = [Source(s) for s in config.sources]
     weights = torch.tensor([s.config.weight for s in sources], dtype=torch.float)
-    forward = torch.compile(tokenizer) if config.train.compile else tokenizer
+    forward = with_graphs(tokenizer, config.train.compile)
     run = Run(tokenizer, config.train, folder, device)
 
     def loss_of(index: int) -> Tensor:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -67,12 +69,36 @@ def tokenizer_folder(folder: Path) -> Path:
     return (folder / _config(folder)["tokenizer"]).resolve()
 
 
+@contextmanager
+def believing(folder: Path) -> Iterator[None]:
+    """A folder may say anything: what does not hold together is one ValueError with its path."""
+    try:
+        yield
+    except MemoryError:
+        raise
+    except Exception as error:
+        if isinstance(error, ValueError) and str(folder.parent) in str(error):
+            raise  # it says so itself
+        told = " ".join(str(error).split())[:300] or "nothing more is known"
+        raise ValueError(
+            f"{folder}: got no whole model ({type(error).__name__}: {told}), expected one as it "
+            "was exported; export or copy it again, or take the folder away"
+        ) from error
+
+
 def read_info(folder: Path, embedded: bool = False) -> ModelInfo:
-    """What the folder says of its model, without reading weights."""
+    """What the folder says of its model, without reading weights; ValueError where it is wrong."""
+    with believing(folder):
+        return _read_info(folder, embedded)
+
+
+def _read_info(folder: Path, embedded: bool) -> ModelInfo:
     config = _config(folder)
     model = TransformerConfig.from_dict(config["model"])
     tokens = MiniConfig(**_config(tokenizer_folder(folder))["model"]).on(model.grid)
     files = [folder / "generator.safetensors", tokenizer_folder(folder) / "tokenizer.safetensors"]
+    if empty := [str(f) for f in files if not f.stat().st_size]:
+        raise ValueError(f"{empty[0]}: got an empty file")
     names = {f.name for f in fields(ModelInfo)}
     told = {k: v for k, v in config["info"].items() if k in names}
     for name in ("labels", "prompts", "default_seed_position"):
@@ -134,7 +160,15 @@ def load_tokenizer_folder(folder: Path, grid: GridShape) -> tuple[MiniTokenizer,
 
 
 def load_folder(folder: Path, embedded: bool = False) -> Loaded:
-    """Load a model folder; weights are kept in half precision on disk and float32 in memory."""
+    """Load a model folder; weights are kept in half precision on disk and float32 in memory.
+
+    Raises ValueError, with its path, where it does not hold together.
+    """
+    with believing(folder):
+        return _load_folder(folder, embedded)
+
+
+def _load_folder(folder: Path, embedded: bool) -> Loaded:
     path = folder / "generator.safetensors"
     file = read(path)
     expect(file, ("nar",), "a generator of this project")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -14,9 +15,10 @@ from ..models.transformer import TransformerConfig
 from ..plan import GridShape
 from . import fetch
 from .adapt import official_config
-from .embedded import is_model_folder, name_of, read_info
+from .embedded import TOKENIZER, is_model_folder, name_of, read_info
 from .read import read_yaml
 
+log = logging.getLogger(__name__)
 HERE = Path(__file__).parent
 
 
@@ -133,8 +135,32 @@ def model_folders() -> dict[str, Path]:
     return found
 
 
+def _stamp() -> tuple[tuple[str, int, int], ...]:
+    """What tells that a model folder has changed: its files, how old and how large they are."""
+    files = (
+        path
+        for root in fetch.checkpoint_folders()
+        for form in ("*/*", f"*/{TOKENIZER}/*")
+        for path in sorted(root.glob(form))
+    )
+    found = ((str(path), path.stat()) for path in files if path.is_file())
+    return tuple((path, told.st_mtime_ns, told.st_size) for path, told in found)
+
+
+@lru_cache(maxsize=4)
+def _described(_: tuple) -> tuple[ModelInfo, ...]:
+    """What model folders say of themselves, read once for a stamp; a bad one is left out."""
+    out = []
+    for folder in model_folders().values():
+        try:
+            out.append(read_info(folder, folder.parent == fetch.CHECKPOINTS))
+        except ValueError as error:
+            log.warning("model folder left out: %s", error)
+    return tuple(out)
+
+
 def list_models() -> list[ModelInfo]:
     """Embedded models, then official ones, each with what of it is not on this machine yet."""
-    embedded = [read_info(f, f.parent == fetch.CHECKPOINTS) for f in model_folders().values()]
+    embedded = list(_described(_stamp()))
     official = [(o.info, o.missing()) for o in official_models().values()]
     return embedded + [replace(i, available=not n, download=n) for i, n in official]

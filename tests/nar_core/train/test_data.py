@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import zipfile
 from pathlib import Path
 
@@ -12,7 +13,9 @@ import pytest
 from PIL import Image
 
 from nar_core.picture import ORIENTATION
+from nar_core.train.config import FolderSource
 from nar_core.train.data import DataFolder
+from nar_core.train.source import TokenSource, prompt_of
 
 
 def png(picture: Image.Image | None = None) -> bytes:
@@ -111,3 +114,56 @@ def test_more_frames_than_a_sheet_can_hold_are_refused(tmp_path, frames):
     root = folder(tmp_path, {"a.png": png()}, frames=frames)
     with pytest.raises(ValueError, match=rf"a.png: got 8 x 8 pixels, expected {frames} square"):
         DataFolder.open(root).pixels(8, False)
+
+
+def index(root: Path, data: bytes, name: str = "index.jsonl") -> DataFolder:
+    (root / name).write_bytes(data)
+    return DataFolder.open(root)
+
+
+ONE = json.dumps({"file": "a.png", "text": "red"})
+
+
+@pytest.mark.parametrize("between", ["\n", "\r\n", "\r", "\n\n  \n"])
+@pytest.mark.parametrize("code", ["utf-8", "utf-8-sig", "utf-16"])
+def test_an_index_is_read_however_it_was_saved(tmp_path, between, code):
+    odd = '{"file": "b.png", "text": "a\u2028b\u0085c\x1c"}'.replace("\x1c", "\\u001c")
+    data = index(tmp_path, between.join([ONE, odd, ""]).encode(code))
+    assert [r["text"] for r in data.records] == ["red", "a\u2028b\u0085c\x1c"]
+
+
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        (b"", "got no record"),
+        (b"\n \n", "got no record"),
+        (f"[{ONE}]".encode(), "got a list, expected one record a line"),
+        (f"{ONE}\n{{oops".encode(), "line 2: got no JSON"),
+        (f"{ONE}\n7".encode(), "line 2: got 7, expected names and values"),
+        (b'{"text": "red"}', "line 1: got no 'file'"),
+        (b'{"file": null}', "line 1: file: got None, expected a text"),
+        (b'{"file": 7}', "line 1: file: got 7, expected a text"),
+        (b'{"file": "a.png", "text": null}', "line 1: text: got None, expected a text"),
+        (b'{"file": "a.png", "text": 3}', "line 1: text: got 3, expected a text"),
+        (b'{"file": "a.png", "name": ""}', "line 1: name: got ''"),
+        (b'{"file": "a.png", "keywords": [1]}', "line 1: keywords"),
+        (b'{"file": "a.png", "frames": 1000000000}', "line 1: frames: got 1000000000"),
+        (b'{"file": "a.png", "frames": 2.5}', "line 1: frames: got 2.5"),
+        (b'{"file": "a.png", "frames": true}', "line 1: frames: got True"),
+        (b"\xff\xfe\x00", "expected UTF-8"),
+        (b"\x80\x81", "expected UTF-8"),
+        (b"[" * 100_000, "got a list"),
+        (b'{"a":' * 100_000, "line 1: got no JSON"),
+    ],
+)
+def test_faults_of_an_index_are_told_with_their_line(tmp_path, data, told):
+    with pytest.raises(ValueError, match=re.escape(told)) as error:
+        index(tmp_path, data)
+    assert "index.jsonl" in str(error.value)
+
+
+def test_a_record_without_words_is_named():
+    with pytest.raises(ValueError, match=r"a.png: got neither text nor name"):
+        prompt_of({"file": "a.png"})
+    with pytest.raises(ValueError, match=r"a.png: got None as its kind, expected"):
+        TokenSource._name_of({"file": "a.png"}, FolderSource(label="kind"))

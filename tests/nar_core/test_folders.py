@@ -1,0 +1,85 @@
+"""Bad model folders: one of them takes no other with it."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+from nar_core import Engine, list_models
+from nar_core.weights.fetch import CHECKPOINTS
+
+GOOD = CHECKPOINTS / "emoji"
+
+
+@pytest.fixture
+def root(tmp_path, monkeypatch):
+    """A folder of models that is searched."""
+    monkeypatch.setenv("NAR_CHECKPOINTS", str(tmp_path))
+    return tmp_path
+
+
+def config(**changes: str) -> str:
+    text = (GOOD / "config.yaml").read_text("utf-8")
+    return text.replace("title:", changes.get("title", "title:"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "x: [",
+        "a: 1",
+        "",
+        "- a\n- b",
+        "7",
+        "info: null\nmodel: null\ntokenizer: x",
+        "!!python/object/apply:os.system ['false']",
+        "tokenizer: ../../../../etc\ninfo: {}\nmodel: {}",
+        config().replace("tokenizer: ", "tokenizer: ../nowhere/"),
+    ],
+)
+def test_a_bad_folder_is_left_out_with_its_path_and_reason(root, caplog, text):
+    bad = root / "aaa-bad"
+    bad.mkdir()
+    (bad / "config.yaml").write_text(text)
+    (bad / "generator.safetensors").write_bytes(b"x")
+    names = [m.name for m in list_models()]
+    assert "emoji" in names
+    assert "aaa-bad" not in names
+    assert str(bad) in caplog.text
+    with pytest.raises(ValueError, match="aaa-bad"):
+        Engine.load("aaa-bad")
+
+
+def test_empty_weights_are_told(root, caplog):
+    (root / "hollow").mkdir()
+    shutil.copytree(CHECKPOINTS / "mini-tokenizer", root / "mini-tokenizer")
+    (root / "hollow" / "config.yaml").write_text(config())
+    (root / "hollow" / "generator.safetensors").write_bytes(b"")
+    assert "hollow" not in [m.name for m in list_models()]
+    assert "got an empty file" in caplog.text
+
+
+def test_the_list_is_read_again_only_when_it_changes(root, monkeypatch):
+    from nar_core.weights import list as listing
+
+    shutil.copytree(CHECKPOINTS / "mini-tokenizer", root / "mini-tokenizer")
+    model = root / "mine"
+    model.mkdir()
+    (model / "generator.safetensors").write_bytes(b"x")
+    (model / "config.yaml").write_text(config())
+    read = []
+
+    def counted(folder, embedded=False):
+        read.append(folder.name)
+        return plain(folder, embedded)
+
+    plain = listing.read_info
+    monkeypatch.setattr(listing, "read_info", counted)
+    titles = [next(m.title for m in list_models() if m.name == "mine") for _ in range(3)]
+    assert read.count("mine") == 1
+    (model / "config.yaml").write_text(config(title="title: New"))
+    assert next(m.title for m in list_models() if m.name == "mine") == "New " + titles[0]
+    assert read.count("mine") == 2
+    shutil.rmtree(model)
+    assert "mine" not in [m.name for m in list_models()]
