@@ -8,7 +8,7 @@ import json
 import logging
 import os
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
@@ -195,8 +195,9 @@ def transfer(
 ) -> Path:
     """A file of the hub into `folder`; what an earlier try has brought is kept and gone on with.
 
-    Not the hub's own download, which begins anew (huggingface_hub 2.4). `progress` may raise to
-    stop it. Raises OSError where the transfer fails.
+    Not the hub's own download, which begins anew (huggingface_hub 2.4). It is taken over only when
+    its size and hash are those that the hub tells, and by one process at a time; others wait.
+    `progress` may raise to stop it, or the waiting. Raises OSError where the transfer fails.
     """
     from huggingface_hub import get_hf_file_metadata, hf_hub_url
 
@@ -204,35 +205,85 @@ def transfer(
     if target.is_file():
         return target
     found = get_hf_file_metadata(hf_hub_url(repository, file), timeout=10)
-    size = found.size or 0
+    if not found.size:
+        raise OSError(f"{file}: the hub does not tell its size, try again later")
     # The version stands in the name, so that parts of two versions are never joined.
     version = hashlib.sha256(str(found.etag).encode()).hexdigest()[:8]
     partial = target.with_name(f"{target.name}.{version}.partial")
     partial.parent.mkdir(parents=True, exist_ok=True)
-    log.info("downloading %s from %s", file, repository)
-    with (
-        partial.open("ab") as out,
-        tqdm(
-            total=size, initial=out.tell(), desc=text or file, unit="B", unit_scale=True,
-            disable=None,
-        ) as bar,
-    ):  # fmt: skip
-        if out.tell() < size:
-            request = urllib.request.Request(
-                found.location, headers={"Range": f"bytes={out.tell()}-"}
+    lock = partial.with_suffix(".lock")
+    with _alone(lock, f"{text or file}: another process fetches it", progress):
+        if not target.is_file():
+            log.info("downloading %s from %s", file, repository)
+            _download_rest(partial, found.location, found.size, text or file, progress)
+            _verify(partial, file, found.size, str(found.etag))
+            partial.replace(target)
+    lock.unlink(missing_ok=True)  # not where it failed: others may be waiting for it
+    return target
+
+
+@contextlib.contextmanager
+def _alone(lock: Path, text: str, progress: Progress | None) -> Iterator[None]:
+    """Hold a lock between processes and threads; `progress` is told of the waiting."""
+    from huggingface_hub.utils import WeakFileLock
+
+    with contextlib.ExitStack() as stack:
+        while True:
+            try:
+                stack.enter_context(WeakFileLock(lock, timeout=1))
+                break
+            except TimeoutError:
+                if progress is not None:
+                    progress(text, None)
+        yield
+
+
+def _download_rest(
+    partial: Path, address: str, size: int, text: str, progress: Progress | None
+) -> None:
+    """What is lacking of a file; a partial one that is too long begins anew."""
+    with partial.open("ab") as out:
+        if out.tell() > size:
+            out.truncate(0)
+            out.seek(0)
+        if out.tell() == size:
+            return
+        request = urllib.request.Request(address, headers={"Range": f"bytes={out.tell()}-"})
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            if answer.status != 206:  # the whole file comes again
+                out.truncate(0)
+                out.seek(0)
+            bar = tqdm(
+                total=size, initial=out.tell(), desc=text, unit="B", unit_scale=True, disable=None
             )
-            with urllib.request.urlopen(request, timeout=30) as answer:
-                if answer.status != 206:
-                    out.truncate(0)  # the whole file comes again
-                while block := answer.read(1 << 20):
+            with bar:
+                # what has come, not a whole block: a slow hub can be given up, too
+                while out.tell() < size and (block := answer.read1(1 << 20)):
                     out.write(block)
                     bar.update(len(block))
                     if progress is not None:
-                        progress(text, out.tell() / size)
-        if out.tell() != size:
-            raise OSError(f"{file}: got {out.tell()} of {size} bytes, try again to go on")
-    partial.rename(target)
-    return target
+                        progress(text, min(1.0, out.tell() / size))
+        if out.tell() < size:
+            raise OSError(f"{text}: got {out.tell()} of {size} bytes, try again to go on")
+
+
+def _verify(path: Path, name: str, size: int, etag: str) -> None:
+    """Remove a fetched file, and raise OSError, where it is not what the hub has.
+
+    The hub tells the sha256 of large files and the Git hash of small ones.
+    """
+    digest = {64: hashlib.sha256(), 40: hashlib.sha1(f"blob {size}\0".encode())}.get(len(etag))
+    if digest is not None:
+        with path.open("rb") as file:
+            while block := file.read(1 << 22):
+                digest.update(block)
+    wrong = path.stat().st_size != size or (digest is not None and digest.hexdigest() != etag)
+    if wrong:
+        path.unlink()
+        raise OSError(
+            f"{name}: got other bytes than the hub's hash {etag[:12]} is of, and removed them; "
+            "try again"
+        )
 
 
 # The text encoder of the official text models

@@ -104,7 +104,7 @@ def _payload(path: Path) -> Any:
                 # Files of very old torch cannot be mapped.
                 return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        if "nsupported" in str(error):
+        if "nsupported" in str(error) and _is_pickled(path):
             reason = str(error).split("WeightsUnpickler error:")[-1].strip().split("\n")[0]
             raise ValueError(
                 f"{path}: refused, because it holds pickled code beside tensors ({reason}); "
@@ -115,7 +115,25 @@ def _payload(path: Path) -> Any:
         raise ValueError(f"{_damaged(path)} ({error})") from error
 
 
+def _is_pickled(path: Path) -> bool:
+    """Whether a file begins as a pickle or an archive with one does."""
+    with path.open("rb") as file:
+        return file.read(2) in (b"PK", *(bytes([0x80, version]) for version in range(6)))
+
+
 def _damaged(path: Path) -> str:
+    with path.open("rb") as file:
+        begin = file.read(64).lstrip().lower()
+    if begin.startswith(b"version https://git-lfs"):
+        return (
+            f"{path}: a Git-LFS pointer, which stands for weights that were not fetched; "
+            "run git lfs pull, or download the file itself"
+        )
+    if begin.startswith((b"<!doctype html", b"<html")):
+        return (
+            f"{path}: a web page, perhaps one to sign in, and no weights; "
+            "download the file itself, signed in where the hub asks for it"
+        )
     return (
         f"{path}: damaged or not a weight file ({path.stat().st_size} bytes); "
         "delete it and fetch it again"
