@@ -169,7 +169,7 @@ def _white(mode: str, low: float, high: float) -> float:
     return 255.0 if 16 < high <= 255 else high
 
 
-def tiled(rows: Sequence[Sequence[np.ndarray]], gap: int = 4) -> Image.Image:
+def tiled(rows: Sequence[Sequence[np.ndarray] | np.ndarray], gap: int = 4) -> Image.Image:
     """Rows of pictures of one size, uint8 [height, width, 3], in one picture on white."""
     height, width = rows[0][0].shape[:2]
     size = (len(rows[0]) * (width + gap) - gap, len(rows) * (height + gap) - gap)

@@ -92,9 +92,9 @@ class Run:
         self.peaks = [[g["lr"] for g in o.param_groups] for o in self.optimizers]
         self.ema = {k: v.detach().clone() for k, v in model.state_dict().items()}
         folder.mkdir(parents=True, exist_ok=True)
-        if (folder / "last.pt").is_file():
+        path = folder / "last.pt"
+        if path.is_file():
             try:
-                path = folder / "last.pt"
                 self._resume(torch.load(path, map_location=device, weights_only=True))
             except (RuntimeError, ValueError, KeyError, TypeError, EOFError, OSError,
                     AttributeError, pickle.UnpicklingError) as error:  # fmt: skip

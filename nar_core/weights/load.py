@@ -10,7 +10,6 @@ from pathlib import Path
 from ..models.text_encoder import TextEncoder, require_packages
 from ..models.transformer import NARTransformer
 from ..plan import GridShape
-from ..tokenizers.base import Tokenizer
 from ..tokenizers.larp_video import LarpTokenizer
 from ..tokenizers.vq_image import VQTokenizer
 from . import adapt
@@ -117,7 +116,7 @@ def load_tokenizer(
     *,
     size: tuple[int, int] | None = None,
     grid: GridShape | tuple[int, int, int] | None = None,
-) -> Tokenizer:
+) -> VQTokenizer | LarpTokenizer:
     """Build an official tokenizer from a weight file or a folder with one.
 
     Args:
