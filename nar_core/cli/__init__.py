@@ -5,13 +5,16 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import signal
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from ..version import __version__
 from . import bench, evaluate, generate, models, train, worlds
 
+ENDING = (signal.SIGINT, signal.SIGTERM)
 VERBS = {
     "list": models,
     "generate": generate,
@@ -71,8 +74,25 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     return args
 
 
+@contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """SIGTERM and SIGINT unwind what is going on, so that nothing half-written stays."""
+
+    def end(number: int, _) -> None:
+        for ending in ENDING:  # once is enough
+            signal.signal(ending, signal.SIG_IGN)
+        raise KeyboardInterrupt(number)
+
+    before = {number: signal.signal(number, end) for number in ENDING}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 def main(argv: list[str] | None = None) -> int:
-    """Run one verb; 0, or 2 after a mistake of the user's, told in one line."""
+    """Run one verb; 0, 2 after a mistake of the user's, told in one line, or 128 and the signal."""
     args = parse(argv)
     logging.basicConfig(
         level=logging.INFO if args.verbose or args.verb == "train" else logging.WARNING,
@@ -80,11 +100,13 @@ def main(argv: list[str] | None = None) -> int:
         stream=sys.stderr,
     )
     try:
-        found = args.run(args)
+        with _ended_by_signals():
+            found = args.run(args)
     except (ValueError, FileNotFoundError, ImportError) as error:
         sys.stderr.write(f"{' '.join(str(error).split())}\n")
         return 2
-    except KeyboardInterrupt:
-        return 130  # a training run goes on from its last save
+    except KeyboardInterrupt as ended:
+        # a training run goes on from its last save
+        return 128 + (ended.args[0] if ended.args else signal.SIGINT)
     sys.stdout.write((json.dumps(found) if args.json else report(found)) + "\n")
     return 0

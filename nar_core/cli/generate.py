@@ -16,6 +16,7 @@ from ..engine import Engine
 from ..request import Request
 from ..settings import NUM_SAMPLES, RNG_SEED, SETTINGS
 from ..video import write_gif, write_mp4
+from ..writing import whole_file
 from .arguments import add_device, add_model, add_sampling, add_setting, said
 
 log = logging.getLogger(__name__)
@@ -72,7 +73,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         if args.growth:
             previews = [engine.preview(f.tokens[i : i + 1])[0, 0] for f in frames]
             growth = path.with_name(f"{path.name}-growth.gif")
-            write_gif(growth, [*previews, pixels[0]], [80] * len(previews) + [1500])
+            with whole_file(growth) as part:
+                write_gif(part, [*previews, pixels[0]], [80] * len(previews) + [1500])
             files.append(growth)
     return {
         "model": engine.info.name,
@@ -91,8 +93,10 @@ def write(path: Path, pixels: np.ndarray, fps: int) -> Path:
     """Write uint8 [F, height, width, 3] as a PNG, or as an MP4 where there are several frames."""
     if len(pixels) == 1:
         path = path.with_name(f"{path.name}.png")
-        Image.fromarray(pixels[0]).save(path)
+        with whole_file(path) as part:
+            Image.fromarray(pixels[0]).save(part)
         return path
     path = path.with_name(f"{path.name}.mp4")
-    write_mp4(path, pixels, fps or 8)
+    with whole_file(path) as part:
+        write_mp4(part, pixels, fps or 8)
     return path

@@ -18,6 +18,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from ..writing import whole_file
 from .config import LoopConfig
 
 log = logging.getLogger(__name__)
@@ -124,10 +125,10 @@ class Run:
             "seconds": self.seconds,
             "rows": self.rows,
         }
-        torch.save(state, self.folder / "last.tmp")
-        os.replace(self.folder / "last.tmp", self.folder / "last.pt")
+        with whole_file(self.folder / "last.pt") as part:
+            torch.save(state, part)
         if self.rows:
-            with open(self.folder / "log.csv", "w", newline="") as f:
+            with whole_file(self.folder / "log.csv") as part, part.open("w", newline="") as f:
                 names = sorted(
                     {k for row in self.rows for k in row}, key=lambda k: (k != "step", k)
                 )

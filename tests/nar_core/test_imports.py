@@ -22,6 +22,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "sampling": set(),
     "settings": set(),
     "splitter": set(),
+    "writing": set(),
     "worlds": {"splitter"},
     # alone
     "device": set(),
@@ -40,9 +41,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "decode": {"plan", "sampling", "settings", "models"},
     "preview": {"tokenizers"},
     "engine": ENGINE,
-    "train": ENGINE,
+    "train": ENGINE | {"writing"},
     "measure": MEASURE | {"video"},
-    "cli": MEASURE | {"measure", "video", "version"},
+    "cli": MEASURE | {"measure", "video", "version", "writing"},
     "__main__": {"cli"},
     "__init__": ENGINE | {"engine", "video", "version"},
 }
