@@ -173,7 +173,10 @@ class FailedMessage(TypedDict):
 
 
 class RejectedMessage(TypedDict):
+    """`at` tells one from the next: a page does not see a value that stays the same."""
+
     kind: Literal["rejected"]
+    at: float
 
 
 class ReplayMessage(TypedDict):

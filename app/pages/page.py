@@ -17,17 +17,24 @@ from app.pages.parts import SmallPage, head, recent, routes, source
 from app.pages.theme import theme
 from app.pages.video import video_page
 from app.pages.wiring import wire_link
+from app.server import health
 from app.server.api import endpoints
+from app.server.doors import Doors
 from app.server.examples import FOLDER, RACE
-from app.server.gate import Gate
+from app.server.gate import CLOSED_TO_OTHERS, Gate
 from app.server.studio import Studio
 
 TOGGLE_THEME = "() => { document.body.classList.toggle('dark'); }"
 
-MOST_QUEUED = 20
-"""Calls that may wait in Gradio's own queue: none of them is a growth, which wait in `Line`."""
+MOST_QUEUED = 200
+"""Calls that may wait in Gradio's own queue, mostly for a moment: growths wait in `Line`.
+
+What they carry is limited by `gate`."""
 
 FILES_AT_ONCE = 2
+
+CALLS_AT_ONCE = 60
+"""Calls under way besides growths that wait."""
 
 
 def build(studio: Studio, default: str | None = None) -> gr.Blocks:
@@ -86,19 +93,21 @@ def build(studio: Studio, default: str | None = None) -> gr.Blocks:
     return demo.queue(max_size=MOST_QUEUED, api_open=False)
 
 
-def launch_options(studio: Studio) -> dict[str, Any]:
+def launch_options(studio: Studio, doors: Doors = CLOSED_TO_OTHERS) -> dict[str, Any]:
     """What `launch()` needs, the same for the application and its tests."""
     # four files of the largest size, as text
     largest = studio.limits.upload * 16 // 3
-    gate = Middleware(Gate, largest=largest, listeners=studio.listeners)
+    gate = Middleware(Gate, largest=largest, listeners=studio.listeners, doors=doors)
     return {
         "theme": theme(),
         "head": head(),
         "app_kwargs": {
-            "routes": routes([FOLDER, RACE]),
+            "routes": [*health.routes(studio), *routes([FOLDER, RACE])],
             "middleware": [gate, Middleware(SmallPage)],
         },
         "max_file_size": studio.limits.upload,
+        # Gradio takes up so many calls at once, those included whose growths wait in the line
+        "max_threads": studio.line.most + CALLS_AT_ONCE,
         "footer_links": ["api"],
         "run_history": False,
         "show_error": True,

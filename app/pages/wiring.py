@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from app.server.gate import client_of
 from app.server.spec import spec_of
 from app.server.studio import Studio
 from app.server.turns import Client
-from app.wire import run_of
+from app.wire import RejectedMessage, run_of
 from nar_core import ModelInfo
 
 STARTING = {**PRIVATE, "trigger_mode": "multiple"}
@@ -92,8 +93,13 @@ def wire_start(studio: Studio, page: Page, start: Callable[[Form, Any, Client], 
 
     started = page.player.start(checking, [checked, *page.components], checked, **STARTING)
     # where Gradio's own queue is full
-    started.failure(lambda: {"kind": "rejected"}, None, page.player, **PRIVATE)
+    started.failure(_rejected, None, page.player, **PRIVATE)
     return started.success(growing, checked, page.player, **STARTING)
+
+
+def _rejected() -> RejectedMessage:
+    """What a start is told that found no place in Gradio's own queue."""
+    return {"kind": "rejected", "at": time.time()}
 
 
 def _with(checked: dict[str, Any], run: str, refusal: gr.Error | None) -> dict[str, Any]:

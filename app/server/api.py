@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import inspect
 import secrets
-from collections.abc import AsyncIterator, Callable
-from contextlib import aclosing
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -19,9 +20,9 @@ import numpy as np
 
 from app.files.recipe import MAX_SAMPLES
 from app.foreign import shown
-from app.server.errors import Stopped, for_program
+from app.server.errors import Stopped, for_program, outcome
 from app.server.form import OFFERED, Form, typed
-from app.server.gate import client_of, forget
+from app.server.gate import ARRIVED, client_of, forget
 from app.server.growing import Finished, Stepped
 from app.server.jobs import Job
 from app.server.studio import Studio
@@ -33,7 +34,7 @@ from nar_core import ModelInfo
 ClipFormat = Literal["mp4", "gif", "webp", "strip"]
 
 
-PATIENCE = 5.0
+PATIENCE = 15.0
 """Seconds in which a client must begin to listen for what it has called."""
 
 
@@ -106,21 +107,17 @@ def published(
     names = list(given)
 
     async def once(request: gr.Request, *values: Any) -> Any:
-        try:
+        with _counted(studio, name):
             client = await _listening(studio, request)
             return await function(client, **dict(zip(names, values, strict=True)))
-        except Exception as error:
-            raise for_program(error) from error
 
     async def stream(request: gr.Request, *values: Any) -> AsyncIterator[Any]:
-        try:
+        with _counted(studio, name):
             client = await _listening(studio, request)
             made = function(client, **dict(zip(names, values, strict=True)))
             async with aclosing(made):
                 async for one in made:
                     yield one
-        except Exception as error:
-            raise for_program(error) from error
 
     wrapper: Any = stream if inspect.isasyncgenfunction(function) else once
     kind, empty = inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.empty
@@ -139,12 +136,28 @@ def published(
     return wrapper
 
 
+@contextmanager
+def _counted(studio: Studio, name: str) -> Iterator[None]:
+    """A call of an endpoint: counted by how it ends, and whatever it raises is one sentence."""
+    try:
+        yield
+    except Exception as error:
+        studio.metrics.call(name, outcome(error))
+        raise for_program(error) from error
+    except BaseException:  # cancelled, or nobody listens any more
+        studio.metrics.call(name, "stopped")
+        raise
+    studio.metrics.call(name, "done")
+
+
 async def _listening(studio: Studio, request: gr.Request) -> Client:
     """Who calls; Stopped where nobody listens for what comes of it."""
-    client = client_of(request)
-    if not await studio.listeners.listened(client.session, PATIENCE):
+    client, scope = client_of(request), getattr(request.request, "scope", {})
+    # from when it came: a call that waits in Gradio's queue is not waited for once more
+    end = scope.get(ARRIVED, time.monotonic()) + PATIENCE
+    if not await studio.listeners.listened(client.session, end):
         raise Stopped
-    forget(getattr(request.request, "scope", {}).get("app"), client.session)
+    forget(scope.get("app"), client.session)
     return client
 
 

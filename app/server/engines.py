@@ -27,15 +27,38 @@ class Engines:
     ) -> None:
         """`load(name, device=..., progress=...)` makes an engine; `models()` lists what is."""
         self._load, self._models, self._keep = load, models, keep
-        self._device = "auto"
+        self._device, self._only, self._offline = "auto", frozenset[str](), False
         self._added: dict[str, ModelInfo] = {}
         self._folders: dict[str, str] = {}
         self._engines: OrderedDict[str, Engine] = OrderedDict()
         self._lock = threading.Lock()
 
-    def configure(self, device: str, keep: int) -> None:
-        """Set the device and how many engines stay in memory, before any is loaded."""
+    def configure(
+        self, device: str, keep: int, only: Sequence[str] = (), offline: bool = False
+    ) -> None:
+        """Say how models are kept and which are offered, before any is loaded.
+
+        Args:
+            keep: how many stay in memory; only: the names offered, all where there is none.
+            offline: none is fetched, so only those on this machine are offered.
+
+        Raises:
+            ValueError: a name that is none, or nothing is left to offer.
+        """
         self._device, self._keep = device, max(1, keep)
+        self._only, self._offline = frozenset(), False
+        for name in only:
+            self.info(name)
+        self._only, self._offline = frozenset(only), offline
+        if not self.models("image"):
+            raise ValueError(
+                "--models: got no picture model that is on this machine, expected one at least; "
+                "name another, or leave out --offline"
+            )
+
+    def loaded(self) -> list[str]:
+        """Names of the models in memory."""
+        return list(self._engines)
 
     def include(self, name: str) -> str:
         """Offer a model that is not on the list by itself (a model folder)."""
@@ -51,6 +74,10 @@ class Engines:
         """All models, those on this machine before those that would be fetched."""
         found = list(self._models())
         found += [m for m in self._added.values() if m.name not in {f.name for f in found}]
+        if self._only:
+            found = [m for m in found if m.name in self._only or m.name in self._added]
+        if self._offline:
+            found = [m for m in found if m.available]
         found.sort(key=lambda m: not m.available)
         return [m for m in found if media in (None, m.media)]
 

@@ -6,6 +6,7 @@ is for whoever wrote the code and may name places on this machine; the log has a
 
 from __future__ import annotations
 
+import errno
 import html
 import logging
 import re
@@ -52,9 +53,9 @@ def sentence(error: BaseException, doing: str = "") -> str:
     doing = doing or "The request"
     if is_out_of_memory(error):
         return f"{doing} ran out of memory; ask for fewer pictures, or choose a smaller model."
-    if isinstance(error, OSError) and error.errno == 28:
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return f"{doing} found no room on the server's disk; make room there, then try again."
-    if isinstance(error, PermissionError):
+    if isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return f"{doing} may not write on the server; make its folder writable, then try again."
     log.error("%s failed", doing, exc_info=error)
     return f"{doing} failed on the server ({kind}); try again, or with other settings."
@@ -63,6 +64,15 @@ def sentence(error: BaseException, doing: str = "") -> str:
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether there was no memory, on the machine or on its GPU."""
     return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+
+
+def outcome(error: BaseException | None) -> str:
+    """How something ended, in one word for an operator's counters."""
+    if error is None:
+        return "done"
+    if isinstance(error, Stopped):
+        return "stopped"
+    return "refused" if isinstance(error, Busy | ValueError) else "failed"
 
 
 def ended(error: BaseException) -> Exception:

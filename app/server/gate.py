@@ -9,13 +9,14 @@ import logging
 import re
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from ipaddress import ip_address, ip_network
 from typing import Any
 from urllib.parse import parse_qs
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.server.doors import Doors
 from app.server.turns import Client
 
 log = logging.getLogger(__name__)
@@ -27,6 +28,20 @@ CLOSED = re.compile(
     r"/gradio_api/(?:(?:run|api)/.*|upload|process_recording|(?:undo-)?vibe-\w+|stream/.*)/?$"
 )
 """Ways of Gradio's that nothing here uses: past its queue, files, recordings, its code editor."""
+
+SMALL = 100_000
+"""Bytes of a body that is not worth counting."""
+
+HELD_FOR = 16.0
+"""Seconds for which a body is counted: as long as nobody need listen for what it asks, and more."""
+
+MOST_HELD = 3
+"""Times the largest body, all large ones of so many seconds together."""
+
+ARRIVED = "nar.arrived"
+"""Where a request's scope says when it came."""
+
+CLOSED_TO_OTHERS = Doors()
 
 CLOSED_WAY = "This way is closed; join the queue, and send files as data: addresses in the call."
 
@@ -55,9 +70,8 @@ class Listeners:
             if self._open[session] <= 0:
                 del self._open[session]
 
-    async def listened(self, session: str, patience: float) -> bool:
-        """Whether somebody listens within so many seconds: a client calls first, then listens."""
-        end = time.monotonic() + patience
+    async def listened(self, session: str, end: float) -> bool:
+        """Whether somebody listens by then: a client calls first, then listens."""
         while not self.present(session):
             if time.monotonic() > end:
                 return False
@@ -100,10 +114,14 @@ class Gate:
     Args:
         largest: bytes that the body of a request may have.
         listeners: who is told what is listened to.
+        doors: which hosts and origins are let in.
     """
 
-    def __init__(self, app: ASGIApp, largest: int, listeners: Listeners) -> None:
-        self.app, self.largest, self.listeners = app, largest, listeners
+    def __init__(
+        self, app: ASGIApp, largest: int, listeners: Listeners, doors: Doors = CLOSED_TO_OTHERS
+    ) -> None:
+        self.app, self.largest, self.listeners, self.doors = app, largest, listeners, doors
+        self._held: deque[tuple[float, int]] = deque()
         listeners.watching = True
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -111,22 +129,31 @@ class Gate:
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
         begun = False
+        given = {name: value.decode("latin-1") for name, value in scope["headers"]}
+        host, origin = given.get(b"host", ""), given.get(b"origin")
 
         async def sending(message: Message) -> None:
             nonlocal begun
-            begun = begun or message["type"] == "http.response.start"
+            if message["type"] == "http.response.start":
+                begun = True
+                headers = message.get("headers", ())
+                message = {**message, "headers": [*headers, *self.doors.headers()]}
             await send(message)
 
-        refusal = self._refusal(scope)
+        refused = self.doors.refusal(
+            scope["method"], host, origin, given.get(b"sec-fetch-site", "")
+        )
+        refusal = (403, refused) if refused else self._refusal(scope)
         if refusal:
-            return await _answer(send, *refusal)
+            return await _answer(sending, *refusal)
+        scope[ARRIVED] = time.monotonic()
         session = _session(scope)
         if session:
             self.listeners.comes(session)
         try:
             await self.app(scope, self._counted(receive), sending)
         except TooLarge:
-            await _answer(send, 413, self._too_large())
+            await _answer(sending, 413, self._too_large())
         except Exception as error:
             # Gradio's own routes stumble over what they did not expect
             log.warning("%s %s: %r", scope["method"], scope["path"], error)
@@ -135,7 +162,7 @@ class Gate:
             told = (
                 f"request: not understood ({type(error).__name__}); see the API page for its form"
             )
-            await _answer(send, 400, told)
+            await _answer(sending, 400, told)
         finally:
             if session:
                 self.listeners.goes(session)
@@ -148,7 +175,27 @@ class Gate:
         length = dict(scope["headers"]).get(b"content-length", b"0")
         if not length.isdigit() or len(length) > 12 or int(length) > self.largest:
             return 413, self._too_large()
+        if scope["method"] == "POST" and not self._room(int(length)):
+            return 503, (
+                f"request: got {MOST_HELD} times the largest body within {HELD_FOR:g} s, expected "
+                "less; try again in a few seconds"
+            )
         return None
+
+    def _room(self, length: int) -> bool:
+        """Whether what is held of the calls of late may grow by so many bytes; small ones always.
+
+        Gradio keeps the whole body of a call until somebody has listened for it, or has not.
+        """
+        if length < SMALL:
+            return True
+        now = time.monotonic()
+        while self._held and now - self._held[0][0] > HELD_FOR:
+            self._held.popleft()
+        if sum(size for _, size in self._held) + length > MOST_HELD * self.largest:
+            return False
+        self._held.append((now, length))
+        return True
 
     def _too_large(self) -> str:
         return (

@@ -20,7 +20,7 @@ from contextvars import Context, copy_context
 from dataclasses import dataclass
 from typing import Any
 
-from app.server.errors import Busy, Stopped, ended
+from app.server.errors import Busy, Stopped, ended, outcome
 from app.server.turns import ANYBODY, Client, Fairness
 
 log = logging.getLogger(__name__)
@@ -65,6 +65,7 @@ class Asked:
         kin: growths for which this is equal can be grown together; None is grown alone.
         rows: how many pictures it is.
         signs: whether who waits for it gives signs of life (`Line.place`) all the time.
+        kind: what an operator calls it.
     """
 
     work: Work
@@ -72,6 +73,7 @@ class Asked:
     kin: Hashable = None
     rows: int = 1
     signs: bool = False
+    kind: str = "program"
 
 
 class Ticket:
@@ -82,12 +84,18 @@ class Ticket:
     """
 
     def __init__(
-        self, run: str, asked: Asked, client: Client, number: int, changed: Callable[[], None]
+        self,
+        run: str,
+        asked: Asked,
+        client: Client,
+        number: int,
+        changed: Callable[[], None],
+        note: Callable[[str, str], None],
     ) -> None:
         self.run, self.asked, self.client, self.number = run, asked, client, number
         self.stopped = self.listening = self.over = False
         self.joined = self.seen = self.began = time.monotonic()
-        self._changed = changed
+        self._changed, self._note = changed, note
         # a GPU that is lent is lent to the request in whose context it is asked for
         self.context: Context = copy_context()
         self._made: deque[Any] = deque()
@@ -107,6 +115,8 @@ class Ticket:
         if self.over:
             return
         self.over = made is None or isinstance(made, BaseException)
+        if self.over:
+            self._note(self.asked.kind, outcome(made))
         self._made.append(made)
         self._wake()
 
@@ -145,6 +155,7 @@ class Line:
         most: how many may wait; of_one: how many of one session.
         together: how many pictures are grown at once, where growths of one kin wait.
         present: whether a session still listens; always, unless somebody watches the connections.
+        note: is told the kind and the outcome of every growth.
     """
 
     def __init__(
@@ -153,7 +164,9 @@ class Line:
         present: Callable[[str], bool] = lambda session: True,
         of_one: int = MOST_OF_ONE,
         together: int = MOST_TOGETHER,
+        note: Callable[[str, str], None] = lambda kind, outcome: None,
     ) -> None:
+        self._note, self.closing = note, False
         self.most, self.of_one, self.together, self._present = most, of_one, together, present
         self._waiting: OrderedDict[str, Ticket] = OrderedDict()
         self._running: list[Ticket] = []
@@ -176,21 +189,26 @@ class Line:
             self._forget()
             if run in self._over or run in self._waiting or self._runs(run):
                 raise Stopped
+            if self.closing:
+                self._note(asked.kind, "refused")
+                raise Busy(CLOSING)
             own = sum(ticket.client == client for ticket in self._waiting.values())
             if own >= self.of_one:
+                self._note(asked.kind, "refused")
                 raise Busy(
                     f"{own} growths of this session wait already, at most {self.of_one} may; "
                     f"try again in about {self._wait()} s."
                 )
             if len(self._waiting) >= self.most:
-                self._make_room(client)
+                self._make_room(client, asked.kind)
             self._fairness.comes(client, self._waiting.values())
-            ticket = Ticket(run, asked, client, next(self._numbers), self._look)
+            number = next(self._numbers)
+            ticket = Ticket(run, asked, client, number, self._look, self._note)
             self._waiting[run] = ticket
             if self._worker is None:
                 self._worker = threading.Thread(target=self._serve, daemon=True, name="engine")
                 self._worker.start()
-            self._changed.notify()
+            self._changed.notify_all()
             return ticket
 
     def ticket(self, run: str) -> Ticket:
@@ -235,12 +253,48 @@ class Line:
                 ahead, turns = ahead + len(group), turns + 1
             return {"ahead": 0, "seconds": 0.0}
 
+    # ---- for an operator ------------------------------------------------------------------------
+
+    @property
+    def waiting(self) -> int:
+        """How many growths wait."""
+        return len(self._waiting)
+
+    @property
+    def running(self) -> int:
+        """How many growths are under way."""
+        return len(self._running)
+
+    @property
+    def alive(self) -> bool:
+        """Whether the thread that runs the engine does, or has not been needed yet."""
+        return self._worker is None or self._worker.is_alive()
+
+    def close(self) -> None:
+        """Take no growth any more, and tell those who wait."""
+        with self._changed:
+            self.closing = True
+            for run in list(self._waiting):
+                self._end(run, Busy(CLOSING))
+
+    def halt(self) -> None:
+        """End what runs at its step."""
+        with self._changed:
+            for ticket in self._running:
+                ticket.stopped = True
+
+    def idle(self, seconds: float) -> bool:
+        """Whether nothing runs, at the latest after so many seconds."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._running, seconds)
+
     # ---- the thread that runs the engine ------------------------------------------------------
 
     def _serve(self) -> None:
         while True:
             with self._changed:
                 self._running = []
+                self._changed.notify_all()
                 while not (tickets := self._next()):
                     self._changed.wait(LOOK_EVERY if self._waiting else None)
                 self._running = tickets
@@ -306,7 +360,7 @@ class Line:
             growing[kin] = group, rows
         return groups
 
-    def _make_room(self, client: Client) -> None:
+    def _make_room(self, client: Client, kind: str) -> None:
         """The last growth of who has most of them waiting leaves a full line, if that is fair."""
         addresses = Counter(ticket.client.address for ticket in self._waiting.values())
         sessions = Counter(ticket.client for ticket in self._waiting.values())
@@ -318,6 +372,7 @@ class Line:
         most = last.client
         place = 1 if most.address == client.address else 0
         if share(most)[place] <= share(client)[place] + 1:
+            self._note(kind, "refused")
             raise Busy(
                 f"{len(self._waiting)} growths wait already, at most {self.most} may; "
                 f"try again in about {self._wait()} s."
@@ -348,7 +403,7 @@ class Line:
     def _look(self) -> None:
         """Somebody has begun to listen: it may be their turn."""
         with self._changed:
-            self._changed.notify()
+            self._changed.notify_all()
 
     def _runs(self, run: str) -> bool:
         return any(ticket.run == run for ticket in self._running)

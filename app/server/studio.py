@@ -17,9 +17,10 @@ from app.server.engines import Engines
 from app.server.errors import sentence
 from app.server.form import Form, typed
 from app.server.gate import Listeners
-from app.server.growing import Event, Grower
+from app.server.growing import Event, Finished, Grower, Stepped
 from app.server.jobs import Desk, Job
 from app.server.line import MOST_OF_ONE, MOST_TOGETHER, Asked, Line, Ticket
+from app.server.metrics import Metrics
 from app.server.pictionary import pictionary
 from app.server.telling import Teller, messages, replayed, understood
 from app.server.turns import Client
@@ -74,7 +75,22 @@ class Studio:
         self.listeners = Listeners()
         self.desk = Desk(engines, limits)
         self.grower = Grower(engines)
-        self.line = Line(most_waiting, self.listeners.present, of_one, together)
+        self.metrics = Metrics()
+        self.line = Line(
+            most_waiting, self.listeners.present, of_one, together, self.metrics.growth
+        )
+        self.metrics.watch("nar_waiting", "Growths that wait", lambda: self.line.waiting)
+        self.metrics.watch("nar_running", "Growths under way", lambda: self.line.running)
+
+    def health(self) -> dict[str, Any]:
+        """Whether it lives, takes growths, and which models are in memory."""
+        return {
+            "alive": self.line.alive,
+            "ready": not self.line.closing,
+            "models": self.engines.loaded(),
+            "waiting": self.line.waiting,
+            "running": self.line.running,
+        }
 
     def warm(self, name: str) -> None:
         """Have a model in memory and its first steps behind it, before anybody comes."""
@@ -98,7 +114,7 @@ class Studio:
         start = start_of(event, self.limits.upload)
         job = self.desk.job(form, start)
         teller = Teller(job.run, job.expected)
-        self.line.join(start.run, self._asked(job, teller.told, signs=True), client)
+        self.line.join(start.run, self._asked(job, teller.told, kind="page", signs=True), client)
         return start.run
 
     def compare(self, form: Form, event: Any, client: Client) -> str:
@@ -112,7 +128,7 @@ class Studio:
                 for message in messages(events, job.run, job.expected):
                     yield 0, {**message, "pane": pane}
 
-        self.line.join(start.run, Asked(panes), client)
+        self.line.join(start.run, Asked(panes, kind="comparison"), client)
         return start.run
 
     def events(self, job: Job, client: Client) -> AsyncGenerator[Event, None]:
@@ -136,8 +152,14 @@ class Studio:
             loaded,
             lambda number: not (tickets[number].over or self.line.left(tickets[number])),
         )
+        step, elapsed = 0, 0.0
         with closing(events):
             for number, event in events:
+                if isinstance(event, Stepped) and event.step != step:
+                    self.metrics.step(event.elapsed - elapsed)
+                    step, elapsed = event.step, event.elapsed
+                if isinstance(event, Finished):
+                    self.metrics.grown(event.elapsed)
                 if isinstance(event, Exception):
                     yield number, event
                 elif not tickets[number].over:

@@ -51,7 +51,7 @@ export const UNKNOWN_CONFIDENCE = 255;
 
 /** A growth failed; a toast says why. @typedef {OfRun & { kind: 'failed' }} Failed */
 
-/** A start was refused before it had a place in the line. @typedef {{ kind: 'rejected' }} Rejected */
+/** A start was refused before it had a place in the line. @typedef {{ kind: 'rejected', at: number }} Rejected */
 
 /**
  * A file that was grown earlier, without any model; `again` if it can be made again here.

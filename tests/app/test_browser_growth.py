@@ -290,6 +290,13 @@ def test_a_bad_prompt_is_a_toast_and_costs_nothing(open_page, served):
     page.click(".studio .grow")
     assert "words" in toast(page)
     wait_state(page, "ready")
+    # the same refusal once more reaches the page as well
+    refused = page.evaluate(f"{PLAYER}.message.run")
+    page.click(".studio .grow")
+    page.wait_for_function(
+        f"{PLAYER}.message.kind === 'failed' && {PLAYER}.message.run !== '{refused}'"
+    )
+    wait_state(page, "ready")
     assert engine.steps_run == before
 
 

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import importlib
+import io
+import json
+import logging
 import queue
 import runpy
+import signal
 from pathlib import Path
 
 import pytest
 
 from app import command
+from app.server import logins, logs
+from app.server.engines import Engines
 from nar_core import Engine, __version__
+from tests.app.fake_engine import MODELS, FakeEngine
 
 ENTRY = Path(__file__).parents[2] / "app.py"
 
@@ -39,7 +46,9 @@ def test_help_names_every_option(entry, capsys):
     text = capsys.readouterr().out
     for option in (
         "--host", "--port", "--share", "--auth", "--model", "--device", "--mcp", "--queue-size",
-        "--max-upload", "--max-pixels", "--sessions", "--keep-models", "--preload",
+        "--max-upload", "--max-pixels", "--sessions", "--keep-models", "--preload", "--per-session",
+        "--together", "--auth-file", "--hash-password", "--allow-host", "--allow-origin",
+        "--models", "--offline", "--drain", "--log", "--log-size",
     ):  # fmt: skip
         assert option in text
 
@@ -55,6 +64,9 @@ def test_launch_gets_limits_and_leaves_the_address_to_the_environment(entry, mon
     monkeypatch.setattr(entry, "build", lambda *args: made.append(args[0]) or Page())
     warmed = queue.Queue()
     monkeypatch.setattr(entry.Studio, "warm", lambda self, name: warmed.put((self, name)))
+    monkeypatch.setattr(entry.Ending, "wait", lambda ending: None)
+    monkeypatch.setattr(entry, "leave", lambda page: None)
+    monkeypatch.setattr(signal, "signal", lambda number, handler: None)
     options = ["--queue-size", "3", "--auth", "me:secret", "--max-upload", "2", "--max-pixels", "1"]
     entry.main(options)
     [studio] = made
@@ -68,6 +80,88 @@ def test_launch_gets_limits_and_leaves_the_address_to_the_environment(entry, mon
     assert given["server_port"] is None
 
 
-def test_a_bad_login_is_refused(entry):
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--auth", "nobody"], "--auth: expected NAME:PASSWORD"),
+        (["--auth", "a:b", "--auth-file", "x"], "expected one of them; leave one out"),
+        (["--auth-file", "nowhere"], "nowhere cannot be read"),
+        (["--port", "70000"], "--port: got 70000, expected 0 to 65535; choose another"),
+        (["--queue-size", "0"], "--queue-size: got 0, expected a number from 1 up"),
+        (["--drain", "nan"], "--drain: got nan, expected a number"),
+        (["--log", "nowhere/log"], "cannot be written"),
+        (["--allow-origin", "example.org"], "expected a site such as https://example.org"),
+        (["--models", "emojy"], "model: got 'emojy', expected one of"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_in_one_sentence(entry, capsys, options, told):
+    with pytest.raises(SystemExit) as ended:
+        entry.main(options)
+    assert ended.value.code == 2
+    assert told in capsys.readouterr().err
+
+
+def test_a_port_that_is_taken_is_named(entry, monkeypatch, capsys):
+    class Page:
+        def launch(self, **options):
+            raise OSError("Cannot find empty port in range: 7860-7860.")
+
+    monkeypatch.setattr(entry, "build", lambda *args: Page())
+    monkeypatch.setattr(signal, "signal", lambda number, handler: None)
     with pytest.raises(SystemExit):
-        entry.main(["--auth", "nobody"])
+        entry.main(["--port", "7860"])
+    told = capsys.readouterr().err
+    assert "--port: 7860 cannot be listened on" in told
+    assert "end what uses it, or choose another" in told
+
+
+def test_a_hashed_password_opens_and_another_does_not(entry, monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr("sys.stdin", io.StringIO("se:cret\n"))
+    entry.main(["--hash-password", "me"])
+    line = capsys.readouterr().out
+    assert "se:cret" not in line
+    file = tmp_path / "logins"
+    file.write_text(f"# who may\n{line}")
+    fits = logins.checker(file)
+    assert fits("me", "se:cret")
+    assert not fits("me", "secret")
+    assert not fits("you", "se:cret")
+    file.write_text("me:secret\n")
+    with pytest.raises(ValueError, match=r"line 1 of .* is not NAME:scrypt:SALT:HASH"):
+        logins.checker(file)
+
+
+def test_models_are_limited_to_those_named_and_those_here(entry):
+    engines = Engines(lambda name, **options: FakeEngine(name), lambda: list(MODELS))
+    engines.configure("cpu", 1, only=["emoji", "far"])
+    assert [m.name for m in engines.models()] == ["emoji", "far"]
+    engines.configure("cpu", 1, only=["emoji", "far"], offline=True)
+    assert [m.name for m in engines.models()] == ["emoji"]
+    with pytest.raises(ValueError, match="expected one of emoji"):
+        engines.get("far")
+    with pytest.raises(ValueError, match="got no picture model that is on this machine"):
+        engines.configure("cpu", 1, only=["far"], offline=True)
+
+
+def test_logs_are_lines_of_json_and_do_not_grow_without_end(tmp_path):
+    file = tmp_path / "log"
+    root = logging.getLogger()
+    before, level = root.handlers[:], root.level
+    try:
+        logs.configure(False, file, 0.001)
+        for number in range(40):
+            logging.getLogger("app").warning("a growth\nof two lines %d", number)
+        try:
+            raise RuntimeError("odd")
+        except RuntimeError:
+            logging.getLogger("app").exception("failed")
+        *_, last = [json.loads(line) for line in file.read_text().splitlines()]
+    finally:
+        for handler in root.handlers[:]:
+            handler.close()
+        logging.basicConfig(level=level, handlers=before, force=True)
+    assert last["message"] == "failed"
+    assert last["level"] == "error"
+    assert "RuntimeError: odd" in last["traceback"]
+    assert len(list(tmp_path.iterdir())) == 1 + logs.KEPT
+    assert sum(path.stat().st_size for path in tmp_path.iterdir()) < 6000

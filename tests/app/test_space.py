@@ -92,10 +92,13 @@ def test_the_page_starts_with_the_hub_unreachable(free_port, tmp_path):
         )
         try:
             page = answer(f"http://127.0.0.1:{free_port}/", running, log)
+            health = answer(f"http://127.0.0.1:{free_port}/health", running, log)
         finally:
             running.terminate()
-            running.wait(30)
+            code = running.wait(30)
     assert "NAR Studio" in page
+    assert '"ready":true' in health
+    assert code == 0, "SIGTERM is an ordinary end"
 
 
 def answer(url: str, running: subprocess.Popen, log: Path, patience: float = 120.0) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import io
 import re
@@ -9,6 +10,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import httpx
 import numpy as np
 import pytest
 from PIL import Image
@@ -173,6 +175,72 @@ def test_a_cancelled_job_frees_the_engine(client, served):
     job.cancel()
     settled(lambda: engine.open_runs == 0)
     assert engine.steps_run < 63
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "model", "given"),
+    [
+        ("generate", "wide", {"seed_position": [0, 0, 0]}),
+        ("outpaint", "wide", {"keep": [0, 0, 2, 2]}),
+        ("animate", "frames", {"seed_position": [0, 0, 0]}),
+    ],
+)
+def test_a_call_that_answers_once_stops_within_a_step(client, served, endpoint, model, given):
+    engine = served.engine(model)
+    engine.seconds_per_step = 0.2
+    if endpoint != "generate":
+        given = {
+            "picture": data_uri(png_bytes(np.zeros((8, 8, 3), np.uint8)), "image/png"),
+            **given,
+        }
+    before = engine.steps_run
+    job = client.submit(**given, model=model, prompt="owl", api_name=f"/{endpoint}")
+    settled(lambda: engine.steps_run > before)
+    job.cancel()
+    steps = engine.steps_run
+    settled(lambda: engine.open_runs == 0)
+    assert engine.steps_run <= steps + 2
+
+
+def test_cheap_calls_are_answered_while_many_growths_wait(client, served):
+    """More than Gradio takes up at once by itself."""
+    served.engine("wide").seconds_per_step = 0.1
+    line, many = served.studio.line, 50
+    config = httpx.get(f"{served.url}config").json()
+    generate = next(d for d in config["dependencies"] if d["api_name"] == "generate")["id"]
+    data = ["owl", "wide", None, [0, 0, 0], 0, 2, "mixed", "logits", None, None, None, None, 1]
+
+    async def wait_and_leave() -> None:
+        limits = httpx.Limits(max_connections=2 * many)
+        async with httpx.AsyncClient(base_url=served.url, limits=limits, timeout=60) as http:
+
+            async def growth(number: int) -> None:
+                session = f"many{number}"
+                body = {"fn_index": generate, "data": data, "session_hash": session}
+                assert (await http.post("/gradio_api/queue/join", json=body)).status_code == 200
+                query = {"session_hash": session}
+                async with http.stream("GET", "/gradio_api/queue/data", params=query) as messages:
+                    async for _ in messages.aiter_lines():
+                        pass
+
+            growths = [asyncio.create_task(growth(number)) for number in range(many)]
+            try:
+                # more than the 40 that Gradio takes up at once unless told otherwise
+                await asyncio.to_thread(settled, lambda: line.waiting > 40)
+            except AssertionError:
+                print(line.waiting, line.running, [t.exception() for t in growths if t.done()])
+                raise
+            assert await asyncio.to_thread(client.predict, api_name="/models")
+            told = await asyncio.to_thread(
+                client.predict, prompt="a red car", model="composed", api_name="/understand"
+            )
+            assert told["drawn"] == "a red car"
+            for task in growths:
+                task.cancel()
+            await asyncio.gather(*growths, return_exceptions=True)
+
+    asyncio.run(wait_and_leave())
+    settled(lambda: line.waiting + line.running == 0)
 
 
 def example(language: str, url: str) -> str:

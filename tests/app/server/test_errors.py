@@ -19,6 +19,7 @@ class OutOfMemoryError(RuntimeError):
         (OutOfMemoryError("CUDA out of memory /secret"), "ask for fewer pictures"),
         (MemoryError(), "ask for fewer pictures"),
         (OSError(errno.ENOSPC, "no space", "/secret/file"), "no room on the server's disk"),
+        (OSError(errno.EROFS, "read-only", "/secret/file"), "may not write"),
         (PermissionError(13, "denied", "/secret/file"), "may not write"),
         (RuntimeError("/secret/weights.pt"), "failed on the server (RuntimeError)"),
         (ValueError("/secret/weights.pt"), "failed on the server (ValueError)"),

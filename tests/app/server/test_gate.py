@@ -6,12 +6,17 @@ import asyncio
 import json
 import socket
 import time
+from types import SimpleNamespace
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
 
-from app.server.gate import Gate, Listeners
+from app.server import api
+from app.server import gate as gates
+from app.server.errors import Stopped
+from app.server.gate import ARRIVED, Gate, Listeners
+from tests.app.studios import fake_studio
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +43,9 @@ def test_calls_cannot_go_round_the_line(http, config):
 def test_a_large_body_is_refused_by_its_length(served, path):
     """Nothing of it is sent, and the answer is there."""
     address = urlsplit(served.url)
-    head = f"POST /gradio_api/{path} HTTP/1.1\r\nHost: x\r\nContent-Length: 100000000\r\n\r\n"
+    head = (
+        f"POST /gradio_api/{path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000000\r\n\r\n"
+    )
     with socket.create_connection((address.hostname, address.port), timeout=60) as connection:
         connection.sendall(head.encode())
         answer = b""
@@ -157,3 +164,32 @@ def test_a_call_for_which_nobody_listens_is_given_up(http, config, monkeypatch):
     with http.stream("GET", "/gradio_api/queue/data", params={"session_hash": "silent"}) as told:
         text = "".join(told.iter_lines())
     assert "Stopped before it was finished" in text
+
+
+def test_a_call_that_has_waited_unheard_is_not_waited_for_again():
+    """So what nobody reads leaves Gradio's queue, with all that it carries, as soon as it may."""
+    studio = fake_studio()
+    studio.listeners.watching = True
+    old = SimpleNamespace(scope={ARRIVED: time.monotonic() - api.PATIENCE})
+    request = SimpleNamespace(session_hash="unheard", client=None, request=old)
+    began = time.monotonic()
+    with pytest.raises(Stopped):
+        asyncio.run(api._listening(studio, request))
+    assert time.monotonic() - began < api.PATIENCE / 2
+    studio.listeners.comes("unheard")
+    assert asyncio.run(api._listening(studio, request)).session == "unheard"
+
+
+def test_large_bodies_that_come_all_at_once_are_refused_and_small_ones_never(monkeypatch):
+    async def app(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+
+    gate = Gate(app, 1_000_000, Listeners())
+
+    def asked(length: int) -> int:
+        return served_by(gate, {"headers": [(b"content-length", b"%d" % length)]}, [])[0]
+
+    assert [asked(900_000) for _ in range(5)] == [200, 200, 200, 503, 503]
+    assert [asked(2_000) for _ in range(9)] == [200] * 9
+    monkeypatch.setattr(gates, "HELD_FOR", -1.0)
+    assert asked(900_000) == 200
