@@ -115,11 +115,9 @@ def _serve(args: argparse.Namespace) -> None:
     studio = Studio(engines, limits, args.queue_size, args.per_session, args.together)
     page = build(studio, first)
     shown = engines.first("image", first)
-    if args.preload or zero.SHARED:
+    early = args.preload or zero.SHARED
+    if early:
         engines.get(shown.name)
-    elif shown.available:
-        # meanwhile the page can be looked at
-        threading.Thread(target=studio.warm, args=[shown.name], daemon=True).start()
     ending = Ending(studio, args.drain)
     ending.prepare()
     try:
@@ -138,6 +136,9 @@ def _serve(args: argparse.Namespace) -> None:
             f"--port: {args.port or os.environ.get('GRADIO_SERVER_PORT') or '7860 and above'} "
             f"cannot be listened on ({_first_line(error)}); end what uses it, or choose another"
         ) from error
+    if shown.available and not early:
+        # meanwhile the page can be looked at; not earlier, as Gradio looks whether it is there in time
+        threading.Thread(target=studio.warm, args=[shown.name], daemon=True).start()
     ending.wait()
     leave(page)
 
