@@ -137,7 +137,7 @@ def _serve(args: argparse.Namespace) -> None:
             f"cannot be listened on ({_first_line(error)}); end what uses it, or choose another"
         ) from error
     if shown.available and not early:
-        # meanwhile the page can be looked at; not earlier, as Gradio looks whether it is there in time
+        # not earlier: Gradio wants its own page to answer within seconds
         threading.Thread(target=studio.warm, args=[shown.name], daemon=True).start()
     ending.wait()
     leave(page)
