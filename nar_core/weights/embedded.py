@@ -177,9 +177,21 @@ def _load_folder(folder: Path, embedded: bool) -> Loaded:
     tokenizer, patches = load_tokenizer_folder(tokenizer_folder(folder), config.grid)
     digest = hashlib.sha256()
     for weights in (path, tokenizer_folder(folder) / "tokenizer.safetensors"):
-        digest.update(weights.read_bytes())
+        data = weights.read_bytes()
+        _must_be(weights, data)
+        digest.update(data)
     info = read_info(folder, embedded)
     return Loaded(info, model, tokenizer, digest.hexdigest()[:16], patches, folder=folder)
+
+
+def _must_be(weights: Path, data: bytes) -> None:
+    """Raise ValueError for other weights than those whose sha256 the folder's config tells."""
+    said, found = _config(weights.parent).get("sha256"), hashlib.sha256(data).hexdigest()
+    if said not in (None, found):
+        raise ValueError(
+            f"{weights}: got bytes of sha256 {found[:12]}, expected {said[:12]} as its config.yaml "
+            "tells; fetch the folder again, or take the line out if the weights are your own"
+        )
 
 
 def write_config(folder: Path, config: dict[str, Any], tokenizer: Path) -> None:
