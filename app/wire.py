@@ -60,6 +60,7 @@ class Spec(TypedDict, total=False):
     mirrors: bool
     accepts_known: bool
     composes: bool
+    settings: dict[str, Any]
     note: str
     seed: list[int]
     upload_note: str
@@ -252,6 +253,7 @@ class Start:
     Attributes:
         run: the growth's name; seed_position: where it starts, None for the model's own.
         prompt, rng_seed: in place of those of the form, None for what stands there.
+        query: what a link says, likewise; as unchecked as it came.
         file: a file to be made again; compare: the lab's set.
     """
 
@@ -263,6 +265,7 @@ class Start:
     branch: Branch | None = None
     prompt: str | None = None
     rng_seed: int | None = None
+    query: dict[str, Any] | None = None
 
 
 def run_of(value: Any) -> str:
@@ -289,7 +292,14 @@ def start_of(data: Any, largest: int) -> Start:
         _branch(given.part("resume")) if given.has("resume") else None,
         given.text("prompt", LONGEST_TEXT) if given.has("prompt") else None,
         given.whole("rng_seed", 0, 2**53) if given.has("rng_seed") else None,
+        _query(given.any("query")) if given.has("query") else None,
     )
+
+
+def _query(given: Any) -> dict[str, Any]:
+    if not isinstance(given, dict):
+        raise ValueError(f"query: got {shown(given)}, expected names and texts; {RELOAD}")
+    return given
 
 
 def _kept(given: Fields, largest: int) -> Kept:

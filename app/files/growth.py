@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 
 import numpy as np
 from PIL import Image
@@ -11,19 +12,29 @@ from app.files.limits import MAX_GIF_PIXELS
 from app.files.recipe import Recipe
 
 PAPER = (242, 242, 240)
-SIDE = 384
+SIDE = 640
+"""The longer side of a file is about this: what is shown elsewhere is shown large."""
+
 HOLD = 1400
 """How long the finished picture is shown, in milliseconds."""
 
 
-def growth_gif(pixels: np.ndarray, recipe: Recipe) -> bytes:
+def growth_gif(pixels: np.ndarray, recipe: Recipe, tall: bool = False) -> bytes:
     """An endless GIF of a picture uint8 [h, w, 3]: one frame per step, the last one held.
 
-    Steps are left out where all of them would be too many pixels.
+    Its comment is the recipe. Steps are left out where all of them would be too many pixels.
+
+    Args:
+        tall: as 4:5, with paper above and below.
     """
     scale = max(1, SIDE // max(pixels.shape[:2]))
     large = pixels.repeat(scale, 0).repeat(scale, 1)
     steps = _steps_of_pixels(recipe, large.shape[:2])
+    if tall:
+        above = max(0, large.shape[1] * 5 // 4 - large.shape[0]) // 2
+        edge = np.broadcast_to(np.array(PAPER, np.uint8), (above, *large.shape[1:]))
+        large = np.concatenate([edge, large, edge])
+        steps = np.pad(steps, ((above, above), (0, 0)), constant_values=recipe.total)
     first, total = int(steps.min()), recipe.total
     stride = -(-(total - first + 1) * steps.size // MAX_GIF_PIXELS)
     shown = sorted({*range(first, total, stride), total})
@@ -42,8 +53,9 @@ def growth_gif(pixels: np.ndarray, recipe: Recipe) -> bytes:
     pace = [max(60, min(160, 3000 // len(frames)))] * len(frames)
     pace[-1] = HOLD
     frames[0].save(
-        out, "GIF", save_all=True, append_images=frames[1:], duration=pace, loop=0, optimize=False
-    )
+        out, "GIF", save_all=True, append_images=frames[1:], duration=pace, loop=0,
+        optimize=False, comment=json.dumps(recipe.json(), separators=(",", ":")).encode(),
+    )  # fmt: skip
     return out.getvalue()
 
 

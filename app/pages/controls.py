@@ -12,7 +12,7 @@ from app.pages.parts import source
 from app.presets import preset, presets
 from app.server.engines import Engines
 from app.server.form import OFFERED, axes_of
-from nar_core import RNG_SEED, ModelInfo, Setting, heads_for
+from nar_core import NUM_SAMPLES, RNG_SEED, ModelInfo, Setting, heads_for
 
 PRIVATE: dict[str, Any] = {
     "api_visibility": "private", "show_progress": "hidden", "concurrency_limit": None
@@ -87,14 +87,16 @@ def settings(info: ModelInfo) -> Controls:
         out["rng_seed"] = gr.Number(
             7, label=RNG_SEED.title, precision=0, minimum=0, elem_classes=["rng"], min_width=0
         )
-        dice = gr.Button("⚄", elem_classes=["dice"], min_width=36, scale=0)
+        dice = gr.Button("Any variation", elem_classes=["dice", "icon"], min_width=36, scale=0)
         out["num_samples"] = gr.Radio(
             presets()["pictures"],
             value=1,
-            label="Pictures",
+            label=NUM_SAMPLES.title,
             elem_classes=["seg", "pictures"],
             min_width=0,
         )
+    about = ". ".join(f"{s.title}: {s.help}" for s in (RNG_SEED, NUM_SAMPLES))
+    gr.HTML(f"<small>{html.escape(about)}.</small>", apply_default_css=False)
     with gr.Accordion("Sampling", open=False, elem_classes=["more"]):
         for setting in OFFERED:
             if setting.name not in MAIN:
@@ -109,18 +111,20 @@ def _setting(name: str) -> Setting:
 
 def _control(setting: Setting, start: dict[str, Any]) -> Component:
     """The component of one sampling setting, as its row in settings.py says."""
+    said: dict[str, Any] = {"label": setting.title, "info": _sentence(setting.told)}
     if setting.name == "heads":
-        return gr.Radio(label=setting.title, elem_classes=["seg", "heads"], **start)
+        return gr.Radio(elem_classes=["seg", "heads"], **said, **start)
     if setting.kind == "choice":
         choices = [(title, name) for name, title in setting.choices.items()]
-        return gr.Dropdown(choices, label=setting.title, filterable=False, **start)
+        return gr.Dropdown(choices, filterable=False, **said, **start)
     assert setting.slider is not None
     low, high, step = setting.slider
-    marks = [f"{value:g} is {word}" for value, word in setting.marks.items()]
-    title = setting.title
-    if setting.name not in MAIN and marks:
-        title += f" ({', '.join(marks)})"
-    return gr.Slider(low, high, step=step, label=title, buttons=[], **start)
+    return gr.Slider(low, high, step=step, buttons=[], **said, **start)
+
+
+def _sentence(text: str) -> str:
+    """A line of the settings table as it stands on a page."""
+    return f"{text[:1].upper()}{text[1:]}."
 
 
 def facts(engines: Engines, model: gr.Dropdown, first: ModelInfo) -> gr.HTML:

@@ -6,7 +6,7 @@ import gradio as gr
 
 from app.pages.controls import ask, lead, settings
 from app.pages.parts import player, source
-from app.pages.wiring import Page, wire_growth, wire_handover, wire_model
+from app.pages.wiring import Page, wire_address, wire_growth, wire_handover, wire_model
 from app.server.examples import recorded
 from app.server.spec import spec_of
 from app.server.studio import Studio
@@ -36,6 +36,7 @@ def image_page(studio: Studio, model: gr.Dropdown, first: ModelInfo, facts: gr.H
     page = Page({"model": model, **form}, canvas)
     wire_growth(studio, page, facts)
     wire_handover(studio, page)
+    wire_address(page, "image")
     # a shared link fills this page by itself; the others follow the model
     wire_model(studio, page, model.input)
     return page

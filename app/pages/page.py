@@ -24,7 +24,10 @@ from app.server.examples import FOLDER, RACE
 from app.server.gate import CLOSED_TO_OTHERS, Gate
 from app.server.studio import Studio
 
-TOGGLE_THEME = "() => { document.body.classList.toggle('dark'); }"
+TOGGLE_THEME = """() => {
+  const isDark = document.body.classList.toggle('dark');
+  localStorage.setItem('nar-theme', isDark ? 'dark' : 'light');
+}"""
 
 MOST_QUEUED = 200
 """Calls that may wait in Gradio's own queue, mostly for a moment: growths wait in `Line`.
@@ -66,7 +69,9 @@ def build(studio: Studio, default: str | None = None) -> gr.Blocks:
                 elem_id="model",
                 filterable=False,
             )
-            gr.Button("◐", elem_id="theme", size="sm").click(None, js=TOGGLE_THEME)
+            gr.Button("Light or dark", elem_id="theme", elem_classes=["icon"], size="sm").click(
+                None, js=TOGGLE_THEME
+            )
             told = facts(engines, model, first)
         with gr.Tabs(elem_id="pages") as pages:
             with gr.Tab("Image", id="image"):

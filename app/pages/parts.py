@@ -21,11 +21,11 @@ from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from app.pages.social import Tagged
+
 WEB = Path(__file__).parents[1] / "web"
-STYLES = tuple(
-    f"css/{name}.css"
-    for name in ("tokens", "page", "form", "recent", "source", "lab", "about", "player", "recorded")
-)
+PARTS = "tokens", "page", "form", "recent", "source", "lab", "about", "player", "recorded", "embed"
+STYLES = tuple(f"css/{name}.css" for name in PARTS)
 
 # Below Gradio's own prefix: what lies elsewhere its server-side rendering takes for a page.
 PREFIX = "gradio_api/web"
@@ -67,10 +67,13 @@ class Scripts(StaticFiles):
 
 
 class SmallPage:
-    """Compresses the page itself: Gradio compresses by extension, and the page has none."""
+    """Compresses the page itself: Gradio compresses by extension, and the page has none.
+
+    It also has its own tags for other sites.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
-        self.app, self.compressing = app, GZipMiddleware(app)
+        self.app, self.compressing = app, GZipMiddleware(Tagged(app, RECORDED))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         is_page = scope["type"] == "http" and scope["path"].removeprefix(

@@ -7,7 +7,7 @@ import gradio as gr
 from app.pages.controls import ask, facts, lead, settings
 from app.pages.image import ASKED
 from app.pages.parts import player, source
-from app.pages.wiring import Page, wire_growth, wire_handover, wire_model
+from app.pages.wiring import Page, wire_address, wire_growth, wire_handover, wire_model
 from app.server.spec import spec_of
 from app.server.studio import Studio
 from nar_core import ModelInfo
@@ -32,5 +32,6 @@ def video_page(studio: Studio, first: ModelInfo) -> Page:
     page = Page({"model": model, **form}, canvas)
     wire_growth(studio, page, told)
     wire_handover(studio, page)
+    wire_address(page, "video")
     wire_model(studio, page, model.input)
     return page

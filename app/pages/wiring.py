@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing
@@ -182,6 +183,15 @@ def wire_handover(
 
     outputs = [*(page.form[name] for name in handed), page.player]
     page.player.fill(fill, page.form["model"], outputs, **PRIVATE)
+
+
+def wire_address(page: Page, name: str) -> None:
+    """The browser is told what a form says, so that the page's address holds it."""
+    detail = f"{{ page: '{name}', names: {json.dumps(page.names)}, values }}"
+    event = f"new CustomEvent('nar:form', {{ detail: {detail} }})"
+    told = f"(...values) => {{ document.dispatchEvent({event}); }}"
+    fields: list[Any] = page.components
+    gr.on([field.change for field in fields], None, fields, None, js=told, **PRIVATE)
 
 
 def wire_link(

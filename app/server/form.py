@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from app.files.recipe import MAX_SAMPLES
@@ -60,6 +60,12 @@ class Form:
         names = {setting.name for setting in SETTINGS}
         settings = {name: value for name, value in values.items() if name in names}
         return cls(**{n: v for n, v in values.items() if n not in names}, settings=settings)
+
+    def linked(self, info: ModelInfo, given: Mapping[str, Any]) -> Form:
+        """The same with what a link says in place of it."""
+        said = form_of_link(info, given)
+        settings = {s.name: said.pop(s.name) for s in SETTINGS if s.name in said}
+        return replace(self, **said, settings={**self.settings, **settings})
 
     def request(self, info: ModelInfo, seed_position: Sequence[int] | None) -> Request:
         """The engine's request; ValueError names what is wrong."""

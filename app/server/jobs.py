@@ -79,6 +79,8 @@ class Desk:
         if start.file is not None:
             return self._again(start.run, start.file)
         info = self.engines.info(form.model)
+        if start.query is not None:
+            form = form.linked(info, start.query)
         if start.prompt is not None:
             form = replace(form, prompt=start.prompt)
         if start.rng_seed is not None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from app.presets import preset
-from app.server.form import axes_of
+from app.server.form import OFFERED, axes_of
 from app.wire import Spec
 from nar_core import SETTINGS, ModelInfo, heads_for
 
@@ -37,6 +37,7 @@ def spec_of(info: ModelInfo) -> Spec:
         "seed_positions": info.seed_positions,
         "accepts_known": info.accepts_known,
         "composes": bool(info.world),
+        "settings": {setting.name: getattr(info, setting.name) for setting in OFFERED},
         "note": "" if info.accepts_known else WHOLE_CLIP,
         "seed": list(info.default_seed_position),
         "upload_note": preset(

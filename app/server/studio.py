@@ -235,13 +235,16 @@ class Studio:
         given = Fields(asked, "words", RELOAD)
         return understood(self.engines.info(given.any("model")), typed(given.any("prompt")))
 
-    def ask_growth(self, file: Any) -> dict[str, str]:
-        """The growth of a picture as `file`, a GIF, or what is wrong with it as `error`."""
-        recipe, frames = self.read(file)
+    def ask_growth(self, asked: Any) -> dict[str, str]:
+        """The growth of a picture, square or `tall`, as `file`, a GIF; or what is wrong with it."""
+        given = Fields(asked, "growth", RELOAD)
+        recipe, frames = self.read(given.any("file"))
         if recipe.frames > 1:
             raise ValueError("growth: got a clip, expected a picture; save it as GIF instead")
         with room():
-            return {"file": data_uri(growth_gif(frames[0], recipe), "image/gif")}
+            return {
+                "file": data_uri(growth_gif(frames[0], recipe, given.flag("tall")), "image/gif")
+            }
 
     def ask_clip(self, asked: Any) -> dict[str, str]:
         """`files`, `format` and `fps` -> `file`, or what is wrong with them as `error`."""

@@ -17,6 +17,7 @@
  * @property {string[]} directions those the model has heads for, such as "+w"
  * @property {'zero' | 'distance'} known_level when known cells are seen
  * @property {'any' | 'corner'} [seed_positions]
+ * @property {Record<string, unknown>} [settings] the model's own sampling settings
  * @property {boolean} [composes] its prompts are facts of a world
  * @property {boolean} [mirrors] in files of before: whether it grew from the upper right, as a mirror image
  * @property {boolean} [accepts_known]

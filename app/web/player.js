@@ -1,6 +1,7 @@
 // The canvas player: one for each page, for pictures and clips. It holds a state, asks the server, keeps the time,
 // and has every view render what has changed. Python only sends what a growth has written.
 
+import * as address from './address.js';
 import * as pages from './pages.js';
 import { sampleOf } from './run.js';
 import * as store from './store.js';
@@ -30,6 +31,9 @@ import { newRunId, read, startMessage } from './wire.js';
 /** @typedef {import('./run.js').Run} Run */
 /** @typedef {import('./store.js').State} State */
 
+/** What a growth is called. @param {Record<string, string>} query */
+const titleOf = ({ prompt, label }) => (prompt || label || 'No prompt').slice(0, 40);
+
 /** @type {Record<string, [number, number]>} rows and columns */
 const MOVES = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
 
@@ -46,6 +50,7 @@ export class Player {
     this.pages = pages;
     this.state = store.initial(mode, spec);
     this.message = /** @type {import('./wire.js').Message | null} */ (null); // the last that came
+    this.link = /** @type {import('./link.js').Link | null} */ (null); // what is grown and played because a link says so
     this.asked = ''; // what the form said at the last start
     this.chosen = /** @type {Handed | null} */ (null); // the picture that is continued, before it was cropped
     this.views = {
@@ -81,6 +86,7 @@ export class Player {
     fit();
     calm();
     pages.mount(mode, this);
+    if (mode === 'image') address.begin();
   }
 
   /** @param {State} state */
@@ -91,6 +97,7 @@ export class Player {
 
   render() {
     this.element.dataset.state = this.state.phase;
+    address.place(this.state.mode, this.state.spec, this.state.seedPosition);
     for (const view of Object.values(this.views)) view.render(this.state);
   }
 
@@ -109,7 +116,12 @@ export class Player {
     this.message = sent;
     const message = read(sent);
     if (!message) return;
-    if (message.kind === 'model') return this.useModel(message.spec, message.seed);
+    if (message.kind === 'model') {
+      this.useModel(message.spec, message.seed);
+      this.link = message.seed ? address.takeLink(message.spec.model) : null;
+      if (this.link) this.start({ query: this.link.query, title: titleOf(this.link.query) });
+      return;
+    }
     if (message.kind === 'replay') return this.replay(message);
     const active = store.activeRun(this.state);
     if (message.kind === 'rejected') return active?.state === 'waiting' && this.stop();
@@ -157,7 +169,19 @@ export class Player {
     const finals = await Promise.all(sheets.map(loadImage));
     this.set(store.withFinalsOf(this.state, run, finals));
     const isSeen = this.state.current === run && this.state.runs[run].state !== 'stopped';
-    if (isSeen) pages.finished(this.state.runs[run], this.state.mode);
+    if (!isSeen) return;
+    pages.finished(this.state.runs[run], this.state.mode);
+    this.follow();
+  }
+
+  /** A growth that a link asks for is finished: its next branch, or the step that is to be seen. */
+  follow() {
+    const { link } = this;
+    const branch = link?.branches.shift();
+    if (branch) {
+      this.set(store.branchMarked(store.scrubbed(this.state, branch.at)));
+      this.start({ query: branch.query, title: titleOf(branch.query) });
+    } else if (link?.step && this.state.calm) this.set(store.scrubbed(this.state, link.step));
   }
 
   /** @param {import('./wire.js').ReplayRead} message */
@@ -171,17 +195,20 @@ export class Player {
 
   // ---- starting and stopping -------------------------------------------------------------------
 
-  /** @param {{ title?: string, file?: string, samples?: number }} [wanted] */
+  /** @param {{ title?: string, file?: string, samples?: number, query?: Record<string, string> }} [wanted] */
   start(wanted = {}) {
     if (store.isBusy(this.state)) return;
     const { form, names } = this.views;
     const id = newRunId();
-    const prompt = (!wanted.file && names.idea()) || undefined;
+    const { query } = wanted;
+    if (!query) this.link = null;
+    const prompt = (!wanted.file && !query && names.idea()) || undefined;
     const rngSeed = this.isAskedAgain(wanted) ? form.nextVariation() : undefined;
     this.asked = form.asked();
-    const asked = { id, title: form.title(), samples: form.samples(), drawn: names.drawn(), ...wanted };
+    const samples = query ? Number(query.pictures ?? 1) : form.samples();
+    const asked = { id, title: form.title(), samples, drawn: query ? '' : names.drawn(), ...wanted };
     const { next, start: planned, say } = store.started(this.state, asked);
-    const start = planned && { ...planned, prompt, rngSeed };
+    const start = planned && { ...planned, prompt, rngSeed, query };
     this.set(next);
     if (say) this.say(say);
     if (!start) return;
@@ -193,11 +220,12 @@ export class Player {
     this.asking = setInterval(() => this.askPlace(id, seconds++), 1000);
   }
 
-  /** Whether the same would be grown once more. @param {{ file?: string }} wanted */
-  isAskedAgain({ file }) {
+  /** Whether the same would be grown once more. @param {{ file?: string, query?: Record<string, string> }} wanted */
+  isAskedAgain({ file, query }) {
     const { state } = this;
     const run = store.currentRun(state);
-    if (file || !run || state.phase !== 'done' || run.replayed || this.asked !== this.views.form.asked()) return false;
+    if (file || query || !run || state.phase !== 'done' || run.replayed || this.asked !== this.views.form.asked())
+      return false;
     if (state.branchFrom) return run.state !== 'stopped';
     return `${run.plan.seedPosition}` === `${state.seedPosition}`;
   }
@@ -271,6 +299,10 @@ export class Player {
       let next = now - before >= store.stepTime(this.state) ? store.advanced(this.state) : this.state;
       if (next !== this.state) before = now;
       next = store.ended(next);
+      if (this.link && !this.link.branches.length && next.step === this.link.step) {
+        next = store.scrubbed(next, next.step);
+        this.link = null;
+      }
       if (next !== this.state) this.set(next);
       requestAnimationFrame(turn);
     };

@@ -185,18 +185,20 @@ export function read(message) {
  * @property {string} [file] a file that is to be made again
  * @property {string} [prompt] in place of the one in the form
  * @property {number} [rngSeed] likewise
+ * @property {Record<string, string>} [query] what a link says, likewise
  * @property {{ step: number, samples: number, tokens: Uint16Array, confidence: Uint8Array }} [resume]
  * @property {{ picture?: string, keep: Uint8Array, tokens: Uint16Array | null, before: Uint16Array | null }} [given]
  *   a picture or clip of which some cells are kept
  */
 
 /** @param {Start} start */
-export const startMessage = ({ run, seedPosition, file, prompt, rngSeed, resume, given }) => ({
+export const startMessage = ({ run, seedPosition, file, prompt, rngSeed, query, resume, given }) => ({
   run,
   seed: seedPosition,
   file,
   prompt,
   rng_seed: rngSeed,
+  query,
   resume: resume && {
     step: resume.step,
     pictures: resume.samples,
@@ -233,7 +235,7 @@ export function queryOf(model, asked) {
  * @property {(model: string) => Promise<string[]>} names prompts to pick from
  * @property {(asked: { model: string, prompt: string }) => Promise<WordsAnswer>} words what a model makes of a prompt
  * @property {(model: string) => Promise<Vocabulary>} vocabulary the words that a model knows
- * @property {(file: string) => Promise<FileAnswer>} growth a picture's growth as a GIF
+ * @property {(asked: { file: string, tall: boolean }) => Promise<FileAnswer>} growth a picture's growth as a GIF
  * @property {(asked: { files: string[], format: string, fps: number }) => Promise<FileAnswer>} clip
  */
 /** @typedef {{ file?: string, error?: string }} FileAnswer */

@@ -86,10 +86,11 @@ def context(browser):
 
 @pytest.fixture
 def open_page(served, context):
-    """`open_page(query="", width=1280, **media)` -> a page whose player is ready."""
+    """`open_page(query="", width=1280, ready=True, **media)` -> a page whose player is ready, or
+    that plays what a link says."""
     pages, faults = [], []
 
-    def opened(query: str = "", width: int = 1280, **media):
+    def opened(query: str = "", width: int = 1280, ready: bool = True, **media):
         page = context.new_page()
         pages.append(page)
         page.set_viewport_size({"width": width, "height": 900})
@@ -97,8 +98,9 @@ def open_page(served, context):
         page.on("pageerror", lambda error: faults.append(str(error)))
         page.goto(served.url + query)
         # Whichever page a link opens: the others are hidden by the time a busy machine looks.
-        page.wait_for_selector(".player[data-state=ready] canvas:visible")
-        page.wait_for_selector(".studio .grow:visible")
+        page.wait_for_selector(f".player{'[data-state=ready]' if ready else ''} canvas:visible")
+        if ready:
+            page.wait_for_selector(".studio .grow:visible")
         look_inside(page)
         return page
 

@@ -3,7 +3,7 @@
     python -m tests.app.race [--model emoji] [--prompt "a penguin in the snow"] [--rng-seed 7]
 
 writes app/race/centre.png and corner.png, which carry their recipe, raster.png, grown by the
-same model one token at a time, and race.json. Look at what it made before it is kept.
+same model one token at a time, race.json and card.jpg. Look at what it made before it is kept.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import argparse
 import json
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 from app.files.png import png_bytes
 from app.server.engines import Engines
@@ -22,6 +22,9 @@ from app.server.growing import Finished
 from app.server.jobs import Job
 from app.server.studio import Studio
 from nar_core import Engine, Request, list_models, prepare
+
+ORDERS = {"raster": "One by one", "corner": "From the corner", "centre": "From the centre"}
+LARGE, SMALL = ImageFont.load_default(36), ImageFont.load_default(26)
 
 
 def by_raster(engine: Engine, prompt: str, rng_seed: int) -> np.ndarray:
@@ -49,6 +52,28 @@ def from_place(studio: Studio, form: Form, seed_position: tuple[int, int, int]) 
     return png_bytes(end.video[0], end.recipe)
 
 
+def card(pictures: dict[str, Image.Image]) -> Image.Image:
+    """What other sites show of the page: the three at one step, 1200 x 630 pixels."""
+    out = Image.new("RGB", (1200, 630), "#fcfcfb")
+    pen = ImageDraw.Draw(out)
+    pen.text((36, 40), "NAR Studio", "#0a7862", ImageFont.load_default(52))
+    pen.text((36, 110), "Pictures grow outward, all neighbours at once.", "#191a1d", LARGE)
+    rows, columns = np.indices((16, 16))
+    orders = {
+        "raster": rows * 16 + columns + 1,
+        "corner": rows + columns + 1,
+        "centre": abs(rows - 8) + abs(columns - 8) + 1,
+    }
+    for k, (name, words) in enumerate(ORDERS.items()):
+        at = (36 + 384 * k, 186)
+        grown = orders[name] <= orders["centre"].max()
+        mask = Image.fromarray(np.uint8(grown) * 255).resize((360, 360), Image.Resampling.NEAREST)
+        pen.rectangle((*at, at[0] + 359, at[1] + 359), "#f2f2f0")
+        out.paste(pictures[name].resize((360, 360), Image.Resampling.BICUBIC), at, mask)
+        pen.text((at[0], 562), f"{words}: {orders[name].max()} steps", "#54575e", SMALL)
+    return out
+
+
 def main() -> None:
     """Grow the three and write them."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -65,6 +90,9 @@ def main() -> None:
         (RACE / f"{name}.png").write_bytes(from_place(studio, form, place))
     pixels = by_raster(studio.engines.get(args.model), args.prompt, args.rng_seed)
     Image.fromarray(pixels).save(RACE / "raster.png", optimize=True)
+    card({name: Image.open(RACE / f"{name}.png").convert("RGB") for name in ORDERS}).save(
+        RACE / "card.jpg", quality=88
+    )
     words = {"prompt": args.prompt, "model": args.model, "rng_seed": args.rng_seed}
     (RACE / "race.json").write_text(json.dumps(words) + "\n", "utf-8")
 

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import io
+import re
+import urllib.request
 
 import numpy as np
 from PIL import Image
 
+from app.pages.parts import address
 from app.server.examples import recorded
+from app.server.form import OFFERED
+from nar_core import RNG_SEED
 from tests.app.test_browser_growth import (
+    PLAYER,
     RUN,
     STATE,
     click_cell,
@@ -173,3 +179,93 @@ def test_on_a_phone_what_plays_is_in_view_and_cells_can_be_hit(open_page):
             return top >= -1 && bottom <= innerHeight + 1;
         }"""
     )
+
+
+def test_every_control_says_what_it_does_and_has_a_name(open_page):
+    page = open_page()
+    told = page.inner_text(".studio.image .settings")
+    for setting in OFFERED:
+        if setting.name in ("guidance_scale", "heads"):  # the others are folded away
+            assert setting.help[1:] in told
+    assert RNG_SEED.help in told
+    unnamed = page.evaluate(
+        """() => [...document.querySelectorAll('button')].filter((b) => b.offsetParent
+            && !/[a-z]{3}/i.test(b.getAttribute('aria-label') ?? b.textContent))
+            .map((b) => b.className + b.textContent)"""
+    )
+    assert unnamed == []
+
+
+def test_the_address_holds_page_and_form_and_back_walks(open_page):
+    page = open_page()
+    page.fill(BOX, "owl")
+    page.click(".studio.image [data-at=corner]")
+    page.wait_for_function("/prompt=owl/.test(location) && /seed=0%2C0%2C0/.test(location)")
+    for name in ("Lab", "About"):
+        page.click(f"#pages button[role=tab]:has-text('{name}')")
+        page.wait_for_function(
+            f"new URLSearchParams(location.search).get('page') === '{name.lower()}'"
+        )
+    page.go_back()
+    page.wait_for_selector("#pages button[data-tab-id=lab][aria-selected=true]")
+    page.go_back()
+    page.wait_for_selector("#pages button[data-tab-id=image][aria-selected=true]")
+    page.click("#theme")
+    dark = page.evaluate("document.body.classList.contains('dark')")
+    page.click(".studio.image .grow")
+    wait_finished(page, 31)
+    page.reload()
+    page.wait_for_selector(".player[data-state=ready] canvas:visible")
+    page.wait_for_function(f"document.querySelector('{BOX}')?.value === 'owl'")
+    assert page.evaluate("document.body.classList.contains('dark')") == dark
+    page.click(".recent button:has-text('owl')")
+    wait_finished(page, 31)
+    page.evaluate("localStorage.clear(); sessionStorage.clear()")
+
+
+def test_a_page_is_opened_by_its_address(open_page):
+    page = open_page("?page=outpaint")
+    page.wait_for_selector("#studio-outpaint:visible")
+
+
+def test_a_link_to_a_step_of_a_branch_plays(open_page):
+    page = open_page()
+    page.fill(BOX, "owl")
+    page.click(".studio.image .grow")
+    wait_finished(page, 17)
+    page.evaluate(f"{PLAYER}.set(nar.store.branchMarked(nar.store.scrubbed({STATE}, 8)))")
+    page.fill(BOX, "fox")
+    page.click(".studio.image .grow")
+    page.wait_for_function(f"{RUN}.from === 8 && {STATE}.phase === 'done' && !{STATE}.playing")
+    made = page.evaluate(f"{RUN}.tokens.join()")
+    page.evaluate(f"{PLAYER}.set(nar.store.scrubbed({STATE}, 12))")
+    link = page.evaluate(
+        f"""async () => (await import('/{address()}/link.js'))
+            .linkOf({STATE}.runs, {RUN}, {STATE}.step)"""
+    )
+    other = open_page(f"?{link}", ready=False)
+    other.wait_for_function(
+        f"window.nar && {RUN}?.from === 8 && {STATE}.step === 12 && {STATE}.phase === 'done'"
+    )
+    assert other.evaluate(f"{RUN}.tokens.join()") == made
+    assert other.locator(".player [data-lane]").count() == 2
+
+
+def test_embedded_it_is_the_player_alone(open_page):
+    page = open_page("?prompt=owl&model=emoji&embed=1&play=1", ready=False)
+    wait_finished(page, 17)
+    assert page.is_hidden("#head")
+    assert page.is_hidden(".recent")
+    assert page.is_visible(".player .screen canvas")
+    assert page.evaluate("document.documentElement.scrollHeight <= innerHeight + 8")
+
+
+def test_other_sites_are_told_what_the_page_is(served):
+    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(served.url) as reply:
+        page = reply.read().decode()
+    said = dict(re.findall(r'<meta property="og:(\w+)" content="([^"]*)">', page))
+    assert said["title"] == "NAR Studio"
+    assert said["url"] == served.url
+    assert page.count("og:image") == 1
+    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(said["image"]) as reply:
+        assert Image.open(io.BytesIO(reply.read())).size == (1200, 630)

@@ -105,8 +105,9 @@ def test_a_link_fills_the_form_and_grows_the_same(open_page):
     told()
     link = page.evaluate("navigator.clipboard.readText()")
     made = page.evaluate(f"{RUN}.tokens.join()")
-    other = open_page("?" + link.split("?")[1])
-    other.wait_for_function(f"{STATE}.seedPosition.join() === '0,0,0'")
+    other = open_page("?" + link.split("?")[1], ready=False)
+    wait_finished(other, 31)  # it plays
+    assert other.evaluate(f"{RUN}.tokens.join()") == made
     assert other.input_value(".prompt textarea") == "owl"
     assert other.input_value(".rng input") == "31"
     other.click(".studio .grow")

@@ -58,8 +58,14 @@ test('what is offered for a result', () => {
   const run = newRun('a', makePlan(spec, [0, 8, 8]), 1, { request, pictures: ['p'] });
   const on = (offered) => Object.keys(offered).filter((name) => offered[name]);
   assert.deepEqual(on(offeredFor(s, null)), []);
-  assert.deepEqual(on(offeredFor(s, run)), ['save', 'growth', 'link', 'send']);
-  assert.deepEqual(on(offeredFor(s, { ...run, replayed: true, again: true })), ['save', 'growth', 'again', 'send']);
+  assert.deepEqual(on(offeredFor(s, run)), ['save', 'growth', 'tall', 'link', 'send']);
+  assert.deepEqual(on(offeredFor(s, { ...run, replayed: true, again: true })), [
+    'save',
+    'growth',
+    'tall',
+    'again',
+    'send',
+  ]);
   const clip = clipSpec(4, 8);
   const moving = newRun('b', makePlan(clip, clip.seed), 1, { request, pictures: ['p'] });
   assert.deepEqual(on(offeredFor(store.initial('video', clip), moving)), ['save', 'mp4', 'extend', 'link']);

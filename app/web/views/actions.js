@@ -1,10 +1,11 @@
 // What can be done with a result: files, a link, another page, going on.
 
+import { linkOf } from '../link.js';
 import { sampleOf } from '../run.js';
 import * as store from '../store.js';
 import { standing, wholePicture } from '../tools/pixels.js';
 import { queryOf } from '../wire.js';
-import { find, findAll, save } from './dom.js';
+import { find, findAll, save, share } from './dom.js';
 
 /** @typedef {import('../store.js').State} State */
 /** @typedef {import('../run.js').Run} Run */
@@ -28,11 +29,12 @@ export function offeredFor(s, run) {
     save: Boolean(run),
     standing: false,
     growth: Boolean(run) && !isClip,
+    tall: Boolean(run) && !isClip,
     mp4: isClip,
     again: Boolean(run?.again),
     extend: isClip && s.mode === 'video' && isOwn && Boolean(run?.spec.accepts_known),
     wide: Boolean(run && s.panorama && s.panorama.pieces.length > 1),
-    link: Boolean(run?.request && !run.plan.counts[0] && !run.from && !run.replayed),
+    link: run !== null && linkOf(s.runs, run, s.step) !== '',
     send: Boolean(run) && run?.spec.grid[0] === 1,
   };
 }
@@ -68,7 +70,7 @@ export function actionsView(root, player) {
     const saveWhenMade = async (asked, name) => {
       const answer = await asked.catch(() => ({ file: undefined, error: 'no answer' }));
       if (answer.file) {
-        save(answer.file, name);
+        await share(answer.file, name);
         words.textContent = before;
       } else {
         flash('Failed');
@@ -82,8 +84,7 @@ export function actionsView(root, player) {
       case 'wide':
         return s.panorama && save(wholePicture(s.panorama).toDataURL('image/png'), `${stem}-whole.png`);
       case 'link': {
-        const query = run.request && new URLSearchParams(queryOf(run.spec.model, run.request));
-        const link = `${location.origin}${location.pathname}?${query}`;
+        const link = `${location.origin}${location.pathname}?${linkOf(s.runs, run, s.step)}`;
         return navigator.clipboard?.writeText(link).then(
           () => flash('Link copied'),
           () => flash('Copy failed'),
@@ -94,8 +95,9 @@ export function actionsView(root, player) {
       case 'extend':
         return player.extendClip();
       case 'growth':
+      case 'tall':
         words.textContent = 'Drawing…';
-        return saveWhenMade(player.server.growth(picture), `${stem}-growth.gif`);
+        return saveWhenMade(player.server.growth({ file: picture, tall: name === 'tall' }), `${stem}-growth.gif`);
       default: {
         words.textContent = 'Writing…';
         const files = [...run.earlier.map((part) => part.picture), picture];

@@ -108,6 +108,20 @@ export const readFile = (file) =>
     reader.readAsDataURL(file);
   });
 
+/**
+ * On a touch screen a file is handed to other apps, where they take it; else it is saved.
+ * @param {string} address a data address @param {string} name
+ */
+export async function share(address, name) {
+  if (navigator.canShare && matchMedia('(pointer: coarse)').matches) {
+    const data = await (await fetch(address)).blob();
+    const files = [new File([data], name, { type: data.type })];
+    // whoever closes the sheet wants nothing more
+    if (navigator.canShare({ files })) return navigator.share({ files }).catch(() => undefined);
+  }
+  return save(address, name);
+}
+
 /** @param {string} address @param {string} name */
 export function save(address, name) {
   const link = Object.assign(document.createElement('a'), { href: address, download: name });

@@ -4,6 +4,7 @@ import * as pages from '../pages.js';
 import { find, findAll, LARGEST, readFile } from './dom.js';
 
 const KEPT = 16;
+const STORED = 'nar-recent';
 
 /** @param {string} picture @param {string} caption */
 function tile(picture, caption) {
@@ -28,16 +29,40 @@ export function mountRecent(element) {
   const mark = (id) => {
     for (const button of results()) button.classList.toggle('on', button.dataset.run === id);
   };
+  /** What stands in the strip outlives a reload; the oldest go first where there is no room for all. */
+  function keep() {
+    const all = results().map((button) => ({
+      ...{ title: button.textContent, page: button.dataset.page },
+      file: /** @type {HTMLImageElement} */ (find(button, 'img')).src,
+    }));
+    for (; all.length; all.pop()) {
+      try {
+        return sessionStorage.setItem(STORED, JSON.stringify(all));
+      } catch (error) {
+        if (!(error instanceof DOMException)) throw error; // no room
+      }
+    }
+    sessionStorage.removeItem(STORED);
+  }
+  for (const { title, page, file } of JSON.parse(sessionStorage.getItem(STORED) ?? '[]')) {
+    const button = tile(file, title);
+    button.dataset.run = button.dataset.page = page;
+    button.onclick = () => pages.send(page, { file });
+    drop.before(button);
+  }
+
   pages.onFinished((run, page) => {
     if (results().some((button) => button.dataset.run === run.id)) return;
     const button = tile(run.pictures[0], run.title);
     button.dataset.run = run.id;
+    button.dataset.page = page;
     button.onclick = () => {
       pages.send(page, { run });
       mark(run.id);
     };
     strip.prepend(button);
     for (const old of results().slice(KEPT)) old.remove();
+    keep();
     mark(run.id);
   });
 

@@ -1,0 +1,102 @@
+// What the address says, so that a page can be reloaded, linked and gone back to: which page it is, the model, the
+// form, and where growth starts. A link may also ask that it is grown and played.
+
+import { linkIn, queryOfForm } from './link.js';
+import { around } from './views/dom.js';
+
+/** @typedef {import('./plan.js').Spec} Spec */
+/** @typedef {import('./plan.js').Position} Position */
+/** @typedef {import('./link.js').Said} Said */
+/** @typedef {import('./link.js').Link} Link */
+
+const WAIT = 250; // ms without a change
+
+const opened = location.search;
+let link = linkIn(opened);
+const forms = /** @type {Record<string, Said>} */ ({});
+const places = /** @type {Record<string, { spec: Spec, seedPosition: Position }>} */ ({});
+let writing = 0;
+let isWalking = false; // through the history, which writes nothing
+
+const isEmbedded = new URLSearchParams(opened).get('embed') === '1';
+document.documentElement.classList.toggle('embed', isEmbedded);
+
+const theme = localStorage.getItem('nar-theme');
+if (theme) document.body.classList.toggle('dark', theme === 'dark');
+
+/** What a link asks to be played of a model, once. @param {string} model @returns {Link | null} */
+export function takeLink(model) {
+  if (!link || link.query.model !== model) return null;
+  const taken = link;
+  link = null;
+  return taken;
+}
+
+/** @param {string} page @returns {HTMLElement | null} */
+const tabOf = (page) => document.querySelector(`#pages button[role=tab][data-tab-id="${page}"]`);
+
+const shownPage = () => {
+  const tab = /** @type {HTMLElement | null} */ (document.querySelector('#pages button[role=tab][aria-selected=true]'));
+  return tab?.dataset.tabId ?? 'image';
+};
+
+/** @param {string} search */
+const pageIn = (search) => new URLSearchParams(search).get('page') ?? 'image';
+
+/** @param {boolean} isNew whether Back comes to what was before */
+function write(isNew) {
+  clearTimeout(writing);
+  const page = shownPage();
+  const params = new URLSearchParams();
+  if (page !== 'image') params.set('page', page);
+  const [form, place] = [forms[page], places[page]];
+  if (form && place) {
+    const query = queryOfForm(place.spec, form, place.seedPosition);
+    for (const [name, value] of Object.entries(query)) params.set(name, value);
+  }
+  if (isEmbedded) params.set('embed', '1');
+  const address = `${location.pathname}?${params}`.replace(/\?$/, '');
+  if (isNew) history.pushState(null, '', address);
+  else history.replaceState(null, '', address);
+}
+
+function writeSoon() {
+  clearTimeout(writing);
+  writing = setTimeout(() => write(false), WAIT);
+}
+
+/** Where growth starts on a page. @param {string} page @param {Spec} spec @param {Position} seedPosition */
+export function place(page, spec, seedPosition) {
+  const before = places[page];
+  if (before?.spec === spec && before.seedPosition === seedPosition) return;
+  places[page] = { spec, seedPosition };
+  if (before && forms[page]) writeSoon();
+}
+
+document.addEventListener('nar:form', (e) => {
+  const said = /** @type {CustomEvent<Said>} */ (e).detail;
+  forms[said.page] = said;
+  writeSoon();
+});
+document.addEventListener(
+  'click',
+  (e) => {
+    const tab = around(e, '#pages button[role=tab]');
+    if (tab && !isWalking && tab.dataset.tabId !== shownPage()) setTimeout(() => write(true));
+  },
+  true,
+);
+
+/** @param {string} page */
+function walkTo(page) {
+  if (page === shownPage()) return;
+  isWalking = true;
+  tabOf(page)?.click();
+  isWalking = false;
+}
+addEventListener('popstate', () => walkTo(pageIn(location.search)));
+
+/** The page that the address names is opened, once its tab is there. */
+export function begin() {
+  setTimeout(() => walkTo(pageIn(opened)));
+}

@@ -1,0 +1,35 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { linkIn, linkOf, queryOfForm } from '../../app/web/link.js';
+import { makePlan } from '../../app/web/plan.js';
+import { branchOf, newRun } from '../../app/web/run.js';
+import { pictureSpec } from './specs.js';
+
+const spec = pictureSpec(16, { settings: { guidance_scale: 3, heads: 'mixed' } });
+
+test("a form in the address: what is the model's own is left out", () => {
+  const names = ['model', 'prompt', 'label', 'guidance_scale', 'heads', 'rng_seed', 'num_samples'];
+  const values = ['picture', 'a fox', null, 6, 'mixed', 0, 1];
+  const query = queryOfForm(spec, { names, values }, [0, 8, 8]);
+  assert.deepEqual(query, { model: 'picture', prompt: 'a fox', guidance: '6', rng: '0' });
+  assert.equal(queryOfForm(spec, { names, values }, [0, 0, 3]).seed, '0,0,3');
+});
+
+test('a link plays a growth, its branches and up to a step', () => {
+  const asked = { prompt: 'owl', seed_position: [0, 8, 8], rng_seed: 7, guidance_scale: 3, num_samples: 1 };
+  const trunk = newRun('a', makePlan(spec, [0, 8, 8]), 1, { request: asked });
+  const branch = { ...branchOf(trunk, 'b', 8), request: { ...asked, prompt: 'fox & cat' } };
+  const runs = { a: trunk, b: branch };
+  const link = linkIn(`?${linkOf(runs, branch, 12)}`);
+  assert.equal(link.query.prompt, 'owl');
+  assert.equal(link.query.seed, '0,8,8');
+  assert.equal(link.step, 12);
+  assert.deepEqual(
+    link.branches.map(({ at, query }) => [at, query.prompt]),
+    [[8, 'fox & cat']],
+  );
+  assert.equal(linkIn(`?${linkOf(runs, trunk, 17)}`).step, 0);
+  assert.equal(linkOf({ b: branch }, branch, 12), '');
+  assert.equal(linkOf(runs, { ...trunk, replayed: true }, 12), '');
+  assert.equal(linkIn('?prompt=owl'), null);
+});
