@@ -9,9 +9,6 @@ import { queryOf } from './wire.js';
 /** @typedef {{ at: number, query: Record<string, string> }} Branch where a growth leaves the one before, and how */
 /** @typedef {{ query: Record<string, string>, branches: Branch[], step: number }} Link */
 
-/** @type {Record<string, string>} names in links, where they are not those of the form */
-const SHORT = { rng_seed: 'rng', num_samples: 'pictures', guidance_scale: 'guidance' };
-
 /** @param {string} text of a branch: a query with `at` @returns {Branch} */
 function branchOf(text) {
   const { at, ...query } = Object.fromEntries(new URLSearchParams(text));
@@ -42,7 +39,7 @@ export function queryOfForm(spec, { names, values }, seedPosition) {
     const value = values[i];
     const isOwn = spec.settings?.[name] === value || (name === 'num_samples' && value === 1);
     const isEmpty = value === null || value === undefined || value === '';
-    if (name !== 'model' && !isOwn && !isEmpty) out[SHORT[name] ?? name] = String(value);
+    if (name !== 'model' && !isOwn && !isEmpty) out[name] = String(value);
   });
   if (`${seedPosition}` !== `${spec.seed}`) out.seed = seedPosition.join();
   return out;

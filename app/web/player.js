@@ -205,7 +205,7 @@ export class Player {
     const prompt = (!wanted.file && !query && names.idea()) || undefined;
     const rngSeed = this.isAskedAgain(wanted) ? form.nextVariation() : undefined;
     this.asked = form.asked();
-    const samples = query ? Number(query.pictures ?? 1) : form.samples();
+    const samples = query ? Number(query.num_samples ?? 1) : form.samples();
     const asked = { id, title: form.title(), samples, drawn: query ? '' : names.drawn(), ...wanted };
     const { next, start: planned, say } = store.started(this.state, asked);
     const start = planned && { ...planned, prompt, rngSeed, query };

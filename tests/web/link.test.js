@@ -11,7 +11,7 @@ test("a form in the address: what is the model's own is left out", () => {
   const names = ['model', 'prompt', 'label', 'guidance_scale', 'heads', 'rng_seed', 'num_samples'];
   const values = ['picture', 'a fox', null, 6, 'mixed', 0, 1];
   const query = queryOfForm(spec, { names, values }, [0, 8, 8]);
-  assert.deepEqual(query, { model: 'picture', prompt: 'a fox', guidance: '6', rng: '0' });
+  assert.deepEqual(query, { model: 'picture', prompt: 'a fox', guidance_scale: '6', rng_seed: '0' });
   assert.equal(queryOfForm(spec, { names, values }, [0, 0, 3]).seed, '0,0,3');
 });
 
