@@ -29,6 +29,9 @@ TOGGLE_THEME = """() => {
   localStorage.setItem('nar-theme', isDark ? 'dark' : 'light');
 }"""
 
+PAGES = "video", "outpaint", "lab", "about"
+"""Those that an address may name; that of pictures is opened by itself."""
+
 MOST_QUEUED = 200
 """Calls that may wait in Gradio's own queue, mostly for a moment: growths wait in `Line`.
 
@@ -92,6 +95,7 @@ def build(studio: Studio, default: str | None = None) -> gr.Blocks:
         demo.load(lambda: gr.update(choices=engines.choices("image")), None, model, **PRIVATE)
         query = gr.State()
         opened = demo.load(_query, None, query, **PRIVATE)
+        opened.then(_named, query, pages, **PRIVATE)
         for media, page in linked.items():
             wire_link(studio, opened, query, page, pages, first, media)
     # growths wait in a line of their own, and no call may go round either
@@ -126,6 +130,12 @@ def _closing(studio: Studio) -> Any:
         studio.line.closed(request.session_hash or "")
 
     return closed
+
+
+def _named(query: dict[str, str]) -> Any:
+    """The page that an address names is opened; any other word opens nothing."""
+    page = query.get("page")
+    return gr.update(selected=page) if page in PAGES else gr.skip()
 
 
 def _query(request: gr.Request) -> dict[str, str]:

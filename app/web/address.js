@@ -95,8 +95,3 @@ function walkTo(page) {
   isWalking = false;
 }
 addEventListener('popstate', () => walkTo(pageIn(location.search)));
-
-/** The page that the address names is opened, once its tab is there. */
-export function begin() {
-  setTimeout(() => walkTo(pageIn(opened)));
-}

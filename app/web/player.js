@@ -86,7 +86,6 @@ export class Player {
     fit();
     calm();
     pages.mount(mode, this);
-    if (mode === 'image') address.begin();
   }
 
   /** @param {State} state */
@@ -299,7 +298,7 @@ export class Player {
       let next = now - before >= store.stepTime(this.state) ? store.advanced(this.state) : this.state;
       if (next !== this.state) before = now;
       next = store.ended(next);
-      if (this.link && !this.link.branches.length && next.step === this.link.step) {
+      if (this.link?.step && !this.link.branches.length && next.step === this.link.step) {
         next = store.scrubbed(next, next.step);
         this.link = null;
       }
