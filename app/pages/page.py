@@ -134,7 +134,7 @@ def _closing(studio: Studio) -> Any:
 
 def _named(query: dict[str, str]) -> Any:
     """The page that an address names is opened; any other word opens nothing."""
-    page = query.get("page")
+    page = query.get("tab")  # `page` is a word of Gradio
     return gr.update(selected=page) if page in PAGES else gr.skip()
 
 

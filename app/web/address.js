@@ -26,7 +26,7 @@ if (theme) document.body.classList.toggle('dark', theme === 'dark');
 
 /** What a link asks to be played of a model, once. @param {string} model @returns {Link | null} */
 export function takeLink(model) {
-  if (!link || link.query.model !== model) return null;
+  if (!link || (link.query.model ?? model) !== model) return null;
   const taken = link;
   link = null;
   return taken;
@@ -41,14 +41,14 @@ const shownPage = () => {
 };
 
 /** @param {string} search */
-const pageIn = (search) => new URLSearchParams(search).get('page') ?? 'image';
+const pageIn = (search) => new URLSearchParams(search).get('tab') ?? 'image';
 
 /** @param {boolean} isNew whether Back comes to what was before */
 function write(isNew) {
   clearTimeout(writing);
   const page = shownPage();
   const params = new URLSearchParams();
-  if (page !== 'image') params.set('page', page);
+  if (page !== 'image') params.set('tab', page);
   const [form, place] = [forms[page], places[page]];
   if (form && place) {
     const query = queryOfForm(place.spec, form, place.seedPosition);

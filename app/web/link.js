@@ -24,7 +24,7 @@ export function linkIn(search) {
   if (!params.has('play')) return null;
   const branches = params.getAll('then').map(branchOf);
   const step = Number(params.get('step') ?? 0);
-  for (const name of ['play', 'then', 'step', 'page', 'embed']) params.delete(name);
+  for (const name of ['play', 'then', 'step', 'tab', 'embed']) params.delete(name);
   return { query: Object.fromEntries(params), branches, step };
 }
 

@@ -224,7 +224,7 @@ def test_the_address_holds_page_and_form_and_back_walks(open_page):
 
 
 def test_a_page_is_opened_by_its_address(open_page):
-    page = open_page("?page=outpaint")
+    page = open_page("?tab=outpaint")
     page.wait_for_selector("#studio-outpaint:visible")
 
 
