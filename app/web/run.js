@@ -160,7 +160,8 @@ export function withSteps(run, message) {
 export function withSheet(run, step, sheet) {
   if (run.finals.length) return run;
   const sheets = sheet ? new Map(run.sheets).set(step, sheet) : run.sheets;
-  return { ...run, sheets, last: Math.max(run.last, step) };
+  // one that was stopped has ended at the step that was seen
+  return { ...run, sheets, last: run.state === 'stopped' ? run.last : Math.max(run.last, step) };
 }
 
 /** @param {Run} run @param {number} step @param {Pixels} guess @returns {Run} */

@@ -204,7 +204,7 @@ def test_the_address_holds_page_and_form_and_back_walks(open_page):
     for name in ("Lab", "About"):
         page.click(f"#pages button[role=tab]:has-text('{name}')")
         page.wait_for_function(
-            f"new URLSearchParams(location.search).get('page') === '{name.lower()}'"
+            f"new URLSearchParams(location.search).get('tab') === '{name.lower()}'"
         )
     page.go_back()
     page.wait_for_selector("#pages button[data-tab-id=lab][aria-selected=true]")
