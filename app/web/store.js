@@ -346,7 +346,7 @@ export function settled(s) {
   // it ends at the step that is seen, which may be behind what has come
   const last = s.current === run.id ? regions.clamp(s.step, Math.min(run.from + 1, run.last), run.last) : run.last;
   const next = { ...changed(s, run.id, (r) => ({ ...r, last, state: 'stopped' })), active: null, playing: false };
-  if (run.last > run.from) return inPhase({ ...next, step: Math.min(s.step, last) }, 'done');
+  if (run.last > run.from) return inPhase({ ...next, step: s.current === run.id ? last : s.step }, 'done');
   const lanes = s.lanes.filter((id) => id !== run.id);
   if (run.parent !== null && lanes.includes(run.parent)) {
     return inPhase({ ...next, lanes, current: run.parent, step: run.from }, 'done');

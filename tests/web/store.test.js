@@ -98,6 +98,10 @@ test('with reduced motion the last step is shown at once', () => {
 test('stopping keeps what grew; with nothing grown it is as before', () => {
   const half = store.settled(grown(begun(ready()), 1, 2));
   assert.deepEqual([half.phase, half.active, store.currentRun(half).state], ['done', null, 'stopped']);
+  // a picture that comes late does not move the end, and stopping behind what has come cuts it off
+  assert.equal(store.withSheetOf(half, half.current, 5, { sheet: 5 }).runs[half.current].last, half.step);
+  const behind = store.settled({ ...grown(begun(ready()), 1, 4), step: 2 });
+  assert.deepEqual([behind.runs[behind.current].last, behind.step], [2, 2]);
   const home = store.settled(begun(ready()));
   assert.deepEqual([home.phase, home.current, home.lanes], ['ready', null, []]);
   const done = finished(grown(begun(ready()), 1, 5));
