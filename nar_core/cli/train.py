@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,12 @@ import torch
 
 from ..device import pick_device
 from ..train import generator, tokenizer
-from ..train.config import load_config
+from ..train.config import CONFIGS, load_config
+from ..train.identity import held
 from ..train.loop import rank_and_world
 
 HELP = "train a tokenizer or a generator on a folder of pictures"
 
-CONFIGS = Path(__file__).parents[1] / "train" / "configs"
 TRAINERS = {"tokenizer": tokenizer, "generator": generator}
 
 
@@ -41,7 +42,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     if not path.is_file():
         known = ", ".join(config_names())
         raise ValueError(f"config: got {args.config!r}, expected a YAML file, or one of {known}")
-    wrong = [s for s in args.changes if "=" not in s]
+    wrong = [s for s in args.changes if not s.partition("=")[0].strip() or "=" not in s]
     if wrong:
         raise ValueError(f"settings: got {' '.join(wrong)}, expected key=value")
     if args.threads:
@@ -51,5 +52,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         device = torch.device("cuda", rank_and_world()[0] % torch.cuda.device_count())
         torch.cuda.set_device(device)
     config = load_config(path, args.changes, args.what)
-    TRAINERS[args.what].train(config, Path(args.out), device)
+    # Of several processes that train together the first one holds the folder.
+    alone = held(Path(args.out)) if rank_and_world()[0] == 0 else contextlib.nullcontext()
+    with alone:
+        TRAINERS[args.what].train(config, Path(args.out), device)
     return {"run": args.out, "export": str(Path(args.out) / "export")}

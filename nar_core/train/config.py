@@ -20,6 +20,14 @@ from ..models.transformer import TransformerConfig
 from ..settings import SETTINGS
 from ..tokenizers.mini import MiniConfig
 
+CONFIGS = Path(__file__).parent / "configs"
+
+LITERAL = ("folder", "tokenizer", "init_from", "data", "title", "trained_on", "licence", "note")
+"""Values that stand for themselves on the command line, whatever YAML would make of them."""
+
+OF_THE_DATA = ("title", "trained_on", "licence", "note", "labels", "prompts")
+"""What a configuration says of its model that another folder makes untrue."""
+
 Rules = Any
 """{field: values} of records, or a list of such, see `source.select_records`."""
 
@@ -38,6 +46,7 @@ class LoopConfig:
         clip: largest norm of the gradients. ema: decay of the averaged weights.
         bf16, compile: mixed precision; a compiled graph.
         save_minutes: how often the run is saved. eval_every: steps between measurements.
+        tensorboard: these also for TensorBoard, beside `log.csv`.
     """
 
     seed: int = 0
@@ -56,6 +65,7 @@ class LoopConfig:
     compile: bool = False
     save_minutes: float = MISSING
     eval_every: int = MISSING
+    tensorboard: bool = False
 
 
 @dataclass
@@ -99,11 +109,19 @@ TokenizerNode = _open(MiniConfig)
 
 @dataclass
 class TokenizerSource(HeldOut, Changes):
-    """A folder, the size its pictures are read at, and how often it is drawn from."""
+    """A folder, the size its pictures are read at, and how often it is drawn from.
+
+    `size` is that of the tokenizer where nothing is said.
+    """
 
     folder: str = MISSING
-    weight: float = MISSING
-    size: int = MISSING
+    weight: float = 1.0
+    size: int | None = None
+    hold_out: float = 0.03
+    shift: float = 0.06
+    scale: tuple[float, float] = (0.8, 1.05)
+    flip: float = 0.5
+    tinted: float = 0.0
 
 
 @dataclass
@@ -206,12 +224,11 @@ _TOLD = get_type_hints(ModelInfo)
 InfoNode = make_dataclass(
     "InfoNode",
     [
-        ("title", str, field(default=MISSING)),
         ("task", _TOLD["task"], field(default=MISSING)),
         *(
             (name, _TOLD[name] | None, field(default=None))
             for name in (
-                "world", "fps", "default_seed_position", "labels", "prompts", "trained_on",
+                "title", "world", "fps", "default_seed_position", "labels", "prompts", "trained_on",
                 "licence", "note",
             )
         ),
@@ -272,12 +289,34 @@ class OfficialConfig:
 
 
 def load_config(path: Path, changes: Sequence[str], what: str) -> Any:
-    """A configuration from a YAML file with `key=value` changes. See `config_of`."""
+    """A configuration from a YAML file with `key=value` changes. See `config_of`.
+
+    Where one that comes with the project is given another folder, what it says of its own model
+    (licence, labels, ...) falls away.
+    """
     try:
-        said = OmegaConf.merge(OmegaConf.load(path), OmegaConf.from_dotlist(list(changes)))
+        changed = _changed(changes)
+        said = OmegaConf.merge(OmegaConf.load(path), changed)
+        if path.parent == CONFIGS and OmegaConf.select(changed, "source.folder") and "info" in said:
+            told = changed.get("info") or {}
+            said.info = {k: v for k, v in said.info.items() if k not in OF_THE_DATA} | dict(told)
     except OmegaConfBaseException as error:
         raise _told(error, path.name) from error
     return config_of(said, what, path.name)
+
+
+def _changed(changes: Sequence[str]) -> Any:
+    """`key=value` changes as OmegaConf reads them, but for what stands for itself."""
+    out = OmegaConf.create({})
+    for change in changes:
+        key, _, value = change.partition("=")
+        literal = key.split(".")[-1] in LITERAL or (key == "sources" and value[:1] != "[")
+        if literal and value != "null":
+            value = value.replace("${", "\\${")  # no reference to another value either
+            OmegaConf.update(out, key, value)
+        else:
+            out = OmegaConf.merge(out, OmegaConf.from_dotlist([change]))
+    return out
 
 
 def config_of(values: Any, what: str, where: str = "configuration") -> Any:
@@ -297,6 +336,8 @@ def config_of(values: Any, what: str, where: str = "configuration") -> Any:
     """
     try:
         said = OmegaConf.create(values)
+        if what == "tokenizer" and isinstance(said.get("sources"), str):
+            said.sources = [{"folder": said.sources.replace("${", "\\${")}]
         config = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(_form(said, what)), said))
     except OmegaConfBaseException as error:
         raise _told(error, where) from error

@@ -1,4 +1,5 @@
-"""Data folders: `images.zip` or plain files, beside `index.jsonl` or `metadata.jsonl`.
+"""Data folders: `images.zip` or plain files, beside `index.jsonl` or `metadata.jsonl`; or pictures
+alone, in a folder for each class.
 
 Pictures are clips of one frame: pixels are [N, F, H, W, C] throughout.
 """
@@ -28,6 +29,9 @@ from .config import HeldOut
 
 MOST_BYTES = 200_000_000  # of one picture's file
 MOST_FRAMES = 4096  # of one clip
+INDICES = {"index.jsonl": "file", "metadata.jsonl": "file_name"}
+"""Names of an index, and which field of a record names its file."""
+PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 
 
 @dataclass(frozen=True)
@@ -46,10 +50,10 @@ class DataFolder:
     def open(cls, root: str | Path) -> DataFolder:
         """Read the index. Raises ValueError when the folder is not of either form."""
         root = Path(root)
-        for name, key in (("index.jsonl", "file"), ("metadata.jsonl", "file_name")):
+        for name, key in INDICES.items():
             if (root / name).is_file():
                 return cls(root, _records(root / name, key))
-        raise ValueError(f"data folder: got {root}, expected index.jsonl or metadata.jsonl in it")
+        return cls(root, _by_folder(root))
 
     def select(self, keep) -> DataFolder:
         """The same folder with the records for which `keep(record)` holds."""
@@ -78,6 +82,18 @@ class DataFolder:
                         image.resize((size, size), Image.Resampling.BICUBIC, box=box)
                     )
         return out
+
+    def checksums(self) -> list[int]:
+        """Of every item's file, in order. Raises ValueError for one that is not there."""
+        self._frames()
+        with ExitStack() as stack:
+            members = self._members(stack)
+            return [
+                members[name].getinfo(name).CRC
+                if name in members
+                else zlib.crc32(self._bytes(name, members))
+                for name in (record["file"] for record in self.records)
+            ]
 
     def _frames(self) -> int:
         """How many frames each item has."""
@@ -185,6 +201,33 @@ def _tiles(size: tuple[int, int], frames: int, where: str) -> list[tuple[int, in
         )
     corners = [divmod(f, width // side) for f in range(frames)]
     return [(x * side, y * side, (x + 1) * side, (y + 1) * side) for y, x in corners]
+
+
+def _by_folder(root: Path) -> list[dict]:
+    """Records of pictures that have no index, each with its folder's name as `label`.
+
+    Raises ValueError where there are none, or some beside folders of others.
+    """
+    if own := sorted({p.parent.name for name in INDICES for p in root.glob(f"*/{name}")}):
+        raise ValueError(
+            f"data folder: got {root}, expected {' or '.join(INDICES)} in it, as there is in "
+            f"{', '.join(own)}; give one of these"
+        )
+    files = sorted(p.relative_to(root) for p in root.rglob("*") if p.suffix.lower() in PICTURES)
+    files = [p for p in files if not any(part.startswith(".") for part in p.parts)]
+    loose = [p for p in files if len(p.parts) == 1]
+    if not files:
+        raise ValueError(
+            f"data folder: got {root}, expected index.jsonl or metadata.jsonl in it, or pictures "
+            f"({', '.join(PICTURES)}), by class in folders of their own"
+        )
+    if loose and len(loose) < len(files):
+        raise ValueError(
+            f"data folder: got {root} with {len(loose)} pictures beside folders of pictures, "
+            "expected all of them in folders, which name their classes, or none"
+        )
+    name = root.resolve().name
+    return [{"file": p.as_posix(), "label": name if loose else p.parts[0]} for p in files]
 
 
 def held_out(key: str, share: float) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,13 +17,21 @@ from omegaconf import OmegaConf
 from safetensors.torch import save_file
 from torch import Tensor
 
+from ..card import model_card
+from ..plan import GridShape
 from ..settings import SETTINGS, SamplingSettings
-from ..weights.embedded import load_tokenizer_folder
+from ..tokenizers.base import Tokenizer
+from ..weights.embedded import load_tokenizer_folder, name_of, read_info, write_config
+from ..weights.fetch import find_folder
+from ..weights.read import read_yaml
 from . import official
 from .begin import folded_state, fresh, start_from
 from .config import FolderSource, GeneratorConfig, OfficialConfig, WorldSource, architecture, said
+from .data import DataFolder
 from .exposure import own_cells, wrong_cells
-from .loop import Run, with_graphs
+from .graph import compiled
+from .identity import FREE, claim, digest, digest_of_folder
+from .loop import Run
 from .losses import plan_losses, step_weights
 from .plans import PlanBatch, first_cells, growth_of, plans_for, samples_of
 from .source import FolderStream, TokenSource
@@ -30,6 +39,7 @@ from .stream import TokenStream, WorldStream
 
 log = logging.getLogger(__name__)
 
+EXAMPLES = 6  # prompts to begin with
 MOST_NAMES = 5000  # more captions than this are no list to choose from
 
 
@@ -39,11 +49,13 @@ def train(config: GeneratorConfig | OfficialConfig, folder: Path, device: torch.
         official.train(config, folder, device)
         return
     trainer = Trainer(config, folder, device)
-    figures = trainer.run.fit(trainer.loss_of, trainer.figures)
-    if trainer.run.rank == 0:
-        with trainer.run.averaged():
-            trainer.export(figures)
-    trainer.stream.close()
+    try:
+        figures = trainer.run.fit(trainer.loss_of, trainer.figures)
+        if trainer.run.rank == 0:
+            with trainer.run.averaged():
+                trainer.export(figures)
+    finally:
+        trainer.stream.close()
 
 
 class Trainer:
@@ -55,40 +67,38 @@ class Trainer:
     def __init__(self, config: GeneratorConfig, folder: Path, device: torch.device):
         torch.manual_seed(config.train.seed)
         self.config, self.device = config, device
-        form = architecture(config.model)
-        self.grid, self.directions = form.grid, form.directions
+        self.grid = GridShape(*config.model.grid)
+        self.tokenizer = find_folder(config.tokenizer, "tokenizer")
+        begun = find_folder(config.init_from, "init_from") if config.init_from else None
+        self.begun = begun
         folder.mkdir(parents=True, exist_ok=True)
-        tokenizer = load_tokenizer_folder(Path(config.tokenizer), form.grid)[0].to(device)
-        stream: TokenStream | None = None
+        tokenizer = load_tokenizer_folder(self.tokenizer, self.grid)[0].to(device)
+        source: TokenSource | None = None
         if isinstance(config.source, FolderSource):
-            others = config.train.other_share > 0
-            source = TokenSource(config.source, tokenizer, device, folder / "tokens.npy", others)
-            if others and not len(source.others):
-                raise ValueError(
-                    f"train.other_share: got {config.train.other_share}, expected 0: the source "
-                    "leaves nothing aside"
-                )
-            log.info(
-                "%d training, %d held-out pictures", len(source.training), len(source.validation)
-            )
-            stream = FolderStream(
-                source, form.condition, config.train, config.source.label, config.info.labels or ()
-            )
+            source = self._source(config.source, tokenizer, folder)
+        else:
+            claim(folder, {"tokenizer": self._weights(), **self._settings()})
+        form = architecture(config.model)
+        self.directions = form.directions
+        stream: TokenStream | None = None
+        if source is not None:
+            stream = FolderStream(source, form.condition, config.train, config.info.labels or ())
         digits = tokenizer.quantize.levels if config.train.share_digits else None
         self.model = fresh(form, digits)
-        if config.init_from:
-            start_from(self.model, Path(config.init_from))
+        if begun is not None:
+            start_from(self.model, begun)
         self.model.to(device)
         self.model.rotations(0)
         # One graph per length of growth; a dynamic one would be slower.
-        self.forward = with_graphs(self.model, config.train.compile, dynamic=False)
+        graphs = config.train.compile
+        self.forward = compiled(self.model, device, dynamic=False) if graphs else self.model
         self.run = run = Run(self.model, config.train, folder, device)
         if stream is None:
             assert isinstance(config.source, WorldSource)
             taken = samples_of(config.train, form.grid, run.step)
             stream = WorldStream(
                 config.source,
-                Path(config.tokenizer),
+                self.tokenizer,
                 form.grid,
                 (config.train.seed, run.rank),
                 taken,
@@ -98,6 +108,67 @@ class Trainer:
         # Without guidance, which would double the cost.
         drawing = [s.name for s in SETTINGS if not s.name.startswith("guidance")]
         self.as_users_draw = SamplingSettings(**{n: getattr(config.info, n) for n in drawing})
+
+    def _source(self, told: FolderSource, tokenizer: Tokenizer, folder: Path) -> TokenSource:
+        """The items of the source's folder as tokens; what the configuration leaves to it is set.
+
+        Raises ValueError where the run in the folder is of others.
+        """
+        config = self.config
+        others = config.train.other_share > 0
+        if config.model.condition.kind == "class":
+            told.label = told.label or "label"
+        data = DataFolder.open(told.folder)
+        pictures, weights = digest(data.checksums()), self._weights()
+        claim(folder, {
+            "pictures": pictures,
+            "captions": digest(data.records),
+            "tokenizer": weights,
+            **self._settings(),
+        })  # fmt: skip
+        source = TokenSource(
+            told,
+            tokenizer,
+            self.device,
+            folder / "tokens.npy",
+            others,
+            digest([pictures, weights, tuple(self.grid)]),
+        )
+        if others and not len(source.others):
+            raise ValueError(
+                f"train.other_share: got {config.train.other_share}, expected 0: the source "
+                "leaves nothing aside"
+            )
+        if config.model.condition.kind == "class":
+            self._settle_labels(source)
+        log.info("%d training, %d held-out pictures", len(source.training), len(source.validation))
+        return source
+
+    def _weights(self) -> str:
+        return digest_of_folder(self.tokenizer, "tokenizer.safetensors", "config.yaml")
+
+    def _settings(self) -> dict[str, str]:
+        """Hashes of what the configuration says, but for what may change and where things lie."""
+        config = self.config
+        source = {k: v for k, v in said(config.source).items() if k != "folder"}
+        train = {k: v for k, v in said(config.train).items() if k not in FREE}
+        return {
+            "source": digest(source),
+            "model": digest(said(config.model)),
+            "train": digest(train),
+        }
+
+    def _settle_labels(self, source: TokenSource) -> None:
+        """The classes of the data, where the configuration names none, and how many there are."""
+        info, condition = self.config.info, self.config.model.condition
+        if not info.labels:
+            info.labels = source.classes()
+            condition.classes = len(info.labels)
+        if condition.classes != len(info.labels):
+            raise ValueError(
+                f"model.condition.classes: got {condition.classes}, expected {len(info.labels)}, "
+                "one for each of info.labels"
+            )
 
     def loss_of(self, index: int) -> Tensor:
         """The loss of one process's share of a step."""
@@ -160,10 +231,9 @@ class Trainer:
         folder.mkdir(exist_ok=True)
         state = folded_state(self.model)
         save_file(state, folder / "generator.safetensors")
-        info = {**said(config.info), "parameters": sum(v.numel() for v in state.values())}
-        tokenizer = f"../{Path(config.tokenizer).name}"
-        described = {"info": info, "model": said(config.model), "tokenizer": tokenizer}
-        OmegaConf.save(OmegaConf.create(described), folder / "config.yaml")
+        info = {**self._told(), "parameters": sum(v.numel() for v in state.values())}
+        described = {"info": info, "model": said(config.model)}
+        write_config(folder, described, self.tokenizer)
         record = {
             "pictures": self.stream.seen(run.world),
             "steps": run.step,
@@ -173,10 +243,28 @@ class Trainer:
             "train": said(config.train),
             "source": said(config.source),
         }
-        if config.init_from and (before := Path(config.init_from) / "record.yaml").is_file():
-            record["begun_from"] = OmegaConf.load(before)
+        if self.begun is not None:
+            record["begun_from"] = {"name": name_of(self.begun)}
+            if (before := self.begun / "record.yaml").is_file():
+                record["begun_from"] |= read_yaml(before)
         OmegaConf.save(OmegaConf.create(record), folder / "record.yaml")
         if 0 < len(self.stream.names) <= MOST_NAMES:
             names = "\n".join(self.stream.names) + "\n"
             (folder / "names.txt").write_text(names, encoding="utf-8")
+        card = model_card(read_info(folder), record)
+        (folder / "README.md").write_text(card, encoding="utf-8")
         log.info("exported %s", folder)
+
+    def _told(self) -> dict[str, Any]:
+        """What the configuration says of the model; what it leaves unsaid is of this run."""
+        config, run = self.config, self.run
+        info = {name: value for name, value in said(config.info).items() if value != ""}
+        info.setdefault("title", run.folder.resolve().name)
+        if isinstance(config.source, FolderSource):
+            folder = Path(config.source.folder).resolve().name
+            told = f"{self.stream.seen(run.world)} items of the folder {folder}"
+            info.setdefault("trained_on", told)
+            names = self.stream.names
+            if names and not info.get("prompts"):
+                info["prompts"] = list(names[:: max(1, len(names) // EXAMPLES)][:EXAMPLES])
+        return info

@@ -7,9 +7,10 @@ import csv
 import logging
 import os
 import pickle
-import shutil
+import signal
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -64,13 +65,42 @@ def make_optimizers(model: nn.Module, config: LoopConfig) -> list[torch.optim.Op
     return out
 
 
-def with_graphs(module: Any, wanted: bool, **options: Any) -> Any:
-    """The module as a compiled graph where that is wanted and there is a C++ compiler for it."""
-    names = (os.environ.get("CXX"), "c++", "g++", "clang++", "cl")
-    if wanted and not any(name and shutil.which(name) for name in names):
-        log.warning("no C++ compiler was found, so training goes on uncompiled and slower")
-        return module
-    return torch.compile(module, **options) if wanted else module
+class Interruption:
+    """Whether this process has been asked to end, by Ctrl-C or SIGTERM; a second time ends it."""
+
+    def __init__(self) -> None:
+        self.asked = False
+
+    @contextlib.contextmanager
+    def watched(self) -> Iterator[None]:
+        """While it is watched for; elsewhere than in the main thread nothing can be."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        kept = {n: signal.signal(n, self._ask) for n in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in kept.items():
+                signal.signal(number, handler)
+
+    def _ask(self, number: int, frame: Any) -> None:
+        if self.asked:
+            raise KeyboardInterrupt
+        self.asked = True
+        log.warning("asked to end: saving after this step (once more ends at once)")
+
+
+def board(folder: Path, step: int) -> Any:
+    """A TensorBoard writer of a run that goes on from a step.
+
+    Raises ImportError, with the remedy, where the package is missing.
+    """
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as error:
+        raise ImportError("train.tensorboard needs a package: pip install tensorboard") from error
+    return SummaryWriter(str(folder), purge_step=step + 1)
 
 
 class Run:
@@ -104,6 +134,8 @@ class Run:
                     f"{path}: got no run that can be gone on with ({told}), expected one of this "
                     "configuration; remove it to begin anew, or choose another --out"
                 ) from error
+        wanted = config.tensorboard and not self.rank
+        self.board = board(folder / "tensorboard", self.step) if wanted else None
 
     def _resume(self, state: dict) -> None:
         self.model.load_state_dict(state["model"])
@@ -159,7 +191,7 @@ class Run:
         loss_of: Callable[[int], Tensor],
         evaluate: Callable[[], dict[str, float]] | None = None,
     ) -> dict[str, float]:
-        """Train until `config.steps`.
+        """Train until `config.steps`; asked to end, by Ctrl-C or SIGTERM, save before that.
 
         Args:
             loss_of: the loss of step i on this process's share of the batch.
@@ -167,7 +199,20 @@ class Run:
 
         Returns:
             The figures after the last step.
+
+        Raises:
+            KeyboardInterrupt: it was asked to end, and has saved.
         """
+        interruption = Interruption()
+        with interruption.watched():
+            return self._fit(loss_of, evaluate, interruption)
+
+    def _fit(
+        self,
+        loss_of: Callable[[int], Tensor],
+        evaluate: Callable[[], dict[str, float]] | None,
+        interruption: Interruption,
+    ) -> dict[str, float]:
         config = self.config
         params = [p for p in self.model.parameters() if p.requires_grad]
         bar = tqdm(total=config.steps, initial=self.step, disable=bool(self.rank), mininterval=10)
@@ -208,8 +253,16 @@ class Run:
                     with self.averaged():
                         row |= evaluate()
                 self.rows.append(row)
+                if self.board is not None:
+                    for name, value in row.items():
+                        self.board.add_scalar(name, value, self.step)
+                    self.board.flush()
                 bar.set_postfix({k: v for k, v in row.items() if k != "step"})
                 log.info("%s", row)
+            if interruption.asked:
+                self.save()
+                log.warning("saved %s at step %d", self.folder, self.step)
+                raise KeyboardInterrupt
             if now - saved > 60 * config.save_minutes:
                 self.save()
                 saved = time.monotonic()

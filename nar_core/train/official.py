@@ -25,13 +25,16 @@ from ..tokenizers.base import Tokenizer
 from ..weights.adapt import published
 from ..weights.fetch import fetch
 from ..weights.list import Official, official_models
-from ..weights.load import load_generator, load_tokenizer
-from .config import OfficialConfig
-from .loop import Run, rank_and_world, with_graphs
+from ..weights.load import digest_of, load_generator, load_tokenizer
+from ..weights.read import find_weight_file
+from .config import OfficialConfig, said
+from .data import PICTURES
+from .graph import compiled
+from .identity import FREE, claim, digest
+from .loop import Run, rank_and_world
 
 log = logging.getLogger(__name__)
 
-PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 RIBBON = 8  # times as long as it is wide, and no longer
 
 
@@ -147,6 +150,14 @@ def train(config: OfficialConfig, folder: Path, device: torch.device) -> None:
     torch.manual_seed(settings.seed)
     place = Path(config.tokenizer) if config.tokenizer else fetch(official.tokenizer)
     tokenizer = load_tokenizer(place, size=info.size).to(device)
+    told = {k: v for k, v in said(settings).items() if k not in FREE}
+    data = [(str(f.relative_to(config.data)), f.stat().st_size) for f in files]
+    if not claim(folder, {
+        "pictures": digest(data),
+        "tokenizer": digest_of(find_weight_file(place)),
+        "train": digest([told, config.official, config.ten_crops]),
+    }):  # fmt: skip
+        (folder / "codes.npy").unlink(missing_ok=True)
     codes = extract_codes(files, tokenizer, folder / "codes.npy", config.ten_crops, device)
     del tokenizer
 
@@ -162,7 +173,7 @@ def train(config: OfficialConfig, folder: Path, device: torch.device) -> None:
     model.rotations(0)
     if settings.steps is None:
         settings.steps = settings.epochs * len(files) // settings.batch
-    forward = with_graphs(model, settings.compile)
+    forward = compiled(model, device) if settings.compile else model
     plan = make_plan(info.grid, (0, 0, 0), None, info.directions, info.known_level)
     levels, fan_in = (torch.from_numpy(x).to(device) for x in (plan.levels, plan.fan_in))
     run = Run(model, settings, folder, device)

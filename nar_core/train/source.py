@@ -16,17 +16,25 @@ from ..models.condition import ConditionConfig, cut, word_ids
 from ..tokenizers.base import Tokenizer
 from .config import FolderSource, GeneratorTraining
 from .data import DataFolder, as_float, augment, is_held_out, on_white, windows
+from .identity import digest
 from .plans import GrowthPlan
+
+CHUNK = 32  # pictures in memory at once
+SHOWN = ("variants", "shift", "scale", "flip", "tinted", "stride")
+"""What of a source decides which tokens it gives."""
 
 
 def prompt_of(record: dict) -> str:
-    """The prompt that names a record: its `text`, or its name."""
-    if "text" not in record and "name" not in record:
+    """The prompt that names a record: its `text`, its name, or that of the folder it lies in."""
+    if "text" in record:
+        return record["text"]
+    name = record.get("name", record.get("label"))
+    if name is None:
         raise ValueError(
             f"data folder: {record['file']}: got neither text nor name, expected one; add it to "
             "the index, or train on classes with source.label"
         )
-    return record["text"] if "text" in record else record["name"]
+    return str(name)
 
 
 def keyword_prompt(record: dict, rng: np.random.Generator) -> str:
@@ -71,6 +79,9 @@ class TokenSource:
     Attributes:
         training, validation: rows of what `config` selects, without and with what is held out.
         others: rows of what it leaves aside and does not hold out; empty unless `with_others`.
+
+    Tokens are kept in `cache`, and taken from there while `of` (pictures and tokenizer, as a short
+    hash) and what is done to them are the same.
     """
 
     def __init__(
@@ -80,6 +91,7 @@ class TokenSource:
         device: torch.device,
         cache: Path,
         with_others: bool = False,
+        of: str = "",
     ):
         data = DataFolder.open(config.folder)
         files = {r["file"] for r in select_records(data, config.only, config.drop).records}
@@ -87,40 +99,61 @@ class TokenSource:
         chosen = np.array([r["file"] in files for r in data.records])
         held_out = np.array([is_held_out(r, config) for r in data.records])
         self.records = data.records
+        self.config = config
         self.validation = np.flatnonzero(held_out & chosen)
         self.training = np.flatnonzero(~held_out & chosen)
         self.others = np.flatnonzero(~held_out & ~chosen)
+        if not len(self.training):
+            raise ValueError(
+                f"source: got {len(self.records)} items of which none is trained on, expected at "
+                "least one; see source.only, source.drop and source.hold_out"
+            )
         self.plain_share = config.plain_share
         self.chances = self._chances(config)
-        if cache.is_file():
+        shown = {f: getattr(config, f) for f in SHOWN}
+        key = digest([of, [r["file"] for r in self.records], shown])
+        told = cache.with_suffix(".txt")
+        if cache.is_file() and told.is_file() and told.read_text("utf-8") == key:
             self.tokens = np.load(cache)
-            if len(self.tokens) != len(self.records):
-                raise ValueError(
-                    f"{cache}: got tokens of {len(self.tokens)} items, expected "
-                    f"{len(self.records)}: remove it, or choose another run folder"
-                )
             return
-        clips = data.pixels(tokenizer.size[0])
-        generator = torch.Generator().manual_seed(0)
-        rng = np.random.default_rng(0)
-        starts = np.zeros(len(clips), int)
-        variants = []
-        for v in tqdm(range(config.variants), desc="encoding variants"):
-            parts = []
-            for i in range(0, len(clips), 32):
-                part = slice(i, i + 32)
-                rgba = as_float(windows(clips[part], tokenizer.frames, config.stride, starts[part]))
-                rgb = on_white(rgba) if v == 0 else augment(
-                    rgba, generator, config.shift, config.scale, config.flip, config.tinted
-                )  # fmt: skip
-                parts.append(tokenizer.encode(rgb.to(device)).flatten(1).cpu())
-            variants.append(torch.cat(parts))
-            starts = rng.integers(0, clips.shape[1], len(clips))
-        self.tokens = torch.stack(variants, 1).to(torch.int16).numpy()
+        self.tokens = self._encoded(data, config, tokenizer, device)
         # In one move: another process of the same run may be waiting to read it.
         written = cache.with_name(f"{cache.stem}-{os.getpid()}.npy")
         np.save(written, self.tokens)
         os.replace(written, cache)
+        told.write_text(key, encoding="utf-8")
+
+    def _encoded(
+        self, data: DataFolder, config: FolderSource, tokenizer: Tokenizer, device: torch.device
+    ) -> np.ndarray:
+        """Tokens int16 [N, variants, cells]; only as many pictures as are encoded are in memory."""
+        generator = torch.Generator().manual_seed(0)
+        rng = np.random.default_rng(0)
+        out = None
+        for i in tqdm(range(0, len(data.records), CHUNK), desc="encoding"):
+            part = DataFolder(data.root, data.records[i : i + CHUNK])
+            clips = part.pixels(tokenizer.size[0], progress=False)
+            starts = np.zeros(len(clips), int)
+            for v in range(config.variants):
+                rgba = as_float(windows(clips, tokenizer.frames, config.stride, starts))
+                rgb = on_white(rgba) if v == 0 else augment(
+                    rgba, generator, config.shift, config.scale, config.flip, config.tinted
+                )  # fmt: skip
+                tokens = tokenizer.encode(rgb.to(device)).flatten(1).to(torch.int16).cpu().numpy()
+                if out is None:
+                    out = np.empty((len(data.records), config.variants, tokens.shape[1]), np.int16)
+                out[i : i + CHUNK, v] = tokens
+                starts = rng.integers(0, clips.shape[1], len(clips))
+        assert out is not None
+        return out
+
+    def classes(self) -> list[str]:
+        """The labels that are trained on, in order. Raises ValueError where an item has none."""
+        return sorted({self.class_of(self.records[i]) for i in self.training})
+
+    def class_of(self, record: dict) -> str:
+        """The label of a record. Raises ValueError where it has none."""
+        return self._name_of(record, self.config)
 
     def _chances(self, config: FolderSource) -> np.ndarray:
         """How likely each row of `training` is drawn, by `often`: {prompt or class: times}."""
@@ -163,7 +196,7 @@ class FolderStream:
     """Samples of a folder, told by prompts or classes; see `stream.TokenStream`.
 
     Args:
-        label: the record field that names the class; labels: the model's classes.
+        labels: the model's classes.
         config: `null_share`, `keyword_share` and `other_share` of what is drawn.
     """
 
@@ -172,16 +205,28 @@ class FolderStream:
         source: TokenSource,
         condition: ConditionConfig,
         config: GeneratorTraining,
-        label: str | None = None,
         labels: Sequence[str] = (),
     ):
         self.source, self.form, self.config = source, condition, config
-        self.label, self.labels = label, list(labels)
-        if condition.kind == "class" and label is None:
-            raise ValueError("source.label: got none, expected the record field of the class")
+        self.labels = list(labels)
+        if condition.kind == "class":
+            self._check_labels()
         named = condition.kind == "words"
         names = {prompt_of(source.records[i]) for i in source.training} if named else set()
         self.names: tuple[str, ...] = tuple(sorted(names))
+
+    def _check_labels(self) -> None:
+        """Raise ValueError where what is trained on is of no class of the model's."""
+        source = self.source
+        rows = np.concatenate([source.training, source.validation])
+        unknown = sorted({source.class_of(source.records[i]) for i in rows} - set(self.labels))
+        if unknown:
+            raise ValueError(
+                f"info.labels: got {len(self.labels)} names without {', '.join(unknown[:5])} "
+                f"({len(unknown)} are in the data and not among them), expected every "
+                f"{source.config.label!r} of the data; add them, or leave info.labels out (null) "
+                "to take those of the data, or choose with source.only"
+            )
 
     def draw(self, plans: Sequence[GrowthPlan], rng: np.random.Generator) -> tuple[Tensor, Tensor]:
         """A sample for each plan; what goes on from known slices may be of other names."""
@@ -196,7 +241,7 @@ class FolderStream:
         """Condition input, null for None; with `rng`, sometimes keywords or the null condition."""
         if self.form.kind == "class":
             # What is no class of the model's is only ever shown after known slices.
-            names = [self._said(r, rng, lambda r: r[self.label]) for r in records]
+            names = [self._said(r, rng, self.source.class_of) for r in records]
             return torch.tensor([self.labels.index(n) if n in self.labels else -1 for n in names])
         prompts = [self._said(r, rng, lambda r: self._prompt(r, rng)) for r in records]
         # Names longer than the slots are cut in training; users are told instead.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import time
 from collections.abc import Iterator, Sequence
 from itertools import islice
@@ -85,6 +86,8 @@ def chunk_of(
 
 
 def _produce(name: str, folder: str, grid: tuple, key: tuple[int, ...], first: int, out) -> None:
+    # Ctrl-C reaches every process of a terminal; the one that trains still needs pictures.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     torch.set_num_threads(1)
     world = WORLDS[name]()
     tokenizer = load_tokenizer_folder(Path(folder), GridShape(*grid))[0].float().eval()

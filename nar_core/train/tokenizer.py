@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 from dataclasses import asdict
 from pathlib import Path
 
@@ -13,17 +14,23 @@ import torch.nn.functional as F
 from omegaconf import OmegaConf
 from safetensors.torch import load_file, save_file
 from torch import Tensor
+from tqdm import tqdm
 
 from ..tokenizers.base import Tokenizer, device_of
 from ..tokenizers.mini import PATCH, MiniConfig, MiniTokenizer
+from ..weights.fetch import find_folder
 from .config import TokenizerConfig, TokenizerSource, TokenizerTraining, said
 from .data import DataFolder, as_float, augment, is_held_out, on_white
-from .loop import Run, with_graphs
+from .graph import compiled
+from .identity import FREE, claim, digest
+from .loop import Run
 
 log = logging.getLogger(__name__)
 
 AT_ONCE = 16
 """Clips that are measured at once."""
+
+CHUNK = 32  # pictures in memory at once
 
 
 def psnr(squared_error: float, count: int) -> float:
@@ -97,25 +104,52 @@ class Source:
     Args:
         config: folder, weight, size, key (the record field that decides what is held out),
             hold_out (share), and the arguments of `augment`.
+        size: of the pictures, where `config` says none.
+        cache: a file in which they are kept as they are read, and from which they are drawn.
 
     Attributes:
-        training: RGBA uint8 [N, F, size, size, 4].
+        pictures: short hash of them; captions: of their records.
+        clips: RGBA uint8 [N, F, size, size, 4], on disk; rows: which of them are trained on.
         validation: the first frames of what is held out, [N, 1, size, size, 4].
     """
 
-    def __init__(self, config: TokenizerSource):
+    def __init__(self, config: TokenizerSource, size: int, cache: Path):
         self.config = config
         data = DataFolder.open(config.folder)
+        self.pictures, self.captions = digest(data.checksums()), digest(data.records)
         out = np.array([is_held_out(r, config) for r in data.records])
-        clips = data.pixels(config.size)
-        self.training, self.validation = clips[~out], clips[out, :1]
+        clips = self._read(data, config.size or size, cache)
+        self.clips, self.rows = clips, np.flatnonzero(~out)
+        self.validation = clips[np.flatnonzero(out), :1]
+
+    @staticmethod
+    def _read(data: DataFolder, size: int, cache: Path) -> np.ndarray:
+        """RGBA uint8 [N, F, size, size, 4] on disk: more pictures than fit into memory may come."""
+        kept = None
+        for i in tqdm(range(0, len(data.records), CHUNK), desc=f"reading {data.root.name}"):
+            part = DataFolder(data.root, data.records[i : i + CHUNK]).pixels(size, progress=False)
+            if kept is None:
+                shape = (len(data.records), *part.shape[1:])
+                kept = np.lib.format.open_memmap(cache, "w+", np.uint8, shape)
+            kept[i : i + CHUNK] = part
+        if kept is None:
+            raise ValueError(f"{data.root}: got no pictures, expected some")
+        kept.flush()
+        # The name goes, what was written stays until it is no longer drawn from.
+        opened = np.load(cache, mmap_mode="r")
+        cache.unlink()
+        return opened
+
+    def spread(self, most: int) -> np.ndarray:
+        """First frames of at most so many of the pictures trained on, [n, 1, size, size, 4]."""
+        return self.clips[self.rows[:: max(1, len(self.rows) // most)], :1]
 
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
         """RGB float [n, 1, 3, size, size] in [0, 1]."""
-        chosen = torch.randint(len(self.training), (n,), generator=generator).numpy()
-        frame = torch.randint(self.training.shape[1], (n,), generator=generator).numpy()
+        chosen = self.rows[torch.randint(len(self.rows), (n,), generator=generator).numpy()]
+        frame = torch.randint(self.clips.shape[1], (n,), generator=generator).numpy()
         return augment(
-            as_float(self.training[chosen, frame][:, None]),
+            as_float(self.clips[chosen, frame][:, None]),
             generator,
             shift=self.config.shift,
             scale=self.config.scale,
@@ -127,15 +161,33 @@ class Source:
 def train(config: TokenizerConfig, folder: Path, device: torch.device) -> None:
     """Train by `config` (model, sources, train) in a run folder; export beside it at the end."""
     torch.manual_seed(config.train.seed)
-    tokenizer = MiniTokenizer(MiniConfig(**asdict(config.model))).to(device)
+    model = MiniConfig(**asdict(config.model))
+    tokenizer = MiniTokenizer(model).to(device)
     if config.init_from:
+        config.init_from = str(find_folder(config.init_from, "init_from"))
         start_from(tokenizer, Path(config.init_from))
     if config.train.decoder_only:
         for module in tokenizer.encoding_modules():
             module.requires_grad_(False)
-    sources = [Source(s) for s in config.sources]
+    folder.mkdir(parents=True, exist_ok=True)
+    sources = [
+        Source(s, model.size[0], folder / f"pictures-{i}-{os.getpid()}.npy")
+        for i, s in enumerate(config.sources)
+    ]
+    for source in sources:
+        if not len(source.rows):
+            raise ValueError(
+                f"{source.config.folder}: got {len(source.clips)} pictures of which none is "
+                "trained on, expected at least one; lower hold_out"
+            )
+    claim(folder, {
+        "pictures": digest([s.pictures for s in sources]),
+        "captions": digest([s.captions for s in sources]),
+        "model": digest(said(config.model)),
+        "train": digest({k: v for k, v in said(config.train).items() if k not in FREE}),
+    })  # fmt: skip
     weights = torch.tensor([s.config.weight for s in sources], dtype=torch.float)
-    forward = with_graphs(tokenizer, config.train.compile)
+    forward = compiled(tokenizer, device) if config.train.compile else tokenizer
     run = Run(tokenizer, config.train, folder, device)
 
     def loss_of(index: int) -> Tensor:
@@ -171,7 +223,7 @@ def export(
     """Write a self-describing tokenizer folder (float16 weights, config, record) into the run."""
     folder = run.folder / "export"
     folder.mkdir(exist_ok=True)
-    clips = [s.training[:: max(1, len(s.training) // 1500), :1] for s in sources]
+    clips = [s.spread(1500) for s in sources]
     statistics = code_statistics(tokenizer, np.concatenate(clips))
     state = {k: v.half().contiguous().cpu() for k, v in tokenizer.state_dict().items()}
     save_file({**state, "patches": statistics.pop("patches")}, folder / "tokenizer.safetensors")

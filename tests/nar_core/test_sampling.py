@@ -59,6 +59,16 @@ def test_top_p_of_a_large_vocabulary(scale):
     assert bool((kept.sum(-1) > 256).all()) == (scale < 1)
 
 
+def test_top_p_looks_as_far_as_the_flattest_row_of_a_batch_needs():
+    """A sharp row that is done at the first look must not end it for a flat one."""
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(2, 2000, generator=generator) * torch.tensor([[0.1], [9.0]])
+    kept = filtered_probabilities(logits, top_p=0.8) > 0
+    alone = torch.cat([filtered_probabilities(row[None], top_p=0.8) > 0 for row in logits])
+    assert torch.equal(kept, alone)
+    assert kept[0].sum() > 256 > kept[1].sum()
+
+
 @pytest.mark.parametrize(("min_p", "left"), [(0.01, 4), (0.24, 3), (0.26, 2), (0.9, 1), (1, 1)])
 def test_min_p_is_a_share_of_the_likeliest_token(min_p, left):
     out = implausible(logits_of(0.1, 0.4, 0.3, 0.02), min_p)
@@ -71,6 +81,12 @@ def test_draw_inverts_the_cumulative_distribution():
     numbers = torch.tensor([0.0, 0.49, 0.5, 0.74, 0.76, 0.99999994])
     drawn = draw(chances.expand(6, -1), numbers)
     assert drawn.tolist() == [1, 1, 3, 3, 4, 4]
+
+
+def test_even_a_number_of_one_draws_a_token_that_there_is():
+    """As a number of half precision may come out; behind the last token there is none."""
+    chances = torch.tensor([[0.5, 0.5, 0.0], [0.2, 0.1, 0.7], [1e-3, 1e-3, 0.0]])
+    assert draw(chances, torch.ones(3)).tolist() == [1, 2, 1]
 
 
 @settings(deadline=None, max_examples=50)

@@ -75,19 +75,20 @@ def test_a_sheet_of_tiles_is_read_as_frames(clips):
     assert np.array_equal(wrapped[1], pixels[1, [0, 2, 4, 6, 0]])
 
 
-def test_a_tokenizer_is_shown_pictures_and_frames_of_clips_alike(clips):
+def test_a_tokenizer_is_shown_pictures_and_frames_of_clips_alike(clips, tmp_path):
     """Every frame of every clip, one at a time; of what is held out the first ones."""
     config: dict = {"folder": str(clips), "size": SIDE, "key": "file", "hold_out": 0.0}
     config |= {"shift": 0.0, "scale": (1.0, 1.0), "flip": 0.0, "tinted": 0.0}
-    source = tokenizer.Source(TokenizerSource(**config))
+    source = tokenizer.Source(TokenizerSource(**config), SIDE, tmp_path / "pictures.npy")
     shown = source.sample(200, torch.Generator().manual_seed(0))
     assert shown.shape == (200, 1, 3, SIDE, SIDE)
-    frames = on_white(as_float(source.training)).flatten(0, 1)
+    frames = on_white(as_float(source.clips[source.rows])).flatten(0, 1)
     found = (shown - frames).abs().flatten(2).amax(2) < 1e-5  # [200, clips * frames]
     assert (found.sum(1) == 1).all()
     assert found.any(0).all()
-    source = tokenizer.Source(TokenizerSource(**config | {"hold_out": 1.0}))
-    assert len(source.training) == 0
+    none = TokenizerSource(**config | {"hold_out": 1.0})
+    source = tokenizer.Source(none, SIDE, tmp_path / "pictures.npy")
+    assert len(source.rows) == 0
     assert source.validation.shape == (2, 1, SIDE, SIDE, 4)
 
 
@@ -159,8 +160,12 @@ def test_clips_of_other_names_are_shown_only_after_known_slices(clips, tmp_path)
     assert both.tokens.shape == (2, 3, 4 * 2 * 2)
     again = TokenSource(source, coder, CPU, tmp_path / "both.npy", with_others=True)
     assert np.array_equal(again.tokens, both.tokens)
-    with pytest.raises(ValueError, match="got tokens of 1 items, expected 2"):
-        TokenSource(source, coder, CPU, tmp_path / "alone.npy", with_others=True)
+    # Tokens of other items, or of the same ones changed, are not taken for these.
+    more = TokenSource(source, coder, CPU, tmp_path / "alone.npy", with_others=True)
+    assert np.array_equal(more.tokens, both.tokens)
+    flipped = replace(source, flip=1.0)
+    changed = TokenSource(flipped, coder, CPU, tmp_path / "alone.npy", with_others=True)
+    assert not np.array_equal(changed.tokens, more.tokens)
     other = np.arange(60) % 3 == 0
     records, tokens = both.sample(other, np.random.default_rng(0))
     assert [r["label"] == "right bar" for r in records] == other.tolist()

@@ -18,7 +18,7 @@ from nar_core.train.config import (
     said,
 )
 
-FOLDER = {"captions": ["source.folder=x"], "nar-": ["data=x"]}
+FOLDER = {"captions": ["source.folder=x"], "small": ["source.folder=x"], "nar-": ["data=x"]}
 
 
 def whole(name: str, *changes: str):

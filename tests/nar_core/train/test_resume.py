@@ -1,4 +1,4 @@
-"""What a run says of a save that it cannot go on with, and where there is no compiler."""
+"""What a run says of a save that it cannot go on with."""
 
 from __future__ import annotations
 
@@ -33,13 +33,3 @@ def test_a_save_of_another_shape_is_told(tmp_path):
     run(tmp_path).save()
     with pytest.raises(ValueError, match=r"last.pt: got no run .*expected one of this config"):
         run(tmp_path, width=5)
-
-
-def test_without_a_compiler_training_goes_on(monkeypatch, caplog):
-    module = nn.Linear(2, 2)
-    monkeypatch.setattr(loop.shutil, "which", lambda name: None)
-    assert loop.with_graphs(module, True) is module
-    assert "no C++ compiler was found" in caplog.text
-    monkeypatch.setattr(loop.shutil, "which", lambda name: f"/bin/{name}")
-    assert loop.with_graphs(module, True) is not module
-    assert loop.with_graphs(module, False) is module

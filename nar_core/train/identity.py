@@ -1,0 +1,84 @@
+"""What a run is of: no run goes on with other pictures, captions, tokenizer or settings.
+
+A run folder belongs to one process at a time, too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import logging
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+log = logging.getLogger(__name__)
+
+FILE = "run.json"
+FREE = ("steps", "anneal", "save_minutes", "eval_every", "bf16", "compile", "tensorboard")
+"""What of `train` a run may go on with other values of."""
+
+
+def digest(value: Any) -> str:
+    """Short hash of plain values."""
+    text = json.dumps(value, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def digest_of_folder(folder: Path, *names: str) -> str:
+    """Short hash of some files of a folder."""
+    out = hashlib.sha256()
+    for name in names:
+        out.update((folder / name).read_bytes())
+    return out.hexdigest()[:16]
+
+
+def claim(folder: Path, identity: Mapping[str, str]) -> bool:
+    """Write down what the run in a folder is of; whether what lies there is of the same.
+
+    Raises:
+        ValueError: it has begun with something else; says with what.
+    """
+    path, going_on = folder / FILE, (folder / "last.pt").is_file()
+    same = going_on  # a run of before this was written down
+    if path.is_file():
+        begun = json.loads(path.read_text(encoding="utf-8"))
+        other = [name for name in identity if begun.get(name) != identity[name]]
+        same = not other
+        if other and going_on:
+            raise ValueError(
+                f"{folder}: got a run that was begun with other values of {', '.join(other)}, "
+                "expected the same to go on; choose another run folder, or remove this one "
+                f"(of train, {', '.join(FREE)} may change)"
+            )
+    written = folder / f"{FILE}.{os.getpid()}"
+    written.write_text(json.dumps(dict(identity), indent=1), encoding="utf-8")
+    os.replace(written, path)
+    return same
+
+
+@contextlib.contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """The run folder, for this process alone; it is free again however the process ends.
+
+    Raises:
+        ValueError: another process trains in it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        log.warning("%s is not guarded against a second run here", folder)
+        yield
+        return
+    with open(folder / "lock", "w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise ValueError(
+                f"{folder}: got a run folder that another process trains in, expected one of its "
+                "own; choose another --out, or end that process"
+            ) from error
+        yield

@@ -1,0 +1,79 @@
+"""What the heads make of predictions that meet, beside the rules written out cell by cell."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from nar_core.models.heads import Heads
+from nar_core.plan import DIRECTIONS
+
+CELLS, CODES = 24, 7
+
+
+@pytest.fixture(params=[False, True], ids=["own matrices", "one matrix"])
+def heads(request) -> Heads:
+    torch.manual_seed(0)
+    made = Heads({"+w": 1, "+h": 2, "+t": 1}, nn.Identity, 8, CODES, request.param, True)
+    for p in made.parameters():
+        nn.init.normal_(p, std=0.7)
+    return made.requires_grad_(False)
+
+
+@pytest.fixture
+def hidden() -> dict[int, torch.Tensor]:
+    generator = torch.Generator().manual_seed(1)
+    return {depth: torch.randn(2, CELLS, 8, generator=generator) for depth in (1, 2)}
+
+
+@pytest.fixture
+def senders() -> torch.Tensor:
+    """Each cell hears one, two or three of the directions, from anywhere."""
+    generator = torch.Generator().manual_seed(2)
+    out = torch.full((CELLS, 6), -1)
+    for cell in range(CELLS):
+        for direction in ("+w", "+h", "+t")[: 1 + cell % 3]:
+            at = int(torch.randint(CELLS, (1,), generator=generator))
+            out[cell, DIRECTIONS.index(direction)] = at
+    return out
+
+
+def arriving(heads: Heads, hidden, senders, row: int, cell: int) -> list[torch.Tensor]:
+    """The logits [V] that arrive in a cell, one for each direction that it hears."""
+    out = []
+    for direction, head in heads.each():
+        at = int(senders[cell, DIRECTIONS.index(direction)])
+        if at >= 0:
+            state = hidden[heads.taps[direction]][row, at]
+            out.append(heads.matrix_of(head)(head.features(state)))
+    return out
+
+
+RULES = {
+    "logits": lambda logits: torch.stack(logits).mean(0),
+    "probabilities": lambda logits: torch.stack([x.softmax(-1) for x in logits]).mean(0).log(),
+    "confident": lambda logits: max(logits, key=lambda x: float(x.softmax(-1).max())),
+}
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_a_rule_is_what_it_says_in_every_cell(heads, hidden, senders, rule):
+    fused = heads(hidden, senders, rule)
+    winners = set()
+    for row in range(2):
+        for cell in range(CELLS):
+            logits = arriving(heads, hidden, senders, row, cell)
+            expected = RULES[rule](logits)
+            torch.testing.assert_close(fused[row, cell], expected, atol=1e-5, rtol=1e-5)
+            if len(logits) == 3:
+                winners.add(max(range(3), key=lambda i: float(logits[i].softmax(-1).max())))
+    # The most confident one is not always the first or the last to arrive.
+    assert winners == {0, 1, 2}
+
+
+def test_a_plan_for_each_sample_is_the_mean_of_logits(heads, hidden, senders):
+    rows = torch.stack([senders, senders.roll(1, 0)])
+    fused = heads(hidden, rows)
+    alone = [heads({k: v[i : i + 1] for k, v in hidden.items()}, rows[i])[0] for i in range(2)]
+    torch.testing.assert_close(fused, torch.stack(alone), atol=1e-5, rtol=1e-5)
