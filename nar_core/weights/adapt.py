@@ -113,16 +113,23 @@ def renamed(kind: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return out
 
 
+def their_name(kind: str, name: str) -> str:
+    """The published key of our name; the reverse of `our_name`."""
+    if kind not in ("nar-image", "nar-video"):
+        return name
+    block = re.fullmatch(r"blocks\.(\d+)\.(\w+)\.weight", name)
+    if block:
+        leaves = {ours: theirs for theirs, ours in _BLOCK.items()}
+        return f"layers.{block[1]}.{leaves.get(block[2], block[2])}.weight"
+    # The heads of clips have names of their own.
+    keys = [key for key, ours in _GENERATOR.items() if ours == name]
+    fitting = [key for key in keys if bool(re.search("_[RDB]\\.", key)) == (kind == "nar-video")]
+    return next(iter(fitting or keys), name)
+
+
 def published(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """A picture generator's state dict under the published names; the reverse of `renamed`."""
-    leaves = {ours: theirs for theirs, ours in _BLOCK.items()}
-    names = {ours: theirs for theirs, ours in _GENERATOR.items() if not re.search("_[RDB]", theirs)}
-    out = {}
-    for name, tensor in state.items():
-        block = re.fullmatch(r"blocks\.(\d+)\.(\w+)\.weight", name)
-        key = f"layers.{block[1]}.{leaves[block[2]]}.weight" if block else names[name]
-        out[key] = tensor
-    return out
+    return {their_name("nar-image", name): tensor for name, tensor in state.items()}
 
 
 def _shape(tensors: Mapping[str, Tensor], key: str) -> tuple[int, ...]:

@@ -100,22 +100,26 @@ def locate(source: Source) -> Path | None:
         ValueError: a folder holds several weight files.
     """
     for folder in checkpoint_folders():
-        for name in (source.name, source.hub.split("/")[-1]):
-            inside = folder / name
-            if inside.is_dir():
-                if source.file and (inside / source.file).is_file():
-                    return inside / source.file
-                if any(p.suffix in SUFFIXES for p in inside.iterdir()):
-                    return find_weight_file(inside)
-        # A published name such as last_version.pt says nothing of the model, so it must stand in a
-        # folder; a tokenizer's file name is its own.
-        names = [source.name + suffix for suffix in SUFFIXES]
-        if source.file and source.file.startswith("vq"):
-            names.append(source.file)
-        for name in names:
-            if (folder / name).is_file():
-                return folder / name
+        if found := find_in(folder, source):
+            return found
     return _cached(source)
+
+
+def find_in(folder: Path, source: Source) -> Path | None:
+    """The weight file inside a folder of models, see `locate`."""
+    for name in (source.name, source.hub.split("/")[-1]):
+        inside = folder / name
+        if inside.is_dir():
+            if source.file and (inside / source.file).is_file():
+                return inside / source.file
+            if any(p.suffix in SUFFIXES for p in inside.iterdir()):
+                return find_weight_file(inside)
+    # A published name such as last_version.pt says nothing of the model, so it must stand in a
+    # folder; a tokenizer's file name is its own.
+    names = [source.name + suffix for suffix in SUFFIXES]
+    if source.file and source.file.startswith("vq"):
+        names.append(source.file)
+    return next((folder / name for name in names if (folder / name).is_file()), None)
 
 
 def _cached(source: Source) -> Path | None:

@@ -14,9 +14,9 @@ from ..tokenizers.larp_video import LarpTokenizer
 from ..tokenizers.vq_image import VQTokenizer
 from . import adapt
 from .embedded import Loaded, is_model_folder, load_folder
-from .fetch import CHECKPOINTS, Progress, fetch, fetch_encoder
+from .fetch import CHECKPOINTS, Progress, fetch, fetch_encoder, find_in
 from .list import Official, model_folders, official_models
-from .read import expect, fill, find_weight_file, read
+from .read import expect, files_of, fill, find_weight_file, read
 
 
 def load_model(name: str | Path, progress: Progress | None = None) -> Loaded:
@@ -45,15 +45,23 @@ def load_model(name: str | Path, progress: Progress | None = None) -> Loaded:
 
 def _load_official(official: Official, path: Path, progress: Progress | None) -> Loaded:
     info = official.info
-    tokenizer_path = fetch(official.tokenizer, progress)
+    beside = find_in(path.parent, official.tokenizer) or find_in(
+        path.parent.parent, official.tokenizer
+    )
+    tokenizer_path = beside or fetch(official.tokenizer, progress)
     # Before gigabytes are read: the text encoder may turn out to be missing.
     text_encoder = None
     if info.task == "text":
         text_encoder = load_text_encoder(progress)
     model = load_generator(path, grid=info.grid)
+    # Weights for other classes than the published ones are as good; their names are not known.
+    config, classes = official.config, model.config.condition.classes
+    if config.condition.kind == "class" and classes != config.condition.classes:
+        config = replace(config, condition=replace(config.condition, classes=classes))
+        info = replace(info, labels=tuple(f"class {i}" for i in range(classes)))
     wrong = [
         f"{name} is {got}, expected {want}"
-        for name, want in vars(official.config).items()
+        for name, want in vars(config).items()
         if (got := getattr(model.config, name)) != want
     ]
     if wrong:
@@ -82,12 +90,15 @@ def load_text_encoder(progress: Progress | None = None) -> TextEncoder:
 
 def digest_of(path: Path) -> str:
     """Short hash of a large file: its length and evenly spaced pieces, not all its gigabytes."""
-    pieces, size, length = 64, 1 << 16, path.stat().st_size
-    digest = hashlib.sha256(str(length).encode())
-    with path.open("rb") as file:
-        for i in range(pieces):
-            file.seek(max(0, length - size) * i // (pieces - 1))
-            digest.update(file.read(size))
+    pieces, size = 64, 1 << 16
+    digest = hashlib.sha256()
+    for part in files_of(path):
+        length = part.stat().st_size
+        digest.update(str(length).encode())
+        with part.open("rb") as file:
+            for i in range(pieces):
+                file.seek(max(0, length - size) * i // (pieces - 1))
+                digest.update(file.read(size))
     return digest.hexdigest()[:16]
 
 
@@ -108,7 +119,8 @@ def load_generator(
     config = adapt.generator_config(file.kind, file.tensors, file.settings, shape)
     tensors = adapt.renamed(file.kind, file.tensors)
     file.tensors.clear()
-    return fill(lambda: NARTransformer(config), tensors, where=str(file.path))
+    called = partial(adapt.their_name, file.kind)
+    return fill(lambda: NARTransformer(config), tensors, where=str(file.path), called=called)
 
 
 def load_tokenizer(

@@ -20,9 +20,11 @@ from torch import Tensor, nn
 
 from . import adapt
 
-SUFFIXES = (".safetensors", ".pt", ".pth")
+SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
+INDEX = ".index.json"
+"""How the list of the shards of a weight file ends."""
 Module = TypeVar("Module", bound=nn.Module)
-WRAPPERS = ("model", "module", "state_dict", "sd")
+WRAPPERS = ("model", "module", "state_dict", "sd", "ema")
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
 def single_weight_file(names: list[str], where: str) -> str:
     """The one weight file among `names`. Raises ValueError naming them when there is not one."""
     found = sorted(n for n in names if n.endswith(SUFFIXES))
+    # The same weights often lie beside them in the form of before.
+    found = [n for n in found if not n.endswith(".bin")] or found
     if len(found) == 1:
         return found[0]
     listed = ", ".join(found) if found else "none among " + (", ".join(sorted(names)) or "no files")
@@ -63,12 +67,17 @@ def single_weight_file(names: list[str], where: str) -> str:
 
 
 def find_weight_file(path: str | Path) -> Path:
-    """The weight file at `path`, which is the file or a folder that holds just one."""
+    """The weight file at `path`, which is the file or a folder that holds just one.
+
+    Of a file in shards that is their index.
+    """
     path = Path(path)
     if path.is_file():
         return path
     if not path.is_dir():
         raise ValueError(f"weights: got {path}, expected an existing file or folder")
+    if len(indices := sorted(path.glob(f"*{INDEX}"))) == 1:
+        return indices[0]
     return path / single_weight_file([p.name for p in path.iterdir() if p.is_file()], str(path))
 
 
@@ -92,6 +101,8 @@ def read(path: str | Path) -> WeightFile:
 
 
 def _payload(path: Path) -> Any:
+    if path.name.endswith(INDEX):
+        return {k: v for part in files_of(path) for k, v in _payload(part).items()}
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
@@ -121,6 +132,28 @@ def _is_pickled(path: Path) -> bool:
         return file.read(2) in (b"PK", *(bytes([0x80, version]) for version in range(6)))
 
 
+def files_of(path: Path) -> list[Path]:
+    """The file itself, or, of an index, the shards that it names.
+
+    Raises ValueError where it is no index, or a shard is missing.
+    """
+    if not path.name.endswith(INDEX):
+        return [path]
+    try:
+        names = sorted(set(json.loads(path.read_text(encoding="utf-8"))["weight_map"].values()))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(
+            f"{path}: got no JSON with a weight_map, expected a list of shards"
+        ) from error
+    missing = [name for name in names if not (path.parent / name).is_file()]
+    if missing:
+        raise ValueError(
+            f"{path}: got {len(names) - len(missing)} of the {len(names)} files that it names, "
+            f"expected also {', '.join(missing)} beside it"
+        )
+    return [path.parent / name for name in names]
+
+
 def _damaged(path: Path) -> str:
     with path.open("rb") as file:
         begin = file.read(64).lstrip().lower()
@@ -142,10 +175,12 @@ def _damaged(path: Path) -> str:
 
 def _settings_beside(path: Path) -> dict[str, Any]:
     """Constructor arguments from the file's own .json, or config.json."""
-    others = [p for p in path.parent.iterdir() if p.suffix in SUFFIXES and p != path]
-    candidates = [path.with_suffix(".json")]
+    own = files_of(path)
+    others = [p for p in path.parent.iterdir() if p.suffix in SUFFIXES and p not in own]
+    candidates = [] if path.name.endswith(INDEX) else [path.with_suffix(".json")]
     if not others:
-        candidates += [path.parent / "config.json", *sorted(path.parent.glob("*.json"))]
+        beside = sorted(p for p in path.parent.glob("*.json") if not p.name.endswith(INDEX))
+        candidates += [path.parent / "config.json", *beside]
     for candidate in candidates:
         if candidate.is_file():
             try:
@@ -183,18 +218,27 @@ def expect(file: WeightFile, kinds: tuple[str, ...], wanted: str) -> None:
         raise ValueError(f"{file.path}: got {adapt.TITLES[file.kind]}, expected {wanted}")
 
 
-def fill(make: Callable[[], Module], tensors: dict[str, Tensor], *, where: str) -> Module:
+def fill(
+    make: Callable[[], Module],
+    tensors: dict[str, Tensor],
+    *,
+    where: str,
+    called: Callable[[str], str] = str,
+) -> Module:
     """A module made of `tensors`, which is emptied: float32, in eval mode, without gradients.
 
     The module is built without memory, checked against the tensors, and only then filled, tensor by
     tensor: there is never a second copy, and nothing half loaded.
+
+    Args:
+        called: our name of a tensor to that in the file, for messages.
 
     Raises:
         ValueError: naming every missing and unexpected key and every wrong shape.
     """
     with torch.device("meta"):
         module = make()
-    _check(module.state_dict(), tensors, where)
+    _check(module.state_dict(), tensors, where, called)
     state = {}
     for name in list(tensors):
         tensor = tensors.pop(name)
@@ -205,16 +249,21 @@ def fill(make: Callable[[], Module], tensors: dict[str, Tensor], *, where: str) 
     return module.requires_grad_(False).eval()
 
 
-def _check(expected: Mapping[str, Tensor], tensors: Mapping[str, Tensor], where: str) -> None:
-    missing = [name for name in expected if name not in tensors]
-    unexpected = [name for name in tensors if name not in expected]
+def _check(
+    expected: Mapping[str, Tensor],
+    tensors: Mapping[str, Tensor],
+    where: str,
+    called: Callable[[str], str],
+) -> None:
+    missing = [called(name) for name in expected if name not in tensors]
+    unexpected = [called(name) for name in tensors if name not in expected]
     shapes = [
-        f"{name} is {tuple(tensors[name].shape)}, expected {tuple(want.shape)}"
+        f"{called(name)} is {tuple(tensors[name].shape)}, expected {tuple(want.shape)}"
         for name, want in expected.items()
         if name in tensors and tensors[name].shape != want.shape
     ]
     kinds = [
-        f"{name} is {tensors[name].dtype}"
+        f"{called(name)} is {tensors[name].dtype}"
         for name, want in expected.items()
         if name in tensors and tensors[name].is_floating_point() != want.is_floating_point()
     ]

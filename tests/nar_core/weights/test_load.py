@@ -75,6 +75,71 @@ def test_a_folder_named_like_the_model_is_enough(picture_model, checkpoints, tmp
     assert load_model(moved).info.name == "tiny"
 
 
+def shard(folder, tensors) -> None:
+    """Two shards and the index that names them, in place of what lies there."""
+    for path in folder.glob("*.pt"):
+        path.unlink()
+    names = sorted(tensors)
+    files = {name: f"model-{i % 2 + 1}-of-2.safetensors" for i, name in enumerate(names)}
+    for file in set(files.values()):
+        save_file({n: tensors[n].contiguous() for n in names if files[n] == file}, folder / file)
+    index = {"metadata": {"total_size": 1}, "weight_map": files}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+
+
+def test_weights_in_shards_are_those_of_one_file(picture_model, checkpoints):
+    folder = checkpoints / "tiny"
+    whole = torch.load(folder / "last_version.pt", weights_only=True)["model"]
+    one = load_model("tiny")
+    shard(folder, whole)
+    several = load_model("tiny")
+    for name, tensor in one.model.state_dict().items():
+        assert torch.equal(tensor, several.model.state_dict()[name]), name
+    assert load_model(folder).digest == several.digest != one.digest
+    (folder / "model-2-of-2.safetensors").unlink()
+    with pytest.raises(ValueError, match=r"got 1 of the 2 files .* model-2-of-2.safetensors"):
+        load_model("tiny")
+
+
+@pytest.mark.parametrize(("file", "wrapper"), [("pytorch_model.bin", "model"), ("a.pt", "ema")])
+def test_other_files_that_trainers_write(picture_model, checkpoints, file, wrapper):
+    written = checkpoints / "tiny" / "last_version.pt"
+    weights = torch.load(written, weights_only=True)["model"]
+    before = load_model("tiny").model.state_dict()
+    written.unlink()
+    torch.save({wrapper: weights}, checkpoints / "tiny" / file)
+    after = load_model("tiny").model.state_dict()
+    assert all(torch.equal(after[name], before[name]) for name in before)
+
+
+def test_a_tokenizer_beside_the_weights_is_found(picture_model, checkpoints, tmp_path):
+    moved = (checkpoints / "tiny").rename(tmp_path / "tiny")
+    (checkpoints / "vq16-class.pt").rename(tmp_path / "vq16-class.pt")
+    assert load_model(moved).info.name == "tiny"
+
+
+def test_weights_for_other_classes_count_them(picture_model, checkpoints):
+    condition = replace(picture_model.config.condition, classes=3)
+    model = NARTransformer(replace(picture_model.config, condition=condition))
+    torch.save(published(model), checkpoints / "tiny" / "last_version.pt")
+    engine = Engine.load("tiny", device="cpu")
+    assert engine.info.labels == ("class 0", "class 1", "class 2")
+    assert engine.generate_all(Request(label="class 2")).tokens.min() >= 0
+
+
+def test_messages_speak_of_the_names_in_the_file(picture_model, checkpoints):
+    written = checkpoints / "tiny" / "last_version.pt"
+    weights = torch.load(written, weights_only=True)["model"]
+    del weights["layers.0.attention.wo.weight"], weights["medusa_norm.weight"]
+    weights["layers.1.feed_forward.w1.weight"] = torch.zeros(3, 3)
+    torch.save(weights, written)
+    with pytest.raises(ValueError, match="do not fit") as caught:
+        load_model("tiny")
+    told = str(caught.value)
+    assert "missing (2): layers.0.attention.wo.weight, medusa_norm.weight" in told
+    assert "layers.1.feed_forward.w1.weight is (3, 3), expected" in told
+
+
 def test_weights_of_another_size_are_refused(picture_model, monkeypatch):
     wide = replace(picture_model, config=replace(picture_model.config, vocab_size=64))
     monkeypatch.setattr(load, "official_models", lambda: {"tiny": wide})
