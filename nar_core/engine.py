@@ -343,8 +343,8 @@ class Engine:
         said, file = self._samples(samples), ""
         if said:
             file = "samples.png"
-            key = "label" if self.info.task == "class" else "prompt"
-            frame = self.generate_all(Request(**{key: said}, num_samples=len(said)))
+            words: dict[str, Any] = {"label" if self.info.task == "class" else "prompt": said}
+            frame = self.generate_all(Request(**words, num_samples=len(said)))
             tiled([self.decode(frame.tokens)[:, -1]]).save(folder / file)
         path = folder / "record.yaml"
         record = read_yaml(path) if path.is_file() else {}

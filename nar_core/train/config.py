@@ -296,7 +296,7 @@ def load_config(path: Path, changes: Sequence[str], what: str) -> Any:
     """
     try:
         changed = _changed(changes)
-        said = OmegaConf.merge(OmegaConf.load(path), changed)
+        said: Any = OmegaConf.merge(OmegaConf.load(path), changed)
         if path.parent == CONFIGS and OmegaConf.select(changed, "source.folder") and "info" in said:
             told = changed.get("info") or {}
             said.info = {k: v for k, v in said.info.items() if k not in OF_THE_DATA} | dict(told)
@@ -335,7 +335,7 @@ def config_of(values: Any, what: str, where: str = "configuration") -> Any:
             something must be.
     """
     try:
-        said = OmegaConf.create(values)
+        said: Any = OmegaConf.create(values)
         if what == "tokenizer" and isinstance(said.get("sources"), str):
             said.sources = [{"folder": said.sources.replace("${", "\\${")}]
         config = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(_form(said, what)), said))
