@@ -96,7 +96,8 @@ class Studio:
         """Have a model in memory and its first steps behind it, before anybody comes."""
         info = self.engines.info(name)
         engine = self.engines.get(name)
-        asked = {"label": info.labels[0]} if info.labels else {"prompt": "".join(info.prompts[:1])}
+        words = {"prompt": "".join(info.prompts[:1])}
+        asked: dict[str, Any] = {"label": info.labels[0]} if info.labels else words
         growth = engine.generate(Request(**asked))
         tokens = [frame.tokens for frame, _ in zip(growth, range(WARMING), strict=False)][-1]
         growth.close()

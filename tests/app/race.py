@@ -67,7 +67,9 @@ def card(pictures: dict[str, Image.Image]) -> Image.Image:
     for k, (name, words) in enumerate(ORDERS.items()):
         at = (36 + 384 * k, 186)
         grown = orders[name] <= orders["centre"].max()
-        mask = Image.fromarray(np.uint8(grown) * 255).resize((360, 360), Image.Resampling.NEAREST)
+        mask = Image.fromarray(grown.astype(np.uint8) * 255).resize(
+            (360, 360), Image.Resampling.NEAREST
+        )
         pen.rectangle((*at, at[0] + 359, at[1] + 359), "#f2f2f0")
         out.paste(pictures[name].resize((360, 360), Image.Resampling.BICUBIC), at, mask)
         pen.text((at[0], 562), f"{words}: {orders[name].max()} steps", "#54575e", SMALL)
