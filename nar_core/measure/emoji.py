@@ -125,7 +125,7 @@ def alternatives(
             if count != scene.count:
                 yield "count", replace(scene, count=count, size="")
         for size in SIZES:
-            if scene.count == 1 and size != scene.size:
+            if scene.count == 1 and SIZES[size] != SIZES[scene.size]:
                 yield "size", replace(scene, size=size)
     else:
         first, second = scene.things

@@ -95,14 +95,14 @@ class EmojiWorld:
         kind = rng.random()
         if kind < 0.48:
             worn = rng.random() < 0.14
-            thing = random_thing(rng, 0.5, worn)
-            size = "" if worn else str(rng.choice(["", "small", "big"], p=[0.8, 0.08, 0.12]))
+            thing = random_thing(rng, 0.7, worn)
+            size = "" if worn else str(rng.choice(["", "small", "big"], p=[0.86, 0.1, 0.04]))
             return Scene((thing,), size=size, place=place)
         if kind < 0.66:
-            return Scene((random_thing(rng, 0.45),), count=int(rng.integers(2, 5)), place=place)
+            return Scene((random_thing(rng, 0.6),), count=int(rng.integers(2, 5)), place=place)
         relation = RELATIONS[rng.choice(3, p=[0.32, 0.34, 0.34])]
-        first = random_thing(rng, 0.5, relation == "left of" and rng.random() < 0.08)
-        second = random_thing(rng, 0.5, relation == "left of" and rng.random() < 0.08)
+        first = random_thing(rng, 0.6, relation == "left of" and rng.random() < 0.08)
+        second = random_thing(rng, 0.6, relation == "left of" and rng.random() < 0.08)
         if rng.random() < 0.08 and first.noun in COLOURABLE:  # one kind in two colours
             colours = rng.choice(list(COLOURS), 2, replace=False)
             first, second = (Thing(first.noun, str(c)) for c in colours)

@@ -32,10 +32,9 @@ COLOUR_WORDS = {
     "blue": ("navy", "azure", "cyan", "turquoise", "teal"),
     "purple": ("violet", "lilac", "indigo"),
     "pink": ("magenta", "rosy"),
-    "grey": ("gray", "silver"),
-    "brown": ("tan", "beige"),
     "black": ("dark",),
 }
+OTHER_COLOURS = ("brown", "tan", "beige", "grey", "gray", "silver")  # things keep their own
 WEARS = {
     "hat": ("hat", "top hat", "cap"),
     "glasses": ("glasses", "sunglasses", "shades", "spectacles", "goggles"),
@@ -274,6 +273,8 @@ def _phrases() -> dict[tuple[str, ...], _Entry]:
         add(colour, "colour", colour)
         for other in COLOUR_WORDS.get(colour, ()):
             add(other, "colour", colour, False)
+    for other in OTHER_COLOURS:
+        add(other, "colour", "", False)
     return out
 
 
@@ -388,6 +389,8 @@ class _Reading:
     def take(self, entry: _Entry, word: int) -> bool:
         """Whether a fact could be used; of two that contradict each other the first counts."""
         kind, value = entry.kind, entry.value
+        if (kind, value) == ("colour", ""):
+            return False
         if kind == "place":
             if self.place is not None:
                 return False

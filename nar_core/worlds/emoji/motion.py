@@ -59,7 +59,7 @@ def layouts(scene: Scene) -> list[tuple[Placed, ...]]:
     """Every way to lay out a moving scene, as it is in its first frame."""
     stands = scene.place in SCENES
     if len(scene.things) == 1 and scene.count == 1:
-        cells = TOGETHER if scene.size == "small" else 9 if scene.size == "big" else ALONE
+        cells = TOGETHER if scene.size == "small" else ALONE
         middle = (CELLS - cells) // 2
         rows = {GROUND - cells} if stands else {middle, middle + 1} - {CELLS - cells + 1}
         if scene.things[0].verb == "jumps":
@@ -153,7 +153,7 @@ class EmojiMotionWorld(EmojiWorld):
         kind = rng.random()
         if kind < 0.6:
             thing = _moving(rng, 0.92, rng.random() < 0.08)
-            size = "" if thing.worn else str(rng.choice(["", "small", "big"], p=[0.86, 0.08, 0.06]))
+            size = "" if thing.worn else str(rng.choice(["", "small", "big"], p=[0.88, 0.08, 0.04]))
             return Scene((thing,), size=size, place=place)
         if kind < 0.72:
             return Scene((_moving(rng, 0.85),), count=int(rng.integers(2, 5)), place=place)

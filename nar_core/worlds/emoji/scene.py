@@ -17,7 +17,7 @@ from .objects import BY_NOUN, cutouts
 
 CELL = 8
 SIDE = 128
-SIZES = {"small": 7, "": 12, "big": 15}  # cells; things in company are as big as small ones
+SIZES = {"small": 7, "": 12, "big": 12}  # cells; what is alone is big, in company small
 COUNTS = {1: "", 2: "two", 3: "three", 4: "four"}
 RELATIONS = ("and", "left of", "above")
 WORN = ("hat", "glasses")
@@ -75,45 +75,44 @@ Layout = tuple[Placed, ...]
 
 
 def _corners(scene: Scene) -> list[list[tuple[int, int]]]:
-    """Every layout of a scene as the upper-left cells (x, y) of its boxes."""
+    """Every layout of a scene as the upper-left cells (x, y) of its boxes.
+
+    There are few, and what is in company moves together: a model has to tell from the cells that
+    it sees where each thing lies, and every further place costs it shapes that it could know.
+    """
     stands = scene.place in SCENES
     if len(scene.things) == 1 and scene.count == 1:
-        cells = SIZES[scene.size]
-        if scene.size == "big":
-            columns, rows = (0, 1), (0,) if stands else (0, 1)
-        elif scene.size == "small":
-            columns, rows = (3, 4, 5, 6), (GROUND - cells,) if stands else (3, 4, 5, 6)
-        else:
-            columns, rows = (1, 2, 3), (GROUND - cells,) if stands else (1, 2, 3)
-            if scene.things[0].worn == "hat":
-                rows = (4,)  # room for the hat
-        return [[(x, y)] for y in rows for x in columns]
-    low, high = (0, 1), (8, 9)
-    level = (7,) if stands else (4, 5)
+        if SIZES[scene.size] == SIZES["small"]:
+            return [[(x, GROUND - 7 if stands else 4)] for x in (1, 4, 8)]
+        rows = (2,) if stands else (1, 3)
+        if scene.things[0].worn == "hat":
+            rows = (4,)  # room for the hat
+        return [[(x, y)] for y in rows for x in (1, 3)]
+    level = 7 if stands else 4
     hats = any(thing.worn == "hat" for thing in scene.things)
     top = 2 if hats else 0  # room for them
     bottom = 9 if hats else 7 if stands else 8
-    side_by_side = [[(a, y), (b, y)] for a in low for b in high for y in level]
-    stacked = [[(x, top), (x, bottom)] for x in (4, 5)]
-    if not (stands or hats):
-        stacked = [[(x, a), (x, b)] for x in (4, 5) for a in low for b in high]
-    falling = [[(a, a), (b, 7 if stands else b)] for a in low for b in high]
-    rising = [[(a, 7 if stands else b), (b, a)] for a in low for b in high]
-    aslant = [] if hats else falling + rising
-    if len(scene.things) == 2:
+    ways = []
+    for left, middle, right in ((0, 4, 8), (1, 5, 9)):
+        side_by_side = [(left, level), (right, level)]
+        stacked = [(middle, top), (middle, bottom)]
+        aslant = [[(left, top), (right, bottom)], [(left, bottom), (right, top)]]
+        if hats:
+            aslant = []
         if scene.relation == "left of":
-            return side_by_side
-        if scene.relation == "above":
-            return stacked
-        return side_by_side + [pair[::-1] for pair in side_by_side] + aslant
-    if scene.count == 2:
-        return side_by_side + aslant
-    columns = [(a, b) for a in low for b in high]
-    if scene.count == 3:
-        up = [[(x, top), (a, bottom), (b, bottom)] for x in (4, 5) for a, b in columns]
-        down = [[(a, top), (b, top), (x, bottom)] for x in (4, 5) for a, b in columns]
-        return up + down
-    return [[(a, top), (b, top), (a, bottom), (b, bottom)] for a, b in columns]
+            ways += [side_by_side]
+        elif scene.relation == "above":
+            ways += [stacked]
+        elif scene.relation:
+            ways += [side_by_side, side_by_side[::-1], *aslant, *(a[::-1] for a in aslant)]
+        elif scene.count == 2:
+            ways += [side_by_side, *aslant]
+        elif scene.count == 3:
+            ways += [[(middle, top), (left, bottom), (right, bottom)]]
+            ways += [[(left, top), (right, top), (middle, bottom)]]
+        else:
+            ways += [[(left, top), (right, top), (left, bottom), (right, bottom)]]
+    return ways
 
 
 def layouts(scene: Scene) -> list[Layout]:
