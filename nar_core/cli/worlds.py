@@ -1,4 +1,4 @@
-"""`worlds`: what the worlds make, to look at."""
+"""`worlds`: what the worlds make, to look at, and the judge of landscapes."""
 
 from __future__ import annotations
 
@@ -6,19 +6,32 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from ..measure.landscape import WEIGHTS
 from ..measure.sheets import world_sheet
+from ..plan import GridShape
 from ..settings import RNG_SEED
+from ..train.judge import teach
+from ..weights.embedded import load_tokenizer_folder
+from ..weights.fetch import CHECKPOINTS
 from ..worlds import WORLDS
 from .arguments import add_setting
 
-HELP = "draw what a world makes"
+HELP = "draw what a world makes, or teach the classifier that judges landscapes"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("what", choices=["sheet"], help="pictures or clips under their prompts")
+    parser.add_argument(
+        "what",
+        choices=["sheet", "judge"],
+        help="pictures or clips under their prompts; or the classifier of landscapes",
+    )
     parser.add_argument("world", choices=WORLDS, help=f"one of {', '.join(WORLDS)}")
-    parser.add_argument("--out", required=True, help="PNG to write, and for clips a GIF beside it")
-    parser.add_argument("--count", type=int, default=48, help="how many")
+    parser.add_argument(
+        "--out",
+        help="PNG to write, and for clips a GIF beside it; or where the classifier goes, by "
+        "default where `evaluate --world` looks for it",
+    )
+    parser.add_argument("--count", type=int, help="how many: 48 on a sheet, 6000 to teach")
     parser.add_argument(
         "--held-out", action="store_true", help="combinations that training never shows"
     )
@@ -26,7 +39,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
-    """`sheet` is the file, `moving` that of clips."""
-    if args.count < 1:
+    """`sheet` is the file, `moving` that of clips; of a judge the shares that it tells right."""
+    if args.count is not None and args.count < 1:
         raise ValueError(f"--count: got {args.count}, expected 1 or more")
-    return world_sheet(args.world, Path(args.out), args.count, args.rng_seed, args.held_out)
+    if args.what == "sheet":
+        if not args.out:
+            raise ValueError("--out: got nothing, expected the PNG to write")
+        return world_sheet(
+            args.world, Path(args.out), args.count or 48, args.rng_seed, args.held_out
+        )
+    if args.world != "landscape":
+        raise ValueError(
+            f"judge: got {args.world}, expected landscape; growths of emoji worlds are compared "
+            "with renderings and need no classifier"
+        )
+    tokenizer = load_tokenizer_folder(CHECKPOINTS / "mini-tokenizer", GridShape(1, 16, 16))[0]
+    out = Path(args.out or WEIGHTS)
+    return {"judge": str(out)} | teach(tokenizer, out, args.count or 6000, args.rng_seed)

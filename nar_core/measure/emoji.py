@@ -82,6 +82,10 @@ class EmojiExam:
         )
         return [renderings.judge(growth) for growth in growths]
 
+    def told(self, rng: np.random.Generator) -> dict[str, float]:
+        """Nothing: rightness and damage say it all."""
+        return {}
+
     def _drawn(self, scene: Scene, rng: np.random.Generator) -> Iterator[tuple[str, Scene, Layout]]:
         """Every layout of a scene, and of all that differ from it in one fact: fact, scene, layout.
 

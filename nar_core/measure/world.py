@@ -18,6 +18,7 @@ from ..worlds.world import Facts
 from .emoji import EmojiExam
 from .growing import Grower, any_cell, seeds_of
 from .judge import Verdict, damaged, interval
+from .landscape import LandscapeExam
 from .likelihood import continuation
 
 BATCH = 8
@@ -43,6 +44,10 @@ class Exam(Protocol):
         """Verdicts on growths uint8 [n, F, H, W, 3] of one prompt."""
         ...
 
+    def told(self, rng: np.random.Generator) -> dict[str, float]:
+        """Figures of all that was judged together."""
+        ...
+
 
 def exam_of(engine: Engine) -> Exam:
     """The exam of the world that a model draws. Raises ValueError for a model of no world."""
@@ -53,12 +58,9 @@ def exam_of(engine: Engine) -> Exam:
             "of a world; try --data"
         )
     world = WORLDS[name]()
-    if not isinstance(world, EmojiWorld):
-        raise ValueError(
-            f"--world: got {engine.info.name} of the world {name}, of which no questions are "
-            "written yet, expected the model of an emoji world"
-        )
-    return EmojiExam(engine, world)
+    if isinstance(world, EmojiWorld):
+        return EmojiExam(engine, world)
+    return LandscapeExam(engine)
 
 
 def rightness(grower: Grower, count: int) -> dict[str, Any]:
@@ -72,7 +74,7 @@ def rightness(grower: Grower, count: int) -> dict[str, Any]:
         `right_*` and `damage_*` for `corner`, `centre` and `any`; `right_seen` and
         `right_held_out`, from the centre; `differs`, in which fact the wrong ones are wrong; and
         `categories`, with Wilson's 95 % intervals: for seen and held_out and each place
-        [right, low, high], and over all places `damage`.
+        [right, low, high], and over all places `damage`; and what `Exam.told` has to say.
     """
     engine, rng = grower.engine, np.random.default_rng(grower.rng_seed)
     exam, world = exam_of(engine), WORLDS[engine.info.world]()
@@ -97,7 +99,7 @@ def rightness(grower: Grower, count: int) -> dict[str, Any]:
                 for where, verdict in zip(places, verdicts, strict=True):
                     found[category, part, where].append(verdict)
                 bar.update()
-    return _report(found, tuple(places))
+    return _report(found, tuple(places)) | exam.told(rng)
 
 
 def _report(

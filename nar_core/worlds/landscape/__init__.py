@@ -16,6 +16,7 @@ from . import words
 from .facts import (
     SLOTS,
     TERMS,
+    TIMES,
     Complete,
     Landscape,
     complete,
@@ -64,30 +65,33 @@ class LandscapeWorld:
         return shine(rng, scene, full, sun, first, 2 * width)
 
     def views(
-        self, rng: np.random.Generator, lands: int = 12
+        self, rng: np.random.Generator, lands: int = 12, every: bool = False
     ) -> Iterator[tuple[Landscape, np.ndarray]]:
         """Endless (facts, picture uint8 [1, 128, 128, 3]), distributed as facts are by `draw`.
 
         A land is looked at some two dozen times, in other directions, times, seasons and weathers,
         before another takes its place: making one takes as long as that many looks. `lands` of
-        them, 8 MB each, take turns by chance. Half of the pictures are mirror images.
+        them, 8 MB each, take turns by chance. Half of the pictures are mirror images. With `every`
+        terrain is shown at every time, held out or not, and nothing is left blank: so a judge is
+        taught, never a generator.
         """
         kept: dict[int, tuple[Complete, Scene]] = {}
         lives = np.zeros(lands, int)
         while True:
             i = int(rng.integers(lands))
             if not lives[i]:
-                land = draw(rng)
+                land = draw(rng, bool(every and rng.random() < 0.2))
                 kept[i] = land, _land(rng, land, 0, TURN)
                 lives[i] = rng.integers(*_LIVES)
             lives[i] -= 1
             land, scene = kept[i]
-            full = complete(Landscape(terrain=land.terrain, water=land.water), rng)
+            time = TIMES[rng.integers(len(TIMES))] if every else None
+            full = complete(Landscape(terrain=land.terrain, time=time, water=land.water), rng)
             sun, first = aim(rng, full.time, 2 * SIDE)
             picture = shine(rng, scene, full, sun, first, 2 * SIDE)
             if rng.random() < 0.5:
                 picture = picture[:, ::-1]
-            yield with_blanks(full, rng), np.ascontiguousarray(picture)[None]
+            yield full if every else with_blanks(full, rng), np.ascontiguousarray(picture)[None]
 
     def say(self, facts: Landscape, rng: np.random.Generator | None = None) -> str:
         return words.say(facts, rng)

@@ -150,7 +150,8 @@ def test_every_scene_has_several_pictures_within_the_canvas():
         ways = layouts(scene)
         assert len(set(ways)) == len(ways) >= 2, scene
         for placed in (one for way in ways for one in way):
-            assert 0 <= placed.x <= 16 - placed.cells and 0 <= placed.y <= 16 - placed.cells, scene
+            assert 0 <= placed.x <= 16 - placed.cells, scene
+            assert 0 <= placed.y <= 16 - placed.cells, scene
 
 
 def test_colours_that_no_thing_can_take_are_said_to_be_left_out():
