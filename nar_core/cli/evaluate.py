@@ -14,7 +14,7 @@ from ..measure.likelihood import measure
 from ..measure.rightness import recall
 from ..measure.sheets import contact_sheet, drawn_prompts, growth_strips
 from ..measure.tables import PROMPTS_FILE, TABLES, make_table
-from ..measure.world import drift, rightness, variation
+from ..measure.world import drift, reconstruction, rightness, variation
 from ..settings import RNG_SEED
 from ..train.data import DataFolder
 from .arguments import add_device, add_model, add_sampling, add_setting, said
@@ -100,7 +100,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     if args.recall and train:
         out |= recall(grower, train, args.recall)
     if args.world:
-        out |= rightness(grower, args.world) | {"variation": variation(grower)}
+        out |= rightness(grower, args.world)
+        out |= {"variation": variation(grower), "psnr": reconstruction(grower)}
     if args.drift:
         out |= drift(grower)
     prompts = read_prompts(args.prompts or ())

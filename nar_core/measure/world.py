@@ -139,6 +139,18 @@ def _damage(verdicts: Sequence[Verdict]) -> float | None:
     return round(float(np.mean(known)), 4) if known else None
 
 
+def reconstruction(grower: Grower, pictures: int = 64) -> float:
+    """What the tokenizer leaves of renderings, every other one held out: dB over all pixels."""
+    engine, rng = grower.engine, np.random.default_rng((grower.rng_seed, 3))
+    world, error = WORLDS[engine.info.world](), 0.0
+    for i in range(pictures):
+        facts = world.draw_held_out(rng) if i % 2 else world.draw(rng)
+        pixels = world.render(facts, rng)[None]
+        apart = engine.decode(engine.encode(pixels)).astype(float) - pixels
+        error += np.square(apart / 255).mean() / pictures
+    return round(float(-10 * np.log10(max(error, 1e-10))), 3)
+
+
 def variation(grower: Grower, prompts: int = 8, samples: int = 4) -> float:
     """How far four growths of one prompt from the centre lie apart.
 

@@ -1,6 +1,6 @@
 """Facts of an emoji scene, and how they are laid out and painted.
 
-Everything stands on the 8-pixel grid of the tokenizer at one of three sizes, so that equal things
+Everything stands on the 8-pixel grid of the tokenizer at one of two sizes, so that equal things
 give equal tokens wherever they stand.
 """
 
@@ -50,7 +50,7 @@ class Scene:
     Attributes:
         things: one, or two in `relation`: the first and, left of, or above the second.
         count: how many of a single thing, 1 to 4.
-        size: of a single thing: "", "small" or "big".
+        size: of a single thing: "", "small", or "big", which it is anyway.
         place: what is behind: "" for white, a plain colour or a scene.
     """
 

@@ -15,7 +15,8 @@ from nar_core.cli.evaluate import read_prompts
 from nar_core.measure.emoji import EmojiExam
 from nar_core.measure.growing import Grower
 from nar_core.measure.judge import damage, interval
-from nar_core.measure.world import drift, exam_of, rightness, variation
+from nar_core.measure.landscape import LandscapeExam, frechet
+from nar_core.measure.world import drift, exam_of, reconstruction, rightness, variation
 from nar_core.plan import GridShape
 from nar_core.weights.embedded import load_tokenizer_folder
 from nar_core.weights.fetch import CHECKPOINTS
@@ -183,6 +184,48 @@ def test_questions_are_of_combinations_that_training_shows_or_never_does():
                 assert facts == [None] * 5
             else:
                 assert [exam.world.is_held_out(f) for f in facts] == [held_out] * 5
+
+
+@pytest.fixture(scope="module")
+def landscapes() -> LandscapeExam:
+    return exam_of(engine_of("landscape"))
+
+
+def test_landscapes_that_no_generator_was_shown_are_told_apart(landscapes):
+    world, rng, right = WORLDS["landscape"](), np.random.default_rng(4), 0
+    asked = [landscapes.ask(c, True, rng) for c in landscapes.categories]
+    assert [world.is_held_out(facts) for facts in asked if facts] == [True] * (
+        6 - asked.count(None)
+    )
+    for facts in filter(None, asked):
+        right += landscapes.judge(facts, world.render(facts, rng)[None])[0].right
+    assert right >= 6 - asked.count(None) - 1
+
+
+def test_a_landscape_is_wrong_in_terrain_or_in_time(landscapes):
+    world, rng = WORLDS["landscape"](), np.random.default_rng(1)
+    day = landscapes.ask("desert", False, rng)
+    growth = world.render(replace(day, time="noon"), rng)[None]
+    for facts, differs in (
+        (replace(day, time="noon"), ""),
+        (replace(day, time="night"), "time"),
+        (replace(day, terrain="forest", time="noon"), "terrain"),
+    ):
+        assert [v.differs for v in landscapes.judge(facts, growth)] == [differs]
+
+
+def test_frechet_distance_of_gaussians():
+    a = torch.randn(4000, 3, generator=torch.Generator().manual_seed(0)).double()
+    assert frechet(a, a) == pytest.approx(0, abs=1e-9)
+    assert frechet(a, a + 2) == pytest.approx(12)
+    assert frechet(a, 3 * a) == pytest.approx(12, rel=0.1)  # (3 - 1)^2 for each of three
+
+
+def test_reconstruction_is_told_in_decibels():
+    engine = engine_of("emoji")
+    assert reconstruction(Grower(engine), 2) == 100
+    engine.decode = lambda x: np.where(x < 128, x + 26, x - 26)
+    assert reconstruction(Grower(engine), 2) == pytest.approx(19.83, abs=0.01)
 
 
 def test_a_model_of_no_world_is_refused():
