@@ -13,6 +13,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from ..engine import Engine
+from ..panorama import decode_wide, panorama
 from ..request import Request
 from ..settings import NUM_SAMPLES, RNG_SEED, SETTINGS
 from ..video import write_gif, write_mp4
@@ -32,6 +33,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for setting in (RNG_SEED, NUM_SAMPLES):
         add_setting(parser, setting, setting.off)
     add_sampling(parser)
+    parser.add_argument(
+        "--columns",
+        type=int,
+        metavar="CELLS",
+        help="grow wider pictures: a window of the model's width, then further ones to both sides",
+    )
+    parser.add_argument(
+        "--around", metavar="FILE", help="a picture that stands in the middle of these columns"
+    )
     parser.add_argument("--growth", action="store_true", help="also write a GIF of the growth")
     parser.add_argument("--out", default="outputs", help="folder to write to")
     add_device(parser)
@@ -56,15 +66,35 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         seed_position=args.seed_position,
         **said(args, (RNG_SEED, NUM_SAMPLES, *SETTINGS)),
     )
+    if args.around and not args.columns:
+        raise ValueError("--around: got no --columns, expected how wide the picture becomes")
+    if args.columns and args.growth:
+        raise ValueError("--growth: got --columns too, expected a picture of the model's width")
     prepared = engine.prepare(request)
     understood = [engine.understand(p) for p in dict.fromkeys(args.prompt or ())]
     for found in understood:
         for remark in found.remarks:
             log.warning("%s; drawing %r", remark, found.caption)
+    folder = Path(args.out)
+    drawn = {
+        "drawn": [u.caption for u in understood if u.caption],
+        "words": [asdict(w) for u in understood for w in u.words],
+    }
+    if args.columns:
+        middle = None
+        if args.around:
+            middle = np.repeat(engine.encode(opened(args.around)), prepared.num_samples, 0)
+        tokens = panorama(engine, request, args.columns, middle)
+        folder.mkdir(parents=True, exist_ok=True)
+        files = []
+        for i, pixels in enumerate(decode_wide(engine, tokens)):
+            path = folder / f"{engine.info.name}-{prepared.rng_seed + i}-wide"
+            files.append(write(path, pixels[None], None))
+        named = {"model": engine.info.name, "digest": engine.digest}
+        return named | drawn | {"files": [str(f) for f in files]}
     frames = list(tqdm(engine.generate(prepared), total=prepared.plan.total, desc="growing"))
     frame = frames[-1]
     video = engine.decode(frame.tokens)
-    folder = Path(args.out)
     folder.mkdir(parents=True, exist_ok=True)
     files = []
     for i, pixels in enumerate(video):
@@ -83,10 +113,19 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         "passes": frame.passes,
         "seconds": round(frame.elapsed, 4),
         "seed_position": list(prepared.plan.seed_position),
-        "drawn": [u.caption for u in understood if u.caption],
-        "words": [asdict(w) for u in understood for w in u.words],
+        **drawn,
         "files": [str(f) for f in files],
     }
+
+
+def opened(path: str) -> Image.Image:
+    """A picture from a file. Raises ValueError, which names the file, where there is none."""
+    try:
+        with Image.open(path) as picture:
+            picture.load()
+            return picture
+    except (OSError, Image.DecompressionBombError) as error:
+        raise ValueError(f"--around: got {path}, expected a picture ({error})") from error
 
 
 def write(path: Path, pixels: np.ndarray, fps: int) -> Path:

@@ -45,6 +45,25 @@ def test_list_names_official_models(capsys):
     assert "NAR-XL" in out
 
 
+def test_generate_grows_wide_pictures_also_around_a_given_one(folder, tmp_path, capsys):
+    given, out = tmp_path / "given.png", str(tmp_path / "out")
+    Image.new("RGB", (40, 32), (200, 30, 30)).save(given)
+    words = ["generate", "--model", str(folder), "--prompt", "sky", "--out", out]
+    for more in ([], ["--around", str(given)]):
+        assert main([*words, "--columns", "8", *more, "--json"]) == 0
+        picture = Image.open(last_json(capsys)["files"][0])
+        engine = Engine.load(folder)
+        height, width = engine.info.size
+        assert picture.size == (8 * width // engine.info.grid.w, height)
+    for more, said in (
+        (["--around", str(given)], "--around: got no --columns"),
+        (["--columns", "8", "--growth"], "--growth: got --columns too"),
+        (["--columns", "8", "--around", str(folder / "config.yaml")], "expected a picture"),
+    ):
+        assert main([*words, *more]) != 0
+        assert said in capsys.readouterr().err
+
+
 def test_generate_writes_what_the_engine_makes(folder, tmp_path, capsys):
     out = tmp_path / "out"
     words = ["--prompt", "red apple", "blue whale", "--num-samples", "2", "--rng-seed", "7"]
