@@ -223,7 +223,8 @@ def _prompts(info: ModelInfo, given: str | Sequence[str] | None, n: int) -> tupl
 
 
 def _labels(info: ModelInfo, given: Labels, n: int) -> tuple[str | None, ...]:
-    labels = tuple(given) if isinstance(given, tuple | list | np.ndarray) else (given,) * n
+    several = isinstance(given, tuple | list | np.ndarray)
+    labels: tuple[Any, ...] = tuple(given) if several else (given,) * n
     if len(labels) != n:
         raise ValueError(f"label: got {len(labels)} labels, expected one, or {n} (num_samples)")
     return tuple(_class_name(info, label) for label in labels)

@@ -89,7 +89,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         files = []
         for i, pixels in enumerate(decode_wide(engine, tokens)):
             path = folder / f"{engine.info.name}-{prepared.rng_seed + i}-wide"
-            files.append(write(path, pixels[None], None))
+            files.append(write(path, pixels[None], engine.info.fps))
         named = {"model": engine.info.name, "digest": engine.digest}
         return named | drawn | {"files": [str(f) for f in files]}
     frames = list(tqdm(engine.generate(prepared), total=prepared.plan.total, desc="growing"))

@@ -71,7 +71,7 @@ def load_classifier() -> Classifier:
 class LandscapeExam:
     """Each terrain at some time of day, half of them in some season, and verdicts on answers."""
 
-    categories = TERRAINS
+    categories: tuple[str, ...] = TERRAINS
 
     def __init__(self, engine: Engine):
         if engine.info.grid.t != 1:
