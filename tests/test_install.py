@@ -20,7 +20,7 @@ import json
 from importlib.metadata import entry_points, metadata, requires
 import app.pages.parts, nar_core
 from app.presets import presets
-from app.server.examples import examples
+from app.server.examples import recorded
 from nar_core.cli.train import config_names
 from nar_core.weights.fetch import fetched_folder
 engine = nar_core.Engine.load("emoji", dtype="float32")
@@ -30,7 +30,7 @@ print(json.dumps({
     "requires": requires("nar-studio"),
     "embedded": [m.name for m in nar_core.list_models() if m.embedded],
     "first": presets()["first"],
-    "examples": len(examples()),
+    "examples": len(recorded()["examples"]),
     "configs": config_names(),
     "known": engine.understand("a red apple").facts is not None,
     "command": entry_points(group="console_scripts")["nar-studio"].load().__module__,

@@ -8,9 +8,9 @@ from typing import Any
 
 from ..measure.landscape import WEIGHTS
 from ..measure.sheets import world_sheet
+from ..measure.teach import teach
 from ..plan import GridShape
 from ..settings import RNG_SEED
-from ..train.judge import teach
 from ..weights.embedded import load_tokenizer_folder
 from ..weights.fetch import CHECKPOINTS
 from ..worlds import WORLDS

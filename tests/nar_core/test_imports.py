@@ -42,8 +42,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "preview": {"tokenizers"},
     "engine": ENGINE,
     "train": ENGINE | {"writing"},
+    "panorama": {"engine", "request"},
     "measure": MEASURE | {"video"},
-    "cli": MEASURE | {"measure", "video", "version", "writing"},
+    "cli": MEASURE | {"measure", "panorama", "video", "version", "writing"},
     "__main__": {"cli"},
     "__init__": ENGINE | {"engine", "video", "version"},
 }

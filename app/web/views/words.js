@@ -5,7 +5,7 @@ import { around, escapeText, find, setMarkup, setText } from './dom.js';
 /** @typedef {import('../wire.js').Vocabulary} Vocabulary */
 /** @typedef {import('../wire.js').WordGroup} WordGroup */
 
-const COUNTED = 9; // groups of more words are told by their number
+const COUNTED = 8; // groups of more words are told by their number
 
 /** What a model knows, in a line. @param {WordGroup[]} groups */
 export function knownInALine(groups) {

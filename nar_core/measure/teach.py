@@ -12,10 +12,10 @@ from safetensors.torch import save_file
 from torch import Tensor
 from tqdm import tqdm
 
-from ..measure.landscape import Classifier, shrunk
 from ..tokenizers.base import Tokenizer
 from ..worlds.landscape import LandscapeWorld
 from ..worlds.landscape.facts import TERRAINS, TIMES
+from .landscape import Classifier, shrunk
 
 log = logging.getLogger(__name__)
 BATCH = 64
