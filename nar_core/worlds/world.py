@@ -23,7 +23,7 @@ class Word:
     Attributes:
         text: the word as it was typed.
         kind: "known", "taken as" another word of the world, "filler" (says nothing), "left out"
-            (known, but there is no room for it beside the rest), or "unknown".
+            (known, but nothing that is drawn can take it), or "unknown".
         meaning: the word it was taken as, or the nearest known one to an unknown word.
     """
 
@@ -69,7 +69,8 @@ class Understood:
                 + " not known and left out"
             )
         if left := self.of("left out"):
-            out.append(", ".join(repr(w.text) for w in left) + ": no room for it here, left out")
+            words = ", ".join(repr(w.text) for w in left)
+            out.append(f"{words}: nothing here can take it, left out")
         return tuple(out)
 
 

@@ -41,7 +41,8 @@ export function marked({ text, kind, meaning }) {
   const said = escapeText(text);
   const meant = escapeText(meaning);
   if (kind === 'taken as') return `<span class="taken" title="Understood as ${meant}">${said} → ${meant}</span>`;
-  if (kind === 'left out') return `<span class="left" title="No room for it beside the rest">${said}: left out</span>`;
+  if (kind === 'left out')
+    return `<span class="left" title="Nothing that is drawn here can take it">${said}: left out</span>`;
   const other = meaning
     ? ` <button type="button" data-word="${said}" data-name="${meant}" title="Say ${meant} instead">${meant}?</button>`
     : '';
@@ -105,7 +106,10 @@ export function namesView(studio, player) {
       const answer = composes && typed ? await player.server.words({ model, prompt: typed }).catch(() => null) : null;
       if (mine !== asking) return;
       drawn = { typed, caption: answer?.drawn ?? '' };
-      marks = (answer?.words ?? []).filter(({ kind }) => kind !== 'known' && kind !== 'filler');
+      const rank = ['unknown', 'left out', 'taken as'];
+      marks = (answer?.words ?? [])
+        .filter(({ kind }) => rank.includes(kind))
+        .sort((a, b) => rank.indexOf(a.kind) - rank.indexOf(b.kind));
       show(false);
     }, ASK_AFTER);
   }
@@ -134,7 +138,8 @@ export function namesView(studio, player) {
     );
     const rows = /** @type {HTMLElement[]} */ ([...list.children]);
     for (const row of rows) row.hidden = false;
-    // a second row is neither seen nor reached
+    if (rest !== buttons) return; // what becomes of a word is always said
+    // a second row of ideas is neither seen nor reached
     for (const below of rows.filter((row) => row.offsetTop > rows[0].offsetTop + 4)) below.hidden = true;
   }
 

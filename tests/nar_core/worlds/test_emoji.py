@@ -98,11 +98,11 @@ def test_each_word_is_known_taken_as_left_out_or_unknown():
     assert world.understand("a crimson elefant and a zeitgeist, two carpet").remarks == (
         "'crimson' is taken as 'red', 'elefant' is taken as 'elephant'",
         "'zeitgeist', 'carpet' (nearest: 'scarlet') are not known and left out",
-        "'two': no room for it here, left out",
+        "'two': nothing here can take it, left out",
     )
     rainbow = world.understand("a blue rainbow and a cat")
     assert rainbow.facts == Scene((Thing("rainbow"), Thing("cat")), relation="and")
-    assert rainbow.remarks == ("'blue': no room for it here, left out",)
+    assert rainbow.remarks == ("'blue': nothing here can take it, left out",)
     kinds = {w.text: w.kind for w in world.understand("a jumping cat and two dogs and a fox").words}
     assert kinds["jumping"] == kinds["two"] == kinds["fox"] == "left out"
     assert world.understand("a hors").words[1].meaning == "horse"
