@@ -26,15 +26,25 @@ SIZES = {
     "big": ("big", "large", "huge", "giant", "enormous"),
 }
 COLOUR_WORDS = {
-    "red": ("scarlet", "crimson", "ruby"),
+    "red": ("scarlet", "crimson", "ruby", "maroon", "burgundy"),
+    "orange": ("amber",),
     "yellow": ("golden", "gold", "blond"),
-    "green": ("lime", "emerald"),
+    "green": ("lime", "emerald", "olive", "mint"),
     "blue": ("navy", "azure", "cyan", "turquoise", "teal"),
-    "purple": ("violet", "lilac", "indigo"),
-    "pink": ("magenta", "rosy"),
-    "black": ("dark",),
+    "purple": ("violet", "lilac", "indigo", "lavender", "mauve"),
+    "pink": ("magenta", "rosy", "fuchsia"),
+    "white": ("ivory",),
+    "black": ("dark", "ebony"),
 }
-OTHER_COLOURS = ("brown", "tan", "beige", "grey", "gray", "silver")  # things keep their own
+OTHER_COLOURS = (
+    "brown",
+    "tan",
+    "beige",
+    "bronze",
+    "grey",
+    "gray",
+    "silver",
+)  # things keep their own
 WEARS = {
     "hat": ("hat", "top hat", "cap"),
     "glasses": ("glasses", "sunglasses", "shades", "spectacles", "goggles"),
@@ -367,7 +377,8 @@ def still(scene: Scene) -> Scene:
 
 def _typo(word: str, known: str) -> bool:
     """Whether a word is another with one or two letters amiss."""
-    return word[0] == known[0] and difflib.SequenceMatcher(None, word, known).ratio() >= 0.8
+    alike = word[0] == known[0] and abs(len(word) - len(known)) < 2
+    return alike and difflib.SequenceMatcher(None, word, known).ratio() >= 0.8
 
 
 class _Reading:

@@ -160,6 +160,16 @@ def test_colours_that_no_thing_can_take_are_said_to_be_left_out():
     assert [w.text for w in understood.words if w.kind == "left out"] == ["brown", "grey"]
 
 
+def test_a_colour_of_another_name_is_no_misspelt_thing():
+    for prompt, scene in (
+        ("a maroon car", Scene((Thing("car", "red"),))),
+        ("an ivory cat", Scene((Thing("cat", "white"),))),
+        ("a bronze heart", Scene((Thing("heart"),))),
+        ("a strawbery", Scene((Thing("strawberry"),))),
+    ):
+        assert world.understand(prompt).facts == scene, prompt
+
+
 def test_layouts_keep_the_relation():
     for layout in layouts(Scene((Thing("cat"), Thing("dog")), relation="left of")):
         cat, dog = layout
