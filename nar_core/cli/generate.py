@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from ..engine import Engine
 from ..panorama import decode_wide, panorama
+from ..picture import open_picture, reading_picture
 from ..request import Request
 from ..settings import NUM_SAMPLES, RNG_SEED, SETTINGS
 from ..video import write_gif, write_mp4
@@ -83,7 +84,9 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     if args.columns:
         middle = None
         if args.around:
-            middle = np.repeat(engine.encode(opened(args.around)), prepared.num_samples, 0)
+            around, name = Path(args.around), f"--around {args.around}"
+            with open_picture(around, name) as picture, reading_picture(around, name):
+                middle = np.repeat(engine.encode(picture), prepared.num_samples, 0)
         tokens = panorama(engine, request, args.columns, middle)
         folder.mkdir(parents=True, exist_ok=True)
         files = []
@@ -116,16 +119,6 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         **drawn,
         "files": [str(f) for f in files],
     }
-
-
-def opened(path: str) -> Image.Image:
-    """A picture from a file. Raises ValueError, which names the file, where there is none."""
-    try:
-        with Image.open(path) as picture:
-            picture.load()
-            return picture
-    except (OSError, Image.DecompressionBombError) as error:
-        raise ValueError(f"--around: got {path}, expected a picture ({error})") from error
 
 
 def write(path: Path, pixels: np.ndarray, fps: int) -> Path:

@@ -58,7 +58,7 @@ def test_generate_grows_wide_pictures_also_around_a_given_one(folder, tmp_path, 
     for more, said in (
         (["--around", str(given)], "--around: got no --columns"),
         (["--columns", "8", "--growth"], "--growth: got --columns too"),
-        (["--columns", "8", "--around", str(folder / "config.yaml")], "expected a picture"),
+        (["--columns", "8", "--around", str(folder / "config.yaml")], "got a text, expected an"),
     ):
         assert main([*words, *more]) != 0
         assert said in capsys.readouterr().err
