@@ -15,6 +15,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from .arrangement import settled
 from .card import model_card
 from .checks import prepare
 from .decode import Growth
@@ -116,21 +117,24 @@ class Engine:
         """Each word of a prompt as known, taken as another, left out or unknown, and the facts."""
         return understand(self.info, prompt)
 
-    def facts(self, prompts: Sequence[str]) -> Tensor:
-        """What prompts say in the model's world, int64 [B, slots]; -1 where they say nothing."""
-        world = WORLDS[self.info.world]()
-        found = [world.understand(prompt).facts for prompt in prompts]
-        rows = [[-1] * len(world.slots) if f is None else world.encode(f) for f in found]
-        return torch.tensor(rows, device=self.device)
+    def condition(
+        self, request: Request, seeds: Sequence[int] = (), there: Tensor | None = None
+    ) -> tuple[Any, Any]:
+        """Condition input of a prepared request and its null form, on the device.
 
-    def condition(self, request: Request) -> tuple[Any, Any]:
-        """Condition input of a prepared request and its null form, on the device."""
+        Args:
+            seeds: random seed of each row, by default 0, 1, ...
+            there: tokens [B, N] that are there already, see `arrangement.settled`.
+        """
         config = self.model.config.condition
         prompts = [str(x) for x in request.prompt or ()]
         if config.kind == "words":
             values = word_ids(prompts, config.slots, config.buckets, config.parted).to(self.device)
         elif config.kind == "facts":
-            values = self.facts(prompts)
+            world = WORLDS[self.info.world]()
+            seeds = seeds or range(len(prompts))
+            rows = settled(world, prompts, seeds, self.model, there)
+            values = torch.tensor(rows, device=self.device)
         elif config.kind == "caption":
             assert self.text_encoder is not None
             values = self.text_encoder(prompts, self.device)
@@ -202,11 +206,13 @@ class Engine:
                 confidence[own] = request.resume.confidence.reshape(-1, plan.grid.cells)
             elif isinstance(request.known, np.ndarray):
                 tokens[own] = request.known.reshape(-1, plan.grid.cells)
+        seeds = [p.rng_seed + i for p in several for i in range(p.num_samples)]
+        there = torch.from_numpy(tokens).to(self.device, copy=True)
         growth = Growth(
             self.model,
             plan,
-            *self.condition(_joined(requests)),
-            torch.from_numpy(tokens).to(self.device, copy=True),
+            *self.condition(_joined(requests), seeds, there),
+            there,
             torch.cat([uniforms(p.rng_seed, p.num_samples, plan.grid.cells) for p in several]),
             several[0].settings,
             first,

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from ..arrangement import settled
 from ..engine import Engine
 from ..models.condition import cut, word_ids
 from ..request import Request
@@ -16,6 +17,7 @@ from ..train.data import DataFolder, as_float, on_white
 from ..train.losses import plan_losses
 from ..train.source import prompt_of
 from ..train.tokenizer import code_statistics, reconstruction_psnr
+from ..worlds import WORLDS
 from .items import rgb_of, rgba_of
 
 
@@ -29,7 +31,7 @@ def measure(engine: Engine, data: DataFolder) -> dict[str, Any]:
     tokenizer = engine.tokenizer
     pictures = rgba_of(engine, data)
     out = {"pictures": len(pictures), "psnr": round(reconstruction_psnr(tokenizer, pictures), 3)}
-    statistics = code_statistics(tokenizer, pictures)
+    statistics = code_statistics(tokenizer, [pictures])
     out |= {k: round(statistics[k], 4) for k in ("used", "perplexity", "white_codes")}
     tokens = []
     for i in range(0, len(pictures), 16):
@@ -56,7 +58,9 @@ def condition_of(engine: Engine, records: list[dict], label: str) -> torch.Tenso
         prompts = [_cut(engine, prompt_of(r)) for r in records]
         return word_ids(prompts, config.slots, config.buckets, config.parted).to(engine.device)
     if config.kind == "facts":
-        return engine.facts([prompt_of(r) for r in records])
+        world = WORLDS[engine.info.world]()
+        rows = settled(world, [prompt_of(r) for r in records], None, engine.model)
+        return torch.tensor(rows, device=engine.device)
     names = list(engine.info.labels)
     ids = [names.index(r[label]) if r.get(label) in names else -1 for r in records]
     return torch.tensor(ids, device=engine.device)

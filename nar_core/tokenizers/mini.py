@@ -147,9 +147,11 @@ class MiniTokenizer(nn.Module):
         frames = F.pixel_shuffle(self.out_first(x).float(), FINE).unflatten(0, values.shape[:2])
         return (frames + 1) / 2
 
-    def forward(self, video: Tensor) -> Tensor:
-        """Reconstruction with straight-through gradients, for training."""
-        return self.render(self.quantize(self.features(video)))
+    def forward(self, video: Tensor) -> tuple[Tensor, Tensor]:
+        """For training: the reconstruction, with straight-through gradients, and the real-valued
+        digits [B, T, h, w, d] before they were rounded."""
+        features = self.features(video)
+        return self.render(self.quantize(features)), self.quantize.digits(features)
 
     @torch.no_grad()
     def encode(self, video: Tensor) -> Tensor:

@@ -62,14 +62,15 @@ def start_from(model: NARTransformer, folder: Path) -> None:
 
     Along an axis that has become longer or shorter, learned positions are stretched to fit; where a
     picture model becomes one of clips, the heads that it lacks begin as the one to the right. A
-    condition of another kind begins anew.
+    condition of another kind begins anew, and so do the codes of another tokenizer; facts of which
+    there are more keep those that were there, since new ones are appended.
     Raises ValueError where the weights are of another shape.
     """
     state = load_file(folder / "generator.safetensors")
-    wanted_condition = {
-        k: v.shape for k, v in model.state_dict().items() if k.startswith("condition.")
-    }
-    if any(k not in state or state[k].shape != shape for k, shape in wanted_condition.items()):
+    wanted_condition = {k: v for k, v in model.state_dict().items() if k.startswith("condition.")}
+    if model.config.condition.kind == "facts":
+        state = {k: _appended(v, wanted_condition.get(k, v)) for k, v in state.items()}
+    if any(k not in state or state[k].shape != v.shape for k, v in wanted_condition.items()):
         state = {k: v for k, v in state.items() if not k.startswith("condition.")}
     for name, wanted in model.state_dict().items():
         other = re.sub(r"^heads\.heads\.(after|before)\.", "heads.heads.right.", name)
@@ -82,6 +83,9 @@ def start_from(model: NARTransformer, folder: Path) -> None:
             state[name] = line[0].T
     for name in ("tokens", "heads.output"):
         module = model.get_submodule(name)
+        weight = cast(Tensor, module.weight).detach()
+        if f"{name}.weight" in state and len(state[f"{name}.weight"]) != len(weight):
+            state[f"{name}.weight"] = weight
         if parametrize.is_parametrized(module):
             for table in _digits(module).tables:
                 nn.init.zeros_(table)
@@ -97,6 +101,13 @@ def start_from(model: NARTransformer, folder: Path) -> None:
     wrong += unexpected
     if wrong:
         raise ValueError(f"init_from: the weights in {folder} do not fit: {wrong[:5]}")
+
+
+def _appended(found: Tensor, wanted: Tensor) -> Tensor:
+    """What was found, followed by the rows that are wanted besides."""
+    if found.shape[1:] != wanted.shape[1:] or not found.ndim or len(found) >= len(wanted):
+        return found
+    return torch.cat([found.to(wanted.dtype), wanted[len(found) :]])
 
 
 def _digits(module: nn.Module) -> DigitTable:

@@ -89,12 +89,18 @@ class HeldOut:
 # A tokenizer
 
 
-def _open(kind: type, **types: Any) -> Any:
-    """A settings class as OmegaConf takes it: mutable, nothing computed; `types` replaces some."""
+def _open(kind: type, unsaid: Sequence[str] = (), **types: Any) -> Any:
+    """A settings class as OmegaConf takes it: mutable, nothing computed.
+
+    Args:
+        unsaid: numbers that need not be said, 0 until they are known.
+        types: other types for some fields.
+    """
     hints = get_type_hints(kind) | types
     made = []
     for f in fields(kind):
-        default: Any = field(default=MISSING if f.default is NONE else f.default)
+        missing = 0 if f.name in unsaid else MISSING
+        default: Any = field(default=missing if f.default is NONE else f.default)
         if f.default_factory is not NONE:
             default = field(default_factory=f.default_factory)
         elif f.name in types and f.default is NONE and isinstance(types[f.name], type):
@@ -109,13 +115,17 @@ TokenizerNode = _open(MiniConfig)
 
 @dataclass
 class TokenizerSource(HeldOut, Changes):
-    """A folder, the size its pictures are read at, and how often it is drawn from.
+    """A folder or a world, and how often it is drawn from.
 
-    `size` is that of the tokenizer where nothing is said.
+    Attributes:
+        size: that the pictures of a folder are read at, the tokenizer's where nothing is said.
+        pool: pictures of a world at hand.
     """
 
-    folder: str = MISSING
+    folder: str = ""
+    world: str = ""
     weight: float = 1.0
+    pool: int = 1024
     size: int | None = None
     hold_out: float = 0.03
     shift: float = 0.06
@@ -126,10 +136,21 @@ class TokenizerSource(HeldOut, Changes):
 
 @dataclass
 class TokenizerTraining(LoopConfig):
-    """`l1` weighs the absolute error; `decoder_only` leaves the codes as they are."""
+    """What a step sees and what is asked of it.
+
+    Attributes:
+        window: side in pixels of the part of a picture that is seen, 0 for all of it.
+        l1: weight of the absolute error.
+        alike: weight of how far the first `alike_digits` digits of a scene are from those of the
+            same scene in other colours, see `tokenizer.unlikeness`.
+        decoder_only: leaves the codes as they are.
+    """
 
     batch: int = MISSING
+    window: int = 0
     l1: float = MISSING
+    alike: float = 0.0
+    alike_digits: int = 0
     decoder_only: bool = False
 
 
@@ -237,8 +258,13 @@ InfoNode = make_dataclass(
 )  # fmt: skip
 """What a model folder's configuration says of the model, see `ModelInfo`."""
 
-ModelNode = _open(TransformerConfig, grid=tuple[int, int, int], condition=_open(ConditionConfig))
-"""See `TransformerConfig`."""
+ModelNode = _open(
+    TransformerConfig,
+    ("vocab_size",),
+    grid=tuple[int, int, int],
+    condition=_open(ConditionConfig),
+)
+"""See `TransformerConfig`; the vocabulary is the tokenizer's."""
 
 
 @dataclass

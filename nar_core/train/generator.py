@@ -24,6 +24,7 @@ from ..tokenizers.base import Tokenizer
 from ..weights.embedded import load_tokenizer_folder, name_of, read_info, write_config
 from ..weights.fetch import find_folder
 from ..weights.read import read_yaml
+from ..worlds import WORLDS
 from . import official
 from .begin import folded_state, fresh, start_from
 from .config import FolderSource, GeneratorConfig, OfficialConfig, WorldSource, architecture, said
@@ -77,7 +78,9 @@ class Trainer:
         if isinstance(config.source, FolderSource):
             source = self._source(config.source, tokenizer, folder)
         else:
+            self._settle_facts(config.source)
             claim(folder, {"tokenizer": self._weights(), **self._settings()})
+        config.model.vocab_size = tokenizer.vocab_size
         form = architecture(config.model)
         self.directions = form.directions
         stream: TokenStream | None = None
@@ -169,6 +172,15 @@ class Trainer:
                 f"model.condition.classes: got {condition.classes}, expected {len(info.labels)}, "
                 "one for each of info.labels"
             )
+
+    def _settle_facts(self, source: WorldSource) -> None:
+        """The condition holds what the world can say, whatever the configuration says of it."""
+        if source.world not in WORLDS:
+            raise ValueError(
+                f"source.world: got {source.world!r}, expected one of {', '.join(WORLDS)}"
+            )
+        condition, world = self.config.model.condition, WORLDS[source.world]()
+        condition.slots, condition.classes = len(world.slots), len(world.terms)
 
     def loss_of(self, index: int) -> Tensor:
         """The loss of one process's share of a step."""

@@ -25,6 +25,7 @@ from .plans import GrowthPlan
 
 log = logging.getLogger(__name__)
 CHUNK = 32
+OPEN = 0.15  # share of the pictures of which a generator is not told how they are arranged
 LANDS = 4  # that the pictures of a chunk are views of, see `LandscapeWorld.views`
 
 
@@ -68,7 +69,8 @@ def chunk_of(
     """The n pictures of one key: facts int64 [n, slots] and tokens int16 [n, cells].
 
     With `held_out` said, every picture is drawn apart, to measure by. Else they are as training
-    wants them: a world with `views` looks at a land several times, since making one is slow.
+    wants them: a world with `views` looks at a land several times, since making one is slow, and of
+    some pictures nothing is told but what a prompt could say.
     """
     rng = np.random.default_rng(key)
     views: Any = getattr(world, "views", None)
@@ -76,8 +78,12 @@ def chunk_of(
         facts, pictures = zip(*islice(views(rng, LANDS), n), strict=True)
     else:
         draw = world.draw_held_out if held_out else world.draw
-        facts = [draw(rng) for _ in range(n)]
+        said = [draw(rng) for _ in range(n)]
+        ways = [world.arrangements(f) for f in said]
+        facts = [way[rng.integers(len(way))] for way in ways]
         pictures = [world.render(f, rng) for f in facts]
+        if held_out is None:
+            facts = [s if rng.random() < OPEN else f for s, f in zip(said, facts, strict=True)]
     pixels = np.stack(pictures)
     x = torch.from_numpy(pixels).movedim(-1, -3).float() / 255
     with torch.inference_mode():
@@ -121,10 +127,6 @@ class WorldStream:
         start: int,
         null_share: float = 0.0,
     ):
-        if config.world not in WORLDS:
-            raise ValueError(
-                f"source.world: got {config.world!r}, expected one of {', '.join(WORLDS)}"
-            )
         self.world = WORLDS[config.world]()
         self.folder, self.grid, self.null_share = tokenizer, grid, null_share
         self.window, self.repeats = config.window, config.repeats

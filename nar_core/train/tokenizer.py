@@ -7,6 +7,7 @@ import math
 import os
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,11 +20,12 @@ from tqdm import tqdm
 from ..tokenizers.base import Tokenizer, device_of
 from ..tokenizers.mini import PATCH, MiniConfig, MiniTokenizer
 from ..weights.fetch import find_folder
+from ..worlds import WORLDS
 from .config import TokenizerConfig, TokenizerSource, TokenizerTraining, said
 from .data import DataFolder, as_float, augment, is_held_out, on_white
 from .graph import compiled
 from .identity import FREE, claim, digest
-from .loop import Run
+from .loop import Run, rank_and_world
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +33,7 @@ AT_ONCE = 16
 """Clips that are measured at once."""
 
 CHUNK = 32  # pictures in memory at once
+HELD_OUT = 128  # pictures of a world that are measured
 
 
 def psnr(squared_error: float, count: int) -> float:
@@ -52,8 +55,11 @@ def reconstruction_psnr(tokenizer: Tokenizer, clips: np.ndarray) -> float:
 
 
 @torch.no_grad()
-def code_statistics(tokenizer: Tokenizer, clips: np.ndarray) -> dict:
-    """How clips [N, F, H, W, 4] use the codes, and the mean patch of every code.
+def code_statistics(tokenizer: Tokenizer, sources: list[np.ndarray]) -> dict:
+    """How clips use the codes, and the mean patch of every code.
+
+    Args:
+        sources: RGBA clips [N, F, H, W, 4] of each.
 
     Returns:
         `used` (share of the vocabulary that occurs), `perplexity` (2 ** entropy), `white_codes`
@@ -62,8 +68,9 @@ def code_statistics(tokenizer: Tokenizer, clips: np.ndarray) -> dict:
     device = device_of(tokenizer)
     counts = torch.zeros(tokenizer.vocab_size, device=device)
     sums = torch.zeros(tokenizer.vocab_size, PATCH * PATCH * 3, device=device)
-    for i in range(0, len(clips), AT_ONCE):
-        x = on_white(as_float(clips[i : i + AT_ONCE])).to(device)
+    parts = [clips[i : i + AT_ONCE] for clips in sources for i in range(0, len(clips), AT_ONCE)]
+    for part in parts:
+        x = on_white(as_float(part)).to(device)
         codes = tokenizer.encode(x)
         y = tokenizer.decode(codes).float().clamp(0, 1)
         cells = F.pixel_unshuffle(y, PATCH).movedim(2, -1).flatten(0, 3)
@@ -158,6 +165,119 @@ class Source:
         )
 
 
+class WorldPool:
+    """Pictures of a world at hand, some of them replaced by others at every draw.
+
+    Where a world has colours to change, each has a twin: the same scene in other colours.
+
+    Attributes:
+        validation: RGBA uint8 [N, 1, H, W, 4] of held-out combinations.
+    """
+
+    def __init__(self, config: TokenizerSource, key: tuple[int, int]):
+        if config.world not in WORLDS:
+            raise ValueError(
+                f"sources: got the world {config.world!r}, expected one of {', '.join(WORLDS)}"
+            )
+        self.config, self.world = config, WORLDS[config.world]()
+        self.pictures, self.captions = config.world, config.world
+        self._views: Any = getattr(self.world, "views", None)
+        self._recoloured: Any = getattr(self.world, "recoloured", None)
+        rng = np.random.default_rng(0)
+        drawn = [self.world.render(self.world.draw_held_out(rng), rng) for _ in range(HELD_OUT)]
+        self.validation = _opaque(np.stack([d[rng.integers(len(d))] for d in drawn])[:, None])
+        self.rng = np.random.default_rng((*key, 1))
+        self._seen = self._views(self.rng) if self._views else None
+        self.pairs = np.stack([self._pair() for _ in range(config.pool)])
+        self.next = 0
+
+    def _pair(self) -> np.ndarray:
+        """A frame and its twin, uint8 [2, H, W, 3]; one frame alone where there are no twins."""
+        if self._seen is not None:
+            return next(self._seen)[1]
+        ways = self.world.arrangements(self.world.draw(self.rng))
+        facts = ways[self.rng.integers(len(ways))]
+        same = self.rng.bit_generator.state
+        frames = self.world.render(facts, self.rng)
+        at = int(self.rng.integers(len(frames)))
+        if self._recoloured is None:
+            return frames[at : at + 1]
+        other = self._recoloured(facts, self.rng)
+        self.rng.bit_generator.state = same
+        twin = self.world.render(other, self.rng)
+        self.rng.integers(2**31)
+        return np.stack([frames[at], twin[at]])
+
+    def spread(self, most: int) -> np.ndarray:
+        """At most so many of the pictures, RGBA [n, 1, H, W, 4]."""
+        return _opaque(self.pairs[:most, :1])
+
+    def sample(self, n: int, generator: torch.Generator) -> Tensor:
+        """RGB float [n, 1 or 2, 3, H, W] in [0, 1], a picture and its twin."""
+        for _ in range(-(-n // 4)):
+            self.pairs[self.next % len(self.pairs)] = self._pair()
+            self.next += 1
+        chosen = torch.randint(len(self.pairs), (n,), generator=generator).numpy()
+        return as_float(self.pairs[chosen])
+
+
+def _opaque(rgb: np.ndarray) -> np.ndarray:
+    """RGB uint8 [..., 3] as RGBA."""
+    return np.concatenate([rgb, np.full_like(rgb[..., :1], 255)], -1)
+
+
+def source_of(
+    config: TokenizerSource, size: int, folder: Path, key: tuple[int, int]
+) -> Source | WorldPool:
+    """What a part of the configuration names: a folder's pictures, or a world's."""
+    if bool(config.folder) == bool(config.world):
+        raise ValueError(
+            f"sources: got folder {config.folder!r} and world {config.world!r}, expected one"
+        )
+    if config.world:
+        return WorldPool(config, key)
+    source = Source(config, size, folder / f"pictures-{os.getpid()}.npy")
+    if not len(source.rows):
+        raise ValueError(
+            f"{config.folder}: got {len(source.clips)} pictures of which none is "
+            "trained on, expected at least one; lower hold_out"
+        )
+    return source
+
+
+def unlikeness(digits: Tensor) -> Tensor:
+    """How far digits [P, 2, ..., d] of pairs are apart, as a share of how far they vary at all.
+
+    Squared, summed over digits. Were it not a share, digits that say nothing would be alike best.
+    """
+    apart = (digits[:, 0] - digits[:, 1]).square().flatten(0, -2).mean(0)
+    return (apart / (digits.flatten(0, -2).var(0) + 1e-2)).sum()
+
+
+def counts_of(shares: np.ndarray, n: int, by: float) -> list[int]:
+    """How many of n come from each source; `by` in [0, 1) decides on what is left of a whole one.
+
+    They are the same at every step where shares of n are whole: a compiled graph is for one shape.
+    """
+    ends = np.floor(np.cumsum(shares) * n + by + 1e-9).astype(int)
+    ends[-1] = n
+    return np.diff(np.minimum(ends, n), prepend=0).tolist()
+
+
+def windows_of(pictures: Tensor, side: int, generator: torch.Generator) -> Tensor:
+    """A square of each picture [B, T, 3, H, W], three in four of them on the token grid."""
+    if not side or side >= min(pictures.shape[-2:]):
+        return pictures
+    high, wide = (n - side for n in pictures.shape[-2:])
+    out = []
+    for picture in pictures:
+        step = PATCH if torch.rand((), generator=generator) < 0.75 else 1
+        y = int(torch.randint(high // step + 1, (), generator=generator)) * step
+        x = int(torch.randint(wide // step + 1, (), generator=generator)) * step
+        out.append(picture[..., y : y + side, x : x + side])
+    return torch.stack(out)
+
+
 def train(config: TokenizerConfig, folder: Path, device: torch.device) -> None:
     """Train by `config` (model, sources, train) in a run folder; export beside it at the end."""
     torch.manual_seed(config.train.seed)
@@ -170,37 +290,38 @@ def train(config: TokenizerConfig, folder: Path, device: torch.device) -> None:
         for module in tokenizer.encoding_modules():
             module.requires_grad_(False)
     folder.mkdir(parents=True, exist_ok=True)
-    sources = [
-        Source(s, model.size[0], folder / f"pictures-{i}-{os.getpid()}.npy")
-        for i, s in enumerate(config.sources)
-    ]
-    for source in sources:
-        if not len(source.rows):
-            raise ValueError(
-                f"{source.config.folder}: got {len(source.clips)} pictures of which none is "
-                "trained on, expected at least one; lower hold_out"
-            )
+    key = (config.train.seed, rank_and_world()[0])
+    sources = [source_of(s, model.size[0], folder, key) for s in config.sources]
     claim(folder, {
         "pictures": digest([s.pictures for s in sources]),
         "captions": digest([s.captions for s in sources]),
         "model": digest(said(config.model)),
         "train": digest({k: v for k, v in said(config.train).items() if k not in FREE}),
     })  # fmt: skip
-    weights = torch.tensor([s.config.weight for s in sources], dtype=torch.float)
+    weights = np.array([s.config.weight for s in sources])
+    shares = weights / weights.sum()
     forward = compiled(tokenizer, device) if config.train.compile else tokenizer
     run = Run(tokenizer, config.train, folder, device)
+    told = config.train
 
     def loss_of(index: int) -> Tensor:
-        generator = torch.Generator().manual_seed(config.train.seed * 1_000_003 + index)
-        share = torch.multinomial(weights, config.train.batch, True, generator=generator)
-        counts = torch.bincount(share, minlength=len(sources)).tolist()
+        generator = torch.Generator().manual_seed(told.seed * 1_000_003 + index)
+        counts = counts_of(shares, told.batch, float(torch.rand((), generator=generator)))
         parts = [s.sample(n, generator) for s, n in zip(sources, counts, strict=True) if n]
-        x = torch.cat(parts).to(device)
-        return reconstruction_loss(forward(x).float(), x, config.train)
+        parts = [windows_of(part, told.window, generator) for part in parts]
+        parts.sort(key=lambda part: -part.shape[1])  # pairs first
+        pairs = sum(len(part) for part in parts if part.shape[1] == 2)
+        x = torch.cat([part.flatten(0, 1) for part in parts])[:, None].to(device)
+        made, digits = forward(x)
+        loss = reconstruction_loss(made.float(), x, told)
+        if told.alike and pairs:
+            both = digits[: 2 * pairs, ..., : told.alike_digits].unflatten(0, (pairs, 2))
+            loss = loss + told.alike * unlikeness(both)
+        return loss
 
     def evaluate() -> dict[str, float]:
         return {
-            f"psnr_{Path(s.config.folder).name}": round(
+            f"psnr_{Path(s.config.folder or s.config.world).name}": round(
                 reconstruction_psnr(tokenizer, s.validation[:200]), 3
             )
             for s in sources
@@ -217,14 +338,14 @@ def export(
     tokenizer: MiniTokenizer,
     config: TokenizerConfig,
     run: Run,
-    sources: list[Source],
+    sources: list[Source | WorldPool],
     figures: dict[str, float],
 ) -> None:
     """Write a self-describing tokenizer folder (float16 weights, config, record) into the run."""
     folder = run.folder / "export"
     folder.mkdir(exist_ok=True)
     clips = [s.spread(1500) for s in sources]
-    statistics = code_statistics(tokenizer, np.concatenate(clips))
+    statistics = code_statistics(tokenizer, clips)
     state = {k: v.half().contiguous().cpu() for k, v in tokenizer.state_dict().items()}
     save_file({**state, "patches": statistics.pop("patches")}, folder / "tokenizer.safetensors")
     OmegaConf.save(
@@ -245,9 +366,17 @@ def export(
 
 
 def start_from(tokenizer: MiniTokenizer, folder: Path) -> None:
-    """Begin with the weights of an exported tokenizer of the same shape, else ValueError."""
+    """Begin with the weights of an exported tokenizer of the same shape, else ValueError.
+
+    Digits that are others in number begin anew.
+    """
     state = load_file(folder / "tokenizer.safetensors")
     state.pop("patches", None)
+    wanted = tokenizer.state_dict()
+    for name in ("to_code.weight", "to_code.bias", "from_code.weight"):
+        if name in state and state[name].shape != wanted[name].shape:
+            # Trained features are large: at full size a digit may begin, and stay, at one end.
+            state[name] = wanted[name] * (0.3 if name == "to_code.weight" else 1)
     try:
         tokenizer.load_state_dict(state)
     except RuntimeError as error:

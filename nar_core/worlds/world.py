@@ -112,6 +112,10 @@ class World(Protocol):
         """Whether facts hold a combination that training never shows."""
         ...
 
+    def arrangements(self, facts: Facts) -> list[Facts]:
+        """Every way to settle what a prompt leaves open: where things stand."""
+        ...
+
     def render(self, facts: Facts, rng: np.random.Generator) -> np.ndarray:
         """A picture or clip of the facts, uint8 [F, H, W, 3]; the rng chooses among layouts."""
         ...

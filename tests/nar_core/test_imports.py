@@ -15,6 +15,7 @@ INFO = {"device", "plan", "settings"}
 WEIGHTS = INFO | {"info", "models", "tokenizers"}
 REQUEST = INFO | {"info", "models", "picture", "request", "splitter", "words", "worlds"}
 ENGINE = WEIGHTS | REQUEST | {"card", "weights", "sampling", "checks", "decode", "preview"}
+ENGINE |= {"arrangement"}
 MEASURE = ENGINE | {"engine", "train"}
 MAY_IMPORT: dict[str, set[str]] = {
     # pure
@@ -40,6 +41,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "weights": WEIGHTS,
     "decode": {"plan", "sampling", "settings", "models"},
     "preview": {"tokenizers"},
+    "arrangement": {"plan", "splitter", "models", "worlds"},
     "engine": ENGINE,
     "train": ENGINE | {"writing"},
     "panorama": {"engine", "request"},

@@ -5,6 +5,8 @@ Facts become a picture in `scene`, words become facts in `grammar`.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from ..world import Understood, pair_is_held_out
@@ -12,15 +14,18 @@ from . import grammar
 from .colours import COLOURS
 from .objects import BY_NOUN, OBJECTS
 from .scene import (
+    CELL,
     COUNTS,
     PLACES,
     RELATIONS,
     SIDE,
     SIZES,
     WORN,
+    Corners,
     Layout,
     Scene,
     Thing,
+    corners,
     layouts,
     paint,
     random_place,
@@ -49,6 +54,7 @@ _TERMS = (
     *(f"relation {r}" for r in RELATIONS),
     *(f"place {p}" for p in PLACES),
     *(f"noun {n}" for n in NOUNS),
+    *(f"{name} {at}" for name in ("x", "y", "second x", "second y") for at in range(SIDE // CELL)),
 )
 
 
@@ -74,6 +80,10 @@ class EmojiWorld:
         "second wears",
         "second verb",
         "place",
+        "x",
+        "y",
+        "second x",
+        "second y",
     )
     terms = _TERMS
     vocabulary = grammar.vocabulary(moving=False)
@@ -124,11 +134,30 @@ class EmojiWorld:
         return any(out)
 
     def layouts(self, facts: Scene) -> list[Layout]:
-        """Every way to lay the facts out."""
+        """The layout of the facts, or every way to lay them out."""
         return layouts(facts)
 
+    def corners(self, facts: Scene) -> list[Corners]:
+        """Every layout, as the upper left cells of its boxes."""
+        return corners(facts)
+
+    def arrangements(self, facts: Scene) -> list[Scene]:
+        if facts.layout:
+            return [facts]
+        return [replace(facts, layout=layout) for layout in self.corners(facts)]
+
+    def recoloured(self, facts: Scene, rng: np.random.Generator) -> Scene:
+        """The same scene, what can take a colour in another one."""
+        things = tuple(
+            replace(t, colour=str(rng.choice([c for c in COLOURS if c != t.colour])))
+            if BY_NOUN[t.noun].takes != "none"
+            else t
+            for t in facts.things
+        )
+        return replace(facts, things=things)
+
     def render(self, facts: Scene, rng: np.random.Generator) -> np.ndarray:
-        return self.paint(facts, _pick(rng, layouts(facts)))
+        return self.paint(facts, _pick(rng, self.layouts(facts)))
 
     def paint(self, facts: Scene, layout: Layout) -> np.ndarray:
         """A picture of one layout of the facts, uint8 [1, 128, 128, 3]."""
@@ -155,8 +184,18 @@ class EmojiWorld:
             f"wears {second.worn}",
             f"verb {second.verb}",
             f"place {facts.place}",
+            *self._where(facts.layout),
         )
         return [_IDS.get(value, -1) for value in values]
+
+    @staticmethod
+    def _where(layout: Corners) -> list[str]:
+        """Where the first two things are; the others' places follow from it."""
+        out = [""] * 4
+        for i, (x, y) in enumerate(layout[:2]):
+            name = "second " if i else ""
+            out[2 * i : 2 * i + 2] = f"{name}x {x}", f"{name}y {y}"
+        return out
 
 
 def _pick(rng: np.random.Generator, choices):

@@ -18,11 +18,14 @@ from .scene import (
     CELL,
     RELATIONS,
     SCENES,
+    Corners,
+    Layout,
     Placed,
     Scene,
     Thing,
     backdrop,
     paste,
+    placed,
     random_place,
     sprite,
     waves,
@@ -55,8 +58,8 @@ STEPS: dict[str, Callable[[int], Step]] = {
 }
 
 
-def layouts(scene: Scene) -> list[tuple[Placed, ...]]:
-    """Every way to lay out a moving scene, as it is in its first frame."""
+def corners(scene: Scene) -> list[Corners]:
+    """Every layout of a moving scene in its first frame, as the upper-left cells of its boxes."""
     stands = scene.place in SCENES
     if len(scene.things) == 1 and scene.count == 1:
         cells = TOGETHER if scene.size == "small" else ALONE
@@ -65,43 +68,39 @@ def layouts(scene: Scene) -> list[tuple[Placed, ...]]:
         if scene.things[0].verb == "jumps":
             rows = {max(0, GROUND - cells) if stands else CELLS - cells}
         columns = {middle, CELLS - cells - middle}
-        return [
-            (Placed(scene.things[0], x, y, cells),) for y in sorted(rows) for x in sorted(columns)
-        ]
+        return [((x, y),) for y in sorted(rows) for x in sorted(columns)]
     n = TOGETHER
     level = GROUND - n if stands else 3
     if any(t.verb == "jumps" for t in scene.things) and not stands:
         level = CELLS - n
-    flat = [[(0, level), (n, level)]]
-    stacked = [[(x, 0), (x, n - 1 if stands else n)] for x in (2, 3)]
+    flat = ((0, level), (n, level))
+    low = n - 1 if stands else n
     if len(scene.things) == 2:
-        corners = stacked if scene.relation == "above" else flat
-        if scene.relation == "and":
-            corners = flat + [pair[::-1] for pair in flat]
-    elif scene.count == 2:
-        corners = flat
-    elif scene.count == 3:
-        low = n - 1 if stands else n
-        corners = [[(x, 0), (0, low), (n, low)] for x in (2, 3)]
-    else:
-        low = n - 1 if stands else n
-        corners = [[(0, 0), (n, 0), (0, low), (n, low)]]
-    things = scene.things if len(scene.things) == 2 else scene.things * scene.count
-    return [
-        tuple(Placed(t, x, y, n) for t, (x, y) in zip(things, places, strict=True))
-        for places in corners
-    ]
+        if scene.relation == "above":
+            return [((x, 0), (x, low)) for x in (2, 3)]
+        return [flat, flat[::-1]] if scene.relation == "and" else [flat]
+    if scene.count == 2:
+        return [flat]
+    if scene.count == 3:
+        return [((x, 0), (0, low), (n, low)) for x in (2, 3)]
+    return [((0, 0), (n, 0), (0, low), (n, low))]
 
 
-def paint(layout: tuple[Placed, ...], place: str, shift: tuple[int, int] = (0, 0)) -> np.ndarray:
+def layouts(scene: Scene) -> list[Layout]:
+    """The layout of a moving scene in its first frame, or every way to lay it out."""
+    alone = len(scene.things) == 1 and scene.count == 1 and scene.size != "small"
+    return placed(scene, ALONE if alone else TOGETHER, corners(scene))
+
+
+def paint(layout: Layout, place: str, shift: tuple[int, int] = (0, 0)) -> np.ndarray:
     """A clip of a layout, uint8 [17, 80, 80, 3]; `shift` moves all things by so many pixels."""
     stands = place in SCENES
     behind = backdrop(place).crop((*WINDOW, WINDOW[0] + SIDE, WINDOW[1] + SIDE))
     frames = []
     for f in range(FRAMES):
         canvas = behind.copy()
-        for placed in layout:
-            image, x, y = _moved(placed, f, stands)
+        for thing in layout:
+            image, x, y = _moved(thing, f, stands)
             paste(canvas, image, x + shift[0], y + shift[1])
         if place == "sea":
             top = (GROUND - 1) * CELL
@@ -163,8 +162,11 @@ class EmojiMotionWorld(EmojiWorld):
             return self._any(rng)
         return Scene((first, second), relation=relation, place=place)
 
-    def layouts(self, facts: Scene) -> list[tuple[Placed, ...]]:
+    def layouts(self, facts: Scene) -> list[Layout]:
         return layouts(facts)
+
+    def corners(self, facts: Scene) -> list[Corners]:
+        return corners(facts)
 
     def render(self, facts: Scene, rng: np.random.Generator) -> np.ndarray:
         ways = layouts(facts)
@@ -174,7 +176,7 @@ class EmojiMotionWorld(EmojiWorld):
             down, right = (int(x) for x in rng.integers(-3, 5, 2))
         return paint(layout, facts.place, (down, right))
 
-    def paint(self, facts: Scene, layout: tuple[Placed, ...]) -> np.ndarray:
+    def paint(self, facts: Scene, layout: Layout) -> np.ndarray:
         """A clip of one layout of the facts, uint8 [17, 80, 80, 3]."""
         return paint(layout, facts.place)
 

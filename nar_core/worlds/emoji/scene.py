@@ -43,6 +43,9 @@ class Thing:
     verb: str = ""
 
 
+Corners = tuple[tuple[int, int], ...]
+
+
 @dataclass(frozen=True)
 class Scene:
     """Facts of a picture or clip.
@@ -52,6 +55,7 @@ class Scene:
         count: how many of a single thing, 1 to 4.
         size: of a single thing: "", "small", or "big", which it is anyway.
         place: what is behind: "" for white, a plain colour or a scene.
+        layout: the upper left cell (x, y) of every thing's box, nothing where it is left open.
     """
 
     things: tuple[Thing, ...]
@@ -59,6 +63,7 @@ class Scene:
     size: str = ""
     relation: str = ""
     place: str = ""
+    layout: Corners = ()
 
 
 @dataclass(frozen=True)
@@ -74,7 +79,7 @@ class Placed:
 Layout = tuple[Placed, ...]
 
 
-def _corners(scene: Scene) -> list[list[tuple[int, int]]]:
+def corners(scene: Scene) -> list[Corners]:
     """Every layout of a scene as the upper-left cells (x, y) of its boxes.
 
     There are few, and what is in company moves together: a model has to tell from the cells that
@@ -83,11 +88,11 @@ def _corners(scene: Scene) -> list[list[tuple[int, int]]]:
     stands = scene.place in SCENES
     if len(scene.things) == 1 and scene.count == 1:
         if SIZES[scene.size] == SIZES["small"]:
-            return [[(x, GROUND - 7 if stands else 4)] for x in (1, 4, 8)]
+            return [((x, GROUND - 7 if stands else 4),) for x in (1, 4, 8)]
         rows = (2,) if stands else (1, 3)
         if scene.things[0].worn == "hat":
             rows = (4,)  # room for the hat
-        return [[(x, y)] for y in rows for x in (1, 3)]
+        return [((x, y),) for y in rows for x in (1, 3)]
     level = 7 if stands else 4
     hats = any(thing.worn == "hat" for thing in scene.things)
     top = 2 if hats else 0  # room for them
@@ -112,18 +117,22 @@ def _corners(scene: Scene) -> list[list[tuple[int, int]]]:
             ways += [[(left, top), (right, top), (middle, bottom)]]
         else:
             ways += [[(left, top), (right, top), (left, bottom), (right, bottom)]]
-    return ways
+    return [tuple(way) for way in ways]
+
+
+def placed(scene: Scene, cells: int, ways: list[Corners]) -> list[Layout]:
+    """The scene's own layout where it has one, else every one of `ways`, its things in them."""
+    things = scene.things if len(scene.things) == 2 else scene.things * scene.count
+    return [
+        tuple(Placed(thing, x, y, cells) for thing, (x, y) in zip(things, way, strict=True))
+        for way in ([scene.layout] if scene.layout else ways)
+    ]
 
 
 def layouts(scene: Scene) -> list[Layout]:
-    """Every way to lay out a scene."""
+    """The layout of a scene, or every way to lay it out."""
     alone = len(scene.things) == 1 and scene.count == 1
-    cells = SIZES[scene.size] if alone else SIZES["small"]
-    things = scene.things if len(scene.things) == 2 else scene.things * scene.count
-    return [
-        tuple(Placed(thing, x, y, cells) for thing, (x, y) in zip(things, corners, strict=True))
-        for corners in _corners(scene)
-    ]
+    return placed(scene, SIZES[scene.size] if alone else SIZES["small"], corners(scene))
 
 
 @lru_cache(4096)

@@ -53,6 +53,9 @@ class LandscapeWorld:
     def is_held_out(self, facts: Landscape) -> bool:
         return is_held_out(facts)
 
+    def arrangements(self, facts: Landscape) -> list[Landscape]:
+        return [facts]
+
     def render(self, facts: Landscape, rng: np.random.Generator) -> np.ndarray:
         """A picture of the facts, blanks as the rng has it: uint8 [1, 128, 128, 3]."""
         return self.panorama(facts, rng, SIDE)[None]

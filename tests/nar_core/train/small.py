@@ -12,7 +12,7 @@ from nar_core.cli import main
 COLOURS = {"red": (220, 30, 30), "green": (20, 160, 60), "blue": (30, 60, 220)}
 FAST = ["train.compile=false", "train.bf16=false", "train.warmup=2", "train.ema=0.9"]
 SMALL = [
-    "model.grid=[1,4,4]", "model.vocab_size=64", "model.width=32", "model.depth=2",
+    "model.grid=[1,4,4]", "model.width=32", "model.depth=2",
     "model.attention_heads=2", "model.ffn_width=32", "model.rotary=[0,4,4]",
     "model.taps={+w: 2, -w: 2, +h: 2, -h: 2}", "source.variants=2", "source.hold_out=0.3",
     "train.batch=6", "train.eval_every=10",

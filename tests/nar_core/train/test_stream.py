@@ -110,7 +110,8 @@ def test_a_generator_trains_from_a_world_alone_and_understands_prompts(tmp_path)
     record = OmegaConf.load(tmp_path / "mine" / "record.yaml")
     assert (record.pictures, record.samples) == (32, 4)
     assert record.losses.loss_held_out_any > 0
-    facts = engine.facts(["a red car", "", "two blue cats"])
+    asked = engine.prepare(Request(prompt=("a red car", "", "two blue cats"), num_samples=3))
+    facts, _ = engine.condition(asked.request)
     assert (facts[1] == -1).all()
     assert len({tuple(row.tolist()) for row in facts}) == 3
     frame = engine.generate_all(Request(prompt="a red car"))

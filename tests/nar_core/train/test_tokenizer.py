@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
+import pytest
 import torch
 from omegaconf import OmegaConf
 from safetensors.torch import load_file
@@ -14,8 +16,10 @@ from safetensors.torch import load_file
 from nar_core.cli import main
 from nar_core.plan import GridShape
 from nar_core.tokenizers.mini import MiniConfig, MiniTokenizer
+from nar_core.train.config import TokenizerSource
+from nar_core.train.tokenizer import WorldPool, counts_of, unlikeness, windows_of
 
-from .small import rows_of, tokenizer_settings
+from .small import FAST, rows_of, tokenizer_settings
 
 
 def test_a_tokenizer_learns_and_describes_itself(tokenizer):
@@ -88,3 +92,81 @@ def test_a_picture_tokenizer_codes_the_frames_of_clips_one_by_one():
     assert torch.equal(codes.flatten(0, 1)[:, None], alone)
     made = clip.decode(codes)
     assert torch.allclose(made.flatten(0, 1)[:, None], picture.decode(alone), atol=1e-6)
+
+
+def test_a_tokenizer_trains_on_worlds_and_measures_what_is_held_out(tmp_path):
+    """From a clone alone; twins in other colours are asked to be alike in the first digits."""
+    words = ["train", "tokenizer", "mini-tokenizer", "--device", "cpu", "model.encoder_width=32"]
+    words += ["model.decoder_width=32", "model.encoder_depth=1", "model.decoder_depth=1"]
+    words += ["train.steps=2", "train.eval_every=2", "train.batch=4", *FAST]
+    some = "sources=[{world: emoji, pool: 8}, {world: landscape, pool: 4}]"
+    assert main([*words, some, "--out", str(tmp_path / "run")]) == 0
+    record = OmegaConf.load(tmp_path / "run" / "export" / "record.yaml")
+    assert set(record.validation) == {"psnr_emoji", "psnr_landscape"}
+    assert record.samples == 8
+    state = load_file(tmp_path / "run" / "export" / "tokenizer.safetensors")
+    assert len(state["patches"]) == 8 * 8 * 5 * 5 * 5
+
+
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        ("{world: atlantis}", "got the world 'atlantis', expected one of emoji"),
+        ("{weight: 1.0}", "got folder '' and world '', expected one"),
+        ("{world: emoji, folder: x}", "got folder 'x' and world 'emoji', expected one"),
+    ],
+)
+def test_a_source_is_a_folder_or_a_world(source, told, tmp_path, capsys):
+    words = ["train", "tokenizer", "mini-tokenizer", f"sources=[{source}]"]
+    assert main([*words, "--out", str(tmp_path), "--device", "cpu"]) == 2
+    assert told in capsys.readouterr().err
+
+
+def test_a_pool_shows_scenes_beside_their_twins_and_goes_on_to_others():
+    pool = WorldPool(TokenizerSource(world="emoji", pool=6), (0, 0))
+    before = pool.pairs.copy()
+    x = pool.sample(8, torch.Generator().manual_seed(0))
+    assert x.shape == (8, 2, 3, 128, 128)
+    changed = (pool.pairs != before).flatten().reshape(6, -1).any(1)
+    assert changed.tolist() == [True, True, False, False, False, False]
+    apart = (pool.pairs[:, 0] != pool.pairs[:, 1]).any(-1).reshape(6, -1).mean(1)
+    assert 0 < apart.max() < 0.9  # of what is behind things nothing changes
+    assert pool.validation.shape[1:] == (1, 128, 128, 4)
+    again = WorldPool(TokenizerSource(world="emoji", pool=6), (0, 0))
+    other = WorldPool(TokenizerSource(world="emoji", pool=6), (0, 1))
+    assert (again.pairs == before).all()
+    assert (other.pairs != before).any()
+
+
+def test_unlikeness_is_a_share_of_what_digits_vary_by():
+    one, noise = torch.randn(400, 1, 3), torch.randn(400, 1, 3)
+    alike = unlikeness(torch.cat([one, one], 1))
+    apart = unlikeness(torch.cat([one, noise], 1))
+    assert alike == 0
+    assert 4.5 < apart < 7.5  # two variances for each of three digits
+    assert abs(unlikeness(torch.cat([one, noise], 1) * 30) / apart - 1) < 0.05
+    shrunk = unlikeness(torch.cat([one, one + 0.3 * noise], 1) * 3)
+    assert abs(shrunk / unlikeness(torch.cat([one, one + 0.3 * noise], 1) * 30) - 1) < 0.05
+
+
+def test_windows_lie_on_the_grid_mostly_and_twins_share_one():
+    picture = torch.arange(128 * 128.0).reshape(1, 1, 1, 128, 128).expand(64, 2, 3, -1, -1)
+    cut = windows_of(picture, 64, torch.Generator().manual_seed(0))
+    assert cut.shape == (64, 2, 3, 64, 64)
+    assert torch.equal(cut[:, 0], cut[:, 1])
+    corner = cut[:, 0, 0, 0, 0]
+    at = torch.stack([corner // 128, corner % 128], 1)
+    on_grid = (at % 8 == 0).all(1).float().mean()
+    assert 0.55 < on_grid < 0.95
+    assert at.min() >= 0
+    assert at.max() == 64
+    assert windows_of(picture, 0, torch.Generator()) is picture
+
+
+def test_counts_are_the_same_at_every_step_where_shares_are_whole():
+    assert {tuple(counts_of(np.array([0.625, 0.25, 0.125]), 32, u / 10)) for u in range(10)} == {
+        (20, 8, 4)
+    }
+    thirds = [counts_of(np.full(3, 1 / 3), 4, u / 100) for u in range(100)]
+    assert {sum(c) for c in thirds} == {4}
+    assert np.allclose(np.mean(thirds, 0), 4 / 3, atol=0.05)

@@ -210,3 +210,33 @@ def test_every_object_and_place_can_be_painted():
             scene = Scene((Thing(noun),), place=place)
             assert world.paint(scene, layouts(scene)[0])[0].std() > 1
     assert WORLDS["emoji"] is EmojiWorld
+
+
+def test_every_arrangement_is_one_layout_and_says_where_things_stand():
+    for scene in drawn(200, 9):
+        ways = world.arrangements(scene)
+        assert [world.layouts(way)[0] for way in ways] == layouts(scene)
+        assert all(len(world.layouts(way)) == 1 for way in ways)
+        told = [tuple(world.encode(way)) for way in ways]
+        assert len(set(told)) == len(set(map(str, layouts(scene))))
+        first = world.layouts(ways[0])[0]
+        terms = [world.terms[i] if i >= 0 else "" for i in told[0][-4:]]
+        assert terms[:2] == [f"x {first[0].x}", f"y {first[0].y}"]
+        more = [f"second x {first[1].x}", f"second y {first[1].y}"] if len(first) > 1 else ["", ""]
+        assert terms[2:] == more
+        assert world.encode(scene)[-4:] == [-1] * 4
+
+
+def test_a_recoloured_scene_has_other_colours_and_nothing_else_changed():
+    rng = np.random.default_rng(4)
+    for scene in drawn(100, 3):
+        [arranged] = world.arrangements(world.arrangements(scene)[0])
+        other = world.recoloured(arranged, rng)
+        for a, b in zip(arranged.things, other.things, strict=True):
+            assert (a.colour != b.colour) == (a.noun in COLOURABLE)
+            assert (a.noun, a.worn, a.verb) == (b.noun, b.worn, b.verb)
+        assert (other.layout, other.place, other.count) == (
+            arranged.layout,
+            arranged.place,
+            arranged.count,
+        )

@@ -1,0 +1,81 @@
+"""Where things stand in a scene of a world, which a prompt leaves open."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .models.transformer import NARTransformer
+from .plan import distances_from, fan_in_of, levels_of
+from .worlds.world import World
+
+CLEARLY = 3.0  # nats by which another arrangement must explain better what is there
+
+
+def settled(
+    world: World,
+    prompts: Sequence[str],
+    seeds: Sequence[int] | None,
+    model: NARTransformer,
+    there: Tensor | None = None,
+) -> list[list[int]]:
+    """Facts of each prompt as ids for the model, what the prompt leaves open settled by the seed.
+
+    Seeds in a row take one arrangement after another, so that variations differ.
+
+    Args:
+        prompts, seeds: one for each row; without seeds what is open stays so.
+        there: tokens [B, N], -1 where unknown, that are there already. Then the seed's arrangement
+            is taken unless another one clearly led to them: a branch keeps what has been begun.
+    """
+    slots = model.config.condition.slots
+    rows = []
+    for i, prompt in enumerate(prompts):
+        facts = world.understand(prompt).facts
+        if facts is None:
+            rows.append([-1] * slots)
+            continue
+        if seeds is None:
+            rows.append(world.encode(facts)[:slots])
+            continue
+        ways = [world.encode(way)[:slots] for way in world.arrangements(facts)]
+        first = seeds[i] % len(ways)
+        ways = ways[first:] + ways[:first]
+        known = there is not None and bool((there[i] >= 0).any())
+        rows.append(_led(model, ways, there[i]) if known and there is not None else ways[0])
+    return rows
+
+
+@torch.inference_mode()
+def _led(model: NARTransformer, ways: list[list[int]], there: Tensor) -> list[int]:
+    """The facts that led to known tokens [N], as if these had grown from their first cell."""
+    if len({tuple(way) for way in ways}) == 1:
+        return ways[0]
+    grid, device = model.config.grid, there.device
+    cells = (there >= 0).cpu().numpy().nonzero()[0]
+    t, h, w = (int(x) for x in np.unravel_index(cells[0], grid))
+    unknown = np.zeros(grid.cells, bool)
+    levels = levels_of(distances_from(grid, (t, h, w)), unknown, "zero")
+    senders = fan_in_of(grid, levels, unknown, model.config.directions)[cells]
+    place = np.full(grid.cells, -1)
+    place[cells] = np.arange(len(cells))
+    senders = np.where(senders >= 0, place[senders], -1)
+    told = torch.from_numpy((senders >= 0).any(-1)).to(device)
+    index = torch.from_numpy(cells).to(device)
+    rows = there[index].expand(len(ways), -1)
+    logits = model(
+        torch.tensor(ways, device=device),
+        rows,
+        torch.from_numpy(levels[cells]).to(device),
+        torch.from_numpy(senders).to(device),
+        torch.full((len(ways),), int(cells[0]), device=device),
+        index.expand(len(ways), -1),
+    )
+    nats = F.cross_entropy(logits.float().transpose(1, 2), rows, reduction="none")
+    nats = (nats * told).sum(1)
+    best = int(nats.argmin())
+    return ways[best if nats[best] < nats[0] - CLEARLY else 0]
