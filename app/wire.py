@@ -13,6 +13,8 @@ chosen by the browser, so that a message of an earlier run can be told from the 
 | `done` | the finished pictures, with everything that is needed to save, branch and replay |
 | `failed` | the growth ended without a picture; a toast says why |
 | `rejected` | a start was refused; a toast says why |
+| `explained` | why a cell became what it is, see `explaining.explanation_of` |
+| `unexplained` | that was not told; a toast says why |
 | `replay` | a dropped file, as `done` and with what it was planned by |
 
 Grids travel as base64 of little-endian values in raster order: tokens uint16, 65535 where unknown;
@@ -180,6 +182,50 @@ class RejectedMessage(TypedDict):
     at: float
 
 
+class CandidateAnswer(TypedDict):
+    """A token, its probability and the picture that stands for it."""
+
+    token: int
+    probability: float
+    picture: str
+
+
+class HeadAnswer(TypedDict):
+    """What one head said; `sender` is [t, h, w], None where the condition alone spoke."""
+
+    direction: str
+    sender: list[int] | None
+    candidates: list[CandidateAnswer]
+
+
+class Explanation(TypedDict):
+    """See `nar_core.Explanation`; `attention` is [T][H][W]."""
+
+    model: str
+    cell: list[int]
+    step: int
+    token: int
+    picture: str
+    heads: list[HeadAnswer]
+    fused: list[CandidateAnswer]
+    guided: list[CandidateAnswer]
+    drawn_from: list[CandidateAnswer]
+    number: float
+    disagreement: float
+    attention: list[list[list[float]]]
+    attention_to_condition: float
+
+
+class ExplainedMessage(Explanation):
+    kind: Literal["explained"]
+    run: str
+
+
+class UnexplainedMessage(TypedDict):
+    kind: Literal["unexplained"]
+    run: str
+
+
 class ReplayMessage(TypedDict):
     """`again`: whether the model that made it is here."""
 
@@ -207,6 +253,8 @@ Message = (
     | DoneMessage
     | FailedMessage
     | RejectedMessage
+    | ExplainedMessage
+    | UnexplainedMessage
     | ReplayMessage
 )
 
@@ -266,6 +314,21 @@ class Start:
     prompt: str | None = None
     rng_seed: int | None = None
     query: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Explain:
+    """The cell (t, h, w) of a file of which it is asked why it became what it is."""
+
+    file: bytes
+    cell: tuple[int, ...]
+
+
+def explain_of(data: Any, largest: int) -> Explain:
+    """What the player asks of a cell; files of at most `largest` bytes."""
+    given = Fields(data, "explain", RELOAD)
+    cell = given.wholes("cell", range(3, 4), LONGEST_GRID)
+    return Explain(bytes_of_uri(given.any("file"), largest), cell)
 
 
 def run_of(value: Any) -> str:

@@ -2,6 +2,7 @@
 
 from .checks import prepare
 from .engine import Engine
+from .explain import Candidate, Explanation, Said
 from .info import ModelInfo
 from .picture import fit, open_picture, reading_picture
 from .request import Frame, Prepared, Request, growth_strip
@@ -17,7 +18,9 @@ __all__ = [
     "NUM_SAMPLES",
     "RNG_SEED",
     "SETTINGS",
+    "Candidate",
     "Engine",
+    "Explanation",
     "Frame",
     "Fusion",
     "Heads",
@@ -25,6 +28,7 @@ __all__ = [
     "Prepared",
     "Progress",
     "Request",
+    "Said",
     "Setting",
     "Understood",
     "Word",

@@ -162,12 +162,17 @@ class Growth:
         """Fused logits of the next front, [B, n, V], or [2B, n, V] with guidance (null last)."""
         if self.guided and self.next_step and self._interval_over():
             self._end_guidance()
-        step = self.plan.steps[self.next_step]
-        level = self.plan.levels[step.positions[0]]
+        level = self.plan.levels[self.plan.steps[self.next_step].positions[0]]
         end = int(np.searchsorted(self.sorted_levels, level))
         if self.fed < end or self.cache.length == 0:
             self._feed(end)
-        fan_in = step.fan_in
+        fusion = self.settings.fusion
+        rule = "logits" if fusion == "freshest" else fusion
+        return self.model.heads(self.hidden, torch.from_numpy(self.senders()), rule)
+
+    def senders(self) -> np.ndarray:
+        """Rows of `hidden` that predict each cell of the next front, int64 [n, 6], -1 for none."""
+        fan_in = self.plan.steps[self.next_step].fan_in
         senders = np.where(fan_in >= 0, self.place_of[fan_in], -1)
         # A cell nobody sends to is predicted by the last condition token, with every head.
         alone = (fan_in < 0).all(-1, keepdims=True)
@@ -175,9 +180,7 @@ class Growth:
         senders = np.where(alone & has, self.length - 1, senders)
         levels = np.concatenate([np.full(self.length, -1), self.sorted_levels])
         settings = self.settings
-        senders = select_senders(senders, levels, settings.axes, settings.fusion == "freshest")
-        rule = "logits" if settings.fusion == "freshest" else settings.fusion
-        return self.model.heads(self.hidden, torch.from_numpy(senders), rule)
+        return select_senders(senders, levels, settings.axes, settings.fusion == "freshest")
 
     @torch.inference_mode()
     def step(self) -> tuple[Tensor, Tensor]:

@@ -20,6 +20,7 @@ from .card import model_card
 from .checks import prepare
 from .decode import Growth
 from .device import pick_device, pick_dtype
+from .explain import Explanation, explain
 from .info import ModelInfo
 from .models.condition import Caption, word_ids
 from .models.packed import pack_linears, release_mapping
@@ -257,6 +258,69 @@ class Engine:
         tokens = np.where(np.asarray(request.keep), self.encode(request.known), -1)
         known = tokens.repeat(prepared.num_samples, 0)
         return replace(request, known=known, keep=None)
+
+    # To understand
+
+    def explain(
+        self, frame: Frame, cell: Sequence[int], sample: int = 0, candidates: int = 5
+    ) -> Explanation:
+        """Why a cell of a frame became what it is: what each head said, and what was made of it.
+
+        Args:
+            frame: one of this engine, after the cell was decoded.
+            cell: (t, h, w), or (h, w) of a picture.
+            sample: of the frame; candidates: how many tokens are told of each distribution.
+
+        Raises:
+            ValueError: the frame is of another model, or the cell was not decoded in it.
+        """
+        at = [int(x) for x in cell]
+        at = [0, *at] if len(at) == 2 and self.info.grid.t == 1 else at
+        plan = self.plan(frame.request)
+        if frame.model not in ("", self.info.name) or frame.total != plan.total:
+            raise ValueError(
+                f"frame: got one of {frame.model or 'some model'}, expected {self.info.name}"
+            )
+        if not 0 <= sample < len(frame.tokens):
+            raise ValueError(f"sample: got {sample}, expected 0 to {len(frame.tokens) - 1}")
+        inside = len(at) == 3 and all(0 <= x < n for x, n in zip(at, plan.grid, strict=True))
+        flat = int(np.ravel_multi_index(tuple(at), plan.grid)) if inside else -1
+        steps = [i for i, step in enumerate(plan.steps[: frame.step]) if flat in step.positions]
+        if not steps:
+            raise ValueError(
+                f"cell: got {tuple(cell)}, expected one that was decoded up to step {frame.step}"
+            )
+        return explain(
+            self._growth_before(frame, plan, sample, steps[0]), (at[0], at[1], at[2]), candidates
+        )
+
+    def _growth_before(self, frame: Frame, plan: DecodePlan, sample: int, step: int) -> Growth:
+        """The growth of one sample of a frame as it was before a step, counted from 0."""
+        request, own = frame.request, slice(sample, sample + 1)
+        prepared = self.prepare(request)
+        rows = torch.from_numpy(frame.tokens[own].reshape(1, -1)).to(self.device, copy=True)
+        begun = np.full(rows.shape, -1, np.int64)
+        if request.resume is not None:
+            begun = request.resume.tokens[own].reshape(1, -1)
+        elif isinstance(request.known, np.ndarray):
+            known = np.broadcast_to(request.known, frame.tokens.shape)
+            begun = known[own].reshape(1, -1)
+        one = replace(
+            request,
+            prompt=(request.prompt or ())[own] if request.prompt else request.prompt,
+            label=request.label[own] if isinstance(request.label, tuple) else request.label,
+        )
+        seed = prepared.rng_seed + sample
+        there = torch.from_numpy(np.array(begun)).to(self.device)
+        return Growth(
+            self.model,
+            plan,
+            *self.condition(one, [seed], there),
+            rows,
+            uniforms(seed, 1, plan.grid.cells),
+            prepared.settings,
+            step,
+        )
 
     # Pixels
 

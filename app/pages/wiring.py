@@ -20,7 +20,7 @@ from app.server.gate import client_of
 from app.server.spec import spec_of
 from app.server.studio import Studio
 from app.server.turns import Client
-from app.wire import RejectedMessage, run_of
+from app.wire import RejectedMessage, explain_of, run_of
 from nar_core import ModelInfo
 
 STARTING = {**PRIVATE, "trigger_mode": "multiple"}
@@ -130,6 +130,19 @@ def wire_growth(studio: Studio, page: Page, facts: gr.HTML) -> None:
             raise for_page(error, "Not replayed") from error
 
     page.player.replay(replay, None, page.player, **FILES)
+
+    async def explain(event: gr.EventData, request: gr.Request) -> Any:
+        run = ""
+        try:
+            run = run_of(event._data.get("run") if isinstance(event._data, dict) else None)
+            asked = explain_of(event._data, studio.limits.upload)
+            told = await studio.explained(asked.file, asked.cell, client_of(request))
+        except Exception as error:
+            yield {"kind": "unexplained", "run": run}
+            raise for_page(error, "Not explained") from error
+        yield {"kind": "explained", "run": run, **told}
+
+    page.player.explain(explain, None, page.player, **PRIVATE)
 
 
 def wire_model(

@@ -28,7 +28,7 @@ from app.server.jobs import Job
 from app.server.studio import Studio
 from app.server.telling import files_of, quick_picture, understood
 from app.server.turns import Client
-from app.wire import Kept, Start, WordsAnswer, bytes_of_uri
+from app.wire import Explanation, Kept, Start, WordsAnswer, bytes_of_uri
 from nar_core import ModelInfo
 
 ClipFormat = Literal["mp4", "gif", "webp", "strip"]
@@ -72,6 +72,7 @@ def arguments(default_model: str) -> dict[str, Argument]:
         "invert": Argument(bool, False, "keep everything but the rectangle."),
         "clip_model": Argument(str, ..., "a clip model's name from `models`."),
         "file": Argument(str, ..., "data address of a PNG or MP4 file as it was downloaded."),
+        "cell": Argument(list[int], ..., "[t, h, w] of a cell, counted from 0."),
         "clips": Argument(
             list[str],
             ...,
@@ -307,6 +308,24 @@ class Api:
         recipe, _ = await anyio.to_thread.run_sync(self.studio.read, picture)
         return {**recipe.json(), "growth": recipe.growth()}
 
+    async def explain(self, client: Client, *, picture: Any, cell: Any) -> Explanation:
+        """Say why a cell of a picture or clip made here became what it is, step by step.
+
+        The model that made it must be here, with the same weights.
+
+        Returns:
+            step and token of the cell; heads, what the head of each sender said: its direction,
+            the sender's [t, h, w] (null for the condition) and its likeliest candidates; the
+            likeliest ones fused, guided and drawn_from (after every filter), each with token,
+            probability and a picture; the number that drew, disagreement of the heads (nats),
+            attention [T][H][W] of the senders and attention_to_condition.
+        """
+        at = _position(cell)
+        if at is None:
+            raise ValueError("cell: got null, expected [t, h, w], counted from 0")
+        data = await anyio.to_thread.run_sync(bytes_of_uri, picture, self.studio.limits.upload)
+        return await self.studio.explained(data, at, client)
+
     def _kept(self, cells: np.ndarray, picture: Any) -> Kept:
         return Kept(cells, bytes_of_uri(picture, self.studio.limits.upload), None, None)
 
@@ -343,6 +362,7 @@ def endpoints(studio: Studio, default_model: str) -> dict[str, Callable[..., Any
         "animate": ["picture", "clip_model", *[n for n in plain if n != "model"], "guidance_scale"],
         "clip": ["clips", "format", "fps"],
         "replay": ["file"],
+        "explain": ["file", "cell"],
     }
     called = {"clip_model": "model", "clips": "pictures", "file": "picture"}
     return {

@@ -18,8 +18,10 @@ from app.files.recipe import Recipe, recipe_of
 from app.server import zero
 from app.server.engines import Closed, Engines
 from app.server.errors import Refused, Stopped, is_out_of_memory
+from app.server.explaining import explanation_of
 from app.server.given import blended, encoded, likeness, pasted
 from app.server.jobs import Job
+from app.wire import Explanation
 from nar_core import Engine, Frame, Prepared
 
 log = logging.getLogger(__name__)
@@ -107,6 +109,7 @@ class Grower:
         # seconds that a full decode took, by model and number of pictures
         self._decoding: dict[tuple[str, int], float] = {}
         self._lent = zero.on_gpu(self._run, duration=self.seconds_on_gpu)
+        self._lent_to_explain = zero.on_gpu(self._explained, duration=lambda *_: 15)
 
     def grow(
         self, job: Job, loaded: Callable[[], None] = lambda: None
@@ -153,6 +156,22 @@ class Grower:
             return
         for number, job in enumerate(jobs):
             yield from self._alone(number, job, steps[number], wanted)
+
+    def explain(self, job: Job, cell: tuple[int, ...]) -> Explanation:
+        """Why a cell of a file became what it is; see `explaining.explanation_of`.
+
+        Raises:
+            Refused: what to download and where to put it, or why it cannot be told.
+        """
+        for _ in self._engine(job):
+            pass
+        try:
+            return (self._explained if zero.spaces is None else self._lent_to_explain)(job, cell)
+        except ValueError as error:
+            raise Refused(str(error)) from error
+
+    def _explained(self, job: Job, cell: tuple[int, ...]) -> Explanation:
+        return explanation_of(self.engines.get(job.model), job, cell)
 
     def _alone(
         self, number: int, job: Job, step: int, wanted: Callable[[int], bool]

@@ -77,7 +77,7 @@ class Desk:
     def job(self, form: Form, start: Start) -> Job:
         """What a start asks for: from the form, from a branch of it, or from a file."""
         if start.file is not None:
-            return self._again(start.run, start.file)
+            return self.again(start.run, start.file)
         info = self.engines.info(form.model)
         if start.query is not None:
             form = form.linked(info, start.query)
@@ -133,7 +133,7 @@ class Desk:
             request = replace(request, known=np.where(cells, tokens, -1))
         return request, Original(pixels, cells)
 
-    def _again(self, run: str, file: bytes) -> Job:
+    def again(self, run: str, file: bytes) -> Job:
         """The job that remakes a file from its recipe."""
         with room():
             recipe, frames = read_file(file, self.limits)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Sequence
-from contextlib import closing
+from contextlib import aclosing, closing
 from dataclasses import dataclass
 from typing import Any
+
+import anyio
 
 from app.files import read_file
 from app.files.clip import FORMATS, clip_bytes
@@ -26,6 +29,7 @@ from app.server.telling import Teller, messages, replayed, understood
 from app.server.turns import Client
 from app.wire import (
     RELOAD,
+    Explanation,
     Message,
     VocabularyAnswer,
     WordsAnswer,
@@ -135,6 +139,24 @@ class Studio:
     def events(self, job: Job, client: Client) -> AsyncGenerator[Event, None]:
         """The events of a job, for a program, when its turn has come."""
         return self.line.join(job.run, self._asked(job, lambda event: (event,)), client).made()
+
+    async def explained(self, file: bytes, cell: tuple[int, ...], client: Client) -> Explanation:
+        """Why a cell of a file became what it is, when its turn in the line has come.
+
+        Raises:
+            ValueError: why it cannot be told. Busy, Stopped: as `Line.join`.
+        """
+        run = f"explain-{secrets.token_hex(6)}"
+        job = await anyio.to_thread.run_sync(self.desk.again, run, file)
+
+        def told(tickets: Sequence[Ticket]) -> Generator[tuple[int, Explanation], None, None]:
+            tickets[0].restart()
+            yield 0, self.grower.explain(job, cell)
+
+        async with aclosing(self.line.join(job.run, Asked(told), client).made()) as answers:
+            async for answer in answers:
+                return answer
+        raise RuntimeError("the explanation ended without a word")
 
     def _asked(self, job: Job, tell: Callable[[Event], Iterable[Any]], **more: Any) -> Asked:
         rows = job.prepared.num_samples

@@ -3,6 +3,7 @@
 
 import * as address from './address.js';
 import * as pages from './pages.js';
+import { flatOf } from './plan.js';
 import { sampleOf } from './run.js';
 import * as store from './store.js';
 import { overlapOf as overlapOfClip } from './tools/clip.js';
@@ -15,6 +16,7 @@ import { examplesView } from './views/examples.js';
 import { factsView } from './views/facts.js';
 import { formView } from './views/form.js';
 import { lookView } from './views/look.js';
+import { microscopeView } from './views/microscope.js';
 import { namesView } from './views/names.js';
 import { raceView } from './views/race.js';
 import { samplesView } from './views/samples.js';
@@ -63,6 +65,7 @@ export class Player {
       whole: wholeView(this.element, this),
       samples: samplesView(this.element, this),
       tip: tipView(this.element),
+      microscope: microscopeView(this.element, this),
       race: raceView(this.element, this, folder ?? '', recorded?.race ?? null),
       examples: examplesView(this.element, this, folder ?? '', recorded?.examples ?? []),
       form: formView(this.studio, this),
@@ -122,6 +125,8 @@ export class Player {
       return;
     }
     if (message.kind === 'replay') return this.replay(message);
+    if (message.kind === 'explained') return this.set(store.withExplanation(this.state, message));
+    if (message.kind === 'unexplained') return this.set(store.unexplained(this.state));
     const active = store.activeRun(this.state);
     if (message.kind === 'rejected') return active?.state === 'waiting' && this.stop();
     if (message.run !== active?.id) return; // of an earlier growth
@@ -190,6 +195,16 @@ export class Player {
     this.reveal();
     this.takePixels(message);
     this.loop();
+  }
+
+  /** Ask why a cell became what it is. @param {import('./plan.js').Position} cell */
+  explain(cell) {
+    const { state } = this;
+    const run = store.currentRun(state);
+    if (!run || !store.canExplain(state)) return;
+    if (run.plan.step[flatOf(run.spec.grid, cell)] === 0) return this.say('This cell was given, not grown.');
+    this.set({ ...store.askedOf(state, cell), hover: cell });
+    this.trigger('explain', { run: run.id, file: run.pictures[state.sample], cell });
   }
 
   // ---- starting and stopping -------------------------------------------------------------------
@@ -355,6 +370,7 @@ export class Player {
   escape() {
     if (this.state.active) this.stop();
     else if (this.state.branchFrom) this.set({ ...this.state, branchFrom: 0 });
+    else if (this.state.lens) this.set({ ...this.state, lens: false });
     else return false;
     return true;
   }
@@ -394,6 +410,8 @@ export class Player {
         return s.phase === 'done' ? store.home(s) : s;
       case 'b':
         return store.branchMarked(s);
+      case 'm':
+        return store.lensTurned(s);
       default:
         return null;
     }

@@ -18,6 +18,8 @@ import * as regions from './tools/region.js';
 /** @typedef {'picture' | 'front' | 'confidence' | 'tokens'} Layer */
 /** @typedef {'slices' | 'slice' | 'loop'} Layout all slices, that of the start, or the clip as it moves */
 
+/** @typedef {{ run: string, sample: number, cell: Position, told: import('./wire.js').Explained | null }} Asked */
+
 /**
  * @typedef {object} State
  * @property {'image' | 'video' | 'outpaint'} mode the page it stands on
@@ -35,6 +37,8 @@ import * as regions from './tools/region.js';
  * @property {number} speed
  * @property {number} branchFrom the step that the next run goes on from; 0 for none
  * @property {Position | null} hover
+ * @property {boolean} lens whether a click asks why a cell became what it is
+ * @property {Asked | null} asked the cell of which that was asked last, and what was told
  * @property {Record<Layer, boolean>} layers
  * @property {Layout} layout how the slices of a clip are shown
  * @property {boolean} layoutChosen by somebody, so that it does not change by itself
@@ -71,6 +75,8 @@ export const initial = (mode, spec) => ({
   speed: 1,
   branchFrom: 0,
   hover: null,
+  lens: false,
+  asked: null,
   layers: { picture: true, front: true, confidence: false, tokens: false },
   layout: 'slices',
   layoutChosen: false,
@@ -531,3 +537,34 @@ export function editedByKey(s, by, resize) {
 
 /** @param {State} s @returns {State} */
 export const erasedAtCursor = (s) => withRegion(s, regions.brushedAtCursor(s.region, s.spec, s.seedPosition));
+
+// ---- the microscope ------------------------------------------------------------------------------
+
+/** Whether what is seen can be explained: a finished picture of a model that is here. @param {State} s */
+export const canExplain = (s) => {
+  const run = currentRun(s);
+  return s.phase === 'done' && Boolean(run?.pictures[s.sample]) && run?.spec.model === s.spec.model;
+};
+
+/** @param {State} s @returns {State} */
+export const lensTurned = (s) => (canExplain(s) ? { ...s, lens: !s.lens } : s);
+
+/** The cell of what is seen that was asked about; null where none was. @param {State} s @returns {Asked | null} */
+export const explainedNow = (s) =>
+  s.lens && s.asked?.run === s.current && s.asked?.sample === s.sample ? s.asked : null;
+
+/** @param {State} s @param {Position} cell @returns {State} */
+export const askedOf = (s, cell) => ({
+  ...s,
+  asked: { run: String(s.current), sample: s.sample, cell, told: null },
+});
+
+/** What was asked is told; nothing of a question that another has replaced. @param {State} s @param {import('./wire.js').Explained} told @returns {State} */
+export function withExplanation(s, told) {
+  const { asked } = s;
+  if (!asked || asked.run !== told.run || `${asked.cell}` !== `${told.cell}`) return s;
+  return { ...s, asked: { ...asked, told } };
+}
+
+/** No answer will come. @param {State} s @returns {State} */
+export const unexplained = (s) => (s.asked?.told === null ? { ...s, asked: null } : s);

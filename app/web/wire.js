@@ -61,6 +61,20 @@ export const UNKNOWN_CONFIDENCE = 255;
  * }} Replay
  */
 
+/** @typedef {{ token: number, probability: number, picture: string }} Candidate */
+
+/**
+ * Why a cell became what it is; see `Explanation` in the engine. `attention` holds [T][H][W].
+ * @typedef {OfRun & {
+ *   kind: 'explained', cell: Position, step: number, token: number,
+ *   heads: { direction: string, sender: Position | null, candidates: Candidate[] }[], fused: Candidate[],
+ *   guided: Candidate[], drawn_from: Candidate[], number: number, disagreement: number, attention: number[][][],
+ *   attention_to_condition: number,
+ * }} Explained
+ */
+
+/** It was not explained; a toast says why. @typedef {OfRun & { kind: 'unexplained' }} Unexplained */
+
 /** @typedef {{ title: string, seed: Position, form: Record<string, unknown>, spec?: Spec }} PaneChoice */
 /** @typedef {{ name: string, title: string, panes: PaneChoice[] }} Comparison */
 
@@ -69,7 +83,11 @@ export const UNKNOWN_CONFIDENCE = 255;
  * @typedef {{ kind: 'model', spec: Spec, seed?: Position | null, sets?: Comparison[] }} Model
  */
 
-/** @typedef {Begun | Progress | Likeness | Steps | Done | Failed | Rejected | Replay | Model} Message */
+/**
+ * @typedef {(
+ *   Begun | Progress | Likeness | Steps | Done | Failed | Rejected | Replay | Model | Explained | Unexplained
+ * )} Message
+ */
 
 // ---- the same, decoded -------------------------------------------------------------------------
 
@@ -89,7 +107,9 @@ export const UNKNOWN_CONFIDENCE = 255;
 /** @typedef {Finished & { kind: 'done' }} DoneRead */
 /** @typedef {Finished & { kind: 'replay', spec: Spec, title: string }} ReplayRead */
 /**
- * @typedef {Begun | Progress | Likeness | StepsRead | DoneRead | Failed | Rejected | ReplayRead | Model} MessageRead
+ * @typedef {(
+ *   Begun | Progress | Likeness | StepsRead | DoneRead | Failed | Rejected | ReplayRead | Model | Explained | Unexplained
+ * )} MessageRead
  */
 
 /** @param {string} text base64 */
@@ -150,6 +170,8 @@ export function read(message) {
     case 'failed':
     case 'rejected':
     case 'model':
+    case 'explained':
+    case 'unexplained':
       return message;
     case 'steps':
       return {

@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from ..tokenizers.base import Tokenizer, device_of
 from ..tokenizers.mini import PATCH, MiniConfig, MiniTokenizer
+from ..weights.embedded import sha256_of
 from ..weights.fetch import find_folder
 from ..worlds import WORLDS
 from .config import TokenizerConfig, TokenizerSource, TokenizerTraining, said
@@ -348,9 +349,9 @@ def export(
     statistics = code_statistics(tokenizer, clips)
     state = {k: v.half().contiguous().cpu() for k, v in tokenizer.state_dict().items()}
     save_file({**state, "patches": statistics.pop("patches")}, folder / "tokenizer.safetensors")
-    OmegaConf.save(
-        OmegaConf.create({"kind": "mini", "model": said(config.model)}), folder / "config.yaml"
-    )
+    told = {"kind": "mini", "model": said(config.model)}
+    told["sha256"] = sha256_of(folder / "tokenizer.safetensors")
+    OmegaConf.save(OmegaConf.create(told), folder / "config.yaml")
     record = {
         "steps": run.step,
         "samples": run.step * config.train.batch * run.world,

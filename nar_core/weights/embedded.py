@@ -195,9 +195,18 @@ def _must_be(weights: Path, data: bytes) -> None:
 
 
 def write_config(folder: Path, config: dict[str, Any], tokenizer: Path) -> None:
-    """Write `config.yaml` into a model folder, and copy the folder of its tokenizer into it."""
+    """Write `config.yaml` into a model folder, and copy the folder of its tokenizer into it.
+
+    It tells the sha256 of the weights, which are there already, unless it does so.
+    """
     shutil.copytree(tokenizer, folder / TOKENIZER, dirs_exist_ok=True)
-    OmegaConf.save(OmegaConf.create({**config, "tokenizer": TOKENIZER}), folder / "config.yaml")
+    told = {"sha256": sha256_of(folder / "generator.safetensors")} | config
+    OmegaConf.save(OmegaConf.create({**told, "tokenizer": TOKENIZER}), folder / "config.yaml")
+
+
+def sha256_of(weights: Path) -> str:
+    """What `config.yaml` tells of a folder's weights, so that others are noticed."""
+    return hashlib.sha256(weights.read_bytes()).hexdigest()
 
 
 def copy_model(source: Path, folder: Path) -> None:

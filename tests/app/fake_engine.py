@@ -12,7 +12,17 @@ from collections.abc import Iterator
 import numpy as np
 from PIL import Image
 
-from nar_core import Frame, ModelInfo, Prepared, Request, fit, prepare
+from nar_core import (
+    Candidate,
+    Explanation,
+    Frame,
+    ModelInfo,
+    Prepared,
+    Request,
+    Said,
+    fit,
+    prepare,
+)
 from nar_core.plan import DIRECTIONS, GridShape
 
 _COMMON = {
@@ -170,6 +180,21 @@ class FakeEngine:
         finally:
             for growth in growing:
                 growth.close()
+
+    def explain(self, frame: Frame, cell, sample: int = 0, candidates: int = 5) -> Explanation:
+        """As the engine's; every head is sure of what the cell became."""
+        plan = prepare(self.info, frame.request).plan
+        flat = int(np.ravel_multi_index(tuple(cell), plan.grid))
+        step = next(i for i, s in enumerate(plan.steps, 1) if flat in s.positions)
+        token = int(frame.tokens[(sample, *cell)])
+        sure = (Candidate(token, 0.75), Candidate(7, 0.25))[:candidates]
+        sender = tuple(int(x) for x in np.array(cell) - (0, 0, 1))
+        attention = np.zeros(plan.grid, np.float32)
+        attention[sender] = 0.5
+        heads = (Said("+w", sender, sure), Said("+h", None, sure))
+        return Explanation(
+            tuple(cell), step, token, heads, sure, sure, sure, 0.125, 0.5, attention, 0.5
+        )
 
     def generate_all(self, request: Request) -> Frame:
         *_, last = self.generate(request)

@@ -433,3 +433,41 @@ def test_history_is_bounded(grown):
     )
     kept = grown.locator(".recent [data-run] span").all_inner_texts()
     assert kept == [f"r{k}" for k in range(39, 23, -1)]
+
+
+def test_the_microscope_tells_why_a_cell_became_what_it_is(grown):
+    grown.focus(".player .screen canvas")
+    assert grown.locator(".microscope").is_hidden()
+    grown.keyboard.press("m")
+    assert grown.inner_text(".microscope") == "Click a cell to see why it became what it is."
+    runs = grown.evaluate(f"Object.keys({STATE}.runs).length")
+    box = grown.locator(".player .screen canvas").bounding_box()
+    cell = box["width"] / 16
+    grown.mouse.click(box["x"] + 9.5 * cell, box["y"] + 3.5 * cell)
+    grown.wait_for_selector(".microscope header")
+    told = grown.inner_text(".microscope")
+    assert told.startswith("row 4, column 10 in step")
+    assert "→ horizontal head\nfor row 4, column 9" in told
+    assert "↓ vertical head\nfor the condition alone" in told
+    assert "by the number 0.125" in told
+    token = grown.evaluate(f"{RUN}.tokens[3 * 16 + 9]")
+    drawn = grown.locator(".microscope .drawn-one img")
+    assert drawn.count() == 5  # in two heads, fused, guided, drawn from
+    assert drawn.first.get_attribute("alt") == f"Token {token}, 75 %, drawn"
+    assert grown.evaluate("document.querySelector('.microscope img').naturalWidth") == 8
+    # a click asks and does not start another growth; without the microscope it does
+    assert grown.evaluate(f"Object.keys({STATE}.runs).length") == runs
+    assert grown.evaluate(f"{STATE}.phase") == "done"
+    grown.keyboard.press("m")
+    assert grown.locator(".microscope").is_hidden()
+
+
+def test_what_cannot_be_explained_is_a_toast(grown, served, monkeypatch):
+    def refused(*asked):
+        raise ValueError("cell: got one that nobody knows")
+
+    monkeypatch.setattr(served.engine("emoji"), "explain", refused)
+    grown.click(".player .lens")
+    grown.click(".player .screen canvas", position={"x": 40, "y": 40})
+    assert "got one that nobody knows" in toast(grown)
+    assert grown.inner_text(".microscope") == "Click a cell to see why it became what it is."

@@ -15,7 +15,7 @@ INFO = {"device", "plan", "settings"}
 WEIGHTS = INFO | {"info", "models", "tokenizers"}
 REQUEST = INFO | {"info", "models", "picture", "request", "splitter", "words", "worlds"}
 ENGINE = WEIGHTS | REQUEST | {"card", "weights", "sampling", "checks", "decode", "preview"}
-ENGINE |= {"arrangement"}
+ENGINE |= {"arrangement", "explain"}
 MEASURE = ENGINE | {"engine", "train"}
 MAY_IMPORT: dict[str, set[str]] = {
     # pure
@@ -40,6 +40,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "checks": REQUEST,
     "weights": WEIGHTS,
     "decode": {"plan", "sampling", "settings", "models"},
+    "explain": {"plan", "sampling", "models", "decode"},
     "preview": {"tokenizers"},
     "arrangement": {"plan", "splitter", "models", "worlds"},
     "engine": ENGINE,
@@ -48,7 +49,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "measure": MEASURE | {"video"},
     "cli": MEASURE | {"measure", "panorama", "video", "version", "writing"},
     "__main__": {"cli"},
-    "__init__": ENGINE | {"engine", "video", "version"},
+    "__init__": ENGINE | {"engine", "explain", "video", "version"},
 }
 PURE = {"plan", "sampling", "settings", "splitter", "worlds"}
 

@@ -9,6 +9,7 @@ import * as panoramas from '../../app/web/tools/panorama.js';
 import { canExtend } from '../../app/web/tools/region.js';
 import { fileStem, offeredFor } from '../../app/web/views/actions.js';
 import { factsOf } from '../../app/web/views/facts.js';
+import { explanationOf } from '../../app/web/views/microscope.js';
 import { matching, replacedWord, wordsOf } from '../../app/web/views/names.js';
 import { placeOf } from '../../app/web/views/starts.js';
 import { hintsOf, statusText } from '../../app/web/views/status.js';
@@ -167,4 +168,51 @@ test('a word is what the server takes for one', () => {
     'ap',
   ]);
   assert.equal(replacedWord('the \u00e9tan, a tan\u2010like tan', 'tan', 'red'), 'the \u00e9tan, a red-like tan');
+});
+
+const candidate = (token, probability) => ({ token, probability, picture: 'data:,' });
+const told = {
+  kind: 'explained',
+  run: 'a',
+  cell: [0, 3, 9],
+  step: 7,
+  token: 5,
+  heads: [
+    { direction: '+w', sender: [0, 3, 8], candidates: [candidate(5, 0.7), candidate(6, 0.3)] },
+    { direction: '+h', sender: null, candidates: [candidate(6, 1)] },
+  ],
+  fused: [candidate(5, 0.6)],
+  guided: [candidate(5, 0.8)],
+  drawn_from: [candidate(5, 0.996)],
+  number: 0.25,
+  disagreement: 0.125,
+  attention: [],
+  attention_to_condition: 0.4,
+};
+
+test('an explanation names senders, and marks what was drawn', () => {
+  const markup = explanationOf(told, false);
+  assert.match(markup, /row 4, column 10<\/b> in step 7/);
+  assert.match(markup, /→ horizontal head<\/b>for row 4, column 9/);
+  assert.match(markup, /↓ vertical head<\/b>for the condition alone/);
+  assert.equal(markup.match(/drawn-one/g).length, 4);
+  assert.match(markup, /by the number 0.250/);
+  assert.match(markup, /disagree by 0.13 nats/);
+  assert.match(explanationOf(told, true), /slice 1, row 4, column 9/);
+});
+
+test('an answer belongs to the cell that was asked last', () => {
+  const run = { ...newRun('a', makePlan(spec, spec.seed), 1, {}), pictures: ['file'] };
+  const s = { ...store.initial('image', spec), phase: 'done', current: 'a', runs: { a: run } };
+  assert.equal(store.lensTurned({ ...s, phase: 'growing' }).lens, false);
+  const open = store.lensTurned(s);
+  assert.equal(store.explainedNow(open), null);
+  const asked = store.askedOf(open, [0, 3, 9]);
+  assert.equal(store.explainedNow(asked).told, null);
+  assert.equal(store.explainedNow(store.withExplanation(asked, told)).told, told);
+  assert.equal(store.withExplanation(store.askedOf(open, [0, 1, 1]), told).asked.told, null);
+  assert.equal(store.withExplanation(asked, { ...told, run: 'b' }), asked);
+  assert.equal(store.explainedNow({ ...store.withExplanation(asked, told), sample: 1 }), null);
+  assert.equal(store.unexplained(asked).asked, null);
+  assert.equal(store.canExplain({ ...open, spec: { ...spec, model: 'other' } }), false);
 });

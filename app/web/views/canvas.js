@@ -40,7 +40,8 @@ export function sceneOf(s, run, sample, colours) {
     mean: image && s.layers.tokens ? mean : null,
     tokens: sampleOf(run, run.tokens, sample),
     confidence: sampleOf(run, run.confidence, sample),
-    hover: s.hover,
+    hover: s.lens ? (store.explainedNow(s)?.cell ?? null) : s.hover,
+    attention: store.explainedNow(s)?.told?.attention ?? null,
     hideFront: step >= plan.total && !s.active,
     density: density(),
   };
@@ -133,6 +134,7 @@ export function canvasView(root, player) {
     chosen = `${cell}`;
     const isTouched = /** @type {PointerEvent} */ (e).pointerType === 'touch' && `${player.state.hover}` !== `${cell}`;
     const isOwn = store.seenSpec(player.state).model === player.state.spec.model;
+    if (player.state.lens && store.canExplain(player.state)) return player.explain(cell);
     // a finger shows a cell first, and starts there when it comes down on it again
     if (phase === 'done' && mode !== 'outpaint' && isOwn && wasDone && !isTouched) player.startAt(cell);
     else if (phase !== 'ready') hoverAt(cell);

@@ -27,6 +27,7 @@ import { UNKNOWN_CONFIDENCE } from '../wire.js';
  * @property {Uint8Array} [confidence]
  * @property {((i: number) => number[]) | null} [mean] the mean colour of a cell
  * @property {Position | null} [hover] the cell whose senders are shown
+ * @property {number[][][] | null} [attention] where the senders of that cell looked, in its place of what it may see
  * @property {Uint8Array | null} [keep] cells that are kept; their border is drawn
  * @property {[number, number] | null} [cursor] where the keyboard's brush is
  * @property {boolean} [hideFront]
@@ -138,7 +139,8 @@ function paintTile(pen, tile, place, scene) {
   if (ready && layers.front && scene.isLegal) paintRings(pen, place, scene);
   if (scene.keep) paintBorder(pen, place, scene, scene.keep);
   if (scene.cursor) paintCursor(pen, tile, scene.cursor, scene);
-  if (hover && !ready) paintSeen(pen, place, scene, hover);
+  if (scene.attention) paintAttention(pen, place, scene, scene.attention);
+  else if (hover && !ready) paintSeen(pen, place, scene, hover);
   if (hover && !ready && hover[0] === place.t) paintSenders(pen, place, scene, hover);
 }
 
@@ -321,6 +323,22 @@ function paintSeen(pen, { first, last, c, x, y }, { plan, colours }, at) {
     const isLit = maySee(plan, cell, i);
     pen.globalAlpha = isLit ? 0.16 : 0.5;
     pen.fillStyle = isLit ? colours.accent : colours.bg;
+    pen.fillRect(x(i), y(i), c + 0.5, c + 0.5);
+  }
+  pen.globalAlpha = 1;
+}
+
+/**
+ * The more a cell was looked at, the clearer it is seen.
+ * @param {Pen} pen @param {Place} place @param {Scene} scene @param {number[][][]} attention
+ */
+function paintAttention(pen, { t, first, last, c, x, y }, { plan, colours }, attention) {
+  const most = Math.max(...attention.flat(2), 1e-9);
+  const W = plan.spec.grid[2];
+  pen.fillStyle = colours.bg;
+  for (let i = first; i < last; i++) {
+    const [h, w] = [Math.floor((i - first) / W), (i - first) % W];
+    pen.globalAlpha = 0.82 * (1 - Math.sqrt(attention[t][h][w] / most));
     pen.fillRect(x(i), y(i), c + 0.5, c + 0.5);
   }
   pen.globalAlpha = 1;

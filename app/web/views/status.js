@@ -87,6 +87,7 @@ export function hintsOf(s) {
       ['Home End', 'first, last'],
       ['N', 'new start'],
       .../** @type {[string, string][]} */ (store.canBranch(s) ? [['B', 'branch']] : []),
+      .../** @type {[string, string][]} */ (store.canExplain(s) ? [['M', 'microscope']] : []),
       ['1 – 4', 'layers'],
     ];
   }

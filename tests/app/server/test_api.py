@@ -32,6 +32,7 @@ ENDPOINTS = (
     "animate",
     "clip",
     "replay",
+    "explain",
 )
 
 
@@ -132,6 +133,31 @@ def test_outpaint_keeps_pixels_exactly(client):
     assert not np.array_equal(made, given)
 
 
+def test_a_cell_of_a_picture_is_explained(client):
+    made = client.predict(prompt="owl", pictures=2, rng_seed=4, api_name="/generate")
+    for sample, picture in enumerate(made["pictures"]):
+        growth = client.predict(picture=picture, api_name="/replay")["growth"]
+        told = client.predict(picture=picture, cell=[0, 3, 9], api_name="/explain")
+        [(step, token)] = [
+            (s["step"], t)
+            for s in growth
+            for at, t in zip(s["positions"], s["tokens"], strict=True)
+            if at == [0, 3, 9]
+        ]
+        assert (told["step"], told["token"], sample) == (step, token, sample)
+        assert [(h["direction"], h["sender"]) for h in told["heads"]] == [
+            ("+w", [0, 3, 8]),
+            ("+h", None),
+        ]
+        assert told["attention"][0][3][8] == 0.5
+        for candidate in (told, told["fused"][0], told["heads"][0]["candidates"][1]):
+            patch, code = pixels_of(candidate["picture"]), candidate["token"]
+            assert patch.shape == (8, 8, 3)
+            assert patch[0, 0].tolist() == [(code >> s & 15) * 17 for s in (8, 4, 0)]
+    with pytest.raises(Exception, match="cell: got null"):
+        client.predict(picture=picture, cell=None, api_name="/explain")
+
+
 @pytest.mark.parametrize(
     ("name", "given", "words"),
     [
@@ -140,6 +166,7 @@ def test_outpaint_keeps_pixels_exactly(client):
         ("/generate", {"seed_position": [0, 99, 0]}, "seed_position"),
         ("/outpaint", {"picture": "data:image/png;base64,AAAA", "keep": [0, 0, 4, 4]}, "picture"),
         ("/replay", {"picture": "nonsense"}, "picture"),
+        ("/explain", {"picture": "nonsense", "cell": [0, 0, 0]}, "picture"),
     ],
 )
 def test_bad_input_is_named(client, name, given, words):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from nar_core import Request
+from nar_core import Engine, Request
 from nar_core.settings import SamplingSettings
 from nar_core.train import generator, plans
 from nar_core.train.data import DataFolder
@@ -33,6 +33,12 @@ def test_a_class_generator_learns_and_loads(data, tokenizer, tmp_path):
     # The preview table holds the mean patches of training.
     picture = engine.preview(engine.encode(np.full((1, 1, 32, 32, 3), 255, np.uint8)))
     assert picture.mean() > 220
+    weights = tokenizer / "classes" / "generator.safetensors"
+    changed = bytearray(weights.read_bytes())
+    changed[-1] ^= 1
+    weights.write_bytes(changed)
+    with pytest.raises(ValueError, match="got bytes of sha256"):
+        Engine.load(tokenizer / "classes")
 
 
 def test_a_text_generator_learns_from_captions(data, tokenizer, tmp_path, monkeypatch):
