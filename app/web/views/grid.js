@@ -339,7 +339,9 @@ function paintAttention(pen, { t, first, last, c, x, y }, { plan, colours }, att
   for (let i = first; i < last; i++) {
     const [h, w] = [Math.floor((i - first) / W), (i - first) % W];
     pen.globalAlpha = 0.82 * (1 - Math.sqrt(attention[t][h][w] / most));
-    pen.fillRect(x(i), y(i), c + 0.5, c + 0.5);
+    // whole pixels: where two of them overlap, a line would be seen
+    const [left, top] = [Math.round(x(i)), Math.round(y(i))];
+    pen.fillRect(left, top, Math.round(x(i) + c) - left, Math.round(y(i) + c) - top);
   }
   pen.globalAlpha = 1;
 }

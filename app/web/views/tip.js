@@ -46,7 +46,7 @@ export function tipView(root) {
   /** @param {State} s */
   function render(s) {
     const run = store.seenRun(s);
-    const at = s.hover;
+    const at = s.lens && store.canExplain(s) ? null : s.hover; // the microscope says more
     const shown = run && at ? store.shownSlices(s, run.spec).slices.indexOf(at[0]) : -1;
     tip.hidden = shown < 0;
     if (!run || !at || shown < 0) return;
