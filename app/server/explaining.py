@@ -89,13 +89,14 @@ def _pictures(engine: Engine, told: Told) -> dict[int, str]:
     several = (told.fused, told.guided, told.drawn_from, *(said.candidates for said in told.heads))
     tokens = sorted({told.token} | {c.token for candidates in several for c in candidates})
     grid = engine.info.grid
-    asked = np.full((1, *grid), -1)
-    asked[0, 0].flat[: len(tokens)] = tokens
-    picture = engine.preview(asked)[0, 0]
-    high, wide = picture.shape[0] // grid.h, picture.shape[1] // grid.w
+    each = grid.h * grid.w
+    asked = np.full((-(-len(tokens) // each), *grid), -1)
+    asked[:, 0].flat[: len(tokens)] = tokens  # in the first slice, which the first frame shows
+    pictures = engine.preview(asked)[:, 0]
+    high, wide = pictures.shape[1] // grid.h, pictures.shape[2] // grid.w
     out = {}
     for i, token in enumerate(tokens):
-        y, x = divmod(i, grid.w)
-        patch = picture[y * high : (y + 1) * high, x * wide : (x + 1) * wide]
+        row, (y, x) = i // each, divmod(i % each, grid.w)
+        patch = pictures[row, y * high : (y + 1) * high, x * wide : (x + 1) * wide]
         out[token] = data_uri(png_bytes(np.ascontiguousarray(patch)), "image/png")
     return out
