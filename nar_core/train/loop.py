@@ -69,7 +69,7 @@ class Interruption:
     """Whether this process has been asked to end, by Ctrl-C or SIGTERM; a second time ends it."""
 
     def __init__(self) -> None:
-        self.asked = False
+        self.asked = 0  # the signal's number
 
     @contextlib.contextmanager
     def watched(self) -> Iterator[None]:
@@ -86,8 +86,8 @@ class Interruption:
 
     def _ask(self, number: int, frame: Any) -> None:
         if self.asked:
-            raise KeyboardInterrupt
-        self.asked = True
+            raise KeyboardInterrupt(number)
+        self.asked = number
         log.warning("asked to end: saving after this step (once more ends at once)")
 
 
@@ -201,7 +201,7 @@ class Run:
             The figures after the last step.
 
         Raises:
-            KeyboardInterrupt: it was asked to end, and has saved.
+            KeyboardInterrupt: it was asked to end by the signal of this number, and has saved.
         """
         interruption = Interruption()
         with interruption.watched():
@@ -262,7 +262,7 @@ class Run:
             if interruption.asked:
                 self.save()
                 log.warning("saved %s at step %d", self.folder, self.step)
-                raise KeyboardInterrupt
+                raise KeyboardInterrupt(interruption.asked)
             if now - saved > 60 * config.save_minutes:
                 self.save()
                 saved = time.monotonic()

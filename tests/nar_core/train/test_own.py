@@ -223,8 +223,9 @@ def test_asked_to_end_a_run_saves_first(tmp_path, number):
             os.kill(os.getpid(), number)
         return model.weight.square().sum()
 
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt) as ended:
         run.fit(loss_of)
+    assert ended.value.args == (number,)  # the command line ends with 128 and this
     assert signal.getsignal(number) is handler
     again, _ = line_run(tmp_path)
     assert again.step == 5
@@ -254,8 +255,9 @@ def test_asked_twice_it_ends_at_once():
     with interruption.watched():
         os.kill(os.getpid(), signal.SIGTERM)
         assert interruption.asked
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(KeyboardInterrupt) as ended:
             signal.raise_signal(signal.SIGTERM)
+    assert ended.value.args == (signal.SIGTERM,)
 
 
 def test_what_is_logged_is_for_tensorboard_too(tmp_path, monkeypatch):
