@@ -56,7 +56,8 @@ export function linkOf(runs, run, step) {
     chain.unshift(runs[chain[0].parent]);
   }
   const [trunk, ...branches] = chain;
-  if (chain.some(({ request, replayed }) => !request || replayed) || trunk.plan.counts[0]) return '';
+  if (chain.some(({ request, replayed, isForced }) => !request || replayed || isForced) || trunk.plan.counts[0])
+    return '';
   const asked = (/** @type {Run} */ { spec, request }) => (request ? queryOf(spec.model, request) : {});
   const params = new URLSearchParams({ ...asked(trunk), play: '1' });
   for (const branch of branches) {

@@ -207,6 +207,12 @@ export class Player {
     this.trigger('explain', { run: run.id, file: run.pictures[state.sample], cell });
   }
 
+  /** Go on with another token in the explained cell. @param {number} token */
+  force(token) {
+    this.set(store.forcedTo(this.state, token));
+    if (this.state.forced) this.start();
+  }
+
   // ---- starting and stopping -------------------------------------------------------------------
 
   /** @param {{ title?: string, file?: string, samples?: number, query?: Record<string, string> }} [wanted] */
@@ -240,6 +246,7 @@ export class Player {
     const run = store.currentRun(state);
     if (file || query || !run || state.phase !== 'done' || run.replayed || this.asked !== this.views.form.asked())
       return false;
+    if (state.forced) return false; // the same but for one token
     if (state.branchFrom) return run.state !== 'stopped';
     return `${run.plan.seedPosition}` === `${state.seedPosition}`;
   }

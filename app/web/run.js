@@ -36,6 +36,7 @@ import { UNKNOWN_CONFIDENCE, UNKNOWN_TOKEN } from './wire.js';
  * @property {string} title
  * @property {string} drawn what its prompt was taken for, where that is not what it says
  * @property {string | null} parent the run it branched from
+ * @property {boolean} isForced whether a token was chosen in place of the one that was drawn
  * @property {number} from the step it branched at
  * @property {Pixels[]} early its parent's finals: what is shown up to that step
  * @property {Asked | null} request
@@ -71,6 +72,7 @@ export function newRun(id, plan, samples, more = {}) {
     drawn: '',
     parent: null,
     from: 0,
+    isForced: false,
     early: [],
     request: null,
     verdict: null,
@@ -97,16 +99,26 @@ export function sampleOf(run, values, sample) {
 
 /**
  * A run that goes on from step `from` of another.
- * @param {Run} run @param {string} id @param {number} from @returns {Run}
+ * @param {Run} run @param {string} id @param {number} from
+ * @param {{ cell: number, token: number, sample: number } | null} [forced] a token in place of the one that was drawn
+ * @returns {Run}
  */
-export function branchOf(run, id, from) {
+export function branchOf(run, id, from, forced = null) {
   const { step } = run.plan;
   const kept = (/** @type {number} */ i) => step[i % step.length] <= from;
   /** @param {ReadonlyMap<number, Pixels>} all */
   const early = (all) => new Map([...all].filter(([k]) => k <= from));
+  const tokens = run.tokens.map((token, i) => (kept(i) ? token : UNKNOWN_TOKEN));
+  const confidence = run.confidence.map((sure, i) => (kept(i) ? sure : UNKNOWN_CONFIDENCE));
+  if (forced) {
+    const at = forced.sample * step.length + forced.cell;
+    tokens[at] = forced.token;
+    confidence[at] = UNKNOWN_CONFIDENCE; // nothing was drawn
+  }
   return newRun(id, run.plan, run.samples, {
-    tokens: run.tokens.map((token, i) => (kept(i) ? token : UNKNOWN_TOKEN)),
-    confidence: run.confidence.map((sure, i) => (kept(i) ? sure : UNKNOWN_CONFIDENCE)),
+    tokens,
+    isForced: forced !== null,
+    confidence,
     sheets: early(run.sheets),
     guesses: early(run.guesses),
     parent: run.id,

@@ -1,7 +1,7 @@
 // What a player knows and how it changes: every function takes a state and gives the next one. No DOM, no clock,
 // no server; those are in player.js.
 
-import { followsKept, isLegal, makePlan, planFromSteps } from './plan.js';
+import { flatOf, followsKept, isLegal, makePlan, planFromSteps } from './plan.js';
 import { branchOf, changesOf, hasStep, newRun, withEnd, withFinals, withGuess, withSheet, withSteps } from './run.js';
 import { withPiece } from './tools/panorama.js';
 import * as regions from './tools/region.js';
@@ -38,6 +38,7 @@ import * as regions from './tools/region.js';
  * @property {number} branchFrom the step that the next run goes on from; 0 for none
  * @property {Position | null} hover
  * @property {boolean} lens whether a click asks why a cell became what it is
+ * @property {{ run: string, cell: number, token: number } | null} forced a token in place of the one that was drawn
  * @property {Asked | null} asked the cell of which that was asked last, and what was told
  * @property {Record<Layer, boolean>} layers
  * @property {Layout} layout how the slices of a clip are shown
@@ -76,6 +77,7 @@ export const initial = (mode, spec) => ({
   branchFrom: 0,
   hover: null,
   lens: false,
+  forced: null,
   asked: null,
   layers: { picture: true, front: true, confidence: false, tokens: false },
   layout: 'slices',
@@ -255,7 +257,7 @@ export function started(s, { id, samples, title, file, drawn = '' }) {
   let run;
   let { runs, lanes } = s;
   if (s.branchFrom && left) {
-    run = branchOf(left, id, s.branchFrom);
+    run = branchOf(left, id, s.branchFrom, s.forced?.run === left.id ? { ...s.forced, sample: s.sample } : null);
     start.seedPosition = left.plan.seedPosition;
     start.resume = { step: s.branchFrom, samples: run.samples, tokens: run.tokens, confidence: run.confidence };
     lanes = [...lanes, id];
@@ -282,6 +284,7 @@ export function started(s, { id, samples, title, file, drawn = '' }) {
     sample: Math.min(s.sample, run.samples - 1),
     playing: true,
     branchFrom: 0,
+    forced: null,
   };
   return { next: inPhase(next, 'waiting'), start };
 }
@@ -324,7 +327,8 @@ export function withEndOf(s, message) {
     const done = withEnd(run, message);
     const parent = run.parent === null ? null : s.runs[run.parent];
     if (parent?.state === 'stopped') return { ...done, title: 'gone on' };
-    const title = parent?.request && done.request ? changesOf(parent.request, done.request) : '';
+    const changes = parent?.request && done.request ? changesOf(parent.request, done.request) : '';
+    const title = run.isForced ? 'another token' : changes;
     return { ...done, title: title || run.title };
   });
   const run = next.runs[message.run];
@@ -436,7 +440,7 @@ export function ended(s) {
 
 /** @param {State} s @returns {State} */
 export const branchMarked = (s) =>
-  canBranch(s) ? { ...s, playing: false, branchFrom: s.branchFrom === s.step ? 0 : s.step } : s;
+  canBranch(s) ? { ...s, playing: false, branchFrom: s.branchFrom === s.step ? 0 : s.step, forced: null } : s;
 
 /** @param {State} s @param {number} n @returns {State} */
 export function laneOpened(s, n) {
@@ -564,6 +568,21 @@ export function withExplanation(s, told) {
   const { asked } = s;
   if (!asked || asked.run !== told.run || `${asked.cell}` !== `${told.cell}`) return s;
   return { ...s, asked: { ...asked, told } };
+}
+
+/** Whether growth can go on from another token of the explained cell: not after the last step. @param {State} s */
+export function canForce(s) {
+  const told = explainedNow(s)?.told;
+  return Boolean(told && told.step < (currentRun(s)?.plan.total ?? 0));
+}
+
+/** The explained cell is to have another token, from which growth goes on. @param {State} s @param {number} token */
+export function forcedTo(s, token) {
+  const told = explainedNow(s)?.told;
+  const run = currentRun(s);
+  if (!told || !run || !canForce(s)) return s;
+  const forced = { run: run.id, cell: flatOf(run.spec.grid, told.cell), token };
+  return { ...s, playing: false, step: told.step, branchFrom: told.step, forced };
 }
 
 /** No answer will come. @param {State} s @returns {State} */

@@ -446,7 +446,7 @@ def test_the_microscope_tells_why_a_cell_became_what_it_is(grown):
     grown.mouse.click(box["x"] + 9.5 * cell, box["y"] + 3.5 * cell)
     grown.wait_for_selector(".microscope header")
     told = grown.inner_text(".microscope")
-    assert told.startswith("row 4, column 10 in step")
+    assert told.startswith("Row 4, column 10 in step")
     assert "→ horizontal head\nfor row 4, column 9" in told
     assert "↓ vertical head\nfor the condition alone" in told
     assert "by the number 0.125" in told
@@ -471,3 +471,31 @@ def test_what_cannot_be_explained_is_a_toast(grown, served, monkeypatch):
     grown.click(".player .screen canvas", position={"x": 40, "y": 40})
     assert "got one that nobody knows" in toast(grown)
     assert grown.inner_text(".microscope") == "Click a cell to see why it became what it is."
+
+
+def test_growth_goes_on_from_another_candidate(grown, open_page, served, tmp_path):
+    """A branch in which one token was chosen; its file says so and is made again."""
+    before = grown.evaluate(f"[...{RUN}.tokens]")
+    grown.click(".player .lens")
+    box = grown.locator(".player .screen canvas").bounding_box()
+    cell = box["width"] / 16
+    grown.mouse.click(box["x"] + 9.5 * cell, box["y"] + 3.5 * cell)
+    grown.click(".microscope .row:last-of-type [data-token='7']")
+    wait_finished(grown, 17)
+    after, steps = (grown.evaluate(f"[...{RUN}.{name}]") for name in ("tokens", "plan.step"))
+    at = 3 * 16 + 9
+    assert after[at] == 7 != before[at]
+    changed = [i for i in range(256) if after[i] != before[i]]
+    assert changed == [at]  # of this engine, whose other tokens do not depend on it
+    assert grown.evaluate(f"{RUN}.from") == steps[at]
+    assert grown.evaluate(f"{RUN}.request.rng_seed") == 7
+    assert grown.locator(".player [data-lane]").count() == 2
+    file = tmp_path / "chosen.png"
+    file.write_bytes(picture_of(grown))
+    page = open_page()
+    page.set_input_files(".recent input[type=file]", file)
+    wait_finished(page, 17)
+    assert page.evaluate(f"{RUN}.tokens[{at}]") == 7
+    page.click("[data-act=again]")
+    page.wait_for_selector(".verdict:not([hidden])")
+    assert page.inner_text(".verdict") == "Verified: every token is the same."

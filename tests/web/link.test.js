@@ -31,5 +31,6 @@ test('a link plays a growth, its branches and up to a step', () => {
   assert.equal(linkIn(`?${linkOf(runs, trunk, 17)}`).step, 0);
   assert.equal(linkOf({ b: branch }, branch, 12), '');
   assert.equal(linkOf(runs, { ...trunk, replayed: true }, 12), '');
+  assert.equal(linkOf(runs, { ...branch, isForced: true }, 12), ''); // a link holds no tokens
   assert.equal(linkIn('?prompt=owl'), null);
 });

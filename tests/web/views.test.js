@@ -216,3 +216,34 @@ test('an answer belongs to the cell that was asked last', () => {
   assert.equal(store.unexplained(asked).asked, null);
   assert.equal(store.canExplain({ ...open, spec: { ...spec, model: 'other' } }), false);
 });
+
+test('another token is where growth goes on from', () => {
+  const n = 256;
+  const plan = makePlan(spec, spec.seed);
+  const tokens = Uint16Array.from({ length: 2 * n }, (_, i) => i);
+  const grown = newRun('a', plan, 2, { tokens, confidence: new Uint8Array(2 * n).fill(9), pictures: ['x', 'y'] });
+  const s = {
+    ...store.initial('image', spec),
+    phase: 'done',
+    current: 'a',
+    runs: { a: grown },
+    sample: 1,
+    lanes: ['a'],
+  };
+  const cell = 3 * 16 + 9;
+  const step = plan.step[cell];
+  const seen = store.withExplanation(store.askedOf(store.lensTurned(s), [0, 3, 9]), { ...told, step });
+  assert.equal(store.forcedTo(s, 4), s);
+  const forced = store.forcedTo(seen, 4);
+  assert.deepEqual([forced.branchFrom, forced.forced], [step, { run: 'a', cell, token: 4 }]);
+  const { next, start } = store.started(forced, { id: 'b', samples: 2, title: '' });
+  assert.equal(start.resume.step, step);
+  assert.deepEqual([start.resume.tokens[n + cell], start.resume.confidence[n + cell]], [4, 255]);
+  assert.deepEqual([start.resume.tokens[cell], start.resume.confidence[cell]], [cell, 9]);
+  assert.deepEqual([next.runs.b.isForced, next.forced, next.branchFrom], [true, null, 0]);
+  const last = { ...told, step: plan.total };
+  assert.equal(store.canForce(store.withExplanation(store.askedOf(store.lensTurned(s), [0, 3, 9]), last)), false);
+  assert.match(explanationOf(told, false, true), /data-token="6"/);
+  assert.doesNotMatch(explanationOf(told, false, true), /data-token="5"/);
+  assert.doesNotMatch(explanationOf(told, false), /data-token/);
+});

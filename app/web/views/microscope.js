@@ -2,7 +2,7 @@
 
 import { HEADS } from '../plan.js';
 import * as store from '../store.js';
-import { escapeText, find, setChosen, setMarkup } from './dom.js';
+import { around, escapeText, find, setChosen, setMarkup } from './dom.js';
 import { percent } from './status.js';
 
 /** @typedef {import('../store.js').State} State */
@@ -16,44 +16,43 @@ const ASK = 'Click a cell to see why it became what it is.';
 /** @param {number[]} at */
 const nameOfCell = ([t, h, w], isClip = false) => `${isClip ? `slice ${t + 1}, ` : ''}row ${h + 1}, column ${w + 1}`;
 
-/** @param {Candidate} candidate @param {number} drawn the token that was */
-function candidateMarkup({ token, probability, picture }, drawn) {
+/** @param {Candidate} candidate @param {number} drawn the token that was @param {boolean} canForce */
+function candidateMarkup({ token, probability, picture }, drawn, canForce) {
   const isDrawn = token === drawn;
   const words = `Token ${token}, ${percent(probability)}${isDrawn ? ', drawn' : ''}`;
+  const image = `<img src="${escapeText(picture)}" alt="${words}" title="${words}">`;
+  const choice = `<button type="button" data-token="${token}" aria-label="Go on with token ${token}">${image}</button>`;
   return (
-    `<li${isDrawn ? ' class="drawn-one"' : ''}><img src="${escapeText(picture)}" alt="${words}" title="${words}">` +
+    `<li${isDrawn ? ' class="drawn-one"' : ''}>${canForce && !isDrawn ? choice : image}` +
     `<span aria-hidden="true">${Math.round(100 * probability)}</span></li>`
   );
 }
 
-/** @param {string} name @param {string} told @param {Candidate[]} candidates @param {number} token */
-const rowMarkup = (name, told, candidates, token) =>
-  `<div class="row"><p><b>${name}</b>${told}</p><ol>${candidates.map((c) => candidateMarkup(c, token)).join('')}</ol></div>`;
-
-/** Markup. @param {Explained} told @param {boolean} isClip */
-export function explanationOf(told, isClip) {
+/** Markup. @param {Explained} told @param {boolean} isClip @param {boolean} [canForce] */
+export function explanationOf(told, isClip, canForce = false) {
   const axis = (/** @type {string} */ name) => HEADS.find((head) => head.name === name)?.axis ?? '';
+  /** @param {string} name @param {string} words @param {Candidate[]} candidates */
+  const row = (name, words, candidates) => {
+    const items = candidates.map((c) => candidateMarkup(c, told.token, canForce)).join('');
+    return `<div class="row"><p><b>${name}</b>${words}</p><ol>${items}</ol></div>`;
+  };
   const heads = told.heads.map(({ direction, sender, candidates }) =>
-    rowMarkup(
+    row(
       `${ARROWS[direction] ?? ''} ${axis(direction)} head`,
       sender ? `for ${nameOfCell(sender, isClip)}` : 'for the condition alone',
       candidates,
-      told.token,
     ),
   );
   const number = told.number.toFixed(3);
+  const choose = canForce ? ' <span>Choose another token, and growth goes on from it.</span>' : '';
   return (
     `<header><b>${nameOfCell(told.cell, isClip)}</b> in step ${told.step}</header>${heads.join('')}` +
-    rowMarkup(
-      'Fused',
-      told.heads.length > 1 ? 'what the heads say together' : 'one head alone',
-      told.fused,
-      told.token,
-    ) +
-    rowMarkup('Guided', 'after guidance', told.guided, told.token) +
-    rowMarkup('Drawn from', `after the filters, by the number ${number}`, told.drawn_from, told.token) +
+    row('Fused', told.heads.length > 1 ? 'what the heads say together' : 'one head alone', told.fused) +
+    row('Guided', 'after guidance', told.guided) +
+    row('Drawn from', `after the filters, by the number ${number}`, told.drawn_from) +
     `<footer><span>Heads disagree by ${told.disagreement.toFixed(2)} nats.</span> ` +
-    `<span>On the canvas: where the senders looked; ${percent(told.attention_to_condition)} at the condition.</span></footer>`
+    `<span>On the canvas: where the senders looked; ${percent(told.attention_to_condition)} at the condition.</span>` +
+    `${choose}</footer>`
   );
 }
 
@@ -62,6 +61,10 @@ export function microscopeView(root, player) {
   const panel = find(root, '.microscope');
   const button = find(root, '.lens');
   button.onclick = () => player.set(store.lensTurned(player.state));
+  panel.addEventListener('click', (e) => {
+    const token = around(e, '[data-token]')?.dataset.token;
+    if (token) player.force(Number(token));
+  });
 
   /** @param {State} s */
   function render(s) {
@@ -73,7 +76,7 @@ export function microscopeView(root, player) {
     const asked = store.explainedNow(s);
     if (!asked) setMarkup(panel, `<p class="ask">${ASK}</p>`);
     else if (!asked.told) setMarkup(panel, '<p class="ask">Looking</p>');
-    else setMarkup(panel, explanationOf(asked.told, run.spec.grid[0] > 1));
+    else setMarkup(panel, explanationOf(asked.told, run.spec.grid[0] > 1, store.canForce(s)));
   }
   return { render };
 }
