@@ -50,7 +50,7 @@ def site(tmp_path_factory) -> Path:
     for path in ROOT.glob("requirements*.txt"):
         shutil.copy(path, copy)
     ignored = shutil.ignore_patterns("__pycache__", "node_modules")
-    for name in ("app", "nar_core", "checkpoints/emoji", "checkpoints/mini-tokenizer"):
+    for name in ("app", "nar_core", "checkpoints/emoji", "checkpoints/world-tokenizer"):
         shutil.copytree(ROOT / name, copy / name, ignore=ignored)
     (copy / "checkpoints" / "NAR-B").mkdir()
     (copy / "checkpoints" / "NAR-B" / "last_version.pt").write_text("fetched")

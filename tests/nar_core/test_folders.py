@@ -53,7 +53,7 @@ def test_a_bad_folder_is_left_out_with_its_path_and_reason(root, caplog, text):
 
 def test_empty_weights_are_told(root, caplog):
     (root / "hollow").mkdir()
-    shutil.copytree(CHECKPOINTS / "mini-tokenizer", root / "mini-tokenizer")
+    shutil.copytree(CHECKPOINTS / "world-tokenizer", root / "world-tokenizer")
     (root / "hollow" / "config.yaml").write_text(config())
     (root / "hollow" / "generator.safetensors").write_bytes(b"")
     assert "hollow" not in [m.name for m in list_models()]
@@ -63,7 +63,7 @@ def test_empty_weights_are_told(root, caplog):
 def test_the_list_is_read_again_only_when_it_changes(root, monkeypatch):
     from nar_core.weights import list as listing
 
-    shutil.copytree(CHECKPOINTS / "mini-tokenizer", root / "mini-tokenizer")
+    shutil.copytree(CHECKPOINTS / "world-tokenizer", root / "world-tokenizer")
     model = root / "mine"
     model.mkdir()
     (model / "generator.safetensors").write_bytes(b"x")

@@ -16,7 +16,7 @@ from nar_core.train.stream import CHUNK, WorldStream, chunk_of
 from nar_core.weights.embedded import load_tokenizer_folder
 from nar_core.worlds import WORLDS, landscape
 
-TOKENIZER = Path(__file__).parents[3] / "checkpoints" / "mini-tokenizer"
+TOKENIZER = Path(__file__).parents[3] / "checkpoints" / "world-tokenizer"
 GRID = GridShape(1, 16, 16)
 
 
@@ -104,7 +104,7 @@ def test_a_generator_trains_from_a_world_alone_and_understands_prompts(tmp_path)
     run = tmp_path / "run"
     words = ["train", "generator", "emoji", "--out", str(run), "--device", "cpu"]
     assert main([*words, *settings, taps, growths]) == 0
-    (tmp_path / "mini-tokenizer").symlink_to(TOKENIZER)
+    (tmp_path / "world-tokenizer").symlink_to(TOKENIZER)
     (run / "export").rename(tmp_path / "mine")
     engine = Engine.load(tmp_path / "mine", device="cpu", dtype="float32")
     record = OmegaConf.load(tmp_path / "mine" / "record.yaml")
