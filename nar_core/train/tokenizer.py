@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from ..tokenizers.base import Tokenizer, device_of
 from ..tokenizers.mini import PATCH, MiniConfig, MiniTokenizer
-from ..weights.embedded import sha256_of
+from ..weights.embedded import name_of, sha256_of
 from ..weights.fetch import find_folder
 from ..worlds import WORLDS
 from .config import TokenizerConfig, TokenizerSource, TokenizerTraining, said
@@ -360,8 +360,11 @@ def export(
         "codes": {k: round(v, 4) for k, v in statistics.items()},
         "config": said(config),
     }
-    if config.init_from and (before := Path(config.init_from) / "record.yaml").is_file():
-        record["begun_from"] = OmegaConf.load(before)
+    if config.init_from:
+        begun = Path(config.init_from)
+        record["config"]["init_from"] = name_of(begun)  # where it lay concerns nobody else
+        if (before := begun / "record.yaml").is_file():
+            record["begun_from"] = OmegaConf.load(before)
     OmegaConf.save(OmegaConf.create(record), folder / "record.yaml")
     log.info("exported %s: %s", folder, {k: v for k, v in record.items() if k != "config"})
 
