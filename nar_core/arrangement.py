@@ -45,8 +45,9 @@ def settled(
         ways = [world.encode(way)[:slots] for way in world.arrangements(facts)]
         first = seeds[i] % len(ways)
         ways = ways[first:] + ways[:first]
-        known = there is not None and bool((there[i] >= 0).any())
-        rows.append(_led(model, ways, there[i]) if known and there is not None else ways[0])
+        if there is not None and bool((there[i] >= 0).any()):
+            ways = [_led(model, ways, there[i])]
+        rows.append(ways[0])
     return rows
 
 

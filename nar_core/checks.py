@@ -114,22 +114,27 @@ def _check_heads(info: ModelInfo, heads: str) -> None:
         )
 
 
-def _seed_position(info: ModelInfo, given: Sequence[int] | None) -> tuple[int, int, int]:
+def cell_of(info: ModelInfo, given: Any, name: str) -> tuple[int, int, int]:
+    """A cell (t, h, w), or (h, w) of a picture; ValueError, naming it, unless it is in the grid."""
     grid = info.grid
-    seed = info.default_seed_position if given is None else given
-    seed = tuple(seed) if isinstance(seed, Sequence | np.ndarray) else (seed,)
-    seed = (0, *seed) if len(seed) == 2 and grid.t == 1 else seed
-    if len(seed) != 3 or any(
+    cell = tuple(given) if isinstance(given, Sequence | np.ndarray) else (given,)
+    cell = (0, *cell) if len(cell) == 2 and grid.t == 1 else cell
+    if len(cell) != 3 or any(
         not isinstance(p, Real) or isinstance(p, bool) or p not in range(n)
-        for p, n in zip(seed, grid, strict=True)
+        for p, n in zip(cell, grid, strict=True)
     ):
         form = "(h, w)" if grid.t == 1 else "(t, h, w)"
         raise ValueError(
-            f"seed_position: got {given}, expected {form} inside the grid "
+            f"{name}: got {given}, expected {form} inside the grid "
             f"{tuple(grid)[-2 if grid.t == 1 else 0 :]}, counted from 0"
         )
-    t, h, w = (int(p) for p in seed)
-    seed = t, h, w
+    t, h, w = (int(p) for p in cell)
+    return t, h, w
+
+
+def _seed_position(info: ModelInfo, given: Sequence[int] | None) -> tuple[int, int, int]:
+    wished = info.default_seed_position if given is None else given
+    seed = cell_of(info, wished, "seed_position")
     if info.seed_positions == "corner" and any(seed):
         raise ValueError(
             f"seed_position: got {seed}, expected (0, 0, 0): {info.name} has learnt to grow "

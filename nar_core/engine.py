@@ -17,7 +17,7 @@ from torch import Tensor
 
 from .arrangement import settled
 from .card import model_card
-from .checks import prepare
+from .checks import cell_of, prepare
 from .decode import Growth
 from .device import pick_device, pick_dtype
 from .explain import Explanation, explain
@@ -201,12 +201,10 @@ class Engine:
         first = 0
         for number, request in enumerate(requests):
             own = owner == number
+            tokens[own] = _begun(request, rows[number], plan.grid.cells)
             if request.resume is not None:
                 first = request.resume.step
-                tokens[own] = request.resume.tokens.reshape(-1, plan.grid.cells)
                 confidence[own] = request.resume.confidence.reshape(-1, plan.grid.cells)
-            elif isinstance(request.known, np.ndarray):
-                tokens[own] = request.known.reshape(-1, plan.grid.cells)
         seeds = [p.rng_seed + i for p in several for i in range(p.num_samples)]
         there = torch.from_numpy(tokens).to(self.device, copy=True)
         growth = Growth(
@@ -274,8 +272,7 @@ class Engine:
         Raises:
             ValueError: the frame is of another model, or the cell was not decoded in it.
         """
-        at = [int(x) for x in cell]
-        at = [0, *at] if len(at) == 2 and self.info.grid.t == 1 else at
+        at = cell_of(self.info, cell, "cell")
         plan = self.plan(frame.request)
         if frame.model not in ("", self.info.name) or frame.total != plan.total:
             raise ValueError(
@@ -283,35 +280,27 @@ class Engine:
             )
         if not 0 <= sample < len(frame.tokens):
             raise ValueError(f"sample: got {sample}, expected 0 to {len(frame.tokens) - 1}")
-        inside = len(at) == 3 and all(0 <= x < n for x, n in zip(at, plan.grid, strict=True))
-        flat = int(np.ravel_multi_index(tuple(at), plan.grid)) if inside else -1
+        flat = int(np.ravel_multi_index(at, plan.grid))
         steps = [i for i, step in enumerate(plan.steps[: frame.step]) if flat in step.positions]
         if not steps:
             raise ValueError(
                 f"cell: got {tuple(cell)}, expected one that was decoded up to step {frame.step}"
             )
-        return explain(
-            self._growth_before(frame, plan, sample, steps[0]), (at[0], at[1], at[2]), candidates
-        )
+        return explain(self._growth_before(frame, plan, sample, steps[0]), at, candidates)
 
     def _growth_before(self, frame: Frame, plan: DecodePlan, sample: int, step: int) -> Growth:
         """The growth of one sample of a frame as it was before a step, counted from 0."""
         request, own = frame.request, slice(sample, sample + 1)
         prepared = self.prepare(request)
         rows = torch.from_numpy(frame.tokens[own].reshape(1, -1)).to(self.device, copy=True)
-        begun = np.full(rows.shape, -1, np.int64)
-        if request.resume is not None:
-            begun = request.resume.tokens[own].reshape(1, -1)
-        elif isinstance(request.known, np.ndarray):
-            known = np.broadcast_to(request.known, frame.tokens.shape)
-            begun = known[own].reshape(1, -1)
+        begun = _begun(request, len(frame.tokens), plan.grid.cells)[own]
         one = replace(
             request,
             prompt=(request.prompt or ())[own] if request.prompt else request.prompt,
             label=request.label[own] if isinstance(request.label, tuple) else request.label,
         )
         seed = prepared.rng_seed + sample
-        there = torch.from_numpy(np.array(begun)).to(self.device)
+        there = torch.from_numpy(begun).to(self.device)
         return Growth(
             self.model,
             plan,
@@ -441,6 +430,15 @@ class Engine:
                 repo_id=repo_id, folder_path=folder, commit_message=f"{self.info.title}"
             )
         return str(url)
+
+
+def _begun(request: Request, rows: int, cells: int) -> np.ndarray:
+    """What is there before the first step, int64 [rows, cells], -1 where nothing is."""
+    given = request.known if request.resume is None else request.resume.tokens
+    out = np.full((rows, cells), -1, np.int64)
+    if isinstance(given, np.ndarray):
+        out[:] = given.reshape(-1, cells)
+    return out
 
 
 def _joined(requests: Sequence[Request]) -> Request:

@@ -148,17 +148,6 @@ def _each_head(growth: Growth, senders: np.ndarray) -> Tensor:
     return torch.stack(out)
 
 
-@torch.inference_mode()
-def disagreements(growth: Growth) -> Tensor:
-    """How much heads differ over every cell of the next front, nats [n]; see `Explanation`."""
-    growth.logits()
-    senders = growth.senders()
-    out = []
-    for row in senders:
-        out.append(divergence(_each_head(growth, row)))
-    return torch.stack(out)
-
-
 def _attention(growth: Growth, rows: list[int]) -> tuple[np.ndarray, float]:
     """Where states in cache rows looked: [T, H, W], and how much at the condition.
 

@@ -55,6 +55,9 @@ export const cellsOf = (grid) => grid[0] * grid[1] * grid[2];
 /** @param {Position} grid @param {Position} position */
 export const flatOf = (grid, [t, h, w]) => (t * grid[1] + h) * grid[2] + w;
 
+/** A cell in words, counted from 1; of a clip with its slice. @param {Position} at @param {boolean} isClip */
+export const nameOfCell = ([t, h, w], isClip) => `${isClip ? `slice ${t + 1}, ` : ''}row ${h + 1}, column ${w + 1}`;
+
 /** @param {Position} grid @param {number} i @returns {Position} */
 export const positionOf = (grid, i) => [
   Math.floor(i / (grid[1] * grid[2])),

@@ -400,3 +400,16 @@ def architecture(model: Any) -> TransformerConfig:
 def said(node: Any) -> dict[str, Any]:
     """A configuration, or a part of it, as plain values, without what is None."""
     return {name: value for name, value in asdict(node).items() if value is not None}
+
+
+def without_places(values: Any) -> Any:
+    """Plain values in which absolute paths are cut to their last name, for a record that is shared.
+
+    Where something lay on a machine concerns nobody else.
+    """
+    if isinstance(values, dict):
+        return {name: without_places(value) for name, value in values.items()}
+    if isinstance(values, list | tuple):
+        return [without_places(value) for value in values]
+    path = Path(values) if isinstance(values, str) else None
+    return path.name if path is not None and path.is_absolute() else values

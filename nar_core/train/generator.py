@@ -27,7 +27,15 @@ from ..weights.read import read_yaml
 from ..worlds import WORLDS
 from . import official
 from .begin import folded_state, fresh, start_from
-from .config import FolderSource, GeneratorConfig, OfficialConfig, WorldSource, architecture, said
+from .config import (
+    FolderSource,
+    GeneratorConfig,
+    OfficialConfig,
+    WorldSource,
+    architecture,
+    said,
+    without_places,
+)
 from .data import DataFolder
 from .exposure import own_cells, wrong_cells
 from .graph import compiled
@@ -253,7 +261,7 @@ class Trainer:
             "hours": round(run.seconds / 3600, 3),
             "losses": figures,
             "train": said(config.train),
-            "source": said(config.source),
+            "source": without_places(said(config.source)),
         }
         if self.begun is not None:
             record["begun_from"] = {"name": name_of(self.begun)}

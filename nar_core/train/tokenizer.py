@@ -22,7 +22,13 @@ from ..tokenizers.mini import PATCH, MiniConfig, MiniTokenizer
 from ..weights.embedded import name_of, sha256_of
 from ..weights.fetch import find_folder
 from ..worlds import WORLDS
-from .config import TokenizerConfig, TokenizerSource, TokenizerTraining, said
+from .config import (
+    TokenizerConfig,
+    TokenizerSource,
+    TokenizerTraining,
+    said,
+    without_places,
+)
 from .data import DataFolder, as_float, augment, is_held_out, on_white
 from .graph import compiled
 from .identity import FREE, claim, digest
@@ -206,7 +212,6 @@ class WorldPool:
         other = self._recoloured(facts, self.rng)
         self.rng.bit_generator.state = same
         twin = self.world.render(other, self.rng)
-        self.rng.integers(2**31)
         return np.stack([frames[at], twin[at]])
 
     def spread(self, most: int) -> np.ndarray:
@@ -358,7 +363,7 @@ def export(
         "hours": round(run.seconds / 3600, 3),
         "validation": figures,
         "codes": {k: round(v, 4) for k, v in statistics.items()},
-        "config": said(config),
+        "config": without_places(said(config)),
     }
     if config.init_from:
         begun = Path(config.init_from)

@@ -100,7 +100,7 @@ def test_samples_branches_and_known_cells_are_explained_as_they_grew(engine):
         engine.explain(frame, (5, 5))
 
 
-@pytest.mark.parametrize("cell", [(16, 0), (0, 0, 0, 0), (-1, 2), ()])
+@pytest.mark.parametrize("cell", [(16, 0), (0, 0, 0, 0), (-1, 2), (), (3.5, 1), (True, 2), "ab", 7])
 def test_a_cell_outside_or_not_yet_there_is_refused(engine, cell):
     frame = grown(engine)[2]
     with pytest.raises(ValueError, match="cell: got"):

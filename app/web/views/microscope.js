@@ -1,6 +1,6 @@
 // Why a cell became what it is: a panel under the canvas, for the cell that was clicked while it is open.
 
-import { HEADS } from '../plan.js';
+import { HEADS, nameOfCell } from '../plan.js';
 import * as store from '../store.js';
 import { around, escapeText, find, setChosen, setMarkup } from './dom.js';
 import { percent } from './status.js';
@@ -12,9 +12,6 @@ import { percent } from './status.js';
 /** Where the sender lies, seen from the cell. @type {Record<string, string>} */
 const ARROWS = { '+w': '→', '-w': '←', '+h': '↓', '-h': '↑', '+t': '⟶', '-t': '⟵' };
 const ASK = 'Click a cell to see why it became what it is.';
-
-/** @param {number[]} at */
-const nameOfCell = ([t, h, w], isClip = false) => `${isClip ? `slice ${t + 1}, ` : ''}row ${h + 1}, column ${w + 1}`;
 
 /** @param {Candidate} candidate @param {number} drawn the token that was @param {boolean} canForce */
 function candidateMarkup({ token, probability, picture }, drawn, canForce) {

@@ -1,6 +1,6 @@
 // What is happening, in a line; the buttons beside it; and the keys that can be pressed.
 
-import { cellsOf, isLegal, makePlan, positionOf, stepsFromCorner } from '../plan.js';
+import { cellsOf, isLegal, makePlan, nameOfCell, positionOf, stepsFromCorner } from '../plan.js';
 import * as store from '../store.js';
 import { escapeText, find, seconds, setMarkup, setPlayButton, setText } from './dom.js';
 
@@ -20,7 +20,7 @@ function whyNot(s) {
   for (let i = 0; i < cellsOf(spec.grid); i++) {
     const at = positionOf(spec.grid, i);
     if (!isLegal(makePlan(spec, at, known))) continue;
-    return `${spec.model} cannot start here; row ${at[1] + 1}, column ${at[2] + 1} is possible`;
+    return `${spec.model} cannot start here; ${nameOfCell(at, false)} is possible`;
   }
   return `${spec.model} grows only right and down: keep the upper left part`;
 }

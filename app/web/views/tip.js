@@ -1,6 +1,6 @@
 // What is known of the cell under the pointer.
 
-import { flatOf, sendersOf } from '../plan.js';
+import { flatOf, nameOfCell, sendersOf } from '../plan.js';
 import { sampleOf } from '../run.js';
 import * as store from '../store.js';
 import { clamp } from '../tools/region.js';
@@ -31,9 +31,9 @@ export function tipOf(s, run, at) {
   let from = '<b>condition</b>the seed token';
   if (plan.step[i] === 0) from = 'given with the picture';
   else if (axes) from = `<b>${axes}</b>${senders.length} ${senders.length > 1 ? 'senders' : 'sender'}`;
-  const slice = spec.grid[0] > 1 ? `Slice ${at[0] + 1}, row` : 'Row';
+  const name = nameOfCell(at, spec.grid[0] > 1);
   return (
-    `<header>${slice} ${at[1] + 1}, column ${at[2] + 1}</header>` +
+    `<header>${name[0].toUpperCase()}${name.slice(1)}</header>` +
     `<dl>${definitions(rows)}${meter}</dl><p class="from">${from}</p>`
   );
 }

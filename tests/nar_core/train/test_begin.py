@@ -10,6 +10,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from nar_core.models.condition import ConditionConfig
 from nar_core.plan import GridShape
 from nar_core.train.begin import fresh, start_from
 
@@ -47,3 +48,36 @@ def test_a_generator_begins_with_the_weights_of_another_grid(tmp_path):
         start_from(
             random_model(replace(embedded_config(GridShape(3, 2, 2)), ffn_width=48)), tmp_path
         )
+
+
+def facts_model(slots: int, classes: int, vocab_size: int = 31):
+    condition = ConditionConfig(
+        "facts", slots, classes, causal=False, seed_query=True, broadcast=True
+    )
+    config = embedded_config(GridShape(1, 2, 2))
+    return replace(config, condition=condition, vocab_size=vocab_size)
+
+
+def test_facts_that_are_known_stay_where_others_are_appended(tmp_path):
+    before, model = random_model(facts_model(3, 5)), fresh(facts_model(4, 7), None)
+    save_file(before.state_dict(), tmp_path / "generator.safetensors")
+    own = {k: v.clone() for k, v in model.state_dict().items()}
+    start_from(model, tmp_path)
+    old, new = before.state_dict(), model.state_dict()
+    for name in ("condition.table.weight", "condition.places", "condition.null"):
+        n = len(old[name])
+        assert n < len(new[name])
+        assert torch.equal(new[name][:n], old[name])
+        assert torch.equal(new[name][n:], own[name][n:])
+    assert torch.equal(new["condition.norm.weight"], old["condition.norm.weight"])
+
+
+def test_codes_of_another_tokenizer_begin_anew_and_the_rest_does_not(tmp_path):
+    before, model = random_model(facts_model(3, 5)), fresh(facts_model(3, 5, 40), None)
+    save_file(before.state_dict(), tmp_path / "generator.safetensors")
+    own = {k: v.clone() for k, v in model.state_dict().items()}
+    start_from(model, tmp_path)
+    old, new = before.state_dict(), model.state_dict()
+    anew = {"tokens.weight", "heads.output.weight"}
+    assert all(torch.equal(new[k], own[k]) for k in anew)
+    assert all(torch.equal(new[k], old[k]) for k in old if k not in anew)

@@ -33,6 +33,7 @@ def test_a_class_generator_learns_and_loads(data, tokenizer, tmp_path):
     # The preview table holds the mean patches of training.
     picture = engine.preview(engine.encode(np.full((1, 1, 32, 32, 3), 255, np.uint8)))
     assert picture.mean() > 220
+    assert str(data) not in (run / "export" / "record.yaml").read_text()
     weights = tokenizer / "classes" / "generator.safetensors"
     changed = bytearray(weights.read_bytes())
     changed[-1] ^= 1
