@@ -63,10 +63,11 @@ def start_from(model: NARTransformer, folder: Path) -> None:
     Along an axis that has become longer or shorter, learned positions are stretched to fit; where a
     picture model becomes one of clips, the heads that it lacks begin as the one to the right. A
     condition of another kind begins anew, and so do the codes of another tokenizer; facts of which
-    there are more keep those that were there, since new ones are appended.
+    there are more keep those that were there, since new ones are appended. A model of fewer blocks
+    begins with some of them, evenly apart from the first to the last.
     Raises ValueError where the weights are of another shape.
     """
-    state = load_file(folder / "generator.safetensors")
+    state = _thinned(load_file(folder / "generator.safetensors"), model.config.depth)
     wanted_condition = {k: v for k, v in model.state_dict().items() if k.startswith("condition.")}
     if model.config.condition.kind == "facts":
         state = {k: _appended(v, wanted_condition.get(k, v)) for k, v in state.items()}
@@ -101,6 +102,22 @@ def start_from(model: NARTransformer, folder: Path) -> None:
     wrong += unexpected
     if wrong:
         raise ValueError(f"init_from: the weights in {folder} do not fit: {wrong[:5]}")
+
+
+def _thinned(state: dict[str, Tensor], depth: int) -> dict[str, Tensor]:
+    """Weights with at most `depth` blocks: the first, the last and others evenly between."""
+    block = re.compile(r"^blocks\.(\d+)\.")
+    there = 1 + max((int(found[1]) for k in state if (found := block.match(k))), default=-1)
+    if there <= depth:
+        return state
+    kept = [round(i * (there - 1) / max(1, depth - 1)) for i in range(depth)]
+    rest = {k: v for k, v in state.items() if not block.match(k)}
+    return rest | {
+        k.replace(f"blocks.{old}.", f"blocks.{new}.", 1): v
+        for new, old in enumerate(kept)
+        for k, v in state.items()
+        if k.startswith(f"blocks.{old}.")
+    }
 
 
 def _appended(found: Tensor, wanted: Tensor) -> Tensor:

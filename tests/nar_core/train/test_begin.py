@@ -81,3 +81,21 @@ def test_codes_of_another_tokenizer_begin_anew_and_the_rest_does_not(tmp_path):
     anew = {"tokens.weight", "heads.output.weight"}
     assert all(torch.equal(new[k], own[k]) for k in anew)
     assert all(torch.equal(new[k], old[k]) for k in old if k not in anew)
+
+
+def test_a_model_of_fewer_blocks_begins_with_some_evenly_apart(tmp_path):
+    """Of five blocks three are the first, the middle one and the last; one alone is the first."""
+    config = embedded_config(GridShape(1, 2, 2))
+    config = replace(config, depth=5, taps={d: 5 for d in config.taps})
+    before = random_model(config)
+    save_file(before.state_dict(), tmp_path / "generator.safetensors")
+    old = before.state_dict()
+    for depth, kept in ((3, (0, 2, 4)), (2, (0, 4)), (1, (0,))):
+        model = fresh(replace(config, depth=depth, taps={d: depth for d in config.taps}), None)
+        start_from(model, tmp_path)
+        new = model.state_dict()
+        for i, block in enumerate(kept):
+            mine = {k: v for k, v in new.items() if k.startswith(f"blocks.{i}.")}
+            assert mine
+            for k, v in mine.items():
+                assert torch.equal(v, old[k.replace(f"blocks.{i}.", f"blocks.{block}.", 1)])
