@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -48,6 +50,7 @@ class Growth:
         tokens: int64 [B, N] on the model's device; every cell decoded before `first_step` and
             every known cell filled in, the rest is written here step by step.
         numbers: uniform numbers [B, N].
+        settings: of all rows, or one of each row, of one kin (`SamplingSettings.kin`).
         first_step: steps before this one are replayed in one masked pass, with their own levels,
             so that going on is exactly what it would have been.
     """
@@ -61,10 +64,13 @@ class Growth:
         null,
         tokens: Tensor,
         numbers: Tensor,
-        settings: SamplingSettings,
+        settings: SamplingSettings | Sequence[SamplingSettings],
         first_step: int = 0,
     ):
-        self.model, self.plan, self.settings = model, plan, settings
+        self.model, self.plan = model, plan
+        one = isinstance(settings, SamplingSettings)
+        self.settings_of_rows = [settings] * len(tokens) if one else list(settings)
+        self.settings = self.settings_of_rows[0]  # for all in which they agree
         self.tokens, self.numbers = tokens, numbers.to(tokens.device)
         self.next_step, self.passes = first_step, 0
         self.rows = len(tokens)
@@ -74,7 +80,7 @@ class Growth:
         seed = int(np.ravel_multi_index(plan.seed_position, plan.grid))
         seeds = torch.full((self.rows,), seed, device=device)
         condition = model.embed_condition(values, seeds)
-        self.guided = settings.guidance_scale > 1 and not (first_step and self._interval_over())
+        self.guided = self.settings.guided and not (first_step and self._interval_over())
         if self.guided:
             other = model.embed_condition(null, seeds)
             condition = joined(condition, other)
@@ -185,31 +191,41 @@ class Growth:
     @torch.inference_mode()
     def step(self) -> tuple[Tensor, Tensor]:
         """Decode the next front; tokens int64 [B, n] and their confidence float32 [B, n]."""
-        logits = conditional = self.logits()
-        settings = self.settings
-        if self.guided:
-            conditional, null = logits.chunk(2)
-            logits = guide(conditional, null, settings.guidance_scale)
-        if settings.min_p:
-            logits = logits.masked_fill(implausible(conditional, settings.min_p), float("-inf"))
+        conditional, *null = self.logits().chunk(2 if self.guided else 1)
         cells = torch.from_numpy(self.plan.steps[self.next_step].positions).to(self.tokens.device)
-        tokens, confidence = sample_front(
-            logits,
-            self.numbers[:, cells],
-            temperature=settings.temperature,
-            top_k=settings.top_k,
-            top_p=settings.top_p,
-        )
+        tokens = torch.empty(conditional.shape[:2], dtype=torch.int64, device=conditional.device)
+        confidence = torch.empty(tokens.shape, device=conditional.device)
+        for settings, rows in self._alike():
+            own = conditional[rows]
+            logits = guide(own, null[0][rows], settings.guidance_scale) if null else own
+            if settings.min_p:
+                logits = logits.masked_fill(implausible(own, settings.min_p), float("-inf"))
+            tokens[rows], confidence[rows] = sample_front(
+                logits,
+                self.numbers[rows][:, cells],
+                temperature=settings.temperature,
+                top_k=settings.top_k,
+                top_p=settings.top_p,
+            )
         self.tokens[:, cells] = tokens
         self.generated += len(cells)
         self.next_step += 1
         return tokens, confidence
+
+    def _alike(self) -> list[tuple[SamplingSettings, slice | list[int]]]:
+        """The rows of each settings; mostly there is but one, and nothing need be copied."""
+        several = list(dict.fromkeys(self.settings_of_rows))
+        if len(several) == 1:
+            return [(several[0], slice(None))]
+        of = self.settings_of_rows
+        return [(one, [i for i, own in enumerate(of) if own == one]) for one in several]
 
     @torch.inference_mode()
     def keep_rows(self, rows: Tensor) -> None:
         """Go on with these rows only, int64 [n]; what they become does not change."""
         self._keep(torch.cat([rows, rows + self.rows]) if self.guided else rows)
         self.tokens, self.numbers = self.tokens[rows], self.numbers[rows]
+        self.settings_of_rows = [self.settings_of_rows[i] for i in rows.tolist()]
         self.rows = len(rows)
 
     def _end_guidance(self) -> None:

@@ -184,7 +184,8 @@ class Engine:
         if len({prepared.kin for prepared in several}) != 1:
             raise ValueError(
                 f"requests: got {len(several)} that do not all agree in seed position, known "
-                "cells, settings and step to go on from; grow them one by one"
+                "cells, heads, fusion, guidance or none, and step to go on from; grow them one "
+                "by one"
             )
         return self._grow(several, wanted)
 
@@ -213,7 +214,7 @@ class Engine:
             *self.condition(_joined(requests), seeds, there),
             there,
             torch.cat([uniforms(p.rng_seed, p.num_samples, plan.grid.cells) for p in several]),
-            several[0].settings,
+            [p.settings for p in several for _ in range(p.num_samples)],
             first,
         )
         at = coordinates(plan.grid)

@@ -74,7 +74,7 @@ class Prepared:
         """What requests must agree in to be grown as one batch (`Engine.generate_together`)."""
         resume, plan = self.request.resume, self.plan
         begun = 0 if resume is None else resume.step
-        return self.model, plan.seed_position, plan.known.tobytes(), self.settings, begun
+        return self.model, plan.seed_position, plan.known.tobytes(), self.settings.kin, begun
 
     def resumed(self, step: int, tokens: np.ndarray, confidence: np.ndarray) -> Prepared:
         """The same after a step, by the same plan, from what a growth of this plan wrote.

@@ -7,7 +7,7 @@ command line, and whatever a page, a link or a recipe says of a setting derive f
 # ruff: noqa: RUF009 -- a row is a dataclass field
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Hashable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Generic, Literal, NoReturn, TypeVar, get_args
 
@@ -239,6 +239,17 @@ class SamplingSettings(Sampling[NoReturn]):
         for setting in SETTINGS:
             if getattr(self, setting.name) is None:
                 object.__setattr__(self, setting.name, setting.off)
+
+    @property
+    def guided(self) -> bool:
+        """Whether guidance needs a second prediction, without the condition."""
+        return self.guidance_scale > 1
+
+    @property
+    def kin(self) -> tuple[Hashable, ...]:
+        """What rows of a batch must agree in: how fronts are predicted, not how drawn from."""
+        interval = self.guidance_interval if self.guided else -1
+        return self.axes, self.fusion, self.guided, interval
 
 
 def axes_of(heads: str) -> frozenset[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import secrets
 from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Sequence
 from contextlib import aclosing, closing
@@ -17,7 +19,7 @@ from app.files.limits import LIMITS, MAX_PARTS, Limits, room
 from app.files.png import read_png
 from app.foreign import Fields, is_number, shown
 from app.server.engines import Engines
-from app.server.errors import sentence
+from app.server.errors import Busy, Stopped, sentence
 from app.server.form import Form, typed
 from app.server.gate import Listeners
 from app.server.growing import Event, Finished, Grower, Stepped
@@ -38,7 +40,9 @@ from app.wire import (
     run_of,
     start_of,
 )
-from nar_core import Request, ideas
+from nar_core import Engine, Request, ideas
+
+log = logging.getLogger(__name__)
 
 MOST_WAITING = 64
 
@@ -97,9 +101,27 @@ class Studio:
         }
 
     def warm(self, name: str) -> None:
-        """Have a model in memory and its first steps behind it, before anybody comes."""
-        info = self.engines.info(name)
-        engine = self.engines.get(name)
+        """Have a model in memory and its first steps behind it, before anybody comes.
+
+        In the line, as everything that runs an engine: who comes meanwhile waits for it.
+        """
+
+        def warming(tickets: Sequence[Ticket]) -> Generator[tuple[int, Any], None, None]:
+            engine = self.engines.get(name)
+            tickets[0].restart()
+            yield 0, self._first_steps(engine)
+
+        async def heard() -> None:
+            async for _ in self.line.join("warm", Asked(warming, kind="warming")).made():
+                pass
+
+        try:
+            asyncio.run(heard())
+        except (Busy, Stopped):
+            log.info("%s is not warmed: the studio is being stopped", name)
+
+    def _first_steps(self, engine: Engine) -> None:
+        info = engine.info
         words = {"prompt": "".join(info.prompts[:1])}
         asked: dict[str, Any] = {"label": info.labels[0]} if info.labels else words
         growth = engine.generate(Request(**asked))

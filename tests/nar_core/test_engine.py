@@ -239,6 +239,31 @@ def test_requests_grown_together_equal_single_runs(engine, classes, clips):
             assert frame.request.num_samples == request.num_samples
 
 
+def test_requests_of_other_guidance_and_filters_are_grown_together(engine):
+    """How a row is drawn is its own: only what the model computes must agree."""
+    own = [
+        {},
+        {"guidance_scale": 5.0},
+        {"temperature": 0.0},
+        {"top_k": 3, "num_samples": 2},
+        {"top_p": 0.5, "temperature": 0.7},
+        {"min_p": 0.3},
+    ]
+    plain = {"prompt": "whale", "guidance_scale": 2.0, "rng_seed": 4}
+    requests = [Request(**plain | more) for more in own]
+    gone: set[int] = set()
+    for frames in engine.generate_together(requests, lambda number: number not in gone):
+        last = frames
+        if frames[5].step == 4:
+            gone.add(1)  # the settings of those who stay must stay theirs
+    for number, request in enumerate(requests):
+        if number not in gone:
+            alone = engine.generate_all(request)
+            np.testing.assert_array_equal(last[number].tokens, alone.tokens)
+            np.testing.assert_allclose(last[number].confidence, alone.confidence, rtol=1e-4)
+    assert len({last[i].tokens[0].tobytes() for i in range(6) if i not in gone}) == 5
+
+
 def test_known_cells_and_branches_are_grown_together(engine):
     known = np.full((2, 1, *SIDE), -1)
     known[:, :, 1, :2] = np.arange(4).reshape(2, 1, 2)
@@ -290,8 +315,10 @@ def test_a_batch_that_all_have_left_ends(engine):
     "other",
     [
         {"seed_position": (0, 0)},
-        {"guidance_scale": 3.0},
+        {"guidance_scale": 1.0},
+        {"guidance_interval": 5},
         {"heads": "vertical"},
+        {"fusion": "probabilities"},
         {"known": np.where(np.arange(20).reshape(1, *SIDE) == 9, 1, -1)},
     ],
 )

@@ -478,3 +478,23 @@ def test_without_memory_a_growth_says_what_to_do_and_the_next_one_works():
     job = check(studio, Form("emoji", "owl"), {"run": "next"})
     *_, last = asyncio.run(listed(studio.events(job, Client())))
     assert isinstance(last, Finished)
+
+
+def test_a_model_is_warmed_in_the_line():
+    """Who comes meanwhile waits: the engine is run by one thread."""
+    studio = fake_studio()
+    engine, threads = studio.engines.get("emoji"), []
+    whole = engine.generate
+
+    def noting(request):
+        threads.append((threading.current_thread().name, studio.line.running))
+        return whole(request)
+
+    engine.generate = noting
+    studio.warm("emoji")
+    assert threads == [("engine", 1)]
+    assert engine.open_runs == 0
+    assert b'nar_growths_total{kind="warming",outcome="done"} 1.0' in studio.metrics.text()
+    studio.line.close()
+    studio.warm("emoji")  # nobody is told of it
+    assert len(threads) == 1
