@@ -9,7 +9,6 @@ import sys
 import threading
 from pathlib import Path
 
-from app.files import LIMITS, Limits
 from app.pages.page import build, launch_options
 from app.server import logins, logs, zero
 from app.server.doors import Doors
@@ -18,6 +17,7 @@ from app.server.engines import Engines
 from app.server.line import MOST_OF_ONE, MOST_TOGETHER
 from app.server.studio import MOST_WAITING, Studio
 from nar_core import Engine, __version__, list_models
+from nar_core.files import LIMITS, Limits
 
 
 def parser() -> argparse.ArgumentParser:

@@ -1,4 +1,4 @@
-"""Every message between the browser and Python, and the only place that knows base64.
+"""Every message between the browser and Python.
 
 A growth is told in small dicts, the values of the player's component. `run` names one growth and is
 chosen by the browser, so that a message of an earlier run can be told from the present one.
@@ -24,16 +24,13 @@ that writes each cell, 0 where given. Pictures travel as `data:` addresses.
 
 from __future__ import annotations
 
-import base64
 from dataclasses import dataclass
 from typing import Any, Literal, TypedDict
 
 import numpy as np
 
-from app.foreign import Fields, is_text, shown
-
-UNKNOWN_TOKEN = 65535
-UNKNOWN_CONFIDENCE = 255
+from nar_core.files import Verdict, bytes_of, confidence_of, text_of, tokens_of
+from nar_core.foreign import Fields, is_text, shown
 
 RELOAD = "reload the page"
 """The remedy where the page itself has sent something odd."""
@@ -143,13 +140,6 @@ class StepsMessage(TypedDict):
     total: int
     order: str
     frames: list[StepFrame]
-
-
-class Verdict(TypedDict):
-    """Whether a file was made again token for token, and what differs if not."""
-
-    same: bool
-    differs: list[str]
 
 
 class DoneMessage(TypedDict):
@@ -395,52 +385,13 @@ def _branch(given: Fields) -> Branch:
 # ---- values as text --------------------------------------------------------------------------
 
 
-def text_of(values: np.ndarray | bytes) -> str:
-    """Values, or bytes, as base64; the values little-endian."""
-    if isinstance(values, np.ndarray):
-        values = np.ascontiguousarray(values, values.dtype.newbyteorder("<")).tobytes()
-    return base64.b64encode(values).decode()
-
-
-def bytes_of(text: Any, what: str, remedy: str = RELOAD, largest: int = 16 * LONGEST_GRID) -> bytes:
-    """Inverse of `text_of` for at most `largest` bytes; ValueError for anything else."""
-    if not isinstance(text, str) or len(text) * 3 > (largest + 3) * 4:
-        raise ValueError(
-            f"{what}: got {shown(text)}, expected base64 of at most {largest:,} bytes; {remedy}"
-        )
-    try:
-        return base64.b64decode(text, validate=True)
-    except ValueError as error:
-        raise ValueError(f"{what}: not readable ({error}); {remedy}") from error
-
-
 def values_of(text: Any, dtype: str, what: str) -> np.ndarray:
     """Base64 -> values [n]; ValueError if it is none or ends within a value."""
-    data, size = bytes_of(text, what), np.dtype(dtype).itemsize
+    data = bytes_of(text, what, RELOAD, 16 * LONGEST_GRID)
+    size = np.dtype(dtype).itemsize
     if len(data) % size:
         raise ValueError(f"{what}: not readable ({len(data)} bytes); {RELOAD}")
     return np.frombuffer(data, np.dtype(dtype).newbyteorder("<")).astype(dtype)
-
-
-def token_words(tokens: np.ndarray) -> np.ndarray:
-    """Tokens with -1 for unknown -> uint16, 65535 for unknown."""
-    return np.where(np.asarray(tokens) < 0, UNKNOWN_TOKEN, tokens).astype(np.uint16)
-
-
-def tokens_of(words: np.ndarray) -> np.ndarray:
-    """Inverse of `token_words`, int64."""
-    return np.where(words == UNKNOWN_TOKEN, -1, words.astype(np.int64))
-
-
-def confidence_bytes(confidence: np.ndarray) -> np.ndarray:
-    """Probabilities with nan for unknown -> uint8, 254 for certain and 255 for unknown."""
-    scaled = np.round(np.nan_to_num(np.asarray(confidence, np.float32)).clip(0, 1) * 254)
-    return np.where(np.isnan(confidence), UNKNOWN_CONFIDENCE, scaled).astype(np.uint8)
-
-
-def confidence_of(sure: np.ndarray) -> np.ndarray:
-    """Inverse of `confidence_bytes`, float32 with nan for unknown."""
-    return np.where(sure == UNKNOWN_CONFIDENCE, np.nan, sure / 254).astype(np.float32)
 
 
 def data_uri(data: bytes, kind: str) -> str:

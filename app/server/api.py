@@ -18,8 +18,6 @@ import anyio
 import gradio as gr
 import numpy as np
 
-from app.files.recipe import MAX_SAMPLES
-from app.foreign import shown
 from app.server.errors import Stopped, for_program, outcome
 from app.server.form import OFFERED, Form, typed
 from app.server.gate import ARRIVED, client_of, forget
@@ -30,6 +28,8 @@ from app.server.telling import files_of, quick_picture, understood
 from app.server.turns import Client
 from app.wire import Explanation, Kept, Start, WordsAnswer, bytes_of_uri
 from nar_core import ModelInfo
+from nar_core.files import MAX_SAMPLES
+from nar_core.foreign import shown
 
 ClipFormat = Literal["mp4", "gif", "webp", "strip"]
 

@@ -7,8 +7,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from app.files.png import read_png
 from app.server.telling import title_of
+from nar_core.files import read_png
 
 FOLDER = Path(__file__).parents[1] / "examples"
 

@@ -6,12 +6,11 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from app.files.png import png_bytes
-from app.files.recipe import Recipe
 from app.server.jobs import Job
 from app.wire import CandidateAnswer, Explanation, data_uri
 from nar_core import Candidate, Engine, Frame
 from nar_core import Explanation as Told
+from nar_core.files import Recipe, png_bytes
 
 CANDIDATES = 5
 """Tokens that are told of each distribution."""

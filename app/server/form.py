@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from app.files.recipe import MAX_SAMPLES
-from app.foreign import is_text, settled, shown
 from app.presets import presets
 from nar_core import NUM_SAMPLES, RNG_SEED, SETTINGS, ModelInfo, Request, heads_for
+from nar_core.files import MAX_SAMPLES
+from nar_core.foreign import is_text, settled, shown
 
 WORDS = ("model", "prompt", "label")
 

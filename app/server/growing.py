@@ -14,7 +14,6 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from app.files.recipe import Recipe, recipe_of
 from app.server import zero
 from app.server.engines import Closed, Engines
 from app.server.errors import Refused, Stopped, is_out_of_memory
@@ -23,6 +22,7 @@ from app.server.given import blended, encoded, likeness, pasted
 from app.server.jobs import Job
 from app.wire import Explanation
 from nar_core import Engine, Frame, Prepared
+from nar_core.files import Recipe, recipe_of
 
 log = logging.getLogger(__name__)
 

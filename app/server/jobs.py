@@ -9,16 +9,22 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from app.files import read_file
-from app.files.limits import LIMITS, Limits, room
-from app.files.picture import read_picture
-from app.files.recipe import Recipe
 from app.presets import presets
 from app.server.engines import Engines
 from app.server.form import Form
 from app.server.spec import comparisons
-from app.wire import Branch, Kept, Start, confidence_of, tokens_of
+from app.wire import Branch, Kept, Start
 from nar_core import ModelInfo, Prepared, Request, prepare
+from nar_core.files import (
+    LIMITS,
+    Limits,
+    Recipe,
+    confidence_of,
+    read_file,
+    read_picture,
+    room,
+    tokens_of,
+)
 
 NOTHING_KEPT = "Nothing of the picture is kept. Keep a part of it, or use Image."
 

@@ -7,9 +7,9 @@ from functools import lru_cache
 import numpy as np
 from PIL import Image
 
-from app.files.png import jpeg_bytes
 from app.wire import VocabularyAnswer, WordGroup, data_uri
 from nar_core import ModelInfo, illustrate, vocabulary
+from nar_core.files import jpeg_bytes
 
 TILE = 48
 ACROSS = 16

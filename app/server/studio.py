@@ -12,12 +12,6 @@ from typing import Any
 
 import anyio
 
-from app.files import read_file
-from app.files.clip import FORMATS, clip_bytes
-from app.files.growth import growth_gif
-from app.files.limits import LIMITS, MAX_PARTS, Limits, room
-from app.files.png import read_png
-from app.foreign import Fields, is_number, shown
 from app.server.engines import Engines
 from app.server.errors import Busy, Stopped, sentence
 from app.server.form import Form, typed
@@ -41,6 +35,18 @@ from app.wire import (
     start_of,
 )
 from nar_core import Engine, Request, ideas
+from nar_core.files import (
+    FORMATS,
+    LIMITS,
+    MAX_PARTS,
+    Limits,
+    clip_bytes,
+    growth_gif,
+    read_file,
+    read_png,
+    room,
+)
+from nar_core.foreign import Fields, is_number, shown
 
 log = logging.getLogger(__name__)
 

@@ -9,11 +9,6 @@ from dataclasses import asdict
 
 import numpy as np
 
-from app.files import read_file
-from app.files.clip import is_mp4
-from app.files.limits import LIMITS, Limits, room
-from app.files.png import jpeg_bytes, png_bytes, sheet
-from app.files.recipe import Recipe, label_of, verdict
 from app.server.engines import Engines
 from app.server.growing import Event, Finished, Likeness, Loading, Stepped
 from app.wire import (
@@ -25,12 +20,25 @@ from app.wire import (
     StepFrame,
     StepsMessage,
     WordsAnswer,
-    confidence_bytes,
     data_uri,
-    text_of,
-    token_words,
 )
 from nar_core import ModelInfo, understand
+from nar_core.files import (
+    LIMITS,
+    Limits,
+    Recipe,
+    confidence_bytes,
+    is_mp4,
+    jpeg_bytes,
+    label_of,
+    png_bytes,
+    read_file,
+    room,
+    sheet,
+    text_of,
+    token_words,
+    verdict,
+)
 
 SECONDS_PER_MESSAGE = 0.05
 """No more than 20 messages a second: there is no back-pressure towards a slow browser."""

@@ -14,7 +14,6 @@ import json
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from app.files.png import png_bytes
 from app.server.engines import Engines
 from app.server.examples import RACE
 from app.server.form import Form
@@ -22,6 +21,7 @@ from app.server.growing import Finished
 from app.server.jobs import Job
 from app.server.studio import Studio
 from nar_core import Engine, Request, list_models, prepare
+from nar_core.files.png import png_bytes
 
 ORDERS = {"raster": "One by one", "corner": "From the corner", "centre": "From the centre"}
 LARGE, SMALL = ImageFont.load_default(36), ImageFont.load_default(26)

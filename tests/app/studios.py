@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 from PIL import Image, PngImagePlugin
 
-from app.files.png import png_bytes
-from app.files.recipe import CHUNK
 from app.server.engines import Engines
 from app.server.form import Form
 from app.server.jobs import Job
 from app.server.studio import Studio
 from app.server.telling import messages
 from app.wire import data_uri, start_of
+from nar_core.files.png import png_bytes
+from nar_core.files.recipe import CHUNK
 from tests.app.fake_engine import MODELS, FakeEngine
 
 

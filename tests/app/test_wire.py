@@ -8,17 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.wire import (
-    bytes_of_uri,
-    confidence_bytes,
-    confidence_of,
-    data_uri,
-    start_of,
-    text_of,
-    token_words,
-    tokens_of,
-    values_of,
-)
+from app.wire import bytes_of_uri, data_uri, start_of, values_of
+from nar_core.files.values import confidence_bytes, confidence_of, text_of, token_words, tokens_of
 
 APP = Path(__file__).parents[2] / "app"
 

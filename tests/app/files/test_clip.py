@@ -11,15 +11,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from app.files import clip as clips
-from app.files import limits
-from app.files.clip import read_mp4
-from app.files.png import read_png, sheet
-from app.files.recipe import recipe_from
 from app.server.form import Form
 from app.server.studio import Studio
 from app.server.telling import replayed
-from app.wire import bytes_of_uri, text_of
+from app.wire import bytes_of_uri
+from nar_core.files import clip as clips
+from nar_core.files import limits
+from nar_core.files.clip import read_mp4
+from nar_core.files.png import read_png, sheet
+from nar_core.files.recipe import recipe_from
+from nar_core.files.values import text_of
 from tests.app.fake_engine import FakeEngine
 from tests.app.studios import fake_studio, finish, picture_uri
 

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from app.files.limits import Limits
-from app.files.picture import read_picture
 from nar_core import fit
+from nar_core.files.limits import Limits
+from nar_core.files.picture import read_picture
 from nar_core.picture import TURNS
 
 

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from app.files import limits
-from app.files.growth import growth_gif
-from app.files.png import png_bytes, read_png
-from app.files.recipe import Recipe, pack, recipe_from
 from app.server.form import Form
 from app.wire import bytes_of_uri
+from nar_core.files import limits
+from nar_core.files.growth import growth_gif
+from nar_core.files.png import png_bytes, read_png
+from nar_core.files.recipe import Recipe, pack, recipe_from
 from tests.app.studios import fake_studio, finish, png_with
 
 
@@ -79,7 +79,7 @@ def test_growth_gif_has_a_frame_per_step(made):
 
 def test_a_growth_of_many_steps_leaves_some_out(made, monkeypatch):
     pixels, recipe = made
-    monkeypatch.setattr("app.files.growth.MAX_GIF_PIXELS", 384 * 384 * 7)
+    monkeypatch.setattr("nar_core.files.growth.MAX_GIF_PIXELS", 384 * 384 * 7)
     gif = Image.open(io.BytesIO(growth_gif(pixels, recipe)))
     assert gif.n_frames <= 8
     gif.seek(gif.n_frames - 1)

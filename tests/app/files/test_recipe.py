@@ -8,11 +8,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from app.files import read_file
-from app.files.recipe import Recipe, pack, recipe_from, recipes_from, unpack, verdict
-from app.foreign import parse
 from app.server.form import Form
 from app.wire import bytes_of_uri
+from nar_core.files import read_file
+from nar_core.files.recipe import Recipe, pack, recipe_from, recipes_from, unpack, verdict
+from nar_core.foreign import parse
 from tests.app.studios import fake_studio, finish
 
 FILE_DATA = {"path": "/etc/passwd", "url": "/etc/passwd", "meta": {"_type": "gradio.FileData"}}

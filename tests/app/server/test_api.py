@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from app.files.png import png_bytes
 from app.wire import data_uri
+from nar_core.files.png import png_bytes
 from tests.app.test_browser_growth import settled
 
 GUIDE = (Path(__file__).parents[3] / "app" / "API.md").read_text("utf-8")

@@ -12,16 +12,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from app.files.limits import Limits
-from app.files.png import read_png
-from app.files.recipe import Recipe
 from app.server import growing
 from app.server.form import Form
 from app.server.jobs import Job
 from app.server.studio import Studio
 from app.server.telling import replayed
-from app.wire import UNKNOWN_TOKEN, bytes_of_uri, data_uri, start_of, text_of
+from app.wire import bytes_of_uri, data_uri, start_of
 from nar_core import checks
+from nar_core.files.limits import Limits
+from nar_core.files.png import read_png
+from nar_core.files.recipe import Recipe
+from nar_core.files.values import UNKNOWN_TOKEN, text_of
 from tests.app import fake_engine
 from tests.app.fake_engine import INFO, FakeEngine
 from tests.app.studios import check, fake_studio, finish, grow, picture_uri, png_with

@@ -12,12 +12,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.files.png import read_png
 from app.server.engines import Engines
 from app.server.form import Form
 from app.server.studio import Studio
-from app.wire import bytes_of_uri, text_of
+from app.wire import bytes_of_uri
 from nar_core import Engine, list_models, understand
+from nar_core.files.png import read_png
+from nar_core.files.values import text_of
 from tests.app.studios import check, grow, picture_uri
 
 

@@ -7,11 +7,11 @@ import inspect
 import gradio as gr
 import pytest
 
-from app.files import recipe
 from app.pages import controls
 from app.server import api, form
 from app.server.form import Form, form_of_link
 from nar_core import SETTINGS, Setting, prepare
+from nar_core.files import recipe
 from tests.app.fake_engine import INFO
 from tests.app.studios import fake_studio, finish
 

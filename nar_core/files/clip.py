@@ -22,7 +22,9 @@ import imageio_ffmpeg
 import numpy as np
 from PIL import Image
 
-from app.files.limits import (
+from ..foreign import parse, shown
+from ..video import write_mp4
+from .limits import (
     FFMPEG_SECONDS,
     LIMITS,
     MAX_CLIP_FRAMES,
@@ -31,10 +33,8 @@ from app.files.limits import (
     MAX_RECIPE,
     Limits,
 )
-from app.files.png import sheet
-from app.files.recipe import AS_DOWNLOADED, Recipe, recipes_from
-from app.foreign import parse, shown
-from nar_core import write_mp4
+from .png import sheet
+from .recipe import AS_DOWNLOADED, Recipe, recipes_from
 
 BOX = uuid.uuid5(uuid.NAMESPACE_URL, "nar_studio").bytes
 FORMATS = {

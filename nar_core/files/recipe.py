@@ -39,11 +39,15 @@ import platform
 import zlib
 from dataclasses import dataclass, field
 from importlib.metadata import version
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 
-from app.files.limits import (
+from ..engine import Engine
+from ..foreign import Fields, settled, shown
+from ..request import Frame, Request
+from ..settings import SETTINGS
+from .limits import (
     LIMITS,
     MAX_CELLS,
     MAX_FRAMES,
@@ -52,9 +56,7 @@ from app.files.limits import (
     Limits,
     need_pixels,
 )
-from app.foreign import Fields, settled, shown
-from app.wire import Verdict, bytes_of, confidence_bytes, text_of, token_words
-from nar_core import SETTINGS, Engine, Frame, Request
+from .values import bytes_of, confidence_bytes, text_of, token_words
 
 CHUNK = "nar_studio"
 SCHEMA = 1
@@ -65,6 +67,13 @@ MADE_WITH = ("device", "dtype", "machine", "torch")
 LONGEST_PROMPT = 1000
 LONGEST_NAME = 200
 MAX_SAMPLES = 16
+
+
+class Verdict(TypedDict):
+    """Whether a file was made again token for token, and what differs if not."""
+
+    same: bool
+    differs: list[str]
 
 
 @dataclass(frozen=True, eq=False)

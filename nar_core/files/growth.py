@@ -8,8 +8,8 @@ import json
 import numpy as np
 from PIL import Image
 
-from app.files.limits import MAX_GIF_PIXELS
-from app.files.recipe import Recipe
+from .limits import MAX_GIF_PIXELS
+from .recipe import Recipe
 
 PAPER = (242, 242, 240)
 SIDE = 640

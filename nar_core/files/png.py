@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, PngImagePlugin
 
-from app.files.limits import LIMITS, MAX_RECIPE, Limits, need_pixels
-from app.files.picture import open_within
-from app.files.recipe import AS_DOWNLOADED, CHUNK, Recipe, recipe_from
-from app.foreign import parse
-from nar_core import reading_picture
+from ..foreign import parse
+from ..picture import reading_picture
+from .limits import LIMITS, MAX_RECIPE, Limits, need_pixels
+from .picture import open_within
+from .recipe import AS_DOWNLOADED, CHUNK, Recipe, recipe_from
 
 LONGEST_JPEG = 65_500
 

@@ -13,7 +13,18 @@ import reprlib
 from collections.abc import Sequence
 from typing import Any
 
-from nar_core import Setting
+from .settings import Setting
+
+__all__ = [
+    "MISSING",
+    "Fields",
+    "is_number",
+    "is_text",
+    "is_whole",
+    "parse",
+    "settled",
+    "shown",
+]
 
 _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = 60

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from app.files.limits import LIMITS, Limits, need_pixels
-from nar_core import fit, open_picture, reading_picture
+from ..picture import fit, open_picture, reading_picture
+from .limits import LIMITS, Limits, need_pixels
 
 
 def open_within(data: bytes | Path, limits: Limits = LIMITS) -> Image.Image:

@@ -1,0 +1,54 @@
+"""Files: what is saved, and what is believed of a file that comes back."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .clip import FORMATS, clip_bytes, is_mp4, read_mp4
+from .growth import growth_gif
+from .limits import LIMITS, MAX_PARTS, Limits, room
+from .picture import read_picture
+from .png import jpeg_bytes, png_bytes, read_png, sheet
+from .recipe import MAX_SAMPLES, Recipe, Verdict, label_of, recipe_of, verdict
+from .values import (
+    bytes_of,
+    confidence_bytes,
+    confidence_of,
+    text_of,
+    token_words,
+    tokens_of,
+)
+
+__all__ = [
+    "FORMATS",
+    "LIMITS",
+    "MAX_PARTS",
+    "MAX_SAMPLES",
+    "Limits",
+    "Recipe",
+    "Verdict",
+    "bytes_of",
+    "clip_bytes",
+    "confidence_bytes",
+    "confidence_of",
+    "growth_gif",
+    "is_mp4",
+    "jpeg_bytes",
+    "label_of",
+    "png_bytes",
+    "read_file",
+    "read_picture",
+    "read_png",
+    "recipe_of",
+    "room",
+    "sheet",
+    "text_of",
+    "token_words",
+    "tokens_of",
+    "verdict",
+]
+
+
+def read_file(data: bytes, limits: Limits = LIMITS) -> tuple[Recipe, np.ndarray]:
+    """A file made here -> its recipe and frames, uint8 [F, h, w, 3]; ValueError if it is none."""
+    return read_mp4(data, limits) if is_mp4(data) else read_png(data, limits)
