@@ -59,9 +59,12 @@ def quick_engines(request: pytest.FixtureRequest) -> None:
             served.engine(model.name).seconds_per_step = 0.0
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser():
-    """Chromium, or a skip that says what is missing."""
+    """Chromium, or a skip that says what is missing.
+
+    One for each module: while playwright runs, no other test of its process can run a loop.
+    """
     sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     path = next(
         filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
@@ -75,9 +78,9 @@ def browser():
         chromium.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def context(browser):
-    """One context for all pages, so that the front end is compiled once."""
+    """One context for the pages of a module, so that the front end is compiled once."""
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     context.set_default_timeout(PATIENCE)
     yield context
