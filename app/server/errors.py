@@ -88,9 +88,9 @@ def plain(text: str) -> str:
     return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
 
 
-def for_program(error: BaseException, doing: str = "") -> gr.Error:
+def for_program(error: BaseException) -> gr.Error:
     """The error that a client of the API gets."""
-    return gr.Error(sentence(error, doing), print_exception=False)
+    return gr.Error(sentence(error), print_exception=False)
 
 
 def for_page(error: BaseException, title: str, doing: str = "", **more: Any) -> gr.Error:

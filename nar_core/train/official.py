@@ -73,13 +73,13 @@ def resized(image: Image.Image, short: int) -> Image.Image:
     return image.resize(size, Image.Resampling.BICUBIC)
 
 
-def crops(image: Image.Image, size: int, ten: bool, margin: float = 1.1) -> np.ndarray:
-    """The centre and its mirror image, or with `ten` also the corners of a larger picture.
+def crops(image: Image.Image, size: int, ten: bool) -> np.ndarray:
+    """The centre and its mirror image, or with `ten` also the corners of a picture a tenth larger.
 
     Returns:
         uint8 [2 or 10, size, size, 3].
     """
-    pixels = np.asarray(resized(image, round(size * margin) if ten else size))
+    pixels = np.asarray(resized(image, round(size * 1.1) if ten else size))
     bottom, right = pixels.shape[0] - size, pixels.shape[1] - size
     places = [(bottom // 2, right // 2)]
     if ten:
