@@ -1,10 +1,12 @@
-"""Files are written whole or not at all."""
+"""Files are written whole or not at all, and where they can be is known before."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 
 
@@ -21,3 +23,39 @@ def whole_file(path: Path) -> Iterator[Path]:
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def need_folder(folder: Path, name: str) -> None:
+    """Raise ValueError, with the `name` of the option, unless files can be written into a folder.
+
+    It need not be there yet, and is not made.
+    """
+    there = next(p for p in (folder, *folder.resolve().parents) if p.exists() or p.is_symlink())
+    if not there.is_dir():
+        raise ValueError(
+            f"{name}: got {folder}, expected a folder, but {there} is a file; name another one"
+        )
+    try:
+        with tempfile.TemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        raise ValueError(
+            f"{name}: got {folder}, expected a folder to write to ({error.strerror} in {there}); "
+            "name another one"
+        ) from error
+
+
+def need_file(path: Path, name: str) -> None:
+    """Raise ValueError, with the `name` of the option, unless a file can be written at a path."""
+    if path.is_dir():
+        raise ValueError(f"{name}: got {path}, which is a folder, expected a file in it")
+    need_folder(path.parent, name)
+
+
+def free_path(folder: Path, stem: str, endings: Sequence[str]) -> Path:
+    """A path in a folder, without an ending, at which no file with any of the endings lies yet."""
+    for number in count(1):
+        path = folder / (stem if number == 1 else f"{stem}-{number}")
+        if not any(path.with_name(path.name + ending).exists() for ending in endings):
+            return path
+    raise AssertionError

@@ -22,7 +22,7 @@ from app.server.given import blended, encoded, likeness, pasted
 from app.server.jobs import Job
 from app.wire import Explanation
 from nar_core import Engine, Frame, Prepared
-from nar_core.files import Recipe, recipe_of
+from nar_core.files import Recipe, recipe_of, steps_of
 
 log = logging.getLogger(__name__)
 
@@ -249,9 +249,7 @@ class Grower:
         if not several:
             return
         numbers, plan = list(several), jobs[0].prepared.plan
-        order = np.zeros(plan.grid.cells, np.int64)
-        for number, step in enumerate(plan.steps, 1):
-            order[step.positions] = number
+        order = steps_of(plan)
         last: dict[int, Frame] = {}
         spent = 0.0
         batch = list(several.values())

@@ -22,6 +22,7 @@ from nar_core.files import (
     confidence_of,
     read_file,
     read_picture,
+    request_of,
     room,
     tokens_of,
 )
@@ -144,24 +145,9 @@ class Desk:
         with room():
             recipe, frames = read_file(file, self.limits)
         info = self.engines.info(recipe.model)
-        if tuple(info.grid) != recipe.grid:
-            raise ValueError(
-                f"recipe: got a grid of {list(recipe.grid)}, {info.name} has {list(info.grid)}; "
-                "replay it instead of making it again"
-            )
-        if recipe.mirrored:
-            raise ValueError(
-                "recipe: got the mirror image of a growth, which is no longer made; "
-                "replay it instead of making it again"
-            )
-        said: dict[str, Any] = {
-            n: tuple(v) if isinstance(v, list) else v for n, v in recipe.request.items()
-        }
-        request, original, branch = Request(**said), None, None
-        cells = recipe.steps == 0
-        if cells.any():
-            request = replace(request, known=np.where(cells, recipe.tokens.astype(np.int64), -1))
-            original = Original(frames[0], cells)
+        request, original, branch = request_of(recipe, info), None, None
+        if request.known is not None:
+            original = Original(frames[0], recipe.steps == 0)
         if recipe.resumed_from:
             pictures = recipe.request["num_samples"]
             tokens = tokens_of(np.tile(recipe.tokens.reshape(-1), (pictures, 1)))

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from ..settings import SETTINGS, Setting, Value
 
+DEFAULT_MODEL = "emoji"
 
-def add_model(parser: argparse._ActionsContainer) -> None:
+
+def add_model(parser: argparse._ActionsContainer, default: str | None = DEFAULT_MODEL) -> None:
     """Which model."""
-    parser.add_argument("--model", default="emoji", help="registry name or model folder")
+    parser.add_argument("--model", default=default, help="registry name or model folder")
 
 
 def add_device(parser: argparse.ArgumentParser) -> None:
@@ -46,3 +49,22 @@ def said(args: argparse.Namespace, settings: Iterable[Setting] = SETTINGS) -> di
     """The settings that were given, by name."""
     values = {setting.name: getattr(args, setting.name) for setting in settings}
     return {name: value for name, value in values.items() if value is not None}
+
+
+def lines_of(path: str | None, option: str) -> list[str] | None:
+    """The lines of a text file that say something; None where no file is named.
+
+    Raises ValueError, with the option's name, where there is no such file, or nothing in it.
+    """
+    if path is None:
+        return None
+    if not Path(path).is_file():
+        raise ValueError(f"{option}: got {path}, expected a text file")
+    try:
+        lines = Path(path).read_text("utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{option}: got {path}, expected a text file in UTF-8") from error
+    found = [line.strip() for line in lines if line.strip()]
+    if not found:
+        raise ValueError(f"{option}: got {path}, in which nothing stands, expected one a line")
+    return found

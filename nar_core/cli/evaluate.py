@@ -17,7 +17,8 @@ from ..measure.tables import PROMPTS_FILE, TABLES, make_table
 from ..measure.world import drift, reconstruction, rightness, variation
 from ..settings import RNG_SEED
 from ..train.data import DataFolder
-from .arguments import add_device, add_model, add_sampling, add_setting, said
+from ..writing import need_file, need_folder
+from .arguments import add_device, add_model, add_sampling, add_setting, lines_of, said
 
 HELP = "measure reconstruction, likelihood and rightness, draw contact sheets"
 
@@ -88,6 +89,11 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         raise ValueError("recall: got no --data, expected the training folder")
     if args.table and not args.out:
         raise ValueError(f"table {args.table}: expected --out with a folder for the samples")
+    for name in ("sheet", "growth"):
+        if getattr(args, name):
+            need_file(Path(getattr(args, name)), f"--{name}")
+    if args.table:
+        need_folder(Path(args.out), "--out")
     engine = Engine.load(args.model, device=args.device, dtype=args.dtype)
     grower = Grower(engine, args.rng_seed, said(args))
     out: dict[str, Any] = {"model": engine.info.name, "digest": engine.digest}
@@ -120,6 +126,5 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 def read_prompts(given: Sequence[str]) -> list[str]:
     """The prompts themselves, or the lines of a file that is named in their place."""
     if len(given) == 1 and Path(given[0]).is_file():
-        lines = Path(given[0]).read_text("utf-8").splitlines()
-        return [line.strip() for line in lines if line.strip()]
+        return lines_of(given[0], "--prompts") or []
     return list(given)

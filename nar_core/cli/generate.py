@@ -1,10 +1,12 @@
-"""`generate`: grow pictures or clips and write them to a folder."""
+"""`generate`: grow pictures or clips and write them to a folder, each with its recipe."""
 
 from __future__ import annotations
 
 import argparse
+import json
 import logging
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,28 +14,88 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
+from ..checks import prepare
 from ..engine import Engine
+from ..files import (
+    Recipe,
+    clip_bytes,
+    confidence_of,
+    growth_gif,
+    label_of,
+    png_bytes,
+    read_recipe,
+    recipe_of,
+    request_of,
+    steps_of,
+    verdict,
+)
+from ..info import ModelInfo
 from ..panorama import decode_wide, panorama
-from ..picture import open_picture, reading_picture
-from ..request import Request
+from ..picture import fit, open_picture, reading_picture
+from ..request import Frame, Prepared, Request, growth_strip
 from ..settings import NUM_SAMPLES, RNG_SEED, SETTINGS
-from ..video import write_gif, write_mp4
-from ..writing import whole_file
-from .arguments import add_device, add_model, add_sampling, add_setting, said
+from ..writing import free_path, need_folder, whole_file
+from .arguments import (
+    DEFAULT_MODEL,
+    add_device,
+    add_model,
+    add_sampling,
+    add_setting,
+    lines_of,
+    said,
+)
 
 log = logging.getLogger(__name__)
 HELP = "grow pictures or clips and write them to a folder"
+ENDINGS = (".png", ".mp4", "-growth.gif", "-growth.png")
+WIDE_CHUNK = "nar_studio_wide"
+"""The PNG text chunk that tells how a picture wider than the grid was made."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What is left out takes the model's default."""
-    add_model(parser)
-    parser.add_argument("--prompt", nargs="+", help="text, or one per sample (text models)")
-    parser.add_argument("--label", nargs="+", help="class name or number, or one per sample")
+    """What is left out takes the model's default, or is as in the file that is gone on from."""
+    add_model(parser, default=None)
+    for name, what in (("prompt", "texts (text models)"), ("label", "class names or numbers")):
+        parser.add_argument(
+            f"--{name}", nargs="+", help=f"{what}: one for all samples, or several in turn"
+        )
+    parser.add_argument(
+        "--prompt-file", metavar="FILE", help="file with a prompt, or a class, on each line"
+    )
     parser.add_argument("--seed-position", type=numbers, metavar="[T,]H,W", help="where to start")
-    for setting in (RNG_SEED, NUM_SAMPLES):
-        add_setting(parser, setting, setting.off)
+    add_setting(parser, RNG_SEED)
+    add_setting(parser, NUM_SAMPLES)
     add_sampling(parser)
+    known = parser.add_mutually_exclusive_group()
+    known.add_argument(
+        "--image", metavar="FILE", help="a picture to grow around; --keep says what of it is known"
+    )
+    known.add_argument(
+        "--known",
+        metavar="FILE",
+        help="tokens to grow around: those of a file made here, or an .npy of whole numbers "
+        "[T, H, W] with -1 where unknown; --keep chooses among them",
+    )
+    known.add_argument(
+        "--resume",
+        metavar="FILE",
+        help="a file made here, or its recipe as JSON: grow it again, with what else is said here "
+        "in place of what it was made with",
+    )
+    parser.add_argument(
+        "--after",
+        type=int,
+        metavar="STEP",
+        help="with --resume: keep what it had grown up to this step",
+    )
+    parser.add_argument(
+        "--keep",
+        nargs="+",
+        type=box,
+        metavar="BOX",
+        help="boxes of cells that are known, each TOP,LEFT,HEIGHT,WIDTH or, of a clip, "
+        "FIRST,TOP,LEFT,DURATION,HEIGHT,WIDTH",
+    )
     parser.add_argument(
         "--columns",
         type=int,
@@ -43,8 +105,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--around", metavar="FILE", help="a picture that stands in the middle of these columns"
     )
-    parser.add_argument("--growth", action="store_true", help="also write a GIF of the growth")
-    parser.add_argument("--out", default="outputs", help="folder to write to")
+    parser.add_argument(
+        "--growth",
+        action="store_true",
+        help="also write how it grew: a GIF, or of a clip a picture in which it grows to the right "
+        "and time goes down",
+    )
+    parser.add_argument("--batch", type=int, default=8, help="samples at once")
+    parser.add_argument(
+        "--out", default="outputs", help="folder to write to; no file in it is overwritten"
+    )
     add_device(parser)
 
 
@@ -53,82 +123,310 @@ def numbers(text: str) -> tuple[int, ...]:
     return tuple(int(x) for x in text.split(","))
 
 
-def one_or_all(given: list | None) -> Any:
-    """One value for all samples, or one for each; None if there is none."""
-    return given[0] if given and len(given) == 1 else given and tuple(given)
+def box(text: str) -> tuple[int, ...]:
+    """Four or six numbers; ValueError for others, which argparse tells."""
+    found = numbers(text)
+    if len(found) not in (4, 6) or min(found) < 0:
+        raise ValueError(text)
+    return found
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Grow, decode and write; `files` are the paths."""
-    engine = Engine.load(args.model, args.device, args.dtype)
-    request = Request(
-        prompt=one_or_all(args.prompt),
-        label=one_or_all(args.label),
-        seed_position=args.seed_position,
-        **said(args, (RNG_SEED, NUM_SAMPLES, *SETTINGS)),
-    )
-    if args.around and not args.columns:
-        raise ValueError("--around: got no --columns, expected how wide the picture becomes")
-    if args.columns and args.growth:
-        raise ValueError("--growth: got --columns too, expected a picture of the model's width")
-    prepared = engine.prepare(request)
-    understood = [engine.understand(p) for p in dict.fromkeys(args.prompt or ())]
+    need_folder(Path(args.out), "--out")
+    _check(args)
+    words = args.prompt or args.label or lines_of(args.prompt_file, "--prompt-file")
+    recipe = read_recipe(_bytes(args.resume, "--resume")) if args.resume else None
+    name = args.model or (recipe.model if recipe else DEFAULT_MODEL)
+    engine = Engine.load(name, args.device, args.dtype)
+    base = _base(engine, args, recipe)
+    jobs = _jobs(engine.info, args, base, words, recipe)
+    understood = [engine.understand(p) for p in _prompts(jobs)]
     for found in understood:
         for remark in found.remarks:
             log.warning("%s; drawing %r", remark, found.caption)
-    folder = Path(args.out)
-    drawn = {
+    told = {
+        "model": engine.info.name,
+        "digest": engine.digest,
         "drawn": [u.caption for u in understood if u.caption],
         "words": [asdict(w) for u in understood for w in u.words],
     }
+    grow = _wide if args.columns else _grown
+    return told | grow(engine, jobs, args, recipe)
+
+
+def _check(args: argparse.Namespace) -> None:
+    """Raise ValueError for what does not go together."""
+    for name, other, remedy in (
+        ("around", "columns", "how wide the picture becomes"),
+        ("after", "resume", "the file to go on from"),
+    ):
+        if getattr(args, name) is not None and getattr(args, other) is None:
+            raise ValueError(f"--{name}: got no --{other}, expected {remedy}")
+    if args.keep and not (args.image or args.known):
+        raise ValueError("--keep: got neither --image nor --known, expected what it is kept of")
+    if sum(x is not None for x in (args.prompt, args.label, args.prompt_file)) > 1:
+        raise ValueError("got more than one of --prompt, --label and --prompt-file, expected one")
+    if args.batch < 1:
+        raise ValueError(f"--batch: got {args.batch}, expected 1 or more")
     if args.columns:
-        middle = None
-        if args.around:
-            around, name = Path(args.around), f"--around {args.around}"
-            with open_picture(around, name) as picture, reading_picture(around, name):
-                middle = np.repeat(engine.encode(picture), prepared.num_samples, 0)
-        tokens = panorama(engine, request, args.columns, middle)
-        folder.mkdir(parents=True, exist_ok=True)
-        files = []
-        for i, pixels in enumerate(decode_wide(engine, tokens)):
-            path = folder / f"{engine.info.name}-{prepared.rng_seed + i}-wide"
-            files.append(write(path, pixels[None], engine.info.fps))
-        named = {"model": engine.info.name, "digest": engine.digest}
-        return named | drawn | {"files": [str(f) for f in files]}
-    frames = list(tqdm(engine.generate(prepared), total=prepared.plan.total, desc="growing"))
-    frame = frames[-1]
-    video = engine.decode(frame.tokens)
-    folder.mkdir(parents=True, exist_ok=True)
-    files = []
-    for i, pixels in enumerate(video):
-        path = folder / f"{engine.info.name}-{prepared.rng_seed + i}"
-        files.append(write(path, pixels, engine.info.fps))
-        if args.growth:
-            previews = [engine.preview(f.tokens[i : i + 1])[0, 0] for f in frames]
-            growth = path.with_name(f"{path.name}-growth.gif")
-            with whole_file(growth) as part:
-                write_gif(part, [*previews, pixels[0]], [80] * len(previews) + [1500])
-            files.append(growth)
-    return {
-        "model": engine.info.name,
-        "digest": engine.digest,
-        "steps": frame.total,
-        "passes": frame.passes,
-        "seconds": round(frame.elapsed, 4),
-        "seed_position": list(prepared.plan.seed_position),
-        **drawn,
+        for name in ("growth", "image", "known", "resume"):
+            if getattr(args, name):
+                remedy = "a picture of the model's width; --around has one grow to both sides"
+                raise ValueError(f"--{name}: got --columns too, expected {remedy}")
+
+
+# ---- what is asked for -----------------------------------------------------------------------
+
+
+def _base(engine: Engine, args: argparse.Namespace, recipe: Recipe | None) -> Request:
+    """What all samples share: the settings, and what is known."""
+    info, told = engine.info, said(args, (RNG_SEED, *SETTINGS))
+    if recipe is not None:
+        own = request_of(recipe, info)
+        by_class = info.task == "class"
+        seed = (own.rng_seed or 0) + recipe.sample
+        own = replace(own, num_samples=None, rng_seed=seed, prompt=None, label=None)
+        own = replace(own, **{"label" if by_class else "prompt": label_of(recipe) or None})
+        if args.seed_position:
+            told["seed_position"] = args.seed_position
+            if recipe.resumed_from if args.after is None else args.after:
+                raise ValueError(
+                    f"--seed-position: got {args.seed_position} beside --resume after a step, "
+                    "expected none: growth goes on from where it began; leave it out, or say "
+                    "--after 0"
+                )
+        return replace(own, **told)
+    request = Request(seed_position=args.seed_position, **told)
+    if args.image:
+        picture, keep = _picture(args.image, "--image", info), None
+        if args.keep:
+            keep = _cells(info, args.keep)
+        elif info.grid.t == 1:
+            raise ValueError(
+                "--image: got no --keep, expected which cells of it are known, such as --keep "
+                f"{info.grid.h // 4},{info.grid.w // 4},{info.grid.h // 2},{info.grid.w // 2}"
+            )
+        else:
+            keep = np.broadcast_to(np.arange(info.grid.t)[:, None, None] == 0, info.grid)
+        tokens = np.where(keep, engine.encode(picture)[0], -1)
+    elif args.known:
+        tokens = _tokens(args.known, info)
+        if args.keep:
+            tokens = np.where(_cells(info, args.keep), tokens, -1)
+    else:
+        return request
+    return replace(request, known=tokens, seed_position=_inside(info, args.seed_position, tokens))
+
+
+def _jobs(
+    info: ModelInfo,
+    args: argparse.Namespace,
+    base: Request,
+    words: Sequence[str] | None,
+    recipe: Recipe | None,
+) -> list[Prepared]:
+    """All that is to be grown, a batch each, checked before the first is."""
+    samples = args.num_samples or len(words or [""])
+    by_class = args.label or (info.task == "class" and not args.prompt)
+    field = "label" if by_class else "prompt"
+    if words and samples % len(words):
+        raise ValueError(
+            f"--num-samples: got {samples}, expected a multiple of the {len(words)} that are "
+            "asked for, or nothing for one of each"
+        )
+    out = []
+    for start in range(0, samples, args.batch):
+        numbers = range(start, min(start + args.batch, samples))
+        request = replace(base, rng_seed=(base.rng_seed or 0) + start, num_samples=len(numbers))
+        if words:
+            several = tuple(words[i % len(words)] for i in numbers)
+            request = replace(request, **{"prompt": None, "label": None, field: several})
+        out.append(_prepared(info, request, args, recipe))
+    return out
+
+
+def _prepared(
+    info: ModelInfo, request: Request, args: argparse.Namespace, recipe: Recipe | None
+) -> Prepared:
+    """The request checked and planned, from a step of an earlier growth on where there is one."""
+    prepared = prepare(info, request)
+    after = 0 if recipe is None else recipe.resumed_from
+    after = after if args.after is None else args.after
+    if recipe is None or not after:
+        return prepared
+    rows = (prepared.num_samples, 1, 1, 1)
+    sure = confidence_of(recipe.confidence)
+    return prepared.resumed(
+        after, np.tile(recipe.tokens.astype(np.int64), rows), np.tile(sure, rows)
+    )
+
+
+def _prompts(jobs: Sequence[Prepared]) -> list[str]:
+    """Every prompt once."""
+    return list(dict.fromkeys(str(p) for job in jobs for p in job.request.prompt or () if p))
+
+
+def _bytes(path: str, option: str) -> bytes:
+    if not Path(path).is_file():
+        raise ValueError(f"{option}: got {path}, expected a file")
+    return Path(path).read_bytes()
+
+
+def _picture(path: str, option: str, info: ModelInfo) -> Image.Image:
+    """A picture at the model's size."""
+    with (
+        open_picture(Path(path), f"{option} {path}") as picture,
+        reading_picture(Path(path), f"{option} {path}"),
+    ):
+        return Image.fromarray(fit(picture, info.size))
+
+
+def _tokens(path: str, info: ModelInfo) -> np.ndarray:
+    """Tokens of a file, int64 [T, H, W], -1 where unknown."""
+    if Path(path).suffix != ".npy":
+        recipe = read_recipe(_bytes(path, "--known"))
+        if recipe.model != info.name:
+            raise ValueError(
+                f"--known: got a file of {recipe.model}, expected one of {info.name}, since tokens "
+                "are a model's own; use --image to take what it shows"
+            )
+        return recipe.tokens.astype(np.int64)
+    _bytes(path, "--known")
+    try:
+        found = np.load(path)
+    except (ValueError, OSError, EOFError) as error:
+        raise ValueError(f"--known: got {path}, expected an .npy of whole numbers") from error
+    if found.size != info.grid.cells:
+        raise ValueError(
+            f"--known: got {found.shape} in {path}, expected {tuple(info.grid)} for {info.name}"
+        )
+    return found.reshape(info.grid)
+
+
+def _cells(info: ModelInfo, boxes: Sequence[tuple[int, ...]]) -> np.ndarray:
+    """Which cells lie in any of the boxes, bool [T, H, W]."""
+    cells = np.zeros(info.grid, bool)
+    for numbers in boxes:
+        if len(numbers) == 4:
+            numbers = (0, *numbers[:2], info.grid.t, *numbers[2:])
+        begin, size = np.array(numbers[:3]), np.array(numbers[3:])
+        if (size < 1).any() or (begin + size > np.array(info.grid)).any():
+            raise ValueError(
+                f"--keep: got {','.join(map(str, numbers))}, expected a box inside the grid of "
+                f"{' x '.join(map(str, info.grid))} cells of {info.name}"
+            )
+        cells[tuple(slice(a, a + n) for a, n in zip(begin, size, strict=True))] = True
+    return cells
+
+
+def _inside(
+    info: ModelInfo, said: tuple[int, ...] | None, known: np.ndarray
+) -> tuple[int, ...] | None:
+    """Where growth starts unless it is said: in the middle of what is known."""
+    cells = np.argwhere(known >= 0)
+    if said is not None or info.seed_positions == "corner" or not len(cells):
+        return said
+    nearest = np.abs(cells - cells.mean(0)).sum(1).argmin()
+    return tuple(int(x) for x in cells[nearest])
+
+
+# ---- what comes out --------------------------------------------------------------------------
+
+
+def _grown(
+    engine: Engine, jobs: Sequence[Prepared], args: argparse.Namespace, recipe: Recipe | None
+) -> dict[str, Any]:
+    """Grow every batch and write its files as soon as it is done."""
+    folder, files, frames = Path(args.out), [], []
+    first: Recipe | None = None
+    steps = passes = 0
+    seconds = 0.0
+    begun = [job.request.resume.step if job.request.resume else 0 for job in jobs]
+    total = sum(job.plan.total - step for job, step in zip(jobs, begun, strict=True))
+    with tqdm(total=total, desc="growing") as bar:
+        for job in jobs:
+            frames = []
+            for frame in engine.generate(job):
+                frames.append(frame)
+                bar.update()
+            steps, passes = frames[-1].total, passes + frames[-1].passes
+            seconds += frames[-1].elapsed
+            folder.mkdir(parents=True, exist_ok=True)
+            for sample, clip in enumerate(engine.decode(frames[-1].tokens)):
+                own = _single(recipe_of(engine, frames[-1], steps_of(job.plan), sample))
+                first = first or own
+                files += _write(folder, own, clip, frames if args.growth else (), sample)
+    out: dict[str, Any] = {
+        "steps": steps,
+        "passes": passes,
+        "seconds": round(seconds, 4),
+        "seed_position": list(jobs[0].plan.seed_position),
         "files": [str(f) for f in files],
     }
+    if recipe is not None and first is not None and first.request == _single(recipe).request:
+        out |= verdict(_single(recipe), [first])
+    return out
 
 
-def write(path: Path, pixels: np.ndarray, fps: int) -> Path:
-    """Write uint8 [F, height, width, 3] as a PNG, or as an MP4 where there are several frames."""
-    if len(pixels) == 1:
-        path = path.with_name(f"{path.name}.png")
-        with whole_file(path) as part:
-            Image.fromarray(pixels[0]).save(part)
-        return path
-    path = path.with_name(f"{path.name}.mp4")
+def _single(recipe: Recipe) -> Recipe:
+    """The recipe of one of several samples as that of a run of its own."""
+    several, word = recipe.request, label_of(recipe)
+    request = several | {"num_samples": 1, "rng_seed": several["rng_seed"] + recipe.sample}
+    request |= {"prompt": word} if several["prompt"] else {"label": word or None}
+    return replace(recipe, request=request, sample=0)
+
+
+def _write(
+    folder: Path, recipe: Recipe, clip: np.ndarray, frames: Sequence[Frame], sample: int
+) -> list[Path]:
+    """The files of a sample uint8 [F, height, width, 3] under a free name, each with its recipe."""
+    path = free_path(folder, f"{recipe.model}-{recipe.request['rng_seed']}", ENDINGS)
+    if len(clip) > 1:
+        contents = {".mp4": clip_bytes([(recipe, clip)], "mp4", recipe.fps or 8)}
+    else:
+        contents = {".png": png_bytes(clip[0], recipe)}
+    if frames and len(clip) > 1:
+        strip = growth_strip(frames, sample=sample)
+        contents["-growth.png"] = png_bytes(np.asarray(strip), recipe)
+    elif frames:
+        contents["-growth.gif"] = growth_gif(clip[0], recipe)
+    return [_put(path, ending, data) for ending, data in contents.items()]
+
+
+def _put(path: Path, ending: str, data: bytes) -> Path:
+    path = path.with_name(path.name + ending)
     with whole_file(path) as part:
-        write_mp4(part, pixels, fps or 8)
+        part.write_bytes(data)
     return path
+
+
+def _wide(
+    engine: Engine, jobs: Sequence[Prepared], args: argparse.Namespace, _: Recipe | None
+) -> dict[str, Any]:
+    """Pictures wider than the grid; a chunk tells the request, the columns and what is around."""
+    folder, files = Path(args.out), []
+    for job in jobs:
+        middle = None
+        if args.around:
+            picture = _picture(args.around, "--around", engine.info)
+            middle = np.repeat(engine.encode(picture), job.num_samples, 0)
+        tokens = panorama(engine, job.request, args.columns, middle)
+        folder.mkdir(parents=True, exist_ok=True)
+        for sample, pixels in enumerate(decode_wide(engine, tokens)):
+            seed = job.rng_seed + sample
+            path = free_path(folder, f"{engine.info.name}-{seed}-wide", (".png",))
+            told = {
+                "model": engine.info.name,
+                "digest": engine.digest,
+                "columns": args.columns,
+                "around": args.around and Path(args.around).name,
+                "rng_seed": seed,
+                **{s.name: getattr(job.request, s.name) for s in SETTINGS},
+            }
+            for name in ("prompt", "label"):
+                if several := getattr(job.request, name):
+                    told[name] = several[sample]
+            data = png_bytes(pixels, chunks={WIDE_CHUNK: json.dumps(told)})
+            files.append(_put(path, ".png", data))
+    return {"files": [str(f) for f in files]}

@@ -14,6 +14,7 @@ from ..train import generator, tokenizer
 from ..train.config import CONFIGS, load_config
 from ..train.identity import held
 from ..train.loop import rank_and_world
+from ..writing import need_folder
 
 HELP = "train a tokenizer or a generator on a folder of pictures"
 
@@ -36,6 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Train in a run folder; `export` is the finished model folder."""
+    need_folder(Path(args.out), "--out")
     path = Path(args.config)
     if not path.is_file():
         path = CONFIGS / f"{args.config}.yaml"

@@ -14,6 +14,7 @@ from ..settings import RNG_SEED
 from ..weights.embedded import load_tokenizer_folder
 from ..weights.fetch import CHECKPOINTS
 from ..worlds import WORLDS
+from ..writing import need_file
 from .arguments import add_setting
 
 HELP = "draw what a world makes, or teach the classifier that judges landscapes"
@@ -45,6 +46,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     if args.what == "sheet":
         if not args.out:
             raise ValueError("--out: got nothing, expected the PNG to write")
+        need_file(Path(args.out), "--out")
         return world_sheet(
             args.world, Path(args.out), args.count or 48, args.rng_seed, args.held_out
         )
@@ -55,4 +57,5 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         )
     tokenizer = load_tokenizer_folder(CHECKPOINTS / "mini-tokenizer", GridShape(1, 16, 16))[0]
     out = Path(args.out or WEIGHTS)
+    need_file(out, "--out")
     return {"judge": str(out)} | teach(tokenizer, out, args.count or 6000, args.rng_seed)

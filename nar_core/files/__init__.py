@@ -4,12 +4,24 @@ from __future__ import annotations
 
 import numpy as np
 
-from .clip import FORMATS, clip_bytes, is_mp4, read_mp4
+from ..foreign import parse
+from .clip import FORMATS, clip_bytes, is_mp4, read_mp4, recipes_in
 from .growth import growth_gif
 from .limits import LIMITS, MAX_PARTS, Limits, room
-from .picture import read_picture
-from .png import jpeg_bytes, png_bytes, read_png, sheet
-from .recipe import MAX_SAMPLES, Recipe, Verdict, label_of, recipe_of, verdict
+from .picture import open_within, read_picture
+from .png import jpeg_bytes, png_bytes, read_png, recipe_in, sheet
+from .recipe import (
+    AS_DOWNLOADED,
+    MAX_SAMPLES,
+    Recipe,
+    Verdict,
+    label_of,
+    recipe_from,
+    recipe_of,
+    request_of,
+    steps_of,
+    verdict,
+)
 from .values import (
     bytes_of,
     confidence_bytes,
@@ -39,9 +51,12 @@ __all__ = [
     "read_file",
     "read_picture",
     "read_png",
+    "read_recipe",
     "recipe_of",
+    "request_of",
     "room",
     "sheet",
+    "steps_of",
     "text_of",
     "token_words",
     "tokens_of",
@@ -52,3 +67,12 @@ __all__ = [
 def read_file(data: bytes, limits: Limits = LIMITS) -> tuple[Recipe, np.ndarray]:
     """A file made here -> its recipe and frames, uint8 [F, h, w, 3]; ValueError if it is none."""
     return read_mp4(data, limits) if is_mp4(data) else read_png(data, limits)
+
+
+def read_recipe(data: bytes, limits: Limits = LIMITS) -> Recipe:
+    """The recipe alone of a PNG, a GIF, an MP4 (its last growth), or of a JSON text."""
+    if is_mp4(data):
+        return recipes_in(data, limits)[-1]
+    if data.lstrip()[:1] == b"{":
+        return recipe_from(parse(data, "recipe", AS_DOWNLOADED), limits=limits)
+    return recipe_in(open_within(data, limits), limits)

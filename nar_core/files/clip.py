@@ -152,7 +152,7 @@ def read_mp4(data: bytes, limits: Limits = LIMITS) -> tuple[Recipe, np.ndarray]:
     Raises:
         ValueError: no recipe, one that does not hold together, or frames that are missing.
     """
-    recipes = recipes_from(parse(_recipe_text(data), "recipe", AS_DOWNLOADED), limits)
+    recipes = recipes_in(data, limits)
     recipe = recipes[-1]
     expected = check_amount(recipes, recipe.size)
     frames: deque[bytes] = deque(maxlen=recipe.frames)
@@ -165,6 +165,11 @@ def read_mp4(data: bytes, limits: Limits = LIMITS) -> tuple[Recipe, np.ndarray]:
         raise ValueError(f"clip: got {some} frames, expected {expected}; {AS_DOWNLOADED}")
     pixels = np.frombuffer(b"".join(frames), np.uint8)
     return recipe, pixels.reshape(recipe.frames, *recipe.size, 3)
+
+
+def recipes_in(data: bytes, limits: Limits = LIMITS) -> list[Recipe]:
+    """The recipes of the growths that an MP4 was put together from; ValueError as `read_mp4`."""
+    return recipes_from(parse(_recipe_text(data), "recipe", AS_DOWNLOADED), limits)
 
 
 def _boxes(data: bytes) -> Iterator[tuple[bytes, memoryview]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -18,9 +19,17 @@ from .recipe import AS_DOWNLOADED, CHUNK, Recipe, recipe_from
 LONGEST_JPEG = 65_500
 
 
-def png_bytes(pixels: np.ndarray, recipe: Recipe | None = None) -> bytes:
-    """uint8 [h, w, 3] -> PNG, or [F, h, w, 3] -> animated PNG, with the recipe in a text chunk."""
+def png_bytes(
+    pixels: np.ndarray, recipe: Recipe | None = None, chunks: Mapping[str, str] | None = None
+) -> bytes:
+    """uint8 [h, w, 3] -> PNG, or [F, h, w, 3] -> animated PNG, with the recipe in a text chunk.
+
+    Args:
+        chunks: other texts that it carries, by name.
+    """
     info = PngImagePlugin.PngInfo()
+    for name, told in (chunks or {}).items():
+        info.add_itxt(name, told, zip=True)
     if recipe is not None:
         text = json.dumps(recipe.json(), separators=(",", ":"), ensure_ascii=False)
         info.add_itxt(CHUNK, text, zip=True)
@@ -60,8 +69,16 @@ def read_png(data: bytes | Path, limits: Limits = LIMITS) -> tuple[Recipe, np.nd
         ValueError: not an image, no recipe in it, or a recipe that does not hold together.
     """
     picture = open_within(data, limits)
+    recipe = recipe_in(picture, limits)
+    return recipe, _frames(data, picture, recipe, limits)
+
+
+def recipe_in(picture: Image.Image, limits: Limits = LIMITS) -> Recipe:
+    """The recipe of an opened PNG, or GIF of a growth; ValueError as `read_png`."""
     # not `picture.text`, which decodes every frame in search of more
-    text = picture.info.get(CHUNK)
+    text = picture.info.get(CHUNK) or picture.info.get("comment")
+    if isinstance(text, bytes):
+        text = text.decode(errors="replace")
     if not isinstance(text, str) or not text:
         raise ValueError(
             "picture: no recipe inside, so it cannot be replayed; use a PNG downloaded here "
@@ -72,10 +89,9 @@ def read_png(data: bytes | Path, limits: Limits = LIMITS) -> tuple[Recipe, np.nd
             f"recipe: got {len(text):,} characters, expected at most {MAX_RECIPE:,}; "
             f"{AS_DOWNLOADED}"
         )
-    recipe = recipe_from(
+    return recipe_from(
         parse(text, "recipe", AS_DOWNLOADED), (picture.height, picture.width), limits
     )
-    return recipe, _frames(data, picture, recipe, limits)
 
 
 def _frames(data: bytes | Path, picture: Image.Image, recipe: Recipe, limits: Limits) -> np.ndarray:

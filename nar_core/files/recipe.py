@@ -45,6 +45,8 @@ import numpy as np
 
 from ..engine import Engine
 from ..foreign import Fields, settled, shown
+from ..info import ModelInfo
+from ..plan import DecodePlan
 from ..request import Frame, Request
 from ..settings import SETTINGS
 from .limits import (
@@ -322,6 +324,37 @@ def request_fields(request: Request) -> dict[str, Any]:
         **{setting.name: getattr(request, setting.name) for setting in SETTINGS},
         "num_samples": request.num_samples,
     }
+
+
+def request_of(recipe: Recipe, info: ModelInfo) -> Request:
+    """The request that made a file, with the cells that were given to it.
+
+    Raises ValueError where the model cannot make it again.
+    """
+    if tuple(info.grid) != recipe.grid:
+        raise ValueError(
+            f"recipe: got a grid of {list(recipe.grid)}, {info.name} has {list(info.grid)}; "
+            "replay it instead of making it again"
+        )
+    if recipe.mirrored:
+        raise ValueError(
+            "recipe: got the mirror image of a growth, which is no longer made; "
+            "replay it instead of making it again"
+        )
+    said: dict[str, Any] = {
+        n: tuple(v) if isinstance(v, list) else v for n, v in recipe.request.items()
+    }
+    given = recipe.steps == 0
+    known = np.where(given, recipe.tokens.astype(np.int64), -1) if given.any() else None
+    return Request(**said, known=known)
+
+
+def steps_of(plan: DecodePlan) -> np.ndarray:
+    """The step that writes each cell, int64 [N], 0 where it is given."""
+    steps = np.zeros(plan.grid.cells, np.int64)
+    for number, step in enumerate(plan.steps, 1):
+        steps[step.positions] = number
+    return steps
 
 
 def recipe_of(engine: Engine, frame: Frame, steps: np.ndarray, sample: int) -> Recipe:

@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from tqdm import tqdm
 
+from ..picture import tiled
 from ..video import write_gif
 from ..worlds import WORLDS
 from .growing import Grower, any_cell, seeds_of
@@ -103,9 +104,12 @@ def save_sheet(
 
 
 def growth_strips(grower: Grower, path: Path, prompts: Sequence[str] = ()) -> dict[str, Any]:
-    """One strip per prompt: seven moments of its growth, from several seeds in turn."""
-    engine, gap, shown = grower.engine, 8, 7
-    info, side = engine.info, engine.info.size[0]
+    """A row per prompt: seven steps of its growth, from several seeds in turn.
+
+    Of a clip five rows, in which time goes down.
+    """
+    engine, shown = grower.engine, 7
+    info = engine.info
     prompts = list(prompts) or list(info.prompts or info.labels)[:4]
     _, high, wide = info.grid
     seeds = [
@@ -114,16 +118,16 @@ def growth_strips(grower: Grower, path: Path, prompts: Sequence[str] = ()) -> di
         (0, high - 1, wide // 2),
         (0, high // 3, wide - 1),
     ]
-    size = (gap + shown * (side + gap), gap + len(prompts) * (side + gap))
-    sheet = Image.new("RGB", size, "white")
+    if info.seed_positions == "corner":
+        seeds = seeds[:1]
+    moments = np.linspace(0, info.frames - 1, min(info.frames, 5)).round().astype(int)
+    rows = []
     for row, prompt in enumerate(prompts):
         frames = list(grower.frames([prompt], seeds[row % len(seeds)], row))
-        moments = np.linspace(1, len(frames) - 1, shown).round().astype(int)
-        for column, moment in enumerate(moments):
-            picture = engine.preview(frames[moment].tokens, full=True)[0, 0]
-            at = (gap + column * (side + gap), gap + row * (side + gap))
-            sheet.paste(Image.fromarray(picture), at)
-    sheet.save(path)
+        steps = np.linspace(1, len(frames) - 1, shown).round().astype(int)
+        columns = [engine.preview(frames[i].tokens, full=True)[0] for i in steps]
+        rows += [[column[moment] for column in columns] for moment in moments]
+    tiled(rows, 8).save(path)
     return {"growth": str(path), "growth_prompts": prompts}
 
 

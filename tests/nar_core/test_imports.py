@@ -49,7 +49,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "engine": ENGINE,
     "train": ENGINE | {"writing"},
     "panorama": {"engine", "request"},
-    "files": {"engine", "foreign", "picture", "request", "settings", "video"},
+    "files": {"engine", "foreign", "info", "picture", "plan", "request", "settings", "video"},
     "measure": MEASURE | {"video"},
     "cli": MEASURE | {"files", "measure", "panorama", "video", "version", "writing"},
     "__main__": {"cli"},

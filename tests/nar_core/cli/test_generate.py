@@ -1,0 +1,217 @@
+"""`generate`: several prompts, outpainting, going on from a file, free names, recipes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from nar_core import Engine, Request
+from nar_core.cli import main
+from nar_core.files import read_file, read_recipe
+
+from ..helpers import write_model_folder
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return write_model_folder(tmp_path_factory.mktemp("models"))
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory):
+    return write_model_folder(tmp_path_factory.mktemp("clips"), kind="class", frames=5)
+
+
+@pytest.fixture
+def grow(folder, tmp_path, capsys):
+    """Runs `generate` and returns what it reports."""
+
+    def run(*words: str, model=folder, code: int = 0):
+        out = [] if "--out" in words else ["--out", str(tmp_path / "out")]
+        named = [] if model is None else ["--model", str(model)]
+        assert main(["generate", *named, *words, *out, "--json"]) == code
+        said = capsys.readouterr()
+        return said.err if code else json.loads(said.out.splitlines()[-1])
+
+    return run
+
+
+def recipe_of(path: str):
+    return read_recipe(Path(path).read_bytes())
+
+
+def test_several_prompts_are_grown_in_turn_whatever_the_batch(grow, folder, tmp_path):
+    lines = tmp_path / "prompts.txt"
+    lines.write_text("red apple\n\n blue whale \ngreen frog\n", encoding="utf-8")
+    found = grow(
+        "--prompt-file", str(lines), "--num-samples", "6", "--rng-seed", "4", "--batch", "4"
+    )
+    recipes = [recipe_of(f) for f in found["files"]]
+    prompts = ["red apple", "blue whale", "green frog"]
+    assert [r.request["prompt"] for r in recipes] == prompts * 2
+    assert [r.request["rng_seed"] for r in recipes] == [4, 5, 6, 7, 8, 9]
+    assert found["steps"] * 2 <= found["passes"]
+    one = Engine.load(folder).generate_all(Request(prompt="blue whale", rng_seed=8))
+    assert np.array_equal(recipes[4].tokens, one.tokens[0])
+    assert "multiple of the 3" in grow("--prompt-file", str(lines), "--num-samples", "4", code=2)
+    lines.write_text("\n")
+    assert "nothing stands" in grow("--prompt-file", str(lines), code=2)
+
+
+def test_names_are_free_and_files_carry_their_recipe(grow):
+    first = grow("--prompt", "red apple", "--growth")
+    again = grow("--prompt", "blue whale", "--growth")
+    names = [f.rsplit("/")[-1] for f in first["files"] + again["files"]]
+    assert names == ["tiny-0.png", "tiny-0-growth.gif", "tiny-0-2.png", "tiny-0-2-growth.gif"]
+    for files, prompt in ((first["files"], "red apple"), (again["files"], "blue whale")):
+        assert {recipe_of(f).request["prompt"] for f in files} == {prompt}
+
+
+def test_a_file_is_grown_again_token_for_token(grow, tmp_path):
+    words = ["--prompt", "red apple", "--num-samples", "3", "--rng-seed", "7", "--top-k", "9"]
+    files = grow(*words)["files"]
+    again = grow("--resume", files[2])
+    assert (again["same"], again["differs"]) == (True, [])
+    assert recipe_of(again["files"][0]).json() == recipe_of(files[2]).json()
+    recipe = tmp_path / "recipe.json"
+    recipe.write_text(json.dumps(recipe_of(files[2]).json()))
+    assert grow("--resume", str(recipe))["same"]
+    assert "same" not in grow("--resume", files[2], "--prompt", "blue whale")
+
+
+def test_growth_goes_on_from_a_step_with_other_words(grow):
+    (file,) = grow("--prompt", "red apple", "--rng-seed", "3")["files"]
+    before = recipe_of(file)
+    words = ["--prompt", "blue whale", "green frog", "--temperature", "2"]
+    found = grow("--resume", file, "--after", "3", *words)
+    for path, prompt, seed in zip(found["files"], words[1:3], (3, 4), strict=True):
+        branch = recipe_of(path)
+        kept = before.steps <= 3
+        assert np.array_equal(branch.tokens[kept], before.tokens[kept])
+        assert (branch.tokens != before.tokens).any()
+        assert branch.resumed_from == 3
+        assert (branch.request["prompt"], branch.request["rng_seed"]) == (prompt, seed)
+        assert branch.request["temperature"] == 2
+    assert grow("--resume", found["files"][1])["same"]  # a branch is made again from its own file
+    for more, said in (
+        (["--after", "99"], "step: got 99"),
+        (["--after", "2", "--seed-position", "1,1"], "--seed-position: got"),
+    ):
+        assert said in grow("--resume", file, *more, code=2)
+
+
+def test_three_prompts_outpaint_a_picture(grow, folder, tmp_path):
+    given = tmp_path / "given.png"
+    rng = np.random.default_rng(0)
+    Image.fromarray(rng.integers(0, 256, (64, 80, 3), np.uint8)).save(given)
+    words = ["--prompt", "red apple", "blue whale", "green frog", "--keep", "1,1,2,3", "0,0,1,1"]
+    found = grow(*words, "--image", str(given))
+    assert len(found["files"]) == 3
+    assert found["seed_position"] == [0, 1, 2]  # amid what is known
+    tokens = Engine.load(folder).encode(Image.open(given))[0]
+    kept = np.zeros(tokens.shape, bool)
+    kept[0, 1:3, 1:4] = kept[0, 0, 0] = True
+    for file in found["files"]:
+        recipe = recipe_of(file)
+        assert np.array_equal(recipe.steps == 0, kept)
+        assert np.array_equal(recipe.tokens[kept], tokens[kept])
+        again = grow("--resume", file)
+        assert again["same"]
+    # the tokens of a file made here, and of an array
+    np.save(tmp_path / "known.npy", np.where(kept, tokens, -1))
+    for known, keep in ((found["files"][0], words[4:]), (str(tmp_path / "known.npy"), [])):
+        around = grow(*words[:4], "--known", known, *keep)
+        assert np.array_equal(recipe_of(around["files"][2]).tokens[kept], tokens[kept])
+
+
+def test_a_label_in_any_case_and_a_clip_whose_growth_shows_time(grow, clips):
+    found = grow("--label", "CLASS 3", "class 1", "--growth", model=clips)
+    assert [f.rsplit("/")[-1] for f in found["files"]] == [
+        "tiny-0.mp4", "tiny-0-growth.png", "tiny-1.mp4", "tiny-1-growth.png"
+    ]  # fmt: skip
+    recipe, pixels = read_file(Path(found["files"][0]).read_bytes())
+    assert recipe.request["label"] == "class 3"
+    assert pixels.shape == (5, 32, 40, 3)
+    strip = Image.open(found["files"][1])
+    assert strip.height == 5 * (32 + 4) - 4  # a row for each moment
+    assert recipe_of(found["files"][3]).request["label"] == "class 1"
+
+
+def test_a_clip_begins_with_a_picture(grow, clips, tmp_path):
+    Image.new("RGB", (40, 32), (200, 30, 30)).save(tmp_path / "a.png")
+    found = grow("--image", str(tmp_path / "a.png"), "--label", "1", model=clips)
+    recipe = recipe_of(found["files"][0])
+    assert (recipe.steps[0] == 0).all()
+    assert (recipe.steps[1:] > 0).all()
+    found = grow(
+        "--image", str(tmp_path / "a.png"), "--keep", "1,0,0,2,2,2", "--label", "1", model=clips
+    )
+    assert (recipe_of(found["files"][0]).steps == 0).sum() == 8
+
+
+def test_wide_pictures_tell_how_they_were_made(grow):
+    (file,) = grow("--prompt", "red apple", "--columns", "8", "--rng-seed", "5")["files"]
+    told = json.loads(Image.open(file).info["nar_studio_wide"])
+    assert (told["prompt"], told["rng_seed"], told["columns"]) == ("red apple", 5, 8)
+    assert file.endswith("tiny-5-wide.png")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--image", "{picture}"], "--image: got no --keep"),
+        (["--image", "{picture}", "--keep", "3,3,9,9"], "--keep: got 0,3,3,1,9,9"),
+        (["--image", "nowhere.png", "--keep", "0,0,1,1"], "no such file"),
+        (["--keep", "0,0,1,1"], "neither --image nor --known"),
+        (["--known", "{picture}"], "no recipe inside"),
+        (["--known", "nowhere.npy"], "--known: got nowhere.npy"),
+        (["--resume", "{picture}"], "no recipe inside"),
+        (["--resume", "nowhere.png"], "--resume: got nowhere.png, expected a file"),
+        (["--after", "3"], "got no --resume"),
+        (["--prompt", "a", "--prompt-file", "{picture}"], "expected one"),
+        (["--prompt-file", "{picture}"], "expected a text file in UTF-8"),
+        (["--batch", "0"], "--batch: got 0"),
+        (["--label", "class 3"], "label: got"),
+    ],
+)
+def test_mistakes_are_told_in_one_line(grow, tmp_path, words, said):
+    Image.new("RGB", (40, 32), (200, 30, 30)).save(tmp_path / "a.png")
+    told = grow(*(w.format(picture=tmp_path / "a.png") for w in words), code=2)
+    assert said in told
+    assert len(told.splitlines()) == 1
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["generate", "--out", "{file}"],
+        ["generate", "--out", "{file}/below"],
+        ["evaluate", "--table", "1", "--out", "{file}"],
+        ["evaluate", "--world", "8", "--sheet", "{folder}"],
+        ["evaluate", "--world", "8", "--growth", "{file}/a.png"],
+        ["worlds", "sheet", "emoji", "--out", "{folder}"],
+        ["train", "generator", "small", "source.folder=x", "--out", "{file}"],
+    ],
+)
+def test_where_to_write_is_checked_first(tmp_path, capsys, monkeypatch, words):
+    monkeypatch.setattr(Engine, "load", lambda *_, **__: pytest.fail("loaded a model before"))
+    file = tmp_path / "a"
+    file.write_text("here")
+    assert main([w.format(file=file, folder=tmp_path) for w in words]) == 2
+    assert f"got {tmp_path}" in capsys.readouterr().err
+    assert file.read_text() == "here"
+
+
+def test_a_folder_that_cannot_be_written_is_told_first(grow, tmp_path, monkeypatch):
+    def refused(dir=None):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("tempfile.TemporaryFile", refused)
+    told = grow("--out", str(tmp_path / "new" / "folder"), code=2)
+    assert "Permission denied" in told
+    assert not (tmp_path / "new").exists()
