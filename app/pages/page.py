@@ -17,7 +17,7 @@ from app.pages.parts import SmallPage, head, recent, routes, source
 from app.pages.theme import theme
 from app.pages.video import video_page
 from app.pages.wiring import wire_link
-from app.server import health
+from app.server import health, tools
 from app.server.api import endpoints
 from app.server.doors import Doors
 from app.server.examples import FOLDER, RACE
@@ -61,6 +61,8 @@ def build(studio: Studio, default: str | None = None) -> gr.Blocks:
                 files if name in ("clip", "replay") else {"concurrency_limit": None}
             )
             api(function, api_name=name, **lane)
+        # cleared with whatever else Gradio keeps for a while
+        demo.temp_file_sets.append(studio.shelf.files)
         with gr.Row(elem_id="head"):
             gr.HTML(source("html/brand.html"), apply_default_css=False, elem_id="brand")
             model = gr.Dropdown(
@@ -113,6 +115,7 @@ def launch_options(studio: Studio, doors: Doors = CLOSED_TO_OTHERS) -> dict[str,
         "app_kwargs": {
             "routes": [*health.routes(studio), *routes([FOLDER, RACE])],
             "middleware": [gate, Middleware(SmallPage)],
+            "lifespan": tools.lifespan(studio),
         },
         "max_file_size": studio.limits.upload,
         # Gradio takes up so many calls at once, those included whose growths wait in the line

@@ -1,7 +1,8 @@
-"""The published endpoints, also MCP tools. Pictures travel as `data:image/png;base64,...` text.
+"""The published endpoints; `tools` offers them to MCP clients too.
 
-Every picture carries its recipe (see files/recipe.py), so what is returned can be given to
-`replay`.
+Pictures travel as `data:image/png;base64,...` text, or, where an endpoint says so, as files under
+addresses of their own (see `shelf`). Every picture carries its recipe (see nar_core/files/recipe.py), so
+what is returned can be given to `replay`.
 """
 
 from __future__ import annotations
@@ -9,26 +10,28 @@ from __future__ import annotations
 import inspect
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, cast, get_args, get_type_hints
 
 import anyio
 import gradio as gr
 import numpy as np
 
+from app.server.answers import GrownAnswer, ModelAnswer, RecipeAnswer, StepAnswer
 from app.server.errors import Stopped, for_program, outcome
-from app.server.form import OFFERED, Form, typed
+from app.server.form import Form, typed
 from app.server.gate import ARRIVED, client_of, forget
 from app.server.growing import Finished, Stepped
 from app.server.jobs import Job
+from app.server.shelf import address_of, file_data
 from app.server.studio import Studio
 from app.server.telling import files_of, quick_picture, understood
 from app.server.turns import Client
 from app.wire import Explanation, Kept, Start, WordsAnswer, bytes_of_uri
-from nar_core import ModelInfo
-from nar_core.files import MAX_SAMPLES
+from nar_core import SETTINGS, ModelInfo
+from nar_core.files import MAX_PARTS, MAX_SAMPLES
 from nar_core.foreign import shown
 
 ClipFormat = Literal["mp4", "gif", "webp", "strip"]
@@ -49,7 +52,11 @@ class Argument:
 
 def arguments(default_model: str) -> dict[str, Argument]:
     """All arguments of the endpoints, by name; the settings as settings.py has them."""
-    picture = "data address of an image, such as `data:image/png;base64,...`."
+    picture = (
+        "data address of an image, such as `data:image/png;base64,...`, or the address of a file "
+        "made here."
+    )
+    file = "data address of a PNG or MP4 file as it was downloaded, or its address here."
     own = {
         "prompt": Argument(str, "", "what to grow (text models); empty lets the model choose."),
         "model": Argument(str, default_model, "a name from `models`."),
@@ -71,13 +78,15 @@ def arguments(default_model: str) -> dict[str, Argument]:
         ),
         "invert": Argument(bool, False, "keep everything but the rectangle."),
         "clip_model": Argument(str, ..., "a clip model's name from `models`."),
-        "file": Argument(str, ..., "data address of a PNG or MP4 file as it was downloaded."),
+        "first_frame": Argument(str | None, None, f"of the clip; {picture}"),
+        "file": Argument(str, ..., file),
+        "one": Argument(str | None, None, "a name: everything about this one only."),
         "cell": Argument(list[int], ..., "[t, h, w] of a cell, counted from 0."),
         "clips": Argument(
             list[str],
             ...,
-            "data addresses of animated PNG files as they were made; each but the first goes on "
-            "from the one before.",
+            "animated PNG files as they were made, by data addresses or addresses here; each but "
+            "the first goes on from the one before.",
         ),
         "format": Argument(
             ClipFormat,
@@ -87,7 +96,7 @@ def arguments(default_model: str) -> dict[str, Argument]:
         "fps": Argument(float, 12, "frames a second, 1 to 60."),
     }
     kinds: dict[str, type] = {"number": float, "whole": int}
-    for setting in OFFERED:
+    for setting in SETTINGS:
         if setting.kind == "choice":
             choices = Literal[tuple(setting.choices)]  # type: ignore[valid-type]
             own[setting.name] = Argument(choices, setting.off, f"{setting.told}.")
@@ -108,12 +117,12 @@ def published(
     names = list(given)
 
     async def once(request: gr.Request, *values: Any) -> Any:
-        with _counted(studio, name):
+        with counted(studio, name):
             client = await _listening(studio, request)
             return await function(client, **dict(zip(names, values, strict=True)))
 
     async def stream(request: gr.Request, *values: Any) -> AsyncIterator[Any]:
-        with _counted(studio, name):
+        with counted(studio, name):
             client = await _listening(studio, request)
             made = function(client, **dict(zip(names, values, strict=True)))
             async with aclosing(made):
@@ -126,9 +135,9 @@ def published(
     for argument, told in given.items():
         default = empty if told.default is ... else told.default
         parameters.append(inspect.Parameter(argument, kind, default=default, annotation=told.type))
-    returns = inspect.signature(function).return_annotation
     wrapper.__name__ = name
-    wrapper.__signature__ = inspect.Signature(parameters, return_annotation=dict[str, Any])
+    returns = returned_by(function)
+    wrapper.__signature__ = inspect.Signature(parameters, return_annotation=returns)
     wrapper.__annotations__ = {p.name: p.annotation for p in parameters} | {"return": returns}
     described, _, returned = inspect.cleandoc(function.__doc__ or "").partition("\n\nReturns:")
     lines = [f"    {argument}: {told.help}" for argument, told in given.items()]
@@ -137,8 +146,14 @@ def published(
     return wrapper
 
 
+def returned_by(function: Callable[..., Any]) -> Any:
+    """The type of what an endpoint answers, or answers again and again."""
+    returns = get_type_hints(function)["return"]
+    return get_args(returns)[0] if inspect.isasyncgenfunction(function) else returns
+
+
 @contextmanager
-def _counted(studio: Studio, name: str) -> Iterator[None]:
+def counted(studio: Studio, name: str) -> Iterator[None]:
     """A call of an endpoint: counted by how it ends, and whatever it raises is one sentence."""
     try:
         yield
@@ -163,23 +178,44 @@ async def _listening(studio: Studio, request: gr.Request) -> Client:
 
 
 class Api:
-    """What programs may ask of a studio."""
+    """What programs may ask of a studio.
 
-    def __init__(self, studio: Studio) -> None:
-        self.studio = studio
+    Args:
+        stepped: told of every decoding step of a growth that answers once.
+    """
 
-    async def models(self, client: Client) -> list[dict[str, Any]]:
+    def __init__(
+        self, studio: Studio, stepped: Callable[[Stepped], Awaitable[None]] | None = None
+    ) -> None:
+        self.studio, self.stepped = studio, stepped
+
+    async def models(self, client: Client) -> list[ModelAnswer]:
         """List the models, those on this machine first, with what each needs and offers.
 
         Returns:
             One object per model: name, title, task ("text" wants a prompt, "class" a label), media,
             grid [T, H, W], size [height, width], labels, example prompts, names (every prompt a
-            small model was trained on) and defaults; available, or download, the bytes that are
-            fetched when it is first used; memory, an estimate.
+            small model was trained on) and settings, its defaults; available, or download, the
+            bytes that are fetched when it is first used; memory, an estimate.
         """
         return await anyio.to_thread.run_sync(
             lambda: [_described(info) for info in self.studio.engines.models()]
         )
+
+    async def models_in_short(
+        self, client: Client, *, model: str | None = None
+    ) -> list[ModelAnswer]:
+        """List the models, those on this machine first: what each wants and offers, in short.
+
+        Returns:
+            One object per model: name, title, task ("text" wants a prompt, "class" a label), media,
+            grid [T, H, W], size [height, width], settings, its defaults; available, or download,
+            the bytes that are fetched when it is first used; the first few labels, prompts and
+            names, all of them where one model is asked for.
+        """
+        if model:
+            return [_described(self.studio.engines.info(model))]
+        return [_in_short(one) for one in await self.models(client)]
 
     async def understand(self, client: Client, *, prompt: Any, model: Any) -> WordsAnswer:
         """Say what a model makes of a prompt, before anything is grown.
@@ -194,7 +230,7 @@ class Api:
 
     async def generate(
         self, client: Client, *, pictures: Any = 1, seed_position: Any = None, **asked: Any
-    ) -> dict[str, Any]:
+    ) -> GrownAnswer:
         """Grow pictures from a prompt or a class, starting at any cell of the token grid.
 
         Returns:
@@ -206,7 +242,7 @@ class Api:
 
     async def generate_stream(
         self, client: Client, *, preview: Any = False, seed_position: Any = None, **asked: Any
-    ) -> AsyncIterator[dict[str, Any]]:
+    ) -> AsyncIterator[StepAnswer]:
         """Grow one picture and report every decoding step as it happens.
 
         Returns:
@@ -218,7 +254,7 @@ class Api:
         job = await self._job(form, Start(_run(), _position(seed_position)))
         job = replace(job, previews=preview is True)
         grid = self.studio.engines.info(form.model).grid
-        report: dict[str, Any] = {}
+        report: StepAnswer = {}
         async with aclosing(self.studio.events(job, client)) as events:
             async for event in events:
                 if isinstance(event, Stepped):
@@ -247,8 +283,9 @@ class Api:
         model: Any,
         invert: Any = False,
         seed_position: Any = None,
+        pictures: Any = 1,
         **asked: Any,
-    ) -> dict[str, Any]:
+    ) -> GrownAnswer:
         """Keep a rectangle of a picture and grow the rest, or regrow the rectangle instead.
 
         The picture is cropped to the model's shape and scaled to its size first. Kept pixels come
@@ -263,18 +300,25 @@ class Api:
         cells[:, top:bottom, left:right] = True
         seed = _position(seed_position) or (0, (top + bottom) // 2, (left + right) // 2)
         kept = self._kept(~cells if invert is True else cells, picture)
-        form = Form.of(model=model, **asked)
+        form = Form.of(model=model, **asked, num_samples=pictures)
         return await self._finished(client, form, Start(_run(), seed, kept=kept))
 
     async def animate(
-        self, client: Client, *, picture: Any, model: Any, seed_position: Any = None, **asked: Any
-    ) -> dict[str, Any]:
+        self,
+        client: Client,
+        *,
+        picture: Any,
+        model: Any,
+        seed_position: Any = None,
+        pictures: Any = 1,
+        **asked: Any,
+    ) -> GrownAnswer:
         """Begin a clip with a picture: it is the first frame, and the rest grows from it.
 
         The picture is cropped to the model's shape and scaled to its size first.
 
         Returns:
-            As `generate`; the one picture is an animated PNG, see `clip` for other formats.
+            As `generate`; the pictures are animated PNG, see `clip` for other formats.
         """
         info = self.studio.engines.info(model)
         if not _begins_with_picture(info):
@@ -286,10 +330,56 @@ class Api:
         first = np.zeros(info.grid, bool)
         first[0] = True
         seed = _position(seed_position) or (0, info.grid.h // 2, info.grid.w // 2)
-        form = Form.of(model=model, **asked)
+        form = Form.of(model=model, **asked, num_samples=pictures)
         return await self._finished(
             client, form, Start(_run(), seed, kept=self._kept(first, picture))
         )
+
+    async def image(self, client: Client, **asked: Any) -> tuple[gr.FileData, GrownAnswer]:
+        """Grow a picture from a prompt or a class, as a file.
+
+        Returns:
+            The PNG file with its recipe, and what `generate` returns, in which `pictures` holds
+            the address of the file.
+        """
+        return await self._filed(await self.generate(client, **asked))
+
+    async def outpaint_image(self, client: Client, **asked: Any) -> tuple[gr.FileData, GrownAnswer]:
+        """Keep a rectangle of a picture and grow the rest, or the other way round, as a file.
+
+        Returns:
+            As `image`.
+        """
+        return await self._filed(await self.outpaint(client, **asked))
+
+    async def video(
+        self, client: Client, *, model: Any, picture: Any = None, **asked: Any
+    ) -> tuple[gr.FileData, GrownAnswer]:
+        """Grow a clip from a prompt or a class, and from a picture if there is one, as a file.
+
+        Returns:
+            The MP4 file with its recipe, and what `generate` returns, in which `pictures` holds
+            the address of the file.
+        """
+        info = self.studio.engines.info(model)
+        if info.media != "video":
+            able = [m.name for m in self.studio.engines.models("video")]
+            raise ValueError(
+                f"model: got {shown(model)}, which makes pictures, expected one that makes clips: "
+                f"{', '.join(able) or 'none is here'}"
+            )
+        given = {"model": model, **asked}
+        if picture:
+            answer = await self.animate(client, picture=picture, **given)
+        else:
+            answer = await self.generate(client, **given)
+        clip = await self.clip(client, pictures=answer["pictures"], format="mp4", fps=info.fps)
+        return await self._filed({**answer, "pictures": [clip]})
+
+    async def _filed(self, answer: GrownAnswer) -> tuple[gr.FileData, GrownAnswer]:
+        """A growth with its one file kept here."""
+        path = await anyio.to_thread.run_sync(self.studio.keep, answer["pictures"][0])
+        return file_data(path), {**answer, "pictures": [address_of(path)]}
 
     async def clip(self, client: Client, *, pictures: Any, format: Any, fps: Any) -> str:
         """Put clips made here into one file. Needs no model.
@@ -297,16 +387,18 @@ class Api:
         Returns:
             The data address of the file.
         """
+        if isinstance(pictures, list):
+            pictures = [self._given(picture) for picture in pictures[: MAX_PARTS + 1]]
         return await anyio.to_thread.run_sync(self.studio.clip, pictures, format, fps)
 
-    async def replay(self, client: Client, *, picture: Any) -> dict[str, Any]:
+    async def replay(self, client: Client, *, picture: Any) -> RecipeAnswer:
         """Read the recipe inside a picture made here: how it grew, step by step. Needs no model.
 
         Returns:
             The recipe, with `growth`: one object per step with positions, tokens and confidence.
         """
-        recipe, _ = await anyio.to_thread.run_sync(self.studio.read, picture)
-        return {**recipe.json(), "growth": recipe.growth()}
+        recipe, _ = await anyio.to_thread.run_sync(self.studio.read, self._given(picture))
+        return cast(RecipeAnswer, {**recipe.json(), "growth": recipe.growth()})
 
     async def explain(self, client: Client, *, picture: Any, cell: Any) -> Explanation:
         """Say why a cell of a picture or clip made here became what it is, step by step.
@@ -323,53 +415,88 @@ class Api:
         at = _position(cell)
         if at is None:
             raise ValueError("cell: got null, expected [t, h, w], counted from 0")
-        data = await anyio.to_thread.run_sync(bytes_of_uri, picture, self.studio.limits.upload)
+        largest = self.studio.limits.upload
+        data = await anyio.to_thread.run_sync(bytes_of_uri, self._given(picture), largest)
         return await self.studio.explained(data, at, client)
 
     def _kept(self, cells: np.ndarray, picture: Any) -> Kept:
-        return Kept(cells, bytes_of_uri(picture, self.studio.limits.upload), None, None)
+        data = bytes_of_uri(self._given(picture), self.studio.limits.upload)
+        return Kept(cells, data, None, None)
+
+    def _given(self, picture: Any) -> Any:
+        return self.studio.shelf.given(picture, self.studio.limits.upload)
 
     async def _job(self, form: Form, start: Start) -> Job:
         """Checked in a thread of its own: a picture may have to be decoded."""
         job = await anyio.to_thread.run_sync(self.studio.desk.job, form, start)
         return replace(job, previews=False)
 
-    async def _finished(self, client: Client, form: Form, start: Start) -> dict[str, Any]:
+    async def _finished(self, client: Client, form: Form, start: Start) -> GrownAnswer:
         """Everything a growth makes, once it is there."""
         job = await self._job(form, start)
         async with aclosing(self.studio.events(job, client)) as events:
             async for event in events:
+                if isinstance(event, Stepped) and self.stepped:
+                    await self.stepped(event)
                 if isinstance(event, Finished):
                     info = self.studio.engines.info(event.model)
                     return await anyio.to_thread.run_sync(_result, event, info)
         raise RuntimeError("the growth ended without a picture")
 
 
-def endpoints(studio: Studio, default_model: str) -> dict[str, Callable[..., Any]]:
-    """Name -> function, typed and documented for clients.
+PLAIN = ("prompt", "model", "label", "seed_position", "rng_seed")
+"""What every growth is asked for, besides the settings."""
 
-    The order of arguments is kept: some programs give them by position.
+CALLED = {
+    "clip_model": "model",
+    "clips": "pictures",
+    "file": "picture",
+    "first_frame": "picture",
+    "one": "model",
+}
+"""Arguments that are another one by the same name elsewhere."""
+
+
+def _all(*names: str) -> list[str]:
+    """These arguments, and every setting that is not among them."""
+    return [*names, *(s.name for s in SETTINGS if s.name not in names)]
+
+
+def given_to() -> dict[str, list[str]]:
+    """Endpoint -> the names of its arguments in `arguments`.
+
+    Their order is kept, and new ones come last: some programs give them by position.
     """
-    known, api = arguments(default_model), Api(studio)
-    offered = [setting.name for setting in OFFERED]
-    plain = ["prompt", "model", "label", "seed_position", "rng_seed"]
-    given: dict[str, list[str]] = {
+    first = ("guidance_scale", "heads", "fusion", "temperature", "top_k", "top_p", "min_p")
+    unprompted = [name for name in PLAIN if name != "model"]
+    return {
         "models": [],
         "understand": ["prompt", "model"],
-        "generate": [*plain, *offered, "pictures"],
-        "generate_stream": [*plain, "guidance_scale", "heads", "preview"],
-        "outpaint": ["picture", "keep", *plain, "guidance_scale", "invert"],
-        "animate": ["picture", "clip_model", *[n for n in plain if n != "model"], "guidance_scale"],
+        "generate": _all(*PLAIN, *first, "pictures"),
+        "generate_stream": _all(*PLAIN, "guidance_scale", "heads", "preview"),
+        "outpaint": [*_all("picture", "keep", *PLAIN, "guidance_scale", "invert"), "pictures"],
+        "animate": [*_all("picture", "clip_model", *unprompted, "guidance_scale"), "pictures"],
         "clip": ["clips", "format", "fps"],
         "replay": ["file"],
         "explain": ["file", "cell"],
+        "image": _all(*PLAIN),
+        "outpaint_image": _all("picture", "keep", *PLAIN, "invert"),
+        "video": _all("clip_model", *unprompted, "first_frame"),
     }
-    called = {"clip_model": "model", "clips": "pictures", "file": "picture"}
+
+
+def named(names: list[str], default_model: str) -> dict[str, Argument]:
+    """Arguments by the names that callers use."""
+    known = arguments(default_model)
+    return {CALLED.get(name, name): known[name] for name in names}
+
+
+def endpoints(studio: Studio, default_model: str) -> dict[str, Callable[..., Any]]:
+    """Name -> function, typed and documented for clients."""
+    api = Api(studio)
     return {
-        name: published(
-            studio, getattr(api, name), {called.get(n, n): known[n] for n in names}, name
-        )
-        for name, names in given.items()
+        name: published(studio, getattr(api, name), named(names, default_model), name)
+        for name, names in given_to().items()
     }
 
 
@@ -408,9 +535,9 @@ def _rectangle(info: ModelInfo, keep: Any) -> tuple[int, int, int, int]:
     )
 
 
-def _report(event: Stepped, grid: tuple[int, int, int]) -> dict[str, Any]:
+def _report(event: Stepped, grid: tuple[int, int, int]) -> StepAnswer:
     """One step of one picture."""
-    out = {
+    out: StepAnswer = {
         "step": event.step,
         "total": event.total,
         "positions": np.stack(np.unravel_index(event.cells, grid), 1).tolist(),
@@ -421,7 +548,7 @@ def _report(event: Stepped, grid: tuple[int, int, int]) -> dict[str, Any]:
     return out if event.preview is None else {**out, "preview": quick_picture(event.preview)}
 
 
-def _result(event: Finished, info: ModelInfo) -> dict[str, Any]:
+def _result(event: Finished, info: ModelInfo) -> GrownAnswer:
     """A finished growth; its files are written here."""
     return {
         "pictures": files_of(event),
@@ -435,7 +562,16 @@ def _result(event: Finished, info: ModelInfo) -> dict[str, Any]:
     }
 
 
-def _described(info: ModelInfo) -> dict[str, Any]:
+SHORT = 3
+"""Labels, prompts and names of a model that are told in short."""
+
+
+def _in_short(told: ModelAnswer) -> ModelAnswer:
+    labels, prompts, names = (told[name][:SHORT] for name in ("labels", "prompts", "names"))
+    return {**told, "labels": labels, "prompts": prompts, "names": names}
+
+
+def _described(info: ModelInfo) -> ModelAnswer:
     """What a program must know of a model."""
     return {
         "name": info.name,
@@ -448,9 +584,12 @@ def _described(info: ModelInfo) -> dict[str, Any]:
         "seed_positions": info.seed_positions,
         "default_seed_position": list(info.default_seed_position),
         "labels": list(info.labels),
+        "labels_in_all": len(info.labels),
         "prompts": list(info.prompts),
         "names": list(info.names),
+        "names_in_all": len(info.names),
         "guidance_scale": info.guidance_scale,
+        "settings": {setting.name: getattr(info, setting.name) for setting in SETTINGS},
         "available": info.available,
         "download": info.download,
         "memory": info.memory(),

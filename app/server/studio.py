@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import mimetypes
 import secrets
 from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Sequence
 from contextlib import aclosing, closing
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -21,6 +23,7 @@ from app.server.jobs import Desk, Job
 from app.server.line import MOST_OF_ONE, MOST_TOGETHER, Asked, Line, Ticket
 from app.server.metrics import Metrics
 from app.server.pictionary import pictionary
+from app.server.shelf import Shelf
 from app.server.telling import Teller, messages, replayed, understood
 from app.server.turns import Client
 from app.wire import (
@@ -61,6 +64,9 @@ class Growth:
     tell: Callable[[Event], Iterable[Any]]
 
 
+MOST_KEPT = 100_000_000
+"""Bytes of a file made here."""
+
 IDEAS = 200
 """Prompts that a world is asked for, to pick from."""
 
@@ -86,7 +92,7 @@ class Studio:
         together: int = MOST_TOGETHER,
     ) -> None:
         self.engines, self.limits = engines, limits
-        self.listeners = Listeners()
+        self.listeners, self.shelf = Listeners(), Shelf()
         self.desk = Desk(engines, limits)
         self.grower = Grower(engines)
         self.metrics = Metrics()
@@ -261,6 +267,12 @@ class Studio:
                 parts.append((recipe, frames))
                 left -= frames.size // 3
             return data_uri(clip_bytes(parts, kind, float(fps)), FORMATS[kind])
+
+    def keep(self, file: str) -> Path:
+        """A file made here (data address) -> where it is kept, see `shelf`."""
+        kind = file[5 : file.index(";")]
+        name = "nar" + (mimetypes.guess_extension(kind) or "")
+        return self.shelf.put(bytes_of_uri(file, MOST_KEPT), name)
 
     # ---- what the page asks at once -------------------------------------------------------------
 

@@ -112,6 +112,7 @@ class FakeEngine:
         self.device, self.dtype = "cpu", "float32"
         self.open_runs = 0
         self.steps_run = 0
+        self.fails_at: int | None = None
         self.together: list[int] = []
 
     def _target(self, request: Request, sample: int) -> np.ndarray:
@@ -147,6 +148,8 @@ class FakeEngine:
             for k, step in enumerate(plan.steps[first:], first + 1):
                 time.sleep(self.seconds_per_step)
                 self.steps_run += 1
+                if k == self.fails_at:
+                    raise RuntimeError("/secret/place: no such kernel")
                 tokens[:, step.positions] = target[:, step.positions]
                 sure = 0.35 + 0.6 * ((step.positions * 37) % 64) / 64
                 confidence[:, step.positions] = sure

@@ -5,17 +5,23 @@ from __future__ import annotations
 import asyncio
 import base64
 import io
+import json
+import os
 import re
 import shutil
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
+from urllib.parse import urlsplit
 
+import anyio
 import httpx
 import numpy as np
 import pytest
 from PIL import Image
 
 from app.wire import data_uri
+from nar_core import SETTINGS
 from nar_core.files.png import png_bytes
 from tests.app.test_browser_growth import settled
 
@@ -23,7 +29,7 @@ GUIDE = (Path(__file__).parents[3] / "app" / "API.md").read_text("utf-8")
 
 gradio_client = pytest.importorskip("gradio_client")
 
-ENDPOINTS = (
+TOOLS = (
     "models",
     "understand",
     "generate",
@@ -34,6 +40,10 @@ ENDPOINTS = (
     "replay",
     "explain",
 )
+FILED = {"image": "image", "outpaint_image": "image", "video": "video"}
+"""Endpoints that answer with a file of that kind."""
+
+ENDPOINTS = (*TOOLS, *FILED)
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +68,77 @@ def test_models_lists_what_each_needs(client):
     assert models["fruit"]["task"] == "class"
     assert "kiwi" in models["fruit"]["labels"]
     assert models["emoji"]["grid"] == [1, 16, 16]
+
+
+def test_files_come_typed_and_are_taken_back_by_their_address(client, served):
+    """Where text would do for a program, other Gradio apps and their workflows want a file."""
+    named = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
+    for name in FILED:
+        file, told = named[f"/{name}"]["returns"]
+        assert file["python_type"]["type"] == "filepath"
+        assert "understood" in told["python_type"]["type"]
+    path, told = client.predict(prompt="owl", rng_seed=5, api_name="/image")
+    whole = client.predict(prompt="owl", rng_seed=5, api_name="/generate")
+    assert Path(path).read_bytes() == base64.b64decode(whole["pictures"][0].split(",")[1])
+    assert told["request"] == whole["request"]
+    [address] = told["pictures"]
+    asked = {"prompt": "owl", "keep": [0, 0, 8, 8]}
+    path, _ = client.predict(picture=address, **asked, api_name="/outpaint_image")
+    kept = np.s_[:64, :64]
+    assert np.array_equal(np.asarray(Image.open(path))[kept], pixels_of(whole["pictures"][0])[kept])
+    for begun in (address, None):
+        path, told = client.predict(picture=begun, model="frames", prompt="owl", api_name="/video")
+        assert Path(path).suffix == ".mp4"
+        growth = client.predict(picture=told["pictures"][0], api_name="/replay")["growth"]
+        grown = sum(len(step["positions"]) for step in growth)
+        assert grown == (8 if begun else 9) * 64
+    with pytest.raises(Exception, match="makes pictures, expected one that makes clips"):
+        client.predict(model="emoji", api_name="/video")
+    Path(urlsplit(address).path.partition("file=")[2]).unlink()
+    with pytest.raises(Exception, match="not here any more"):
+        client.predict(picture=address, api_name="/replay")
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "/etc/passwd",
+        "/gradio_api/file=/etc/passwd",
+        "http://127.0.0.1/gradio_api/file=%2Fetc%2Fpasswd",
+        {"path": "/etc/passwd"},
+        "\0",
+        ["/etc/passwd"],
+    ],
+)
+def test_no_other_file_of_the_server_is_read(client, address):
+    with pytest.raises(Exception, match="expected data:image/png"):
+        client.predict(picture=address, api_name="/replay")
+
+
+def test_every_endpoint_that_grows_takes_every_setting(client):
+    """As it is said in the settings' own table, and it comes to the engine."""
+    named = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
+    asked = {"guidance_scale": 2.5, "guidance_interval": 7, "heads": "vertical"}
+    asked |= {"fusion": "confident", "temperature": 0.5, "top_k": 9, "top_p": 0.75, "min_p": 0.25}
+    assert set(asked) == {setting.name for setting in SETTINGS}
+    picture = client.predict(prompt="owl", api_name="/generate")["pictures"][0]
+    growing = {name for name, said in named.items() if {"rng_seed"} <= _parameters(said)}
+    assert growing == {f"/{n}" for n in ("generate", "generate_stream", "outpaint", "animate")} | {
+        f"/{name}" for name in FILED
+    }
+    for name in sorted(growing):
+        more = {"model": "frames"} if {"animate", "video"} & {name[1:]} else {}
+        if "picture" in _parameters(named[name]):
+            more["picture"] = picture
+        if "keep" in _parameters(named[name]):
+            more["keep"] = [0, 0, 4, 4]
+        answer = client.predict(prompt="owl", **asked, **more, api_name=name)
+        request = answer[1]["request"] if isinstance(answer, tuple) else answer["request"]
+        assert {setting: request[setting] for setting in asked} == asked, name
+
+
+def _parameters(said) -> set[str]:
+    return {parameter["parameter_name"] for parameter in said["parameters"]}
 
 
 def test_understand_says_what_becomes_of_each_word(client):
@@ -287,40 +368,74 @@ def test_the_guides_python_example_runs(served, tmp_path, monkeypatch, capsys):
     assert "17 steps" in told
 
 
-def test_the_guides_javascript_example_runs(served, tmp_path):
-    npm = shutil.which("npm")
-    found = npm and subprocess.run([npm, "root", "-g"], capture_output=True, text=True, check=True)
-    modules = Path(found.stdout.strip()) if found else None
-    if modules is None or not (modules / "@gradio" / "client").is_dir():
-        pytest.skip("needs node and `npm install --global @gradio/client`")
-    (tmp_path / "node_modules").symlink_to(modules)
+def test_the_guides_javascript_example_runs(served):
+    """In tests/web, where `npm ci` installs the client; in .ci/run it is never skipped."""
+    folder, node = Path(__file__).parents[2] / "web", shutil.which("node")
+    if node is None or not (folder / "node_modules" / "@gradio" / "client").is_dir():
+        if os.environ.get("NOTHING_SKIPPED"):
+            pytest.fail("expected node and `npm ci --prefix tests/web`, got neither or one of them")
+        pytest.skip("needs node and `npm ci --prefix tests/web`")
     page = "const image = {}; globalThis.document = { querySelector: () => image };\n"
     check = "\nconsole.log(image.src.slice(0, 22)); process.exit(0);\n"
-    script = tmp_path / "example.mjs"
-    script.write_text(page + example("js", served.url) + check)
     ran = subprocess.run(
-        [shutil.which("node"), script], capture_output=True, text=True, timeout=120, cwd=tmp_path
+        [node, "--input-type=module"],
+        input=page + example("js", served.url) + check,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        cwd=folder,
     )
     assert ran.returncode == 0, ran.stderr
-    *steps, picture = ran.stdout.strip().splitlines()
+    address, *steps, picture = ran.stdout.strip().splitlines()
+    assert httpx.get(address).content.startswith(b"\x89PNG")
     assert picture == "data:image/png;base64,"
     assert steps[0].startswith("1 ")
     assert "17 " in ran.stdout
 
 
-def test_the_endpoints_are_mcp_tools():
-    pytest.importorskip("mcp", reason='needs "gradio[mcp]"')
-    import asyncio
+def test_the_guides_shell_example_runs(served, tmp_path):
+    if shutil.which("curl") is None:
+        pytest.skip("needs curl")
+    ran = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", example("sh", served.url)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        cwd=tmp_path,
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert Image.open(tmp_path / "owl.png").size == (128, 128)
 
+
+def test_a_failed_growth_tells_its_callers_why(client, served):
+    """However it is called: the sentence that the page would show."""
+    engine = served.engine("emoji")
+    engine.fails_at = 3
+    why = "The growth failed on the server (RuntimeError); try again, or with other settings."
+    try:
+        for name in ("/generate", "/generate_stream", "/image"):
+            with pytest.raises(Exception, match=re.escape(why)):
+                client.predict(prompt="owl", api_name=name)
+            call = httpx.post(f"{served.url}gradio_api/call/v2{name}", json={"prompt": "owl"})
+            event = call.json()["event_id"]
+            told = httpx.get(f"{served.url}gradio_api/call{name}/{event}").text
+            assert "event: error" in told
+            assert why in told
+    finally:
+        engine.fails_at = None
+
+
+@pytest.fixture(scope="module")
+def tools():
+    """`call(name, arguments)` of an MCP client, and the studio that it calls."""
+    pytest.importorskip("mcp", reason='needs "gradio[mcp]"')
     from mcp import ClientSession
     from mcp.client.streamable_http import streamablehttp_client
 
     from app.pages.page import build, launch_options
-    from app.server.engines import Engines
-    from app.server.studio import Studio
-    from tests.app.fake_engine import MODELS, FakeEngine
+    from tests.app.studios import fake_studio
 
-    studio = Studio(Engines(lambda name, **more: FakeEngine(name), lambda: list(MODELS)))
+    studio = fake_studio()
     demo = build(studio, "emoji")
     _, url, _ = demo.launch(
         server_name="127.0.0.1",
@@ -330,24 +445,110 @@ def test_the_endpoints_are_mcp_tools():
         **launch_options(studio),
     )
 
-    async def use():
-        async with (
-            streamablehttp_client(f"{url}gradio_api/mcp/") as (reads, writes, _),
-            ClientSession(reads, writes) as session,
-        ):
-            await session.initialize()
-            tools = {tool.name: tool for tool in (await session.list_tools()).tools}
-            good = await session.call_tool("generate", {"prompt": "owl", "rng_seed": 5})
-            bad = await session.call_tool("generate", {"model": "nothing"})
-            return tools, good, bad
+    def using(use):
+        async def within():
+            async with (
+                streamablehttp_client(f"{url}gradio_api/mcp/") as (reads, writes, _),
+                ClientSession(reads, writes) as session,
+            ):
+                await session.initialize()
+                return await use(session)
 
-    try:
-        tools, good, bad = asyncio.run(use())
-    finally:
-        demo.close()
-    assert set(tools) == set(ENDPOINTS)
-    assert tools["generate"].inputSchema["properties"]["rng_seed"]["type"] == "integer"
-    assert not good.isError
-    assert "data:image/png;base64," in good.content[0].text
+        return asyncio.run(within())
+
+    yield SimpleNamespace(using=using, studio=studio)
+    demo.close()
+
+
+def called(tools, name, **given):
+    """The pictures of a tool's answer, its structured part and the words beside it."""
+    answer = tools.using(lambda session: session.call_tool(name, given))
+    assert not answer.isError, answer.content
+    *shown, words = answer.content
+    assert json.loads(words.text) == answer.structuredContent
+    assert "base64" not in words.text
+    return shown, answer.structuredContent
+
+
+def test_the_endpoints_are_mcp_tools_with_schemas(tools):
+    listed = tools.using(lambda session: session.list_tools()).tools
+    assert [tool.name for tool in listed] == list(TOOLS)
+    schemas = {tool.name: tool for tool in listed}
+    properties = schemas["generate"].inputSchema["properties"]
+    assert properties["rng_seed"]["type"] == "integer"
+    assert set(properties) >= {setting.name for setting in SETTINGS}
+    assert schemas["outpaint"].inputSchema["required"] == ["picture", "keep"]
+    assert schemas["generate"].outputSchema["properties"]["pictures"]["type"] == "array"
+
+
+def test_an_mcp_client_is_shown_the_picture(tools):
+    shown, told = called(tools, "generate", prompt="owl", rng_seed=5, pictures=2)
+    assert [(one.type, one.mimeType) for one in shown] == [("image", "image/png")] * 2
+    for one, address in zip(shown, told["pictures"], strict=True):
+        file = httpx.get(address).content
+        assert file == base64.b64decode(one.data)
+        assert Image.open(io.BytesIO(file)).size == (128, 128)
+    assert told["steps"] == 17
+    # what was made is named, not sent back
+    [again], _ = called(tools, "outpaint", picture=told["pictures"][1], keep=[0, 0, 8, 8])
+    both = [np.asarray(Image.open(io.BytesIO(base64.b64decode(x.data)))) for x in (shown[1], again)]
+    assert np.array_equal(both[0][:64, :64], both[1][:64, :64])
+    _, recipe = called(tools, "replay", picture=told["pictures"][1])
+    assert len(recipe["growth"]) == 17
+    assert "tokens" not in recipe
+    _, why = called(tools, "explain", picture=told["pictures"][1], cell=[0, 3, 9])
+    assert set(why["fused"][0]) == {"token", "probability"}
+
+
+def test_an_mcp_client_is_shown_a_clip_side_by_side_and_given_its_file(tools):
+    [strip], told = called(tools, "generate", model="frames", prompt="owl")
+    assert Image.open(io.BytesIO(base64.b64decode(strip.data))).size == (9 * 64, 64)
+    [link], file = called(tools, "clip", pictures=told["pictures"], format="mp4")
+    assert (link.type, link.mimeType) == ("resource_link", "video/mp4")
+    assert str(link.uri) == file["file"]
+    assert httpx.get(file["file"]).content[4:8] == b"ftyp"
+
+
+def test_mcp_models_are_short_unless_one_is_asked_for(tools):
+    _, told = called(tools, "models")
+    [fruit] = [model for model in told["models"] if model["name"] == "emoji"]
+    assert (len(fruit["names"]), fruit["names_in_all"]) == (3, 4)
+    _, whole = called(tools, "models", model="emoji")
+    assert [len(model["names"]) for model in whole["models"]] == [4]
+
+
+def test_an_mcp_client_is_told_of_steps_and_of_what_is_wrong(tools):
+    heard = []
+
+    async def hearing(step, total, words):
+        heard.append((step, total))
+
+    async def use(session):
+        good = await session.call_tool("generate", {"prompt": "owl"}, progress_callback=hearing)
+        stream = await session.call_tool("generate_stream", {"prompt": "owl"})
+        bad = await session.call_tool("generate", {"model": "nothing"})
+        odd = await session.call_tool("generate", {"promt": "owl"})
+        return good, stream, bad, odd
+
+    good, stream, bad, odd = tools.using(use)
+    assert heard == [(step, 17) for step in range(1, 18)]
+    assert good.structuredContent["steps"] == stream.structuredContent["step"] == 17
+    assert stream.content[0].type == "image"
     assert bad.isError
-    assert "expected one of" in bad.content[0].text
+    assert bad.content[0].text.startswith("model: got 'nothing', expected one of")
+    assert odd.isError
+    assert odd.content[0].text.startswith("promt: not an argument of generate")
+
+
+def test_a_growth_ends_when_its_mcp_client_leaves(tools):
+    engine = tools.studio.engines.get("wide")
+    engine.seconds_per_step = 0.2
+
+    async def use(session):
+        with anyio.move_on_after(1.5):
+            await session.call_tool("generate", {"model": "wide", "prompt": "owl"})
+
+    tools.using(use)
+    assert engine.steps_run
+    settled(lambda: engine.open_runs == 0)
+    assert engine.steps_run < 31

@@ -31,9 +31,9 @@ ADDED = Setting(
 @pytest.fixture
 def added(monkeypatch):
     """The settings with one more, wherever the page's side reads them."""
-    for module in (form, recipe):
+    for module in (form, recipe, api):
         monkeypatch.setattr(module, "SETTINGS", (*SETTINGS, ADDED))
-    for module in (form, api, controls):
+    for module in (form, controls):
         monkeypatch.setattr(module, "OFFERED", (*form.OFFERED[: len(SETTINGS)], ADDED))
     monkeypatch.setattr(type(INFO["emoji"]), "sharpness", 0.5, raising=False)
 
@@ -53,11 +53,17 @@ def test_an_added_one_is_a_slider(added):
     assert (slider.minimum, slider.maximum, slider.step) == (0, 2, 0.5)
 
 
-def test_an_added_one_is_an_argument_with_its_explanation(added):
-    generate = api.endpoints(fake_studio(), "emoji")["generate"]
-    names = list(inspect.signature(generate).parameters)
-    assert names[-2:] == ["sharpness", "pictures"]
-    assert "sharpness: how sharp it is; null is the model's default." in generate.__doc__
+def test_an_added_one_is_an_argument_with_its_explanation_wherever_something_grows(added):
+    endpoints = api.endpoints(fake_studio(), "emoji")
+    names = {name: list(inspect.signature(f).parameters) for name, f in endpoints.items()}
+    growing = [name for name in endpoints if "rng_seed" in names[name]]
+    assert len(growing) == 7
+    for name in growing:
+        assert {s.name for s in SETTINGS} < set(names[name])
+        assert "sharpness: how sharp it is; null is the model's default." in endpoints[name].__doc__
+    # programs that give arguments by position find them where they were
+    assert names["generate"][:14][-1] == "pictures"
+    assert names["generate"][-1] == "sharpness"
 
 
 def test_an_added_one_is_read_from_forms_links_and_recipes(added, monkeypatch):

@@ -1,0 +1,75 @@
+"""Finished files under addresses of their own, for callers that want a file instead of text.
+
+They lie in Gradio's cache, in folders that nobody guesses, until Gradio clears it (an hour or two).
+"""
+
+from __future__ import annotations
+
+import mimetypes
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, unquote
+
+from gradio import FileData, processing_utils, utils
+
+from app.wire import data_uri
+from nar_core.foreign import shown
+
+ADDRESS = "/gradio_api/file="
+"""What comes before the path of a file in its address."""
+
+
+class Shelf:
+    """What was put there; `files` is for whoever clears the cache."""
+
+    def __init__(self) -> None:
+        self.files: set[str] = set()
+
+    def put(self, data: bytes, name: str) -> Path:
+        """Keep a file; its path."""
+        path = processing_utils.save_bytes_to_cache(data, name, utils.get_upload_folder())
+        self.files.add(path)
+        return Path(path)
+
+    def given(self, value: Any, largest: int) -> Any:
+        """What a caller gives as a file: a data address in place of the address of one kept here.
+
+        Anything else is left as it is, to be checked like whatever comes.
+
+        Args:
+            value: a data address, the address of a file here, or Gradio's own description of it.
+            largest: bytes that it may have.
+
+        Raises:
+            ValueError: there is no such file any more, or it is too large.
+        """
+        path = value.get("path") if isinstance(value, dict) else value
+        if not isinstance(path, str) or path.startswith("data:") or len(path) > 2000:
+            return value
+        path = unquote(path.partition(ADDRESS)[2] or path)
+        if not path.startswith(utils.get_upload_folder()):
+            return value
+        file = Path(path)
+        if path not in self.files or not file.is_file():
+            raise ValueError(
+                f"picture: got {shown(value)}, which is not here any more, expected the address of "
+                "a file made within the hour; send the file itself as data:...;base64,... text"
+            )
+        size = file.stat().st_size
+        if size > largest:
+            raise ValueError(
+                f"picture: got {size * 1e-6:.1f} MB, expected at most {largest * 1e-6:g} MB; "
+                "make it smaller first"
+            )
+        return data_uri(file.read_bytes(), mimetypes.guess_type(file.name)[0] or "image/png")
+
+
+def file_data(path: Path) -> FileData:
+    """A kept file as Gradio's typed outputs have it."""
+    kind = mimetypes.guess_type(path.name)[0]
+    return FileData(path=str(path), orig_name=path.name, mime_type=kind)
+
+
+def address_of(path: Path) -> str:
+    """The address of a kept file on this server, without the server."""
+    return ADDRESS + quote(str(path))
