@@ -5,6 +5,7 @@ from .engine import Engine
 from .explain import Candidate, Explanation, Said
 from .info import ModelInfo
 from .picture import fit, open_picture, reading_picture
+from .pipeline import NARPipeline
 from .request import Frame, Prepared, Request, growth_strip
 from .settings import NUM_SAMPLES, RNG_SEED, SETTINGS, Fusion, Heads, Setting, heads_for
 from .version import __version__
@@ -25,6 +26,7 @@ __all__ = [
     "Fusion",
     "Heads",
     "ModelInfo",
+    "NARPipeline",
     "Prepared",
     "Progress",
     "Request",

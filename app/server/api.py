@@ -1,8 +1,8 @@
 """The published endpoints; `tools` offers them to MCP clients too.
 
 Pictures travel as `data:image/png;base64,...` text, or, where an endpoint says so, as files under
-addresses of their own (see `shelf`). Every picture carries its recipe (see nar_core/files/recipe.py), so
-what is returned can be given to `replay`.
+addresses of their own (see `shelf`). Every picture carries its recipe (see nar_core/files), so what
+is returned can be given to `replay`.
 """
 
 from __future__ import annotations

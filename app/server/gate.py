@@ -90,11 +90,11 @@ def forget(app: Any, session: str) -> None:
 
 
 def client_of(request: Any) -> Client:
-    """Who sent a request of Gradio's: the address and the session.
+    """Who sent a request: the address and, of Gradio's, the session.
 
     Of an IPv6 address only the network, within which one may choose freely.
     """
-    session = (request and request.session_hash) or ""
+    session = getattr(request, "session_hash", None) or ""
     peer = getattr(request, "client", None) if request else None
     address = getattr(peer, "host", None) or ""
     with contextlib.suppress(ValueError):

@@ -47,7 +47,7 @@ class Shelf:
         if not isinstance(path, str) or path.startswith("data:") or len(path) > 2000:
             return value
         path = unquote(path.partition(ADDRESS)[2] or path)
-        if not path.startswith(utils.get_upload_folder()):
+        if not path.startswith(str(Path(utils.get_upload_folder()).resolve())):
             return value
         file = Path(path)
         if path not in self.files or not file.is_file():

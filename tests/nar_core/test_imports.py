@@ -50,10 +50,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "train": ENGINE | {"writing"},
     "panorama": {"engine", "request"},
     "files": {"engine", "foreign", "info", "picture", "plan", "request", "settings", "video"},
+    "pipeline": {"engine", "picture", "request", "settings"},
     "measure": MEASURE | {"video"},
     "cli": MEASURE | {"files", "measure", "panorama", "video", "version", "writing"},
     "__main__": {"cli"},
-    "__init__": ENGINE | {"engine", "explain", "video", "version"},
+    "__init__": ENGINE | {"engine", "explain", "pipeline", "video", "version"},
 }
 PURE = {"plan", "sampling", "settings", "splitter", "worlds"}
 

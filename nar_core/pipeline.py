@@ -1,0 +1,149 @@
+"""The engine in the manner of diffusers: `NARPipeline.from_pretrained("emoji")("an owl").images`.
+
+diffusers need not be installed; where it is, what comes back is one of its own outputs.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import make_dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from PIL import Image
+
+from .engine import Engine
+from .picture import fit
+from .request import Frame, Request
+from .settings import RNG_SEED
+
+TOLD = ("tokens", "confidence")
+"""What a callback may ask for, arrays [B, T, H, W]."""
+
+
+class NARPipeline:
+    """A model that is called with a prompt. A callback that sets `_interrupt` ends the growth."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine, self._interrupt = engine, False
+
+    @classmethod
+    def from_pretrained(
+        cls, name: str | Path, torch_dtype: Any = "auto", device: Any = "auto"
+    ) -> NARPipeline:
+        """Load a model by registry name or folder. Raises as `Engine.load` does."""
+        return cls(Engine.load(name, device, torch_dtype))
+
+    def to(self, device: str | torch.device) -> NARPipeline:
+        """The pipeline on another device; it is loaded there anew."""
+        if torch.device(device).type != self.engine.device.type:
+            self.engine = Engine.load(self.engine.folder or self.engine.info.name, device)
+        return self
+
+    def __call__(
+        self,
+        prompt: str | Sequence[str] | None = None,
+        *,
+        class_labels: str | int | Sequence[str | int] | None = None,
+        image: Image.Image | None = None,
+        mask_image: Image.Image | None = None,
+        num_images_per_prompt: int = 1,
+        generator: torch.Generator | int = 0,
+        output_type: Literal["pil", "np", "latent"] = "pil",
+        return_dict: bool = True,
+        callback_on_step_end: Callable[..., dict[str, Any] | None] | None = None,
+        callback_on_step_end_tensor_inputs: Sequence[str] = TOLD[:1],
+        **asked: Any,
+    ) -> Any:
+        """Grow pictures or clips.
+
+        Args:
+            prompt, class_labels: one, or several that are grown together.
+            image: a picture to paint around; of a clip the first frame.
+            mask_image: white where the picture is to be grown anew.
+            generator: its seed is that of the first sample; the next ones count up.
+            output_type: "np" are floats from 0 to 1, "latent" are tokens int [B, T, H, W].
+            return_dict: False for a plain tuple (images, frames).
+            callback_on_step_end: `callback(pipe, step, timestep, callback_kwargs)`: the step, from
+                0, those left, and what `callback_on_step_end_tensor_inputs` names of `TOLD`.
+                Growth goes on from `tokens` that it returns.
+            asked: `seed_position` and every sampling setting, see `Request`.
+
+        Returns:
+            images, one of each sample (of a clip the first frame), and frames, all of each. Of a
+            growth that was interrupted they are previews.
+
+        Raises:
+            ValueError: what cannot be grown, as `Engine.prepare` says.
+        """
+        named = callback_on_step_end_tensor_inputs
+        if not set(named) <= set(TOLD):
+            raise ValueError(f"callback_on_step_end_tensor_inputs: got {named}, expected {TOLD}")
+        if output_type not in ("pil", "np", "latent"):
+            raise ValueError(f"output_type: got {output_type!r}, expected pil, np or latent")
+        for name, words in (("prompt", prompt), ("label", class_labels)):
+            if words is not None:
+                several = [words] if isinstance(words, str | int) else words
+                asked[name] = tuple(w for w in several for _ in range(num_images_per_prompt))
+        rows = len(asked.get("prompt") or asked.get("label") or range(num_images_per_prompt))
+        seed = generator if isinstance(generator, int) else generator.initial_seed()
+        asked["rng_seed"] = seed % int(RNG_SEED.high or 1)
+        if image is not None:
+            keep = None if mask_image is None else self._kept(mask_image)
+            asked |= {"known": image, "keep": keep}
+
+        def told(frame: Frame) -> np.ndarray:
+            if callback_on_step_end is None:
+                return frame.tokens
+            values = {name: getattr(frame, name) for name in named}
+            left = frame.total - frame.step
+            back = callback_on_step_end(self, frame.step - 1, left, values) or {}
+            return np.asarray(back.get("tokens", frame.tokens))
+
+        self._interrupt = False
+        tokens = self._grown(Request(**asked, num_samples=rows), told)
+        made: tuple[Any, Any] = tokens, tokens
+        if output_type == "np":
+            frames = self.engine.pixels(tokens).astype(np.float32) / 255
+            made = frames[:, 0], frames
+        elif output_type == "pil":
+            clips = [[*map(Image.fromarray, clip)] for clip in self.engine.pixels(tokens)]
+            made = [clip[0] for clip in clips], clips
+        return output_class()(*made) if return_dict else made
+
+    def _grown(self, request: Request, told: Callable[[Frame], np.ndarray]) -> np.ndarray:
+        """Tokens [B, T, H, W] at the end; `told` hears of every step and says what it leaves."""
+        with closing(self.engine.generate(request)) as growth:
+            for frame in growth:
+                tokens = told(frame)
+                if self._interrupt or frame.step == frame.total:
+                    return tokens
+                if not np.array_equal(tokens, frame.tokens):
+                    request = Request(resume=replace(frame, tokens=tokens))
+                    break
+        return self._grown(request, told)
+
+    def _kept(self, mask: Image.Image) -> np.ndarray:
+        """The cells of a mask in which nothing is white, bool [T, H, W]."""
+        grid, (high, wide) = self.engine.info.grid, self.engine.info.size
+        white = fit(mask.convert("RGB"), (high, wide))[..., 0] > 127
+        cells = white.reshape(grid.h, high // grid.h, grid.w, wide // grid.w)
+        out = np.zeros(grid, bool)
+        out[0] = ~cells.any((1, 3))
+        return out
+
+
+@cache
+def output_class() -> type:
+    """`NARPipelineOutput`, of diffusers' own kind where it is installed."""
+    bases: tuple[type, ...] = ()
+    if importlib.util.find_spec("diffusers") is not None:
+        from diffusers.utils import BaseOutput  # pyright: ignore
+
+        bases = (BaseOutput,)
+    return make_dataclass("NARPipelineOutput", [("images", Any), ("frames", Any)], bases=bases)
