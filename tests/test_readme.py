@@ -60,12 +60,13 @@ def test_files_that_are_named_exist():
         assert (ROOT / name).exists(), name
 
 
-def test_commands_are_understood():
-    lines = [x for x in BODY.splitlines() if x.startswith("python -m nar_core ")]
+@pytest.mark.parametrize("page", ["README.md", "nar_core/measure/README.md"])
+def test_commands_are_understood(page):
+    text = (ROOT / page).read_text(encoding="utf-8")
+    lines = re.findall(r"^(?:python|torchrun .*) -m nar_core (.*)$", text, re.M)
     assert len(lines) > 5
     for line in lines:
-        words = [a or b for a, b in re.findall(r'"([^"]*)"|(\S+)', line)]
-        parse(words[3:])
+        parse([a or b for a, b in re.findall(r'"([^"]*)"|(\S+)', line.partition("  #")[0])])
 
 
 def test_models_in_the_table_are_known():

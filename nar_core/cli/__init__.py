@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from ..train.loop import rank_and_world
 from ..version import __version__
 from . import bench, evaluate, generate, models, train, worlds
 
@@ -58,8 +59,20 @@ def _lines(found: dict[str, Any], indent: str = "") -> Iterator[str]:
         if isinstance(value, dict):
             yield f"{indent}{key}:"
             yield from _lines(value, indent + "  ")
+        elif value and isinstance(value, list) and all(isinstance(x, dict) for x in value):
+            yield f"{indent}{key}:"
+            yield from (f"{indent}  {line}" for line in _table(value))
         else:
             yield f"{indent}{key}: {value}"
+
+
+def _table(rows: list[dict[str, Any]]) -> Iterator[str]:
+    """Records under the names of their values."""
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    cells = [names, *([str(row.get(name, "")) for name in names] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    for line in cells:
+        yield "  ".join(x.ljust(w) for x, w in zip(line, widths, strict=True)).rstrip()
 
 
 def parse(argv: list[str] | None = None) -> argparse.Namespace:
@@ -108,5 +121,7 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt as ended:
         # a training run goes on from its last save
         return 128 + (ended.args[0] if ended.args else signal.SIGINT)
+    if rank_and_world()[0]:  # of several processes the first one tells
+        return 0
     sys.stdout.write((json.dumps(found) if args.json else report(found)) + "\n")
     return 0

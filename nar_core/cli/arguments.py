@@ -7,7 +7,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import torch
+
+from ..device import pick_device
 from ..settings import SETTINGS, Setting, Value
+from ..train.loop import rank_and_world
 
 DEFAULT_MODEL = "emoji"
 
@@ -23,10 +27,26 @@ def add_device(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dtype", default="auto", help="auto, float32, bfloat16 or float16")
 
 
+def own_device(name: str) -> torch.device:
+    """The device of a name; of several processes (torchrun) each has a GPU of its own."""
+    device, (rank, world) = pick_device(name), rank_and_world()
+    if device.type == "cuda" and world > 1:
+        device = torch.device("cuda", rank % torch.cuda.device_count())
+        torch.cuda.set_device(device)
+    return device
+
+
 def add_setting(
-    parser: argparse.ArgumentParser, setting: Setting, default: Value | None = None
+    parser: argparse.ArgumentParser,
+    setting: Setting,
+    default: Value | None = None,
+    several: str = "",
 ) -> None:
-    """The argument of one setting; without a default, what is left out is left to the model."""
+    """The argument of one setting; without a default, what is left out is left to the model.
+
+    Args:
+        several: what several values of it do, where it may have them.
+    """
     kind = {"number": float, "whole": int, "choice": str}[setting.kind]
     names = (setting.name, *setting.aliases)
     parser.add_argument(
@@ -34,8 +54,11 @@ def add_setting(
         dest=setting.name,
         type=kind,
         default=default,
+        nargs="+" if several else None,
         metavar="CHOICE" if setting.choices else None,
-        help=setting.told + (f": {', '.join(setting.choices)}" if setting.choices else ""),
+        help=setting.told
+        + (f": {', '.join(setting.choices)}" if setting.choices else "")
+        + (f"; {several}" if several else ""),
     )
 
 

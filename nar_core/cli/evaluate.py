@@ -8,17 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from ..engine import Engine
+from ..measure.configurations import compare
 from ..measure.growing import Grower
 from ..measure.items import TrainingPictures, part_of, spread
 from ..measure.likelihood import measure
 from ..measure.rightness import recall
 from ..measure.sheets import contact_sheet, drawn_prompts, growth_strips
-from ..measure.tables import PROMPTS_FILE, TABLES, make_table
+from ..measure.tables import PROMPTS_FILE, TABLES, TableRun, make_table
 from ..measure.world import drift, reconstruction, rightness, variation
-from ..settings import RNG_SEED
+from ..settings import RNG_SEED, SETTINGS
 from ..train.data import DataFolder
 from ..writing import need_file, need_folder
-from .arguments import add_device, add_model, add_sampling, add_setting, lines_of, said
+from .arguments import add_device, add_model, add_setting, lines_of, own_device, said
 
 HELP = "measure reconstruction, likelihood and rightness, draw contact sheets"
 
@@ -63,24 +64,49 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="grow N training names and tell how many come out nearest to their own picture",
     )
     parser.add_argument("--growth", help="write strips of growing pictures to this PNG")
+    parser.add_argument(
+        "--seed-position",
+        nargs="+",
+        metavar="PLACE",
+        help="corner, centre, any or [T,]H,W: compare heads, fusion and these seed positions by "
+        "likelihood, on --data or renderings of the world, and by rightness with --world",
+    )
     add_setting(parser, RNG_SEED, RNG_SEED.off)
-    add_sampling(parser)
+    for setting in SETTINGS:
+        several = "several are compared, see --seed-position" if setting.choices else ""
+        add_setting(parser, setting, several=several)
     add_device(parser)
     parser.add_argument(
-        "--table", type=int, choices=TABLES, help="make a published table's samples"
+        "--table", type=int, choices=TABLES, help="make a published table's samples and score them"
     )
     parser.add_argument("--out", help="folder for them; a run found there is continued")
     parser.add_argument("--samples", type=int, help="how many, by default as published")
     parser.add_argument("--batch", type=int, default=8, help="samples at once")
     parser.add_argument(
         "--reference",
-        help="table 1: folder of real pictures; 2: .npy of real clips uint8 [N, F, H, W, 3]; "
-        f"3: GenEval's {PROMPTS_FILE}",
+        help="table 1: folder of real pictures, .npy, or the ADM evaluator's .npz; 2: .npy of real "
+        f"clips uint8 [N, F, H, W, 3]; 3: GenEval's {PROMPTS_FILE}",
+    )
+    parser.add_argument(
+        "--features",
+        metavar="FILE",
+        help="table 1: the Inception network as TorchScript, or torch-fidelity's weights, by "
+        "default fetched by it (requirements-eval.txt); 2: the I3D network as TorchScript",
+    )
+    parser.add_argument(
+        "--samples-only", action="store_true", help="table: make the samples, do not score them"
     )
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Measure what was asked for: `psnr` (dB), `loss_*` (nats per token), `sheet`, `scores`."""
+    settings = said(args)
+    heads, fusion = (settings.pop(name, []) for name in ("heads", "fusion"))
+    comparing = bool(args.seed_position) or max(len(heads), len(fusion)) > 1
+    if comparing:
+        _check_comparison(args)
+    else:
+        settings |= {n: v[0] for n, v in (("heads", heads), ("fusion", fusion)) if v}
     wanted = ("data", "world", "drift", "sheet", "growth", "table")
     if not any(getattr(args, name) for name in wanted):
         names = ", ".join(f"--{name}" for name in wanted)
@@ -94,9 +120,11 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
             need_file(Path(getattr(args, name)), f"--{name}")
     if args.table:
         need_folder(Path(args.out), "--out")
-    engine = Engine.load(args.model, device=args.device, dtype=args.dtype)
-    grower = Grower(engine, args.rng_seed, said(args))
+    engine = Engine.load(args.model, device=own_device(args.device), dtype=args.dtype)
+    grower = Grower(engine, args.rng_seed, settings)
     out: dict[str, Any] = {"model": engine.info.name, "digest": engine.digest}
+    if comparing:
+        return out | _comparison(grower, args, heads, fusion)
     if args.data:
         data = part_of(DataFolder.open(args.data), args.part, engine, args.model)
         out |= measure(engine, spread(data, args.limit))
@@ -118,9 +146,48 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         out |= growth_strips(grower, Path(args.growth), prompts)
     if args.table:
         out |= make_table(
-            grower, args.table, Path(args.out), args.samples, args.batch, args.reference
+            grower,
+            args.table,
+            TableRun(
+                Path(args.out),
+                args.samples,
+                args.batch,
+                args.reference,
+                args.features,
+                not args.samples_only,
+            ),
         )
     return out
+
+
+def _check_comparison(args: argparse.Namespace) -> None:
+    """Raise ValueError for what is not measured for every configuration."""
+    others = [n for n in ("drift", "sheet", "growth", "table", "recall") if getattr(args, n)]
+    if others:
+        raise ValueError(
+            f"--{others[0]}: got several configurations too, expected one; say a single one of "
+            "--heads and --fusion, and no --seed-position"
+        )
+    if not (args.world or args.data):
+        raise ValueError(
+            "--seed-position: got neither --world nor --data, expected what to measure on"
+        )
+
+
+def _comparison(
+    grower: Grower, args: argparse.Namespace, heads: Sequence[str], fusion: Sequence[str]
+) -> dict[str, Any]:
+    """`configurations`, see `measure.configurations.compare`."""
+    info = grower.engine.info
+    data = None
+    if args.data:
+        data = part_of(DataFolder.open(args.data), args.part, grower.engine, args.model)
+        data = spread(data, args.limit)
+    places = args.seed_position or ["corner" if info.seed_positions == "corner" else "centre"]
+    found = compare(
+        grower, heads or [info.heads], fusion or [info.fusion], places, data, args.world
+    )
+    return {"prompts": args.world, "configurations": found}
 
 
 def read_prompts(given: Sequence[str]) -> list[str]:

@@ -9,12 +9,12 @@ from typing import Any
 
 import torch
 
-from ..device import pick_device
 from ..train import generator, tokenizer
 from ..train.config import CONFIGS, load_config
 from ..train.identity import held
 from ..train.loop import rank_and_world
 from ..writing import need_folder
+from .arguments import own_device
 
 HELP = "train a tokenizer or a generator on a folder of pictures"
 
@@ -49,10 +49,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         raise ValueError(f"settings: got {' '.join(wrong)}, expected key=value")
     if args.threads:
         torch.set_num_threads(args.threads)
-    device = pick_device(args.device)
-    if device.type == "cuda" and rank_and_world()[1] > 1:
-        device = torch.device("cuda", rank_and_world()[0] % torch.cuda.device_count())
-        torch.cuda.set_device(device)
+    device = own_device(args.device)
     config = load_config(path, args.changes, args.what)
     # Of several processes that train together the first one holds the folder.
     alone = held(Path(args.out)) if rank_and_world()[0] == 0 else contextlib.nullcontext()

@@ -56,6 +56,12 @@ class Grower:
         frame = self.engine.generate_all(self.request(names, seed_position, number))
         return self.engine.decode(frame.tokens)
 
+    def grow_each(self, names: Names, numbers: Sequence[int]) -> np.ndarray:
+        """As `grow`, from the model's own seed position, each sample with a number of its own."""
+        requests = [self.request([name], None, n) for name, n in zip(names, numbers, strict=True)]
+        *_, frames = self.engine.generate_together(requests)
+        return self.engine.decode(np.concatenate([f.tokens for f in frames if f is not None]))
+
 
 def seeds_of(grid: GridShape) -> dict[str, tuple[int, int, int]]:
     """The seed positions that measurements and sheets compare."""

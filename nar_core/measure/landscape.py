@@ -21,6 +21,7 @@ from ..engine import Engine
 from ..worlds.landscape import LandscapeWorld
 from ..worlds.landscape.facts import SEASONS, TERRAINS, TIMES, Landscape, pairs
 from .judge import Verdict
+from .scores import Moments, frechet
 
 WEIGHTS = Path(__file__).with_name("landscape.safetensors")
 SIDE = 64  # pixels that the classifier looks at
@@ -111,15 +112,13 @@ class LandscapeExam:
         """
         world = LandscapeWorld()
         rendered = [
-            torch.cat(
-                [self.classifier.embed(shrunk(world.render(f, rng))) for f in self._asked]
-            ).double()
+            torch.cat([self.classifier.embed(shrunk(world.render(f, rng))) for f in self._asked])
             for _ in range(2)
         ]
-        grown = torch.cat(self._features).double()
+        grown, real = torch.cat(self._features), Moments.of(rendered[0])
         return {
-            "frechet": round(frechet(grown, rendered[0]), 3),
-            "frechet_floor": round(frechet(rendered[1], rendered[0]), 3),
+            "frechet": round(frechet(Moments.of(grown), real), 3),
+            "frechet_floor": round(frechet(Moments.of(rendered[1]), real), 3),
         }
 
 
@@ -128,13 +127,3 @@ def _differs(facts: Landscape, terrain: str, time: str) -> str:
     if terrain != facts.terrain:
         return "terrain"
     return "" if time == facts.time else "time"
-
-
-def frechet(a: Tensor, b: Tensor) -> float:
-    """Fréchet distance of two sets of features [n, d], taken as Gaussian (Heusel et al. 2017)."""
-    means = (a.mean(0) - b.mean(0)).square().sum()
-    one, other = torch.cov(a.T), torch.cov(b.T)
-    values, vectors = torch.linalg.eigh(one)
-    root = vectors * values.clamp(min=0).sqrt() @ vectors.T
-    shared = torch.linalg.eigvalsh(root @ other @ root).clamp(min=0).sqrt().sum()
-    return float(means + one.trace() + other.trace() - 2 * shared)

@@ -63,6 +63,18 @@ def exam_of(engine: Engine) -> Exam:
     return LandscapeExam(engine)
 
 
+def questions(exam: Exam, count: int, rng: np.random.Generator) -> list[tuple[str, str, Facts]]:
+    """`count` facts with their category and part, `seen` or `held_out`, which take turns."""
+    asked: list[tuple[str, str, Facts]] = []
+    while len(asked) < count:
+        for category in exam.categories:
+            for part in ("seen", "held_out"):
+                facts = exam.ask(category, part == "held_out", rng)
+                if facts is not None:
+                    asked.append((category, part, facts))
+    return asked[:count]
+
+
 def rightness(grower: Grower, count: int) -> dict[str, Any]:
     """Grow `count` prompts from the corner, the centre and any cell, and judge them.
 
@@ -78,14 +90,7 @@ def rightness(grower: Grower, count: int) -> dict[str, Any]:
     """
     engine, rng = grower.engine, np.random.default_rng(grower.rng_seed)
     exam, world = exam_of(engine), WORLDS[engine.info.world]()
-    asked: list[tuple[str, str, Facts]] = []
-    while len(asked) < count:
-        for category in exam.categories:
-            for part in ("seen", "held_out"):
-                facts = exam.ask(category, part == "held_out", rng)
-                if facts is not None:
-                    asked.append((category, part, facts))
-    asked = asked[:count]
+    asked = questions(exam, count, rng)
     places = seeds_of(engine.info.grid)
     found: dict[tuple[str, str, str], list[Verdict]] = defaultdict(list)
     with tqdm(total=count, desc="rightness") as bar:

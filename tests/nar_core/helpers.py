@@ -92,11 +92,15 @@ def random_model(config: TransformerConfig, seed: int = 0) -> NARTransformer:
 
 
 def write_model_folder(
-    root: Path, name: str = "tiny", kind: str = "words", frames: int = 1
+    root: Path,
+    name: str = "tiny",
+    kind: str = "words",
+    frames: int = 1,
+    size: tuple[int, int] = (32, 40),
 ) -> Path:
     """A random model of the embedded form, with a tokenizer beside it; its folder."""
     tokenizer = MiniConfig(
-        size=(32, 40),
+        size=size,
         levels=[4, 4],
         encoder_width=16,
         decoder_width=16,

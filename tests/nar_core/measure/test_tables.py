@@ -5,19 +5,21 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import replace
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from nar_core.cli import main
 from nar_core.engine import Engine
 from nar_core.measure import tables
 from nar_core.measure.growing import Grower
-from nar_core.measure.tables import make_table
+from nar_core.measure.tables import TableRun, make_table
 
 from ..weights.conftest import checkpoints  # noqa: F401
 from ..weights.test_load import picture_model  # noqa: F401
+from .standins import save_standin
 
 
 @pytest.fixture
@@ -25,67 +27,84 @@ def grower(picture_model):  # noqa: F811
     return Grower(Engine.load("tiny", device="cpu"), rng_seed=3)
 
 
-@pytest.fixture
-def no_fidelity(monkeypatch):
-    monkeypatch.setitem(sys.modules, "torch_fidelity", None)
-
-
-def test_table_1_is_an_npz_of_balanced_classes(grower, tmp_path, no_fidelity):
-    found = make_table(grower, 1, tmp_path / "out", 7, batch=3)
+def samples_of(found) -> np.ndarray:
     with np.load(found["samples"]) as file:
         assert file.files == ["arr_0"]
-        pictures = file["arr_0"]
+        return file["arr_0"]
+
+
+def only(folder, count: int, batch: int = 8) -> TableRun:
+    return TableRun(folder, count, batch, scored=False)
+
+
+def test_table_1_is_an_npz_of_balanced_classes(grower, tmp_path):
+    found = make_table(grower, 1, only(tmp_path / "out", 7, 3))
+    pictures = samples_of(found)
     assert pictures.shape == (7, 8, 8, 3)
     assert pictures.dtype == np.uint8
-    assert found["scores"] == {}
-    assert "torch_fidelity is not installed" in found["note"]
-    assert "evaluator.py" in found["note"]
-    # Another batch size gives the same pictures, but for rounding.
-    again = make_table(grower, 1, tmp_path / "b", 7, batch=2)
-    with np.load(again["samples"]) as file:
-        assert np.abs(file["arr_0"].astype(int) - pictures).max() <= 1
+    assert "scores" not in found
+    # Another batch size gives the same pictures, but for rounding, and so does a single run.
+    again = samples_of(make_table(grower, 1, only(tmp_path / "b", 7, 40)))
+    assert np.abs(again.astype(int) - pictures).max() <= 1
     assert len({p.tobytes() for p in pictures}) == 7
+    alone = grower.grow([6 % 5], number=6)[0, 0]
+    assert np.abs(alone.astype(int) - pictures[6]).max() <= 1
 
 
-def test_a_run_is_continued_and_other_settings_are_refused(grower, tmp_path, no_fidelity):
+def test_a_run_is_continued_and_other_settings_are_refused(grower, tmp_path):
     folder = tmp_path / "out"
-    whole = np.array(np.load(make_table(grower, 1, folder, 4, batch=2)["samples"])["arr_0"])
-    progress = json.loads((folder / "progress.json").read_text())
-    (folder / "progress.json").write_text(json.dumps({**progress, "done": 2}))
+    whole = np.array(samples_of(make_table(grower, 1, only(folder, 4, 2))))
+    done = np.lib.format.open_memmap(folder / "done.npy", "r+")
     samples = np.lib.format.open_memmap(folder / "samples.npy", "r+")
-    samples[:2], samples[2:] = 9, 0
-    samples.flush()
-    resumed = np.load(make_table(grower, 1, folder, 4, batch=2)["samples"])["arr_0"]
-    assert (resumed[:2] == 9).all()
-    assert np.array_equal(resumed[2:], whole[2:])
+    done[[1, 3]] = False
+    samples[[0, 2]], samples[[1, 3]] = 9, 0
+    done.flush(), samples.flush()
+    resumed = samples_of(make_table(grower, 1, only(folder, 4, 2)))
+    assert (resumed[[0, 2]] == 9).all()
+    assert np.abs(resumed[[1, 3]].astype(int) - whole[[1, 3]]).max() <= 1
     with pytest.raises(ValueError, match="use another --out"):
-        make_table(replace(grower, rng_seed=4), 1, folder, 4)
+        make_table(replace(grower, rng_seed=4), 1, only(folder, 4))
     with pytest.raises(ValueError, match="use another --out"):
-        make_table(replace(grower, settings={"top_k": 3}), 1, folder, 4)
+        make_table(replace(grower, settings={"top_k": 3}), 1, only(folder, 4))
 
 
-def test_scores_come_from_the_library_where_it_is_there(grower, tmp_path, monkeypatch):
-    library = ModuleType("torch_fidelity")
-    asked = {}
+def test_processes_share_the_work(grower, tmp_path, monkeypatch):
+    whole = samples_of(make_table(grower, 1, only(tmp_path / "one", 7, 2)))
+    monkeypatch.setattr(tables, "_together", lambda barrier: None)  # one after the other here
+    counts = []
+    for rank in (0, 1):
+        monkeypatch.setattr(tables, "rank_and_world", lambda rank=rank: (rank, 2))
+        make_table(grower, 1, only(tmp_path / "two", 7, 2))
+        counts.append(int(np.load(tmp_path / "two" / "done.npy").sum()))
+    # the first makes every other sample, the second half of what the first has left
+    assert counts == [4, 5]
+    monkeypatch.setattr(tables, "rank_and_world", lambda: (0, 1))
+    found = samples_of(make_table(grower, 1, only(tmp_path / "two", 7, 2)))
+    assert np.abs(found.astype(int) - whole).max() <= 1
 
-    def calculate_metrics(**kwargs):
-        asked.update(kwargs)
-        assert kwargs["input1"][0].shape == (3, 8, 8)
-        return {"inception_score_mean": 5.0, "frechet_inception_distance": 3.0}
 
-    library.calculate_metrics = calculate_metrics
-    monkeypatch.setitem(sys.modules, "torch_fidelity", library)
-    found = make_table(grower, 1, tmp_path / "out", 2, reference="real")
-    assert found["scores"] == {"inception_score": 5.0, "fid": 3.0}
-    assert (asked["fid"], asked["prc"], asked["input2"]) == (True, True, "real")
+def test_table_1_is_scored_by_the_network_in_a_file(grower, tmp_path):
+    net = save_standin(tmp_path / "net.pt", "inception")
+    real = np.random.default_rng(0).integers(0, 256, (9, 8, 8, 3), np.uint8)
+    np.save(tmp_path / "real.npy", real)
+    run = TableRun(tmp_path / "out", 7, 3, str(tmp_path / "real.npy"), net)
+    scores = make_table(grower, 1, run)["scores"]
+    assert set(scores) == {"fid", "inception_score", "precision", "recall"}
+    assert scores["fid"] > 0
+    own = str(tmp_path / "out" / "samples.npy")
+    assert make_table(grower, 1, replace(run, reference=own))["scores"]["fid"] < 1e-3
 
-    def broken(**kwargs):
-        raise OSError("no feature weights")
 
-    library.calculate_metrics = broken
-    found = make_table(grower, 1, tmp_path / "out", 2)
-    assert found["scores"] == {}
-    assert "no feature weights" in found["note"]
+def test_what_scoring_needs_is_looked_for_before_any_sample(grower, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch_fidelity", None)
+    monkeypatch.setattr(type(grower), "grow_each", lambda *_: pytest.fail("made a sample"))
+    np.save(tmp_path / "real.npy", np.zeros((9, 8, 8, 3), np.uint8))
+    for reference, told in (
+        (None, "--reference: got none"),
+        (str(tmp_path / "real.npy"), r"--features: got none.*requirements-eval.txt"),
+    ):
+        with pytest.raises(ValueError, match=told):
+            make_table(grower, 1, TableRun(tmp_path / "out", 7, 3, reference))
 
 
 def test_table_3_has_genevals_layout(grower, tmp_path, monkeypatch):
@@ -103,10 +122,11 @@ def test_table_3_has_genevals_layout(grower, tmp_path, monkeypatch):
     info = replace(grower.engine.info, task="text")
     monkeypatch.setattr(grower.engine, "info", info)
     monkeypatch.setattr(grower.engine, "generate_all", generate_all)
-    (tmp_path / "out").mkdir()
     source = tmp_path / "metadata.jsonl"
-    found = tables.write_geneval(grower, tmp_path / "out", 4, 3, source)
-    assert found["prompts"] == 2
+    run = TableRun(tmp_path / "out", 4, 3, str(source))
+    monkeypatch.setitem(tables.TABLES, 3, ("text", "image", 4))
+    with pytest.raises(ValueError, match=r"samples are in .*evaluate_images.py .*--samples-only"):
+        make_table(grower, 3, run)
     assert asked[:2] == [(("a red bus",) * 3, 3, 3), (("a red bus",), 1, 6)]
     for index, line in enumerate(lines):
         place = tmp_path / "out" / f"{index:05d}"
@@ -114,8 +134,34 @@ def test_table_3_has_genevals_layout(grower, tmp_path, monkeypatch):
         names = sorted(p.name for p in (place / "samples").iterdir())
         assert names == ["0000.png", "0001.png", "0002.png", "0003.png"]
         assert Image.open(place / "samples" / "0000.png").size == (8, 8)
+    results = [{"tag": "colors", "correct": i > 0} for i in range(4)]
+    results += [{"tag": "counting", "correct": True}] * 4
+    text = "\n".join(map(json.dumps, results))
+    (tmp_path / "out" / "results.jsonl").write_text(text)
+    asked.clear()
+    found = make_table(grower, 3, run)
+    assert found["scores"] == {"geneval": 0.875, "colors": 0.75, "counting": 1}
+    assert not asked  # the pictures were there already
 
 
 def test_a_model_of_another_task_is_refused(grower, tmp_path):
     with pytest.raises(ValueError, match="expected a class to video model"):
-        make_table(grower, 2, tmp_path / "out")
+        make_table(grower, 2, TableRun(tmp_path / "out"))
+
+
+def test_the_command_makes_and_scores_a_table(picture_model, tmp_path, capsys, monkeypatch):  # noqa: F811
+    net = save_standin(tmp_path / "net.pt", "inception")
+    np.save(tmp_path / "real.npy", np.zeros((9, 8, 8, 3), np.uint8))
+    words = ["evaluate", "--model", "tiny", "--table", "1", "--samples", "6", "--batch", "20"]
+    words += ["--temperature", "0.9", "--top-k", "20", "--heads", "horizontal", "--device", "cpu"]
+    words += ["--reference", str(tmp_path / "real.npy"), "--out", str(tmp_path / "out"), "--json"]
+    assert main([*words, "--features", net]) == 0
+    found = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert found["scores"]["fid"] > 0
+    settings = json.loads((tmp_path / "out" / "progress.json").read_text())["settings"]
+    assert settings == {"temperature": 0.9, "top_k": 20, "heads": "horizontal"}
+    monkeypatch.setitem(sys.modules, "torch_fidelity", None)
+    assert main(words) == 2
+    told = capsys.readouterr()
+    assert "requirements-eval.txt" in told.err
+    assert told.out == ""

@@ -15,7 +15,7 @@ from nar_core.cli.evaluate import read_prompts
 from nar_core.measure.emoji import EmojiExam
 from nar_core.measure.growing import Grower
 from nar_core.measure.judge import damage, interval
-from nar_core.measure.landscape import LandscapeExam, frechet
+from nar_core.measure.landscape import LandscapeExam
 from nar_core.measure.world import drift, exam_of, reconstruction, rightness, variation
 from nar_core.plan import GridShape
 from nar_core.weights.embedded import load_tokenizer_folder
@@ -212,13 +212,6 @@ def test_a_landscape_is_wrong_in_terrain_or_in_time(landscapes):
         (replace(day, terrain="forest", time="noon"), "terrain"),
     ):
         assert [v.differs for v in landscapes.judge(facts, growth)] == [differs]
-
-
-def test_frechet_distance_of_gaussians():
-    a = torch.randn(4000, 3, generator=torch.Generator().manual_seed(0)).double()
-    assert frechet(a, a) == pytest.approx(0, abs=1e-9)
-    assert frechet(a, a + 2) == pytest.approx(12)
-    assert frechet(a, 3 * a) == pytest.approx(12, rel=0.1)  # (3 - 1)^2 for each of three
 
 
 def test_reconstruction_is_told_in_decibels():

@@ -1,0 +1,131 @@
+"""Heads, fusion and seed position compared: Table 5 as a command."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from nar_core import Engine
+from nar_core.cli import main
+from nar_core.measure import configurations
+from nar_core.measure.configurations import Shown, compare, likelihood
+from nar_core.measure.growing import Grower
+from nar_core.measure.judge import Verdict
+from nar_core.train.losses import plan_losses
+
+from ..helpers import write_model_folder
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return write_model_folder(tmp_path_factory.mktemp("models"), kind="class", size=(32, 32))
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    root, rng = tmp_path_factory.mktemp("data"), np.random.default_rng(0)
+    for label in ("class 0", "class 3"):
+        (root / label).mkdir()
+        for i in range(6):
+            pixels = rng.integers(0, 256, (40, 40, 3), np.uint8)
+            Image.fromarray(pixels).save(root / label / f"{i}.png")
+    return root
+
+
+def test_the_likelihood_of_mixed_heads_is_that_of_training(folder):
+    engine = Engine.load(folder, device="cpu", dtype="float32")
+    rng = np.random.default_rng(0)
+    tokens = torch.from_numpy(rng.integers(0, 16, (11, engine.info.grid.cells)))
+    values = torch.tensor([0, 1, 2, 3, 4, -1, 0, 1, 2, 3, 4])
+    shown = Shown(values, tokens)
+    expected = plan_losses(engine.model, values, tokens)["loss_corner"]
+    corner = [(0, 0, 0)] * 2
+    found = likelihood(engine, shown, corner, heads="mixed", fusion="logits")
+    assert found == pytest.approx(expected, rel=1e-5)
+    others = {
+        (heads, fusion): likelihood(engine, shown, corner, heads=heads, fusion=fusion)
+        for heads, fusion in (
+            ("horizontal", "logits"),
+            ("vertical", "logits"),
+            ("mixed", "probabilities"),
+            ("mixed", "confident"),
+        )
+    }
+    assert len({round(x, 6) for x in [*others.values(), found]}) == 5
+
+
+def test_every_configuration_is_told(folder, data, capsys):
+    words = ["evaluate", "--model", str(folder), "--data", str(data), "--heads", "mixed"]
+    words += ["horizontal", "--fusion", "logits", "confident", "--seed-position", "corner", "any"]
+    assert main([*words, "--json", "--device", "cpu"]) == 0
+    found = json.loads(capsys.readouterr().out.splitlines()[-1])["configurations"]
+    assert len(found) == 8
+    assert len({(f["heads"], f["fusion"], f["seed_position"]) for f in found}) == 8
+    assert all(f["loss"] > 0 for f in found)
+    assert len({f["loss"] for f in found}) > 4
+    assert main([*words[:5], "--seed-position", "1,2", "--device", "cpu"]) == 0
+    table = capsys.readouterr().out.splitlines()
+    assert table[-2].split() == ["heads", "fusion", "seed_position", "steps", "loss"]
+    assert table[-1].split()[:3] == ["mixed", "logits", "1,2"]
+
+
+class Asked:
+    """A world's exam that knows right from wrong by the prompt."""
+
+    categories = ("all",)
+
+    def ask(self, category, held_out, rng):
+        return int(rng.integers(4))
+
+    def judge(self, facts, growths):
+        return [
+            Verdict("" if growth[0, 0, 0, 0] == facts else "object", 0.25) for growth in growths
+        ]
+
+
+def test_rightness_meets_the_same_prompts_and_seeds(folder, data, monkeypatch):
+    engine = Engine.load(folder, device="cpu", dtype="float32")
+    asked = []
+
+    class World:
+        def say(self, facts, rng):
+            return str(facts)
+
+    def grow(self, names, seed_position=None, number=0):
+        asked.append((self.settings["heads"], tuple(names), seed_position, number))
+        right = self.settings["heads"] == "mixed"
+        return np.stack([np.full((1, 8, 8, 3), int(n) if right else 9, np.uint8) for n in names])
+
+    monkeypatch.setattr(configurations, "exam_of", lambda _: Asked())
+    monkeypatch.setattr(configurations, "WORLDS", {"": World})
+    monkeypatch.setattr(Grower, "grow", grow)
+    folder_of = configurations.DataFolder.open(data)
+    found = compare(Grower(engine), ["mixed", "vertical"], ["logits"], ["any"], folder_of, 11)
+    assert [f["right"] for f in found] == [1, 0]
+    assert found[0]["low"] < 1 == found[0]["high"]
+    assert found[0]["damage"] == 0.25
+    assert [a[1:] for a in asked[:2]] == [a[1:] for a in asked[2:]]
+    assert [len(a[1]) for a in asked[:2]] == [8, 3]
+    assert asked[0][2] != asked[1][2]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--heads", "mixed", "horizontal"], "neither --world nor --data"),
+        (["--heads", "temporal", "mixed", "--data", "{data}"], "heads: got 'temporal'"),
+        (["--heads", "mixed", "up", "--data", "{data}"], "heads: got 'up'"),
+        (["--seed-position", "9,9", "--data", "{data}"], "--seed-position: got"),
+        (["--seed-position", "middle", "--data", "{data}"], "expected corner, centre, any"),
+        (["--seed-position", "any", "--data", "{data}", "--sheet", "x.png"], "--sheet: got"),
+        (["--seed-position", "any", "--world", "8"], "expected the model of a world"),
+    ],
+)
+def test_mistakes_are_told(folder, data, capsys, words, told):
+    words = [w.format(data=data) for w in words]
+    assert main(["evaluate", "--model", str(folder), *words, "--device", "cpu"]) == 2
+    assert told in capsys.readouterr().err
