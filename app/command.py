@@ -10,7 +10,7 @@ import threading
 from pathlib import Path
 
 from app.pages.page import build, launch_options
-from app.server import logins, logs, zero
+from app.server import logins, logs, replicas, zero
 from app.server.doors import Doors
 from app.server.ending import Ending, leave
 from app.server.engines import Engines
@@ -37,6 +37,8 @@ def parser() -> argparse.ArgumentParser:
     add("--offline", action="store_true", help="fetch nothing; offer what is on this machine")
     add("--model", help="model shown first: a name from the list, or a model folder")
     add("--device", default="auto", help="auto, cpu, cuda or mps (default: %(default)s)")
+    add("--engine", choices=["here", "ray"], default="here", help="grow here, or by Ray Serve")
+    add("--replicas", default="1", metavar="N[:M]", help="of the engine, with --engine ray")
     add("--mcp", action="store_true", help='offer the API as MCP tools (needs "gradio[mcp]")')
     add(
         "--queue-size",
@@ -111,12 +113,26 @@ def _serve(args: argparse.Namespace) -> None:
     engines = Engines(Engine.load, list_models)
     only = [name.strip() for name in (args.models or "").split(",") if name.strip()]
     engines.configure(args.device, args.keep_models, only, args.offline)
+    if args.engine == "ray" and args.model and Path(args.model).is_dir():
+        raise ValueError(
+            f"--model: got the folder {args.model}, expected a name, with --engine ray; put the "
+            "folder into one that NAR_CHECKPOINTS names on every machine, and say its name"
+        )
     first = engines.include(args.model) if args.model else None
-    studio = Studio(engines, limits, args.queue_size, args.per_session, args.together)
-    page = build(studio, first)
     shown = engines.first("image", first)
-    early = args.preload or zero.SHARED
-    if early:
+    grower, lanes = None, 1
+    if args.engine == "ray":
+        least, lanes = _replicas(args.replicas)
+        warmed = shown.name if shown.available else None
+        handle = replicas.deploy(args.device, args.keep_models, warmed, (least, lanes))
+        grower = replicas.Replicas(engines, handle)
+    studio = Studio(
+        engines, limits, args.queue_size, args.per_session, args.together, grower, lanes
+    )
+    page = build(studio, first)
+    # a replica is warm before it is used, and nothing is loaded here
+    early = args.preload or zero.SHARED or grower is not None
+    if early and grower is None:
         engines.get(shown.name)
     ending = Ending(studio, args.drain)
     ending.prepare()
@@ -140,7 +156,18 @@ def _serve(args: argparse.Namespace) -> None:
         # not earlier: Gradio wants its own page to answer within seconds
         threading.Thread(target=studio.warm, args=[shown.name], daemon=True).start()
     ending.wait()
+    if grower is not None:
+        replicas.withdraw()
     leave(page)
+
+
+def _replicas(said: str) -> tuple[int, int]:
+    """The least and most replicas that `N` or `N:M` says; ValueError where it says none."""
+    least, _, most = said.partition(":")
+    numbers = [int(n) if n.isdecimal() else 0 for n in (least, most or least)]
+    if not 1 <= numbers[0] <= numbers[1] <= 1000:
+        raise ValueError(f"--replicas: got {said!r}, expected 2, or 1:8 for as many as are needed")
+    return numbers[0], numbers[1]
 
 
 def _check(args: argparse.Namespace) -> None:

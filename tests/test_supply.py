@@ -37,10 +37,12 @@ def test_other_weights_are_refused(tmp_path):
 
 def test_every_requirement_has_its_licence_in_the_notice():
     notice = (ROOT / "NOTICE.md").read_text("utf-8")
-    for file in ("requirements.txt", "requirements-text.txt"):
+    for file in ("requirements.txt", "requirements-text.txt", "requirements-ray.txt"):
         path = ROOT / file
         for name in (
-            re.findall(r"^([\w.-]+)==", path.read_text("utf-8"), re.M) if path.is_file() else ()
+            re.findall(r"^([\w.-]+)(?:\[\w+\])?==", path.read_text("utf-8"), re.M)
+            if path.is_file()
+            else ()
         ):
             assert re.search(rf"^\| {name}[ ,]", notice, re.M), name
 

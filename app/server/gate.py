@@ -25,9 +25,11 @@ LISTENING = re.compile(r"/queue/data/?$|/call/(?:v2/)?[^/]+/([^/]+)/?$")
 """Where a client listens for what its calls make: by its session, or by one call of its own."""
 
 CLOSED = re.compile(
-    r"/gradio_api/(?:(?:run|api)/.*|upload|process_recording|(?:undo-)?vibe-\w+|stream/.*)/?$"
+    r"/gradio_api/(?:(?:run|api|stream|dev|run-history)/.*|upload(?:_progress)?|process_recording"
+    r"|(?:undo-)?vibe-\w+|deep_link|runs|proxy=.*)/?$|^/monitoring(?:/.*)?$"
 )
-"""Ways of Gradio's that nothing here uses: past its queue, files, recordings, its code editor."""
+"""Ways of Gradio's that nothing here uses: past its queue, files, recordings, its code editor,
+its developer's (a stream without an end), its monitor, what it keeps of sessions on disk."""
 
 SMALL = 100_000
 """Bytes of a body that is not worth counting."""

@@ -10,6 +10,7 @@ from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, wait
 from contextlib import closing
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -21,13 +22,16 @@ from app.server.explaining import explanation_of
 from app.server.given import blended, encoded, likeness, pasted
 from app.server.jobs import Job
 from app.wire import Explanation
-from nar_core import Engine, Frame, Prepared
+from nar_core import Engine, Frame, Prepared, Request
 from nar_core.files import Recipe, recipe_of, steps_of
 
 log = logging.getLogger(__name__)
 
 SECONDS_PER_NEWS = 0.25
 """How often a model that is being fetched or loaded is asked how far it is."""
+
+WARMING = 3
+"""Steps of a growth that make what later ones find ready."""
 
 SHARE_FOR_GUESSES = 0.1
 """Of the time that growing takes, what decodes of an unfinished clip may take.
@@ -156,6 +160,17 @@ class Grower:
             return
         for number, job in enumerate(jobs):
             yield from self._alone(number, job, steps[number], wanted)
+
+    def warm(self, name: str) -> None:
+        """Have a model in memory and its first steps behind it, before anybody comes."""
+        engine = self.engines.get(name)
+        info = engine.info
+        words = {"prompt": "".join(info.prompts[:1])}
+        asked: dict[str, Any] = {"label": info.labels[0]} if info.labels else words
+        with closing(engine.generate(Request(**asked))) as growth:
+            tokens = [frame.tokens for frame, _ in zip(growth, range(WARMING), strict=False)][-1]
+        if info.accepts_known:
+            engine.preview(tokens)
 
     def explain(self, job: Job, cell: tuple[int, ...]) -> Explanation:
         """Why a cell of a file became what it is; see `explaining.explanation_of`.

@@ -1,6 +1,7 @@
-"""The waiting line in front of the one engine: page and programs alike, fair between clients.
+"""The waiting line in front of the engine: page and programs alike, fair between clients.
 
-The engine is run by this line's own thread and by nothing else. Growths of one kin that wait at the
+The engine is run by this line's own thread and by nothing else; where there are replicas of it
+elsewhere (`replicas`), there is such a thread for each. Growths of one kin that wait at the
 same time are grown together, each told its own steps. Whoever listens gets what has been made;
 stopping is a mark that the thread looks at after every step, and only when a growth has ended by
 itself or at that mark does the next one begin.
@@ -149,13 +150,14 @@ class Ticket:
 
 
 class Line:
-    """Who is waiting for the one engine: only names and times, nothing of what they make.
+    """Who is waiting for the engine: only names and times, nothing of what they make.
 
     Args:
         most: how many may wait; of_one: how many of one session.
         together: how many pictures are grown at once, where growths of one kin wait.
         present: whether a session still listens; always, unless somebody watches the connections.
         note: is told the kind and the outcome of every growth.
+        lanes: how many turns there may be at the same time.
     """
 
     def __init__(
@@ -165,6 +167,7 @@ class Line:
         of_one: int = MOST_OF_ONE,
         together: int = MOST_TOGETHER,
         note: Callable[[str, str], None] = lambda kind, outcome: None,
+        lanes: int = 1,
     ) -> None:
         self._note, self.closing = note, False
         self.most, self.of_one, self.together, self._present = most, of_one, together, present
@@ -174,7 +177,7 @@ class Line:
         self._fairness, self._numbers = Fairness(), itertools.count()
         self._seconds = 2.0
         self._changed = threading.Condition()
-        self._worker: threading.Thread | None = None
+        self._lanes, self._workers = lanes, list[threading.Thread]()
 
     def join(self, run: str, asked: Asked, client: Client = ANYBODY) -> Ticket:
         """Wait in the line; what is asked for begins when its turn comes.
@@ -205,9 +208,10 @@ class Line:
             number = next(self._numbers)
             ticket = Ticket(run, asked, client, number, self._look, self._note)
             self._waiting[run] = ticket
-            if self._worker is None:
-                self._worker = threading.Thread(target=self._serve, daemon=True, name="engine")
-                self._worker.start()
+            if len(self._workers) < self._lanes:  # one more for each of the first who come
+                worker = threading.Thread(target=self._serve, daemon=True, name="engine")
+                self._workers.append(worker)
+                worker.start()
             self._changed.notify_all()
             return ticket
 
@@ -246,10 +250,11 @@ class Line:
                 if ticket.run == run:
                     ticket.seen = now
             self._forget()
-            ahead, turns = len(self._running), bool(self._running)
+            ahead, turns = len(self._running), len(self._running) >= self._lanes
             for group in self._groups(self._fairness.order(self._waiting.values())):
                 if any(ticket.run == run for ticket in group):
-                    return {"ahead": ahead, "seconds": round(turns * self._seconds, 1)}
+                    seconds = turns * self._seconds / self._lanes
+                    return {"ahead": ahead, "seconds": round(seconds, 1)}
                 ahead, turns = ahead + len(group), turns + 1
             return {"ahead": 0, "seconds": 0.0}
 
@@ -267,8 +272,8 @@ class Line:
 
     @property
     def alive(self) -> bool:
-        """Whether the thread that runs the engine does, or has not been needed yet."""
-        return self._worker is None or self._worker.is_alive()
+        """Whether the threads that run the engine do, as far as they have been needed."""
+        return all(worker.is_alive() for worker in self._workers)
 
     def close(self) -> None:
         """Take no growth any more, and tell those who wait."""
@@ -293,19 +298,19 @@ class Line:
     def _serve(self) -> None:
         while True:
             with self._changed:
-                self._running = []
-                self._changed.notify_all()
                 while not (tickets := self._next()):
                     self._changed.wait(LOOK_EVERY if self._waiting else None)
-                self._running = tickets
+                self._running += tickets
                 for ticket in tickets:
                     ticket.restart()
             tickets[0].context.run(self._run, tickets)
             with self._changed:
+                self._running = [ticket for ticket in self._running if ticket not in tickets]
                 for ticket in tickets:
                     self._end(ticket.run)
                 took = time.monotonic() - tickets[0].began
                 self._seconds += 0.3 * (took - self._seconds)
+                self._changed.notify_all()
 
     def _run(self, tickets: Sequence[Ticket]) -> None:
         """Growths of one kin to their end or to the mark that they should stop."""
@@ -388,7 +393,7 @@ class Line:
     def _wait(self) -> int:
         """Seconds after which the line will be short."""
         turns = len(self._groups(self._fairness.order(self._waiting.values())))
-        return round(turns * self._seconds) + 1
+        return round(turns * self._seconds / self._lanes) + 1
 
     def _forget(self) -> None:
         """Drop who waits no more: stopped, or without a sign of life."""

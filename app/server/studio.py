@@ -37,7 +37,7 @@ from app.wire import (
     run_of,
     start_of,
 )
-from nar_core import Engine, Request, ideas
+from nar_core import ideas
 from nar_core.files import (
     FORMATS,
     LIMITS,
@@ -70,9 +70,6 @@ MOST_KEPT = 100_000_000
 IDEAS = 200
 """Prompts that a world is asked for, to pick from."""
 
-WARMING = 3
-"""Steps of a growth that make what later ones find ready."""
-
 
 class Studio:
     """Holds engines and the waiting line, never anybody's tokens.
@@ -81,6 +78,7 @@ class Studio:
         limits: the largest file and picture that are taken.
         most_waiting: how many growths may wait; of_one: how many of one session.
         together: how many pictures are grown at once.
+        grower: grows them; here, where nothing is said. lanes: how many batches at a time.
     """
 
     def __init__(
@@ -90,14 +88,16 @@ class Studio:
         most_waiting: int = MOST_WAITING,
         of_one: int = MOST_OF_ONE,
         together: int = MOST_TOGETHER,
+        grower: Grower | None = None,
+        lanes: int = 1,
     ) -> None:
         self.engines, self.limits = engines, limits
         self.listeners, self.shelf = Listeners(), Shelf()
         self.desk = Desk(engines, limits)
-        self.grower = Grower(engines)
+        self.grower = grower or Grower(engines)
         self.metrics = Metrics()
         self.line = Line(
-            most_waiting, self.listeners.present, of_one, together, self.metrics.growth
+            most_waiting, self.listeners.present, of_one, together, self.metrics.growth, lanes
         )
         self.metrics.watch("nar_waiting", "Growths that wait", lambda: self.line.waiting)
         self.metrics.watch("nar_running", "Growths under way", lambda: self.line.running)
@@ -119,9 +119,7 @@ class Studio:
         """
 
         def warming(tickets: Sequence[Ticket]) -> Generator[tuple[int, Any], None, None]:
-            engine = self.engines.get(name)
-            tickets[0].restart()
-            yield 0, self._first_steps(engine)
+            yield 0, self.grower.warm(name)
 
         async def heard() -> None:
             async for _ in self.line.join("warm", Asked(warming, kind="warming")).made():
@@ -131,16 +129,6 @@ class Studio:
             asyncio.run(heard())
         except (Busy, Stopped):
             log.info("%s is not warmed: the studio is being stopped", name)
-
-    def _first_steps(self, engine: Engine) -> None:
-        info = engine.info
-        words = {"prompt": "".join(info.prompts[:1])}
-        asked: dict[str, Any] = {"label": info.labels[0]} if info.labels else words
-        growth = engine.generate(Request(**asked))
-        tokens = [frame.tokens for frame, _ in zip(growth, range(WARMING), strict=False)][-1]
-        growth.close()
-        if info.accepts_known:
-            engine.preview(tokens)
 
     # ---- growths of the page ------------------------------------------------------------------
 

@@ -103,6 +103,13 @@ def test_unused_ways_are_closed(http):
         answer = http.post(f"/gradio_api/{path}", files={"files": ("a.png", b"x")})
         assert answer.status_code == 404, path
         assert "data: addresses" in answer.json()["error"]
+    for path in (
+        "gradio_api/dev/reload", "gradio_api/upload_progress?upload_id=a", "gradio_api/deep_link",
+        "gradio_api/run-history/buckets", "gradio_api/runs", "monitoring", "monitoring/summary",
+        "gradio_api/proxy=http://127.0.0.1:1/x",
+    ):  # fmt: skip
+        answer = http.get(f"/{path}", timeout=20)
+        assert (answer.status_code, "This way is closed" in answer.text) == (404, True), path
 
 
 @pytest.mark.parametrize(

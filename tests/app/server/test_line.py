@@ -498,3 +498,22 @@ def test_a_model_is_warmed_in_the_line():
     studio.line.close()
     studio.warm("emoji")  # nobody is told of it
     assert len(threads) == 1
+
+
+def test_with_several_lanes_as_many_growths_run_at_a_time():
+    line, meet, running = Line(lanes=2), threading.Barrier(2, timeout=20), []
+
+    def work(tickets: Sequence[Ticket]):
+        meet.wait()  # nobody passes alone
+        running.append(line.running)
+        yield 0, tickets[0].run
+        meet.wait()
+
+    async def all_of_them():
+        tickets = [line.join(run, Asked(work)) for run in "abcd"]
+        return await asyncio.gather(*map(heard, tickets))
+
+    assert asyncio.run(all_of_them()) == [["a"], ["b"], ["c"], ["d"]]
+    assert running == [2] * 4
+    until(lambda: line.running == 0)
+    assert line.alive

@@ -1,0 +1,205 @@
+"""Growths by replicas: told as those of one machine are, also where a replica is lost.
+
+Ray is not needed here: what stands for Serve's handle runs `Replica` in this process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from app.command import _replicas
+from app.server.errors import Failed, Refused
+from app.server.form import Form
+from app.server.growing import Finished, Grower, Stepped
+from app.server.jobs import Job
+from app.server.replicas import TRIES, Replica, Replicas
+from app.server.studio import Studio
+from tests.app.server.test_line import in_one_turn
+from tests.app.studios import check, fake_studio
+
+
+class Response:
+    """A stream of a replica, as Serve's: iterated in one thread, cancelled from another."""
+
+    def __init__(self, replica: Replica, jobs: list[Job], most: int) -> None:
+        self.made: queue.Queue[Any] = queue.Queue()
+        self.loop = asyncio.new_event_loop()
+        self.task = self.loop.create_task(self._run(replica, jobs, most))
+        self.thread = threading.Thread(target=self._loop, daemon=True)
+        self.thread.start()
+
+    def _loop(self) -> None:
+        try:
+            self.loop.run_until_complete(self.task)
+        except asyncio.CancelledError:
+            self.made.put(RuntimeError("cancelled"))
+        finally:
+            self.loop.close()
+
+    async def _run(self, replica: Replica, jobs: list[Job], most: int) -> None:
+        made = replica.grow(jobs)
+        try:
+            async for one in made:
+                if not most:
+                    self.made.put(ConnectionError("the actor died"))
+                    return
+                most -= 1
+                self.made.put(one)
+            self.made.put(None)
+        finally:
+            await made.aclose()
+
+    def __iter__(self) -> Iterator[Any]:
+        while (one := self.made.get()) is not None:
+            if isinstance(one, BaseException):
+                raise one
+            yield one
+
+    def cancel(self) -> None:
+        if not self.loop.is_closed():
+            self.loop.call_soon_threadsafe(self.task.cancel)
+
+
+class Handle:
+    """Stands for Serve's handle.
+
+    Args:
+        lives: how many events each replica sends before it is lost; the last one sends all.
+    """
+
+    def __init__(self, studio: Studio, lives: tuple[int, ...] = ()) -> None:
+        self.replica = Replica(lambda: Grower(studio.engines), "emoji")
+        self.lives, self.asked, self.responses = list(lives), [], []
+        self.grow = self.explain = self
+
+    def options(self, **more: Any) -> Handle:
+        self.asked.append(more)
+        return self
+
+    def remote(self, jobs: list[Job], *_: Any) -> Response:
+        most = self.lives.pop(0) if self.lives else 10**9
+        self.responses.append(Response(self.replica, jobs, most))
+        return self.responses[-1]
+
+
+@pytest.fixture
+def studio() -> Studio:
+    return fake_studio()
+
+
+def job(studio: Studio, prompt: str = "owl") -> Job:
+    return check(studio, Form("emoji", prompt), {})
+
+
+def steps(events: list[Any]) -> list[int]:
+    return [event.step for event in events if isinstance(event, Stepped)]
+
+
+def test_a_growth_is_told_as_it_is_here(studio):
+    handle, began = Handle(studio), []
+    replicas = Replicas(studio.engines, handle)
+    events = list(replicas.grow(job(studio), lambda: began.append(True)))
+    alone = list(studio.grower.grow(job(studio)))
+    assert steps(events) == steps(alone) == list(range(1, alone[-1].total + 1))
+    assert np.array_equal(events[-1].video, alone[-1].video)
+    assert events[-1].recipe.json() == alone[-1].recipe.json()
+    assert handle.asked == [{"multiplexed_model_id": "emoji", "stream": True}]
+    assert began == [True]
+
+
+@pytest.mark.parametrize("lives", [(0,), (1,), (6,), (16,), (5, 3), (3, 9)])
+def test_what_a_lost_replica_did_not_finish_is_grown_by_another(studio, lives):
+    """Nobody sees a step twice, or the growth begin anew."""
+    handle, began = Handle(studio, lives), []
+    events = list(Replicas(studio.engines, handle).grow(job(studio), lambda: began.append(True)))
+    assert len(handle.responses) == len(lives) + 1
+    assert steps(events) == list(range(1, events[-1].total + 1))
+    assert isinstance(events[-1], Finished)
+    assert np.array_equal(events[-1].tokens, list(studio.grower.grow(job(studio)))[-1].tokens)
+    assert began == [True]
+
+
+def test_a_growth_that_loses_every_replica_is_told_so(studio):
+    handle = Handle(studio, (4, 5, 6, 7))
+    with pytest.raises(Failed, match="lost with the machine that made it; grow it again"):
+        list(Replicas(studio.engines, handle).grow(job(studio)))
+    assert len(handle.responses) == TRIES
+
+
+def test_what_a_replica_refuses_is_refused_at_once(studio):
+    def broken(jobs, wanted):
+        raise Refused("model: put it into checkpoints/")
+        yield
+
+    handle = Handle(studio)
+    handle.replica.grower.grow_together = broken
+    with pytest.raises(Refused, match="put it into checkpoints"):
+        list(Replicas(studio.engines, handle).grow(job(studio)))
+    assert len(handle.responses) == 1
+
+
+def test_a_growth_that_nobody_wants_ends_on_the_replica_before_another_begins(studio):
+    engine = studio.engines.get("emoji")
+    engine.seconds_per_step = 0.05
+    handle = Handle(studio)
+    growth = Replicas(studio.engines, handle).grow(job(studio))
+    while not isinstance(next(growth), Stepped):
+        pass
+    assert engine.open_runs == 1
+    growth.close()
+    handle.responses[0].thread.join(10)
+    assert engine.open_runs == 0
+    assert engine.steps_run < 8
+
+
+def test_who_leaves_while_no_replica_is_free_does_not_wait_for_one(studio):
+    class Never(Handle):
+        def remote(self, jobs: list[Job], *_: Any) -> Any:
+            self.responses.append(silent)
+            return silent
+
+    class Silent:
+        def __init__(self) -> None:
+            self.gone = threading.Event()
+
+        def __iter__(self) -> Iterator[Any]:
+            self.gone.wait(30)
+            yield from ()
+
+        def cancel(self) -> None:
+            self.gone.set()
+
+    silent, began = Silent(), time.monotonic()
+    growth = Replicas(studio.engines, Never(studio)).grow_together(
+        [job(studio)], wanted=lambda _: time.monotonic() - began < 0.5
+    )
+    assert list(growth) == []
+    assert silent.gone.is_set()
+    assert time.monotonic() - began < 10
+
+
+def test_a_studio_with_replicas_grows_those_that_agree_together(studio):
+    behind = fake_studio(grower=Replicas(studio.engines, Handle(studio)))
+    page, *programs = in_one_turn(behind, ["owl", "fox", "red apple"])
+    assert page[-1]["kind"] == "done"
+    assert steps(programs[0]) == list(range(1, programs[0][-1].total + 1))
+    assert studio.engines.get("emoji").together == [3]
+
+
+@pytest.mark.parametrize(("said", "meant"), [("1", (1, 1)), ("2:8", (2, 8)), ("3", (3, 3))])
+def test_replicas_are_said_as_a_number_or_a_range(said, meant):
+    assert _replicas(said) == meant
+
+
+@pytest.mark.parametrize("said", ["0", "8:2", "two", "-1", "1:2:3", "", "1:1001"])
+def test_other_replicas_are_refused(said):
+    with pytest.raises(ValueError, match=r"--replicas: got .*, expected 2, or 1:8"):
+        _replicas(said)
