@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from .read import SUFFIXES, find_weight_file, single_weight_file
+from .read import INDEX, SUFFIXES, find_weight_file, shards_of, single_weight_file
 
 log = logging.getLogger(__name__)
 
@@ -132,8 +132,13 @@ def _cached(source: Source) -> Path | None:
         return None
     if source.file:
         return snapshot / source.file if (snapshot / source.file).is_file() else None
-    whole = [p.name for p in snapshot.iterdir() if p.is_file() and p.suffix in SUFFIXES]
-    return snapshot / single_weight_file(whole, source.hub) if whole else None
+    here = [p.name for p in snapshot.iterdir() if p.is_file()]
+    if not any(name.endswith(SUFFIXES) for name in here):
+        return None
+    found = snapshot / single_weight_file(here, source.hub)
+    # A download of several files that broke off is not taken for weights.
+    there = not found.name.endswith(INDEX) or set(shards_of(found)) <= set(here)
+    return found if there else None
 
 
 def is_here(source: Source) -> bool:
@@ -165,7 +170,7 @@ def fetch(source: Source, progress: Progress | None = None) -> Path:
 
 def missing_message(source: Source, error: Exception | None = None) -> str:
     """What to download and where to put it."""
-    file = source.file or "its only .safetensors, .pt or .pth file"
+    file = source.file or "its only .safetensors, .pt or .pth file, or its shards with their index"
     reason = f" ({type(error).__name__}: {str(error).splitlines()[0][:200]})" if str(error) else ""
     return (
         f"{source.name}: the weights are not on this machine and could not be downloaded{reason}. "
@@ -187,7 +192,24 @@ def _download(source: Source, progress: Progress | None) -> Path:
     folder = fetched_folder() / source.name
     if SETTINGS in names:
         transfer(source.hub, SETTINGS, folder)
-    return transfer(source.hub, file, folder, f"downloading {source.name}", progress)
+    text = f"downloading {source.name}"
+    if file.endswith(INDEX):
+        return _download_shards(source, file, folder, text, progress)
+    return transfer(source.hub, file, folder, text, progress)
+
+
+def _download_shards(
+    source: Source, index: str, folder: Path, text: str, progress: Progress | None
+) -> Path:
+    """An index and the shards it names; they come into place together, when all are there."""
+    stage = folder / ".fetching"
+    names = shards_of(transfer(source.hub, index, stage))
+    for number, name in enumerate(names, 1):
+        transfer(source.hub, name, stage, f"{text}, {number} of {len(names)}", progress)
+    for name in (*names, index):
+        (stage / name).replace(folder / name)
+    stage.rmdir()
+    return folder / index
 
 
 def transfer(

@@ -53,9 +53,16 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 
 def single_weight_file(names: list[str], where: str) -> str:
-    """The one weight file among `names`. Raises ValueError naming them when there is not one."""
-    found = sorted(n for n in names if n.endswith(SUFFIXES))
+    """The one weight file among `names`, of one in shards their index.
+
+    Raises ValueError naming them when there is not one.
+    """
+    indices = sorted(n for n in names if n.endswith(INDEX))
     # The same weights often lie beside them in the form of before.
+    indices = [n for n in indices if not n.endswith(f".bin{INDEX}")] or indices
+    if len(indices) == 1:
+        return indices[0]
+    found = sorted(n for n in names if n.endswith(SUFFIXES))
     found = [n for n in found if not n.endswith(".bin")] or found
     if len(found) == 1:
         return found[0]
@@ -76,8 +83,6 @@ def find_weight_file(path: str | Path) -> Path:
         return path
     if not path.is_dir():
         raise ValueError(f"weights: got {path}, expected an existing file or folder")
-    if len(indices := sorted(path.glob(f"*{INDEX}"))) == 1:
-        return indices[0]
     return path / single_weight_file([p.name for p in path.iterdir() if p.is_file()], str(path))
 
 
@@ -132,6 +137,20 @@ def _is_pickled(path: Path) -> bool:
         return file.read(2) in (b"PK", *(bytes([0x80, version]) for version in range(6)))
 
 
+def shards_of(index: Path) -> list[str]:
+    """The names of the shards that an index lists. Raises ValueError where it is no index."""
+    try:
+        names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+        outside = [name for name in names if Path(name).name != name]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(
+            f"{index}: got no JSON with a weight_map, expected a list of shards"
+        ) from error
+    if outside:
+        raise ValueError(f"{index}: got {outside[0]!r}, expected files beside it only")
+    return names
+
+
 def files_of(path: Path) -> list[Path]:
     """The file itself, or, of an index, the shards that it names.
 
@@ -139,12 +158,7 @@ def files_of(path: Path) -> list[Path]:
     """
     if not path.name.endswith(INDEX):
         return [path]
-    try:
-        names = sorted(set(json.loads(path.read_text(encoding="utf-8"))["weight_map"].values()))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(
-            f"{path}: got no JSON with a weight_map, expected a list of shards"
-        ) from error
+    names = shards_of(path)
     missing = [name for name in names if not (path.parent / name).is_file()]
     if missing:
         raise ValueError(

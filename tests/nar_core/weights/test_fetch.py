@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,6 +13,7 @@ from huggingface_hub.errors import LocalEntryNotFoundError
 
 from nar_core.weights import fetch
 from nar_core.weights.fetch import Source
+from nar_core.weights.read import files_of
 
 SOURCE = Source("NAR-L", "someone/NAR-imagenet-256-L")
 
@@ -73,6 +75,56 @@ def test_several_or_no_weight_files_are_named(fake_hub):
     fake_hub.files[SOURCE.hub] = {"README.md": b""}
     with pytest.raises(ValueError, match=r"none among README\.md"):
         fetch.fetch(SOURCE)
+
+
+SHARDS = ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"]
+INDEX = "model.safetensors.index.json"
+
+
+def sharded(names=SHARDS, **more: bytes) -> dict[str, bytes]:
+    """A repository with a file in shards, their index, and the same weights as .bin."""
+    index = json.dumps({"weight_map": {f"w{i}": name for i, name in enumerate(names)}}).encode()
+    old = {f"pytorch_model-0000{i}-of-00002.bin": b"" for i in (1, 2)}
+    old["pytorch_model.bin.index.json"] = b"{}"
+    return {"config.json": b"{}", INDEX: index, **dict.fromkeys(names, b"part"), **old, **more}
+
+
+def test_shards_are_fetched_with_their_index_and_come_into_place_together(fake_hub, monkeypatch):
+    fake_hub.files[SOURCE.hub] = sharded()
+    folder, told, plain = fetch.CHECKPOINTS / "NAR-L", [], fetch.transfer
+
+    def breaks_off(repo, name, *args):
+        if name == SHARDS[1]:
+            raise ConnectionError("gone")
+        return plain(repo, name, *args)
+
+    monkeypatch.setattr(fetch, "transfer", breaks_off)
+    with pytest.raises(FileNotFoundError, match="gone"):
+        fetch.fetch(SOURCE)
+    assert not fetch.is_here(SOURCE)  # half of it is nothing
+    monkeypatch.setattr(fetch, "transfer", plain)
+    path = fetch.fetch(SOURCE, lambda message, share: told.append(message))
+    assert path == folder / INDEX
+    assert sorted(p.name for p in folder.iterdir()) == sorted(["config.json", INDEX, *SHARDS])
+    assert told == ["downloading NAR-L, 1 of 2", "downloading NAR-L, 2 of 2"]
+    assert [p.name for p in files_of(path)] == SHARDS
+    assert fetch.fetch(SOURCE) == path
+    assert len(fake_hub.fetched) == 7  # of both tries, and none more
+
+
+def test_an_index_names_no_files_elsewhere(fake_hub):
+    fake_hub.files[SOURCE.hub] = sharded(["../a.safetensors"])
+    with pytest.raises(ValueError, match="expected files beside it only"):
+        fetch.fetch(SOURCE)
+
+
+def test_shards_in_the_hubs_cache_count_when_all_are_there(fake_hub):
+    folder = fake_hub.cache / SOURCE.hub
+    for name, data in sharded().items():
+        put(folder / name, data.decode())
+    assert fetch.locate(SOURCE) == folder / INDEX
+    (folder / SHARDS[0]).unlink()
+    assert fetch.locate(SOURCE) is None
 
 
 def test_a_named_file_is_taken_among_several_and_may_be_renamed_later(fake_hub):
