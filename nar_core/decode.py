@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from .models.cache import KVCache
@@ -94,6 +95,16 @@ class Growth:
         rank[self.order] = np.arange(len(rank))
         self.place_of = rank + self.length
         self.fed = 0
+        self.senders_of = self._senders()
+        # Where each cell is, in the order in which they are fed.
+        self.cells = torch.from_numpy(self.order).to(device)
+        self.places = model.places(self.cells)
+        at = self.length - (model.seed_query is not None)
+        rotations = model.rotations(at)
+        if rotations is not None:
+            query = [rotations[at + seed][None]] if at < self.length else []
+            rotations = torch.cat([rotations[:at], *query, rotations[at + self.cells]])
+        self.rotations = rotations  # the condition's first
 
         config = model.config
         rows = len(condition.slots)
@@ -112,13 +123,6 @@ class Growth:
             depth: torch.empty(*extent, config.width, device=device, dtype=dtype)
             for depth in set(config.taps.values())
         }
-        rotations = model.rotations(self.length - (model.seed_query is not None))
-        if rotations is not None:
-            at = self.length - (model.seed_query is not None)
-            parts = [rotations[:at]] + ([rotations[at + seed][None]] if at < self.length else [])
-            self.condition_rotations, self.cell_rotations = torch.cat(parts), rotations[at:]
-        else:
-            self.condition_rotations = self.cell_rotations = None
 
     def _interval_over(self) -> bool:
         """Guidance is counted in generated tokens, the seed token included, known ones not."""
@@ -127,41 +131,38 @@ class Growth:
 
     def _feed(self, end: int) -> None:
         """Run the cells `order[fed:end]`, at first behind the condition, and keep their states."""
-        cells = torch.from_numpy(self.order[self.fed : end]).to(self.tokens.device)
+        start = self.cache.length
         levels = torch.from_numpy(self.sorted_levels[self.fed : end])
-        tokens = self.tokens[:, cells]
-        tokens = torch.cat([tokens, tokens]) if self.guided else tokens
-        first = self.cache.length == 0
-        x = self.model.embed_tokens(tokens, cells, self.condition)
-        rotations = None if self.cell_rotations is None else self.cell_rotations[cells]
-        if first:
+        x = self.embedded(self.fed, end)
+        if start == 0:
             x = torch.cat([self.condition.slots, x], 1)
             levels = torch.cat([self.model.condition_levels(self.length), levels])
-            if rotations is not None:
-                rotations = torch.cat([self.condition_rotations, rotations])
-        start = self.cache.length
-        mask = self._mask(levels, first, x.device)
+        rotations = None if self.rotations is None else self.rotations[start : start + len(levels)]
+        mask = self._mask(levels, x.device)
         for depth, states in self.model.run(x, rotations, mask, self.cache).items():
             self.hidden[depth][:, start : self.cache.length] = states
         self.fed = end
         self.passes += 1
 
-    def _mask(self, levels: Tensor, first: bool, device: torch.device) -> Tensor | None:
+    def embedded(self, start: int, end: int) -> Tensor:
+        """Embeddings of the cells `order[start:end]`, null half last, [rows, n, D]."""
+        tokens = self.tokens[:, self.cells[start:end]]
+        tokens = torch.cat([tokens, tokens]) if self.guided else tokens
+        places = None if self.places is None else self.places[start:end]
+        return self.model.embed_tokens(tokens, places, self.condition)
+
+    def _mask(self, levels: Tensor, device: torch.device) -> Tensor | None:
         """None when everything fed so far and now is visible to all that is fed now."""
-        valid = self.condition.valid
-        if valid is None and bool((levels == levels[0]).all()):
-            return None
-        n, before = len(levels), self.cache.length
-        if first:
-            if valid is not None:
-                valid = torch.nn.functional.pad(valid, (0, n - self.length), value=True)
-                valid = valid.cpu()
-            return proximity_mask(levels, valid).to(device)
-        mask = torch.nn.functional.pad(proximity_mask(levels), (before, 0), value=True).to(device)
+        valid, n, before = self.condition.valid, len(levels), self.cache.length
         if valid is not None:
-            mask = mask.expand(len(valid), -1, -1).clone()
-            mask[:, :, : self.length] &= valid[:, None]
-        return mask
+            valid = F.pad(valid, (0, before + n - self.length), value=True)
+        if before == 0:
+            valid = None if valid is None else valid.cpu()
+            return proximity_mask(levels, valid).to(device)
+        if bool((levels == levels[0]).all()):
+            return None if valid is None else valid[:, None]
+        mask = F.pad(proximity_mask(levels), (before, 0), value=True).to(device)
+        return mask if valid is None else mask & valid[:, None]
 
     @torch.inference_mode()
     def logits(self) -> Tensor:
@@ -178,7 +179,11 @@ class Growth:
 
     def senders(self) -> np.ndarray:
         """Rows of `hidden` that predict each cell of the next front, int64 [n, 6], -1 for none."""
-        fan_in = self.plan.steps[self.next_step].fan_in
+        return self.senders_of[self.plan.steps[self.next_step].positions]
+
+    def _senders(self) -> np.ndarray:
+        """Rows of `hidden` that predict each cell of the grid, int64 [N, 6], -1 for none."""
+        fan_in = self.plan.fan_in
         senders = np.where(fan_in >= 0, self.place_of[fan_in], -1)
         # A cell nobody sends to is predicted by the last condition token, with every head.
         alone = (fan_in < 0).all(-1, keepdims=True)

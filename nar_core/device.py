@@ -17,18 +17,38 @@ def pick_device(device: str | torch.device) -> torch.device:
     return torch.device(device)
 
 
+DTYPES = {
+    "float32": torch.float32,
+    "bfloat16": torch.bfloat16,
+    "float16": torch.float16,
+    "int8": torch.int8,
+}
+
+
 def pick_dtype(dtype: str | torch.dtype, device: torch.device, parameters: int) -> torch.dtype:
     """ "auto" takes bfloat16 on CUDA, and on CPUs that have it for models bound by memory.
 
     Small models would gain a tenth by it on such a CPU, but then give other tokens than elsewhere.
+
+    Raises:
+        ValueError: no such number format, or int8 where the processor has no instructions for it.
     """
-    named = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
     if dtype != "auto":
         name = str(dtype).removeprefix("torch.")
-        if name not in named:
-            raise ValueError(f"dtype: got {dtype!r}, expected 'auto', {', '.join(named)}")
-        return named[name]
+        if name not in DTYPES:
+            raise ValueError(f"dtype: got {dtype!r}, expected 'auto', {', '.join(DTYPES)}")
+        if name == "int8" and not (device.type == "cpu" and torch.cpu._is_vnni_supported()):
+            raise ValueError(
+                f"dtype: got 'int8' on {device.type}, expected a processor with AVX512-VNNI, "
+                "without which nothing is gained by it; take 'auto'"
+            )
+        return DTYPES[name]
     if device.type == "cuda":
         return torch.bfloat16
     fast = device.type == "cpu" and torch.cpu._is_avx512_bf16_supported()
     return torch.bfloat16 if fast and parameters > 50_000_000 else torch.float32
+
+
+def arithmetic(dtype: torch.dtype, device: torch.device, parameters: int) -> torch.dtype:
+    """The format of everything but the products: with int8, what "auto" takes."""
+    return pick_dtype("auto", device, parameters) if dtype == torch.int8 else dtype

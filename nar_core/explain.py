@@ -175,21 +175,14 @@ def _attention(growth: Growth, rows: list[int]) -> tuple[np.ndarray, float]:
 def _looked(growth: Growth, row: int, end: int) -> Iterator[Tensor]:
     """Attention weights [end] of one cache row of the first sample, layer by layer."""
     model, at = growth.model, row - growth.length
-    if at >= 0:
-        cell = torch.from_numpy(growth.order[at : at + 1]).to(growth.tokens.device)
-        tokens = growth.tokens[:, cell]
-        tokens = torch.cat([tokens, tokens]) if growth.guided else tokens
-        x = model.embed_tokens(tokens, cell, growth.condition)
-        turns = None if growth.cell_rotations is None else growth.cell_rotations[cell]
-    else:
-        x = growth.condition.slots[:, row : row + 1]
-        whole = growth.condition_rotations
-        turns = None if whole is None else whole[row : row + 1]
+    slot = growth.condition.slots[:, row : row + 1]
+    x = growth.embedded(at, at + 1) if at >= 0 else slot
+    turns = None if growth.rotations is None else growth.rotations[row : row + 1]
     seen = _Seen(growth.cache.data, end)
     for layer, block in enumerate(model.each_block()):
         q = block.qkv(block.attention_norm(x)).unflatten(-1, (3, block.attention_heads, -1))
-        q = q[:1, :, 0].transpose(1, 2)
-        q = q if turns is None else rotate(q, turns)
+        q = q[:1, :, :1] if turns is None else rotate(q[:1, :, :1], turns)
+        q = q[:, :, 0].transpose(1, 2)
         keys = seen.data[layer, 0, :1, :, :end]
         scores = q.float() @ keys.float().transpose(-1, -2) / q.shape[-1] ** 0.5
         yield scores.softmax(-1).mean((0, 1, 2))

@@ -24,7 +24,7 @@ def uniforms(rng_seed: int, samples: int, cells: int) -> Tensor:
 
 def guide(conditional: Tensor, null: Tensor, scale: float) -> Tensor:
     """Classifier-free guidance on fused logits."""
-    return null + scale * (conditional - null)
+    return torch.add(null, conditional - null, alpha=scale)
 
 
 def implausible(conditional: Tensor, min_p: float) -> Tensor:

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from ..device import pick_device
+from ..device import DTYPES, pick_device
 from ..settings import SETTINGS, Setting, Value
 from ..train.loop import rank_and_world
 
@@ -24,7 +24,7 @@ def add_model(parser: argparse._ActionsContainer, default: str | None = DEFAULT_
 def add_device(parser: argparse.ArgumentParser) -> None:
     """Where it runs and in which numbers."""
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
-    parser.add_argument("--dtype", default="auto", help="auto, float32, bfloat16 or float16")
+    parser.add_argument("--dtype", default="auto", help=f"auto, {', '.join(DTYPES)}")
 
 
 def own_device(name: str) -> torch.device:

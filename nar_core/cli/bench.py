@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from ..device import arithmetic
 from ..engine import Engine
 from ..measure.speed import random_engine, random_model, speed
 from ..weights.list import official_models
@@ -52,10 +53,11 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         engine = Engine.load(args.model, args.device, args.dtype)
     if not args.no_baseline:
         # A second copy, because the engine lays its weights out in a way of its own.
+        numbers = arithmetic(engine.dtype, engine.device, engine.info.parameters)
         if args.random_init:
-            plain = random_model(args.random_init, engine.device, engine.dtype)
+            plain = random_model(args.random_init, engine.device, numbers)
         else:
-            plain = load_model(args.model).model.to(engine.device, engine.dtype)
+            plain = load_model(args.model).model.to(engine.device, numbers)
     return speed(
         engine,
         plain,

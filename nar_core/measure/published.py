@@ -24,9 +24,9 @@ def _published_norm(norm: nn.Module, x: Tensor) -> Tensor:
 
 
 def _published_rotation(x: Tensor, rotations: Tensor) -> Tensor:
-    """Turn pairs of `x` [B, n, H, D] in float32 by `rotations` [n, 2, D/2]."""
+    """Turn pairs of `x` [B, n, H, D] in float32 by `rotations` [n, D/2]."""
     pairs = x.float().unflatten(-1, (-1, 2))
-    cos, sin = rotations[:, None].unbind(-2)
+    cos, sin = torch.view_as_real(rotations[:, None]).unbind(-1)
     turned = [
         pairs[..., 0] * cos - pairs[..., 1] * sin,
         pairs[..., 1] * cos + pairs[..., 0] * sin,
@@ -125,7 +125,7 @@ def sample_as_published(
         else:
             cells = torch.tensor([int(p) for p in fed], device=device)
             drawn = tokens[:, cells]
-            x = model.embed_tokens(torch.cat([drawn] * len(rows)), cells, condition)
+            x = model.embed_tokens(torch.cat([drawn] * len(rows)), model.places(cells), condition)
             messages = feed(x, length + cells)
             column = {int(p): i for i, p in enumerate(fed)}
             some = next(iter(messages.values()))

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from ..device import pick_device, pick_dtype
+from ..device import arithmetic, pick_device, pick_dtype
 from ..engine import Engine, Frame
 from ..models.condition import Caption, ConditionConfig
 from ..models.packed import pack_linears
@@ -165,8 +165,9 @@ def random_engine(name: str, device: str, dtype: str, with_tokenizer: bool = Tru
     """An engine of an official size with random weights, for speed and memory only."""
     official = official_models()[name]
     info, target = official.info, pick_device(device)
-    model = random_model(name, target, pick_dtype(dtype, target, info.parameters))
-    pack_linears(model)
+    numbers = pick_dtype(dtype, target, info.parameters)
+    model = random_model(name, target, arithmetic(numbers, target, info.parameters))
+    pack_linears(model, numbers == torch.int8)
     tokenizer: Any = None
     if with_tokenizer:
         video = official.tokenizer_kind == "larp"
@@ -174,7 +175,11 @@ def random_engine(name: str, device: str, dtype: str, with_tokenizer: bool = Tru
         tokenizer = tokenizer.to(target).eval().requires_grad_(False)
     captions = _RandomCaptions(official.config.condition) if info.task == "text" else None
     return Engine(
-        replace(info, name=f"{name} (random weights)"), model, tokenizer, text_encoder=captions
+        replace(info, name=f"{name} (random weights)"),
+        model,
+        tokenizer,
+        text_encoder=captions,
+        dtype=numbers,
     )
 
 

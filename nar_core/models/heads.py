@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import cast
 
 import torch
@@ -13,6 +14,49 @@ from ..plan import DIRECTIONS
 NAMES = {
     "+w": "right", "-w": "left", "+h": "below", "-h": "above", "+t": "after", "-t": "before"
 }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Routes:
+    """Which states predict the cells of a front.
+
+    Attributes:
+        cells: how many cells the front has.
+        arrivals: a direction, the cells that it reaches (int64, None for all) and the states that
+            predict them (int64), for each direction that reaches any.
+        counts: how many directions reach each cell, float32 [n, 1], or None where one alone does.
+    """
+
+    cells: int
+    arrivals: list[tuple[str, Tensor | None, Tensor]]
+    counts: Tensor | None
+
+    @classmethod
+    def of(cls, senders: Tensor, directions: Iterable[str], device: torch.device) -> Routes:
+        """From senders int64 [n, 6] on the CPU, see `Heads.forward`."""
+        arrivals, counts = [], torch.zeros(len(senders), 1)
+        for direction in directions:
+            column = senders[:, DIRECTIONS.index(direction)]
+            there = column >= 0
+            if bool(there.any()):
+                rows = None if bool(there.all()) else there.nonzero().flatten().to(device)
+                arrivals.append((direction, rows, column[there].to(device)))
+                counts += there[:, None]
+        return cls(len(senders), arrivals, counts.to(device) if len(arrivals) > 1 else None)
+
+    def placed(self, rows: Tensor | None, values: Tensor) -> Tensor:
+        """Values [B, rows, X] at their cells, [B, n, X], zero elsewhere."""
+        if rows is None:
+            return values
+        out = values.new_zeros(values.shape[0], self.cells, values.shape[-1])
+        return out.index_copy(1, rows, values)
+
+    def mean(self, parts: list[tuple[Tensor | None, Tensor]]) -> Tensor:
+        """Mean over what arrives in each cell, of each direction [B, rows, X], as [B, n, X]."""
+        total, *others = (self.placed(rows, values) for rows, values in parts)
+        for other in others:
+            total = total + other
+        return total if self.counts is None else (total / self.counts).to(total.dtype)
 
 
 class Head(nn.Module):
@@ -47,6 +91,16 @@ class Heads(nn.Module):
         )
         self.output = nn.Linear(width, vocab_size, bias=False) if shared else None
 
+    @property
+    def device(self) -> torch.device:
+        """Where the heads are."""
+        return next(self.parameters()).device
+
+    @property
+    def directions(self) -> list[str]:
+        """Directions that have a head."""
+        return list(self.taps)
+
     def each(self) -> Iterator[tuple[str, Head]]:
         """Every direction with its head."""
         for direction in self.taps:
@@ -73,29 +127,31 @@ class Heads(nn.Module):
         """
         if senders.ndim == 3:
             return self._per_sample(hidden, senders)
-        device = next(iter(hidden.values())).device
+        return self.fused(hidden, Routes.of(senders, self.directions, self.device), rule)
+
+    def fused(self, hidden: dict[int, Tensor], routes: Routes, rule: str = "logits") -> Tensor:
+        """As `forward`, by routes that were made before; nothing is asked of the device."""
         arrivals = []
-        for direction, head in self.each():
-            column = DIRECTIONS.index(direction)
-            rows = (senders[:, column] >= 0).nonzero().flatten()
-            if len(rows):
-                at = senders[rows, column].to(device)
-                state = hidden[self.taps[direction]][:, at]
-                arrivals.append((rows.to(device), head, head.features(state)))
-        if rule == "logits" and self.output is not None:
-            # The mean commutes with the shared matrix, so it is multiplied once.
-            return self.output(_mean(arrivals, [f for _, _, f in arrivals], len(senders))).float()
-        logits = [self.matrix_of(head)(f) for _, head, f in arrivals]
-        if self.float32 or rule != "logits":
-            logits = [x.float() for x in logits]
+        for direction, rows, at in routes.arrivals:
+            head = cast(Head, self.heads[NAMES[direction]])
+            arrivals.append((rows, head, head.features(hidden[self.taps[direction]][:, at])))
         if rule == "logits":
-            return _mean(arrivals, logits, len(senders))
+            if self.output is not None:
+                # The mean commutes with the shared matrix, so it is multiplied once.
+                return self.output(routes.mean([(rows, f) for rows, _, f in arrivals])).float()
+            # Cells that a direction does not reach have features of zero there, and so logits;
+            # adding up is much cheaper than sending rows of a whole vocabulary where they belong.
+            logits = [self.matrix_of(h)(routes.placed(rows, f)) for rows, h, f in arrivals]
+            return routes.mean([(None, x.float() if self.float32 else x) for x in logits])
+        logits = [self.matrix_of(head)(f).float() for _, head, f in arrivals]
         chances = [x.softmax(-1) for x in logits]
         if rule == "probabilities":
-            return _mean(arrivals, chances, len(senders)).clamp(min=1e-30).log()
-        best = logits[0].new_zeros(logits[0].shape[0], len(senders))
+            mean = routes.mean([(a[0], p) for a, p in zip(arrivals, chances, strict=True)])
+            return mean.clamp(min=1e-30).log()
+        best = logits[0].new_zeros(logits[0].shape[0], routes.cells)
         out = logits[0].new_zeros(*best.shape, logits[0].shape[-1])
         for (rows, _, _), x, p in zip(arrivals, logits, chances, strict=True):
+            rows = slice(None) if rows is None else rows
             top = p.amax(-1)
             wins = top > best[:, rows]
             out[:, rows] = torch.where(wins[..., None], x, out[:, rows])
@@ -116,16 +172,3 @@ class Heads(nn.Module):
         total = sum(arrived[1:], arrived[0])
         total = total / (senders[..., present] >= 0).sum(-1, keepdim=True).clamp(min=1)
         return total if self.output is None else self.output(total)
-
-
-def _mean(arrivals, values: list[Tensor], n: int) -> Tensor:
-    """Mean over what arrives in each of `n` cells; values [B, rows, X] to [B, n, X]."""
-    if len(arrivals) == 1:
-        return values[0]
-    first = values[0]
-    total = first.new_zeros(first.shape[0], n, first.shape[-1])
-    counts = torch.zeros(n, device=first.device, dtype=first.dtype)
-    for (rows, _, _), x in zip(arrivals, values, strict=True):
-        total.index_add_(1, rows, x)
-        counts.index_add_(0, rows, torch.ones_like(rows, dtype=first.dtype))
-    return total / counts[:, None]

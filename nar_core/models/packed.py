@@ -1,11 +1,13 @@
-"""Linear layers with their weights laid out once for the CPU's matrix kernels."""
+"""Linear layers laid out once for inference: wide products, packed for a CPU, or in int8."""
 
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 ROWS = 32  # rows the layout is made for; measured to serve fronts and prefills of any size alike
+LEVELS = 127  # of an int8 number on each side of zero
 
 
 class PackedLinear(nn.Module):
@@ -24,6 +26,62 @@ class PackedLinear(nn.Module):
         return torch.ops.mkldnn._linear_pointwise(x, self.packed, None, "none", [], "")
 
 
+class Int8Linear(nn.Module):
+    """A linear layer without bias whose weights and inputs are rounded to int8, for a CPU.
+
+    A scale for each output and, when it is there, for each row of the input: what a row becomes
+    does not depend on its neighbours in the batch.
+    """
+
+    def __init__(self, weight: Tensor):
+        super().__init__()
+        weight = weight.detach().float()
+        scale = weight.abs().amax(1).clamp(min=1e-12) / LEVELS
+        rounded = (weight / scale[:, None]).round().to(torch.int8)
+        self.packed = torch.ops.onednn.qlinear_prepack(rounded, None)
+        # Rows are divided by their largest number, not by a step: the step is put in here.
+        self.scale, self.zero = scale / LEVELS, torch.zeros(len(scale), dtype=torch.int64)
+
+    def _product(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The product but for a factor of each row, and that factor [..., 1]."""
+        largest = x.abs().amax(-1, keepdim=True).clamp_(min=1e-12)
+        # The kernels want unsigned numbers; cutting off after adding a half is rounding.
+        rounded = (x * (LEVELS / largest.float())).add_(128.5).to(torch.uint8)
+        product = torch.ops.onednn.qlinear_pointwise(
+            rounded, 1.0, 128, self.packed, self.scale, self.zero, None, 1.0, 0, x.dtype,
+            "none", [], "",
+        )  # fmt: skip
+        return product, largest
+
+    def forward(self, x: Tensor) -> Tensor:
+        product, factor = self._product(x)
+        return product.mul_(factor)
+
+    def plus(self, x: Tensor, y: Tensor) -> Tensor:
+        """`x + self(y)` in one operation more than the product."""
+        product, factor = self._product(y)
+        return torch.addcmul(x, product, factor)
+
+
+def plus(x: Tensor, layer: nn.Module, y: Tensor) -> Tensor:
+    """`x + layer(y)`."""
+    return layer.plus(x, y) if isinstance(layer, Int8Linear) else x + layer(y)
+
+
+def gated(gate: nn.Module, up: nn.Module | None, x: Tensor) -> Tensor:
+    """`silu(gate(x)) * up(x)`; without `up`, `gate` is both, joined by `join`."""
+    a, b = gate(x).chunk(2, -1) if up is None else (gate(x), up(x))
+    return F.silu(a) * b
+
+
+def join(gate: nn.Linear, up: nn.Linear) -> nn.Linear:
+    """One layer that gives the outputs of both, one behind the other."""
+    with torch.device("meta"):
+        out = nn.Linear(gate.in_features, gate.out_features + up.out_features, bias=False)
+    out.weight = nn.Parameter(torch.cat([gate.weight, up.weight]).detach(), requires_grad=False)
+    return out
+
+
 def can_pack(weight: Tensor) -> bool:
     """Whether this machine has kernels for packed weights of this kind."""
     if weight.device.type != "cpu" or not torch.backends.mkldnn.is_available():
@@ -33,14 +91,21 @@ def can_pack(weight: Tensor) -> bool:
     return weight.dtype == torch.float32
 
 
-def pack_linears(module: nn.Module) -> None:
-    """Replace the linear layers inside `module`, one by one, so there is never a second copy."""
+def pack_linears(module: nn.Module, int8: bool = False) -> None:
+    """Replace the linear layers inside `module`, one by one, so there is never a second copy.
+
+    Gates are joined with what they gate on any device; the rest is for CPUs.
+    """
+    if isinstance(getattr(module, "up", None), nn.Linear):
+        module.gate, module.up = join(module.gate, module.up), None
     for name, child in module.named_children():
         if isinstance(child, nn.Linear) and child.bias is None:
-            if can_pack(child.weight):
+            if int8:
+                setattr(module, name, Int8Linear(child.weight))
+            elif can_pack(child.weight):
                 setattr(module, name, PackedLinear(child.weight))
         else:
-            pack_linears(child)
+            pack_linears(child, int8)
 
 
 def release_mapping(module: nn.Module) -> None:

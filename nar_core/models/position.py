@@ -11,7 +11,7 @@ from ..plan import GridShape, coordinates
 def rotations_of(
     grid: GridShape, pairs: tuple[int, int, int], base: float, slots: int, condition: str
 ) -> Tensor:
-    """Cosine and sine of every position, condition slots first, float32 [slots + N, 2, sum(pairs)].
+    """Turn of every position, condition slots first, complex64 [slots + N, sum(pairs)].
 
     Args:
         pairs: how many component pairs turn by t, h and w; together half the head width.
@@ -26,23 +26,21 @@ def rotations_of(
         if n
     ]
     angles = torch.cat(angles, -1)
-    rotations = torch.stack([angles.cos(), angles.sin()], 1)
-    front = torch.zeros(slots, *rotations.shape[1:])
-    if condition == "identity":
-        front[:, 0] = 1
-    return torch.cat([front, rotations])
+    front = torch.full((slots, angles.shape[-1]), float(condition == "identity"))
+    return torch.cat([front, torch.polar(torch.ones_like(angles), angles)])
 
 
 def rotate(x: Tensor, rotations: Tensor) -> Tensor:
-    """Turn interleaved pairs of `x` [B, H, S, D] by `rotations` [S, 2, D/2] or [B, S, 2, D/2].
+    """Turn interleaved pairs of `x` [B, S, 2, H, D] by `rotations` [S, D/2] or [B, S, D/2].
 
     In float32 whatever the dtype of `x`, as the official models were trained.
     """
-    if rotations.ndim == 4:
-        rotations = rotations.unsqueeze(1)
-    cos, sin = rotations.unbind(-2)
-    even, odd = x.float().unflatten(-1, (-1, 2)).unbind(-1)
-    turned = torch.stack([even * cos - odd * sin, odd * cos + even * sin], -1)
+    pairs, turns = x.float().unflatten(-1, (-1, 2)), rotations[..., None, None, :]
+    if torch.compiler.is_compiling():  # which makes one kernel of this, and none of complex numbers
+        (even, odd), (cos, sin) = pairs.unbind(-1), torch.view_as_real(turns).unbind(-1)
+        turned = torch.stack([even * cos - odd * sin, odd * cos + even * sin], -1)
+    else:
+        turned = torch.view_as_real(torch.view_as_complex(pairs) * turns)
     return turned.flatten(-2).to(x.dtype)
 
 

@@ -14,6 +14,7 @@ from ..plan import DIRECTIONS, GridShape, KnownLevel
 from .cache import KVCache
 from .condition import CONDITIONS, Condition, ConditionConfig
 from .heads import Heads
+from .packed import gated, plus
 from .position import LearnedPositions, rotate, rotations_of
 
 
@@ -97,9 +98,7 @@ class RMSNorm(nn.Module):
         self.eps = eps
 
     def forward(self, x: Tensor) -> Tensor:
-        y = x.float()
-        y = y * torch.rsqrt(y.square().mean(-1, keepdim=True) + self.eps)
-        return y.to(x.dtype) * self.weight
+        return F.rms_norm(x, x.shape[-1:], None, self.eps) * self.weight
 
 
 class Block(nn.Module):
@@ -125,19 +124,14 @@ class Block(nn.Module):
         cache: KVCache | None,
         layer: int,
     ) -> Tensor:
-        q, k, v = (
-            self.qkv(self.attention_norm(x))
-            .unflatten(-1, (3, self.attention_heads, -1))
-            .permute(2, 0, 3, 1, 4)
-        )
-        if rotations is not None:
-            q, k = rotate(q, rotations), rotate(k, rotations)
+        parts = self.qkv(self.attention_norm(x)).unflatten(-1, (3, self.attention_heads, -1))
+        turned = parts[:, :, :2] if rotations is None else rotate(parts[:, :, :2], rotations)
+        q, k, v = (y.transpose(1, 2) for y in (*turned.unbind(2), parts[:, :, 2]))
         if cache is not None:
             k, v = cache.append(layer, k, v)
         y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
-        x = x + self.proj(y.transpose(1, 2).flatten(2))
-        y = self.ffn_norm(x)
-        return x + self.down(F.silu(self.gate(y)) * self.up(y))
+        x = plus(x, self.proj, y.transpose(1, 2).flatten(2))
+        return plus(x, self.down, gated(self.gate, self.up, self.ffn_norm(x)))
 
 
 def proximity_mask(levels: Tensor, valid: Tensor | None = None) -> Tensor:
@@ -227,11 +221,15 @@ class NARTransformer(nn.Module):
             out.slots = torch.cat([out.slots, query[:, None]], 1)
         return out
 
-    def embed_tokens(self, tokens: Tensor, index: Tensor, condition: Condition) -> Tensor:
-        """Tokens int64 [B, n] in the cells of flat index [n] or [B, n] to [B, n, D]."""
+    def places(self, index: Tensor) -> Tensor | None:
+        """What is added to tokens in cells of flat index [...], [..., D], or None for nothing."""
+        return None if self.positions is None else self.positions.cells(index)
+
+    def embed_tokens(self, tokens: Tensor, places: Tensor | None, condition: Condition) -> Tensor:
+        """Tokens int64 [B, n] in their `places` [n, D] or [B, n, D], or None, to [B, n, D]."""
         x = self.tokens(tokens)
-        if self.positions is not None:
-            x = x + self.positions.cells(index)
+        if places is not None:
+            x = x + places
         if condition.broadcast is not None:
             x = x + condition.broadcast[:, None]
         return x
@@ -289,7 +287,8 @@ class NARTransformer(nn.Module):
         index = torch.arange(tokens.shape[1], device=tokens.device) if cells is None else cells
         condition = self.embed_condition(values, seed)
         length = condition.slots.shape[1]
-        x = torch.cat([condition.slots, self.embed_tokens(tokens, index, condition)], 1)
+        x = self.embed_tokens(tokens, self.places(index), condition)
+        x = torch.cat([condition.slots, x], 1)
         ahead = self.condition_levels(length).to(levels.device).expand(*levels.shape[:-1], -1)
         valid = condition.valid
         if valid is not None:

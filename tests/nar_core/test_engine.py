@@ -73,8 +73,10 @@ def test_dtypes():
     assert pick_dtype("bfloat16", cpu, 1) == torch.bfloat16
     assert pick_dtype("auto", torch.device("cuda"), 1) == torch.bfloat16
     assert pick_dtype("auto", torch.device("mps"), 1) == torch.float32
-    with pytest.raises(ValueError, match="got 'int8', expected 'auto', float32"):
-        pick_dtype("int8", cpu, 1)
+    with pytest.raises(ValueError, match="got 'int4', expected 'auto', float32"):
+        pick_dtype("int4", cpu, 1)
+    with pytest.raises(ValueError, match="VNNI"):
+        pick_dtype("int8", torch.device("cuda"), 1)
 
 
 def test_devices_that_are_not_there_are_refused(monkeypatch):
