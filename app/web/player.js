@@ -311,17 +311,17 @@ export class Player {
   loop() {
     if (this.looping) return;
     this.looping = true;
-    let before = 0;
+    let due = 0;
     const turn = (/** @type {number} */ now) => {
       if (!this.state.playing || this.state.current === null) {
         this.looping = false;
         return;
       }
-      let next = now - before >= store.stepTime(this.state) ? store.advanced(this.state) : this.state;
-      if (next !== this.state) before = now;
-      next = store.ended(next);
-      if (this.link?.step && !this.link.branches.length && next.step === this.link.step) {
-        next = store.scrubbed(next, next.step);
+      const after = store.caughtUp(this.state, due || now, now);
+      let next = store.ended(after.next);
+      due = after.due;
+      if (this.link?.step && !this.link.branches.length && next.step >= this.link.step) {
+        next = store.scrubbed(next, this.link.step);
         this.link = null;
       }
       if (next !== this.state) this.set(next);

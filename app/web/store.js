@@ -418,17 +418,32 @@ export function played(s, on) {
   return easyLayout({ ...s, step, playing: on, branchFrom: 0 });
 }
 
+/** Milliseconds that a growth is played in, unless a slower speed is asked for. */
+const PLAYED_IN = 1200;
+
 /** Milliseconds until the next step is shown. @param {State} s */
-export function stepTime(s) {
-  const run = /** @type {Run} */ (currentRun(s));
-  const isBehind = s.current === s.active && run.last - s.step > 3;
-  return (isBehind ? 45 : regions.clamp(2400 / run.plan.total, 45, 130)) / s.speed;
-}
+export const stepTime = (s) => Math.min(PLAYED_IN / /** @type {Run} */ (currentRun(s)).plan.total, 130) / s.speed;
 
 /** The next step, if it has come. @param {State} s @returns {State} */
 export function advanced(s) {
   const run = currentRun(s);
   return run && s.step < run.last && hasStep(run, s.step + 1) ? { ...s, step: s.step + 1 } : s;
+}
+
+/**
+ * The steps whose time has come: several where the page is painted less often than steps are due.
+ * @param {State} s @param {number} due when the next one is @param {number} now
+ * @returns {{ next: State, due: number }}
+ */
+export function caughtUp(s, due, now) {
+  let next = s;
+  while (due <= now) {
+    const after = advanced(next);
+    if (after === next) return { next, due: now }; // it is shown as soon as it comes
+    next = after;
+    due += stepTime(next);
+  }
+  return { next, due };
 }
 
 /** Playing stops at the end. @param {State} s @returns {State} */

@@ -89,6 +89,24 @@ test('playing shows a step only when it has come', () => {
   assert.equal(store.played(store.ended(s), true).step, 0);
 });
 
+test('a growth is played in the same time however often the page is painted', () => {
+  const whole = { ...finished(grown(begun(ready()), 1, 5)), step: 0 };
+  for (const frame of [16, 300]) {
+    let [s, due, now] = [whole, 1000, 1000];
+    while (s.step < 5) {
+      ({ next: s, due } = store.caughtUp(s, due, now));
+      now += frame;
+    }
+    assert.ok(now - 1000 <= 4 * 130 + 2 * frame, `${now}`);
+    assert.ok(now - 1000 >= 4 * 130);
+  }
+  // a step that comes late is shown at once, and those after it are not hurried for it
+  const late = store.caughtUp(grown(begun(ready()), 1, 2), 1000, 5000);
+  assert.deepEqual([late.next.step, late.due], [2, 5000]);
+  const slow = { ...whole, speed: 0.5 };
+  assert.equal(store.stepTime(slow), 2 * store.stepTime(whole));
+});
+
 test('with reduced motion the last step is shown at once', () => {
   const s = grown(begun(frozen({ ...ready(), calm: true })), 1, 3);
   assert.equal(s.step, 3);
