@@ -6,11 +6,12 @@ They lie in Gradio's cache, in folders that nobody guesses, until Gradio clears 
 from __future__ import annotations
 
 import mimetypes
+import secrets
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
 
-from gradio import FileData, processing_utils, utils
+from gradio import FileData, utils
 
 from app.wire import data_uri
 from nar_core.foreign import shown
@@ -24,12 +25,16 @@ class Shelf:
 
     def __init__(self) -> None:
         self.files: set[str] = set()
+        self.folder = Path(utils.get_upload_folder()).resolve()
 
     def put(self, data: bytes, name: str) -> Path:
         """Keep a file; its path."""
-        path = processing_utils.save_bytes_to_cache(data, name, utils.get_upload_folder())
-        self.files.add(path)
-        return Path(path)
+        # never one path for equal files: another studio here may clear its own
+        path = self.folder / secrets.token_hex(16) / name
+        path.parent.mkdir(parents=True)
+        path.write_bytes(data)
+        self.files.add(str(path))
+        return path
 
     def given(self, value: Any, largest: int) -> Any:
         """What a caller gives as a file: a data address in place of the address of one kept here.
@@ -47,7 +52,7 @@ class Shelf:
         if not isinstance(path, str) or path.startswith("data:") or len(path) > 2000:
             return value
         path = unquote(path.partition(ADDRESS)[2] or path)
-        if not path.startswith(str(Path(utils.get_upload_folder()).resolve())):
+        if not path.startswith(str(self.folder)):
             return value
         file = Path(path)
         if path not in self.files or not file.is_file():

@@ -69,6 +69,12 @@ def test_top_p_looks_as_far_as_the_flattest_row_of_a_batch_needs():
     assert kept[0].sum() > 256 > kept[1].sum()
 
 
+def test_a_probability_that_is_reached_exactly_is_not_crossed_yet():
+    """Here by the last token of the first look, 256 of them."""
+    kept = filtered_probabilities(torch.zeros(512), top_p=0.5) > 0
+    assert kept.sum() == 257
+
+
 @pytest.mark.parametrize(("min_p", "left"), [(0.01, 4), (0.24, 3), (0.26, 2), (0.9, 1), (1, 1)])
 def test_min_p_is_a_share_of_the_likeliest_token(min_p, left):
     out = implausible(logits_of(0.1, 0.4, 0.3, 0.02), min_p)
@@ -143,3 +149,16 @@ def test_the_plain_path_draws_what_the_filtered_path_draws():
     numbers = uniforms(3, 4, 5)
     plain, _ = sample_front(logits, numbers, **PLAIN)
     assert torch.equal(plain, draw(filtered_probabilities(logits), numbers))
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [{**PLAIN, "temperature": 0.3}, {**PLAIN, "top_k": 2}, {**PLAIN, "top_p": 0.4}],
+    ids=["temperature", "top_k", "top_p"],
+)
+def test_a_front_is_drawn_from_what_the_filters_leave(asked):
+    logits = torch.randn(4, 5, 33, generator=torch.Generator().manual_seed(2)) * 3
+    numbers = uniforms(3, 4, 5)
+    tokens, _ = sample_front(logits, numbers, **asked)
+    assert torch.equal(tokens, draw(filtered_probabilities(logits, **asked), numbers))
+    assert not torch.equal(tokens, sample_front(logits, numbers, **PLAIN)[0])

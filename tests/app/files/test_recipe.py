@@ -11,9 +11,10 @@ import pytest
 from app.server.form import Form
 from app.wire import bytes_of_uri
 from nar_core.files import read_file
+from nar_core.files.png import png_bytes
 from nar_core.files.recipe import Recipe, pack, recipe_from, recipes_from, unpack, verdict
 from nar_core.foreign import parse
-from tests.app.studios import fake_studio, finish
+from tests.app.studios import check, fake_studio, finish
 
 FILE_DATA = {"path": "/etc/passwd", "url": "/etc/passwd", "meta": {"_type": "gradio.FileData"}}
 """What Gradio takes for a file to hand out, wherever it stands in what is returned."""
@@ -146,6 +147,30 @@ def test_growth_follows_the_plan(recipe):
     distance = [abs(h - 4) + abs(w - 9) for _, h, w in growth[5]["positions"]]
     assert set(distance) == {5}
     assert sum(len(step["tokens"]) for step in growth) == 256
+
+
+def test_the_mirror_image_of_a_growth_is_neither_made_again_nor_gone_on_with():
+    """It can only be replayed: its tokens say what stood at the other side."""
+    studio = fake_studio()
+    done = finish(studio, Form("corner", "owl"), {})
+    recipe, frames = read_file(bytes_of_uri(done["pictures"][0], 5_000_000))
+    assert studio.desk.again("r", png_bytes(frames, recipe)).prepared.plan.seed_position == (
+        0,
+        0,
+        0,
+    )
+    turned = {**recipe.request, "seed_position": [0, 0, 15]}
+    mirrored = replace(recipe, mirrored=True, request=turned)
+    for step in (0, 3):
+        file = png_bytes(frames[:, :, ::-1], replace(mirrored, resumed_from=step))
+        read, _ = read_file(file)
+        assert (read.mirrored, read.resumed_from) == (True, step)
+        with pytest.raises(ValueError, match="mirror image of a growth, which is no longer made"):
+            studio.desk.again("r", file)
+    branch = {"step": 3, "pictures": 1, "tokens": done["tokens"], "confidence": done["confidence"]}
+    check(studio, Form("corner", "owl"), {"resume": branch})
+    with pytest.raises(ValueError, match="seed_position"):
+        check(studio, Form("corner", "owl"), {"seed": [0, 0, 15], "resume": branch})
 
 
 def test_verdict_names_what_differs(recipe):

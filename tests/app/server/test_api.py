@@ -312,7 +312,7 @@ def test_a_call_that_answers_once_stops_within_a_step(client, served, endpoint, 
 
 def test_cheap_calls_are_answered_while_many_growths_wait(client, served):
     """More than Gradio takes up at once by itself."""
-    served.engine("wide").seconds_per_step = 0.1
+    served.engine("wide").seconds_per_step = 1.0  # none ends before all have come
     line, many = served.studio.line, 50
     config = httpx.get(f"{served.url}config").json()
     generate = next(d for d in config["dependencies"] if d["api_name"] == "generate")["id"]
