@@ -60,8 +60,9 @@ def _led(model: NARTransformer, ways: list[list[int]], there: Tensor) -> list[in
     cells = (there >= 0).cpu().numpy().nonzero()[0]
     t, h, w = (int(x) for x in np.unravel_index(cells[0], grid))
     unknown = np.zeros(grid.cells, bool)
-    levels = levels_of(distances_from(grid, (t, h, w)), unknown, "zero")
-    senders = fan_in_of(grid, levels, unknown, model.config.directions)[cells]
+    config = model.config
+    levels = levels_of(distances_from(grid, (t, h, w), config.order), unknown, "zero")
+    senders = fan_in_of(grid, levels, unknown, config.directions, config.order)[cells]
     place = np.full(grid.cells, -1)
     place[cells] = np.arange(len(cells))
     senders = np.where(senders >= 0, place[senders], -1)

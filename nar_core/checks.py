@@ -56,7 +56,9 @@ def prepare(info: ModelInfo, request: Request) -> Prepared:
     return Prepared(
         model=info.name,
         request=request,
-        plan=make_plan(info.grid, seed, _cells(request), info.directions, info.known_level),
+        plan=make_plan(
+            info.grid, seed, _cells(request), info.directions, info.known_level, info.order
+        ),
         settings=SamplingSettings(**{x.name: getattr(request, x.name) for x in SETTINGS}),
         rng_seed=int(settled["rng_seed"]),
         num_samples=rows,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from .device import pick_device, pick_dtype
-from .plan import DIRECTIONS, GridShape, KnownLevel
+from .plan import DIRECTIONS, GridShape, KnownLevel, Order
 from .settings import SamplingSettings
 
 
@@ -19,7 +19,8 @@ class ModelInfo(SamplingSettings):
         task: "text" or "class"; media: "image" or "video".
         world: name of the world that its prompts are facts of, see `nar_core.worlds`; "" for none.
         grid: token grid; size: frame (height, width) in pixels; frames, fps: of a clip.
-        directions: directions that have a head; known_level: see `plan.levels_of`.
+        directions: directions that have a head; known_level: see `plan.levels_of`; order: see
+            `plan.Order`.
         seed_positions: "any" if the checkpoint learnt to start anywhere, else "corner".
         default_seed_position: (t, h, w).
         accepts_known: whether cells can be given, which takes tokens that are places.
@@ -45,6 +46,7 @@ class ModelInfo(SamplingSettings):
     fps: int = 0
     directions: tuple[str, ...] = DIRECTIONS
     known_level: KnownLevel = "zero"
+    order: Order = "neighbours"
     seed_positions: Literal["any", "corner"] = "any"
     default_seed_position: tuple[int, int, int] = (0, 0, 0)
     accepts_known: bool = True

@@ -20,6 +20,11 @@ OFFSETS = np.array([(0, 0, 1), (0, 0, -1), (0, 1, 0), (0, -1, 0), (1, 0, 0), (-1
 
 KnownLevel = Literal["zero", "distance"]
 
+Order = Literal["neighbours", "raster"]
+"""Outward from the seed position, or one cell after the other, line by line: next-token prediction,
+which is here to be compared with. There every cell is a front of its own, and its sender, by the
+`+w` head, is the cell before it, which at the beginning of a line is no neighbour."""
+
 
 class GridShape(NamedTuple):
     """Shape of a token grid; a picture has t = 1."""
@@ -85,8 +90,16 @@ def coordinates(grid: GridShape) -> np.ndarray:
 
 
 @lru_cache(maxsize=64)
-def neighbours(grid: GridShape) -> np.ndarray:
-    """Flat index of the cell one step against each direction, or -1, int64 [N, 6], read-only."""
+def neighbours(grid: GridShape, order: Order = "neighbours") -> np.ndarray:
+    """Flat index of who may send in each direction, or -1, int64 [N, 6], read-only.
+
+    That is the cell one step against the direction; in raster order the cell before.
+    """
+    if order == "raster":
+        before = np.full((grid.cells, len(DIRECTIONS)), -1)
+        before[:, DIRECTIONS.index("+w")] = np.arange(grid.cells) - 1
+        before.flags.writeable = False
+        return before
     at = coordinates(grid)[:, None] - OFFSETS
     inside = np.all((at >= 0) & (at < np.array(grid)), -1)
     at = np.where(inside[..., None], at, 0)
@@ -95,8 +108,16 @@ def neighbours(grid: GridShape) -> np.ndarray:
     return out
 
 
-def distances_from(grid: GridShape, seed_position: tuple[int, int, int]) -> np.ndarray:
-    """Manhattan distance of every cell to the seed position, int64 [N]."""
+def distances_from(
+    grid: GridShape, seed_position: tuple[int, int, int], order: Order = "neighbours"
+) -> np.ndarray:
+    """Manhattan distance of every cell to the seed position, int64 [N].
+
+    In raster order the number of cells it comes after the seed, those before it coming last.
+    """
+    if order == "raster":
+        seed = int(np.ravel_multi_index(seed_position, grid))
+        return (np.arange(grid.cells) - seed) % grid.cells
     return np.abs(coordinates(grid) - np.array(seed_position)).sum(-1)
 
 
@@ -114,10 +135,14 @@ def levels_of(distances: np.ndarray, known: np.ndarray, known_level: KnownLevel)
 
 
 def fan_in_of(
-    grid: GridShape, levels: np.ndarray, known: np.ndarray, directions: tuple[str, ...] = DIRECTIONS
+    grid: GridShape,
+    levels: np.ndarray,
+    known: np.ndarray,
+    directions: tuple[str, ...] = DIRECTIONS,
+    order: Order = "neighbours",
 ) -> np.ndarray:
     """Senders of every unknown cell: its neighbours of lower level, int64 [N, 6], -1 for none."""
-    senders = neighbours(grid)
+    senders = neighbours(grid, order)
     usable = (senders >= 0) & (levels[senders] < levels[:, None]) & ~known[:, None]
     usable &= np.array([d in directions for d in DIRECTIONS])
     return np.where(usable, senders, -1)
@@ -145,6 +170,7 @@ def make_plan(
     known: np.ndarray | None = None,
     directions: tuple[str, ...] = DIRECTIONS,
     known_level: KnownLevel = "zero",
+    order: Order = "neighbours",
 ) -> DecodePlan:
     """Plan the growth of everything unknown, outward from the seed position.
 
@@ -153,7 +179,7 @@ def make_plan(
         seed_position: (t, h, w) where growth starts; it may lie in the known set.
         known: bool [T, H, W] or [N], cells whose tokens are given.
         directions: the directions the checkpoint has heads for.
-        known_level: see `levels_of`.
+        known_level: see `levels_of`. order: see `Order`.
 
     Raises:
         ValueError: the seed position lies outside the grid, nothing is left to decode, or a cell
@@ -172,15 +198,15 @@ def make_plan(
     known = _as_known(grid, known)
     if known.all():
         raise ValueError("known set: every cell is known, expected at least one cell to grow")
-    distances = distances_from(grid, seed_position)
+    distances = distances_from(grid, seed_position, order)
     levels = levels_of(distances, known, known_level)
-    fan_in = fan_in_of(grid, levels, known, directions)
+    fan_in = fan_in_of(grid, levels, known, directions, order)
     stranded = _stranded(fan_in, known, int(np.ravel_multi_index(seed_position, grid)))
     if stranded.any():
         raise ValueError(
             f"seed position: got {seed_position}, from which {int(stranded.sum())} cells cannot be "
             f"reached with the directions {' '.join(directions)}; "
-            f"legal: {_listing(legal_seed_positions(grid, directions, known, known_level))}"
+            f"legal: {_listing(legal_seed_positions(grid, directions, known, known_level, order))}"
         )
     steps = []
     for level in np.unique(levels[~known]):
@@ -194,18 +220,20 @@ def legal_seed_positions(
     directions: tuple[str, ...] = DIRECTIONS,
     known: np.ndarray | None = None,
     known_level: KnownLevel = "zero",
+    order: Order = "neighbours",
 ) -> np.ndarray:
     """Where growth may start so that every unknown cell has a sender, bool [T, H, W]."""
     grid = GridShape(*grid)
     known = _as_known(grid, known)
-    if set(directions) >= {
+    if order == "neighbours" and set(directions) >= {
         d for d, n in zip(DIRECTIONS, np.repeat(grid[::-1], 2), strict=True) if n > 1
     }:
         return np.ones(grid, bool)  # with every head, some neighbour is always nearer to the seed
     legal = np.zeros(grid.cells, bool)
     for seed, position in enumerate(coordinates(grid)):
-        levels = levels_of(distances_from(grid, tuple(position)), known, known_level)
-        legal[seed] = not _stranded(fan_in_of(grid, levels, known, directions), known, seed).any()
+        levels = levels_of(distances_from(grid, tuple(position), order), known, known_level)
+        fan_in = fan_in_of(grid, levels, known, directions, order)
+        legal[seed] = not _stranded(fan_in, known, seed).any()
     return legal.reshape(grid)
 
 

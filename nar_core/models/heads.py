@@ -51,19 +51,43 @@ class Routes:
         out = values.new_zeros(values.shape[0], self.cells, values.shape[-1])
         return out.index_copy(1, rows, values)
 
-    def mean(self, parts: list[tuple[Tensor | None, Tensor]]) -> Tensor:
-        """Mean over what arrives in each cell, of each direction [B, rows, X], as [B, n, X]."""
-        total, *others = (self.placed(rows, values) for rows, values in parts)
+    def mean(
+        self, parts: list[tuple[Tensor | None, Tensor]], heard: list[Tensor] | None = None
+    ) -> Tensor:
+        """Mean over what arrives in each cell, of each direction [B, rows, X], as [B, n, X].
+
+        Args:
+            heard: how much each direction counts in each cell, [B, n, 1]; alike without.
+        """
+        placed = [self.placed(rows, values) for rows, values in parts]
+        if heard is not None:
+            weighed = [x * weight.to(x.dtype) for x, weight in zip(placed, heard, strict=True)]
+            return sum(weighed[1:], weighed[0]) / sum(heard[1:], heard[0]).to(weighed[0].dtype)
+        total, *others = placed
         for other in others:
             total = total + other
         return total if self.counts is None else (total / self.counts).to(total.dtype)
 
 
 class Head(nn.Module):
-    """Norm, an optional projection, and a vocabulary matrix of its own unless one is shared."""
+    """Norm, an optional projection, and a vocabulary matrix of its own unless one is shared.
 
-    def __init__(self, norm: nn.Module, width: int, vocab_size: int, project: bool, output: bool):
+    With a gate it also says how much it is to be heard where others speak too.
+    """
+
+    def __init__(
+        self,
+        norm: nn.Module,
+        width: int,
+        vocab_size: int,
+        project: bool,
+        output: bool,
+        gate: bool = False,
+    ):
         super().__init__()
+        self.gate = nn.Linear(width, 1) if gate else None
+        if self.gate is not None:
+            nn.init.zeros_(self.gate.weight)  # the mean, to begin with
         self.norm = norm
         self.project = nn.Linear(width, width, bias=False) if project else None
         self.output = nn.Linear(width, vocab_size, bias=False) if output else None
@@ -73,6 +97,12 @@ class Head(nn.Module):
         x = self.norm(hidden)
         return x if self.project is None else self.project(x)
 
+    def weight(self, features: Tensor) -> Tensor:
+        """How much it is to be heard, [..., 1] above 0; features [..., D]."""
+        if self.gate is None:
+            return features.new_ones(*features.shape[:-1], 1)
+        return self.gate(features).sigmoid()
+
 
 class Heads(nn.Module):
     """The heads of a checkpoint.
@@ -81,13 +111,28 @@ class Heads(nn.Module):
         taps: direction to the number of blocks after which its head reads the state.
         shared: one vocabulary matrix for all directions, each with a projection before it.
         float32: fuse logits in float32 whatever the model's dtype.
+        one: a single head for all directions. gate: see `Head.weight`.
     """
 
-    def __init__(self, taps: dict[str, int], make_norm, width, vocab_size, shared, float32):
+    def __init__(
+        self,
+        taps: dict[str, int],
+        make_norm,
+        width,
+        vocab_size,
+        shared,
+        float32,
+        one: bool = False,
+        gate: bool = False,
+    ):
         super().__init__()
-        self.taps, self.float32 = dict(taps), float32
+        self.taps, self.float32, self.gated = dict(taps), float32, gate
+        self.names = {d: "any" if one else NAMES[d] for d in taps}
         self.heads = nn.ModuleDict(
-            {NAMES[d]: Head(make_norm(), width, vocab_size, shared, not shared) for d in taps}
+            {
+                name: Head(make_norm(), width, vocab_size, shared, not shared, gate)
+                for name in dict.fromkeys(self.names.values())
+            }
         )
         self.output = nn.Linear(width, vocab_size, bias=False) if shared else None
 
@@ -103,8 +148,8 @@ class Heads(nn.Module):
 
     def each(self) -> Iterator[tuple[str, Head]]:
         """Every direction with its head."""
-        for direction in self.taps:
-            yield direction, cast(Head, self.heads[NAMES[direction]])
+        for direction, name in self.names.items():
+            yield direction, cast(Head, self.heads[name])
 
     def matrix_of(self, head: Head) -> nn.Linear:
         """The vocabulary matrix that a head's features go through."""
@@ -119,8 +164,8 @@ class Heads(nn.Module):
             hidden: tap depth to states [B, S, D].
             senders: rows of S that hold each cell's senders per direction, -1 for none,
                 int64 [n, 6] on the CPU, or [B, n, 6] for a plan per sample.
-            rule: "logits" (the paper's mean), "probabilities" (their mean) or "confident" (the
-                sender whose best probability is highest).
+            rule: "logits" (the paper's mean, or a gated one), "probabilities" (their mean) or
+                "confident" (the sender whose best probability is highest).
 
         Returns:
             Logits [B, n, V]; for "probabilities" the logarithm of the mean.
@@ -133,16 +178,21 @@ class Heads(nn.Module):
         """As `forward`, by routes that were made before; nothing is asked of the device."""
         arrivals = []
         for direction, rows, at in routes.arrivals:
-            head = cast(Head, self.heads[NAMES[direction]])
+            head = cast(Head, self.heads[self.names[direction]])
             arrivals.append((rows, head, head.features(hidden[self.taps[direction]][:, at])))
+        heard = None
+        if self.gated:
+            heard = [routes.placed(rows, head.weight(f)) for rows, head, f in arrivals]
         if rule == "logits":
             if self.output is not None:
                 # The mean commutes with the shared matrix, so it is multiplied once.
-                return self.output(routes.mean([(rows, f) for rows, _, f in arrivals])).float()
+                mean = routes.mean([(rows, f) for rows, _, f in arrivals], heard)
+                return self.output(mean).float()
             # Cells that a direction does not reach have features of zero there, and so logits;
             # adding up is much cheaper than sending rows of a whole vocabulary where they belong.
             logits = [self.matrix_of(h)(routes.placed(rows, f)) for rows, h, f in arrivals]
-            return routes.mean([(None, x.float() if self.float32 else x) for x in logits])
+            logits = [x.float() if self.float32 else x for x in logits]
+            return routes.mean([(None, x) for x in logits], heard)
         logits = [self.matrix_of(head)(f).float() for _, head, f in arrivals]
         chances = [x.softmax(-1) for x in logits]
         if rule == "probabilities":
@@ -160,15 +210,16 @@ class Heads(nn.Module):
 
     def _per_sample(self, hidden: dict[int, Tensor], senders: Tensor) -> Tensor:
         """The paper's mean where every row has a plan of its own (training)."""
-        arrived = []
+        arrived, heard = [], []
         for direction, head in self.each():
             x = head.features(hidden[self.taps[direction]])
+            weight = head.weight(x)
             if self.output is None:
                 x = self.matrix_of(head)(x)
             at = senders[..., DIRECTIONS.index(direction), None]
+            weight = weight.gather(1, at.clamp(min=0)) * (at >= 0)
             x = x.gather(1, at.clamp(min=0).expand(-1, -1, x.shape[-1]))
-            arrived.append(x * (at >= 0))
-        present = [d in self.taps for d in DIRECTIONS]
-        total = sum(arrived[1:], arrived[0])
-        total = total / (senders[..., present] >= 0).sum(-1, keepdim=True).clamp(min=1)
+            arrived.append(x * weight)
+            heard.append(weight)
+        total = sum(arrived[1:], arrived[0]) / torch.stack(heard).sum(0).clamp(min=1e-6)
         return total if self.output is None else self.output(total)

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..plan import DIRECTIONS, GridShape, KnownLevel
+from ..plan import DIRECTIONS, GridShape, KnownLevel, Order
 from .cache import KVCache
 from .condition import CONDITIONS, Condition, ConditionConfig
 from .heads import Heads
@@ -33,10 +33,13 @@ class TransformerConfig:
         rotary_condition: "zero" or "identity", see `rotations_of`.
         learned: "none", "full" or "factored", see `LearnedPositions`.
         shared_output: one vocabulary matrix for all directions.
+        one_head: one head for all directions, as an ablation (paper, Table 4).
+        gate: predictions that meet are weighed by a learned gate, not alike.
         fuse_float32: official picture models fuse logits in float32, the video models in the
             model's dtype.
         known_level: whether the checkpoint learnt to see known cells early ("zero") or only when
             their turn comes ("distance").
+        order: see `plan.Order`.
     """
 
     grid: GridShape
@@ -56,6 +59,9 @@ class TransformerConfig:
     shared_output: bool = False
     fuse_float32: bool = True
     known_level: KnownLevel = "distance"
+    one_head: bool = False
+    gate: bool = False
+    order: Order = "neighbours"
 
     def __post_init__(self):
         head_width, rest = divmod(self.width, self.attention_heads)
@@ -68,6 +74,10 @@ class TransformerConfig:
         unknown = set(self.taps) - set(DIRECTIONS)
         if unknown or not self.taps or max(self.taps.values()) > self.depth:
             raise ValueError(f"taps: got {self.taps}, expected {DIRECTIONS} at 1 to {self.depth}")
+        if self.order == "raster" and set(self.taps) != {"+w"}:
+            raise ValueError(f"taps: got {self.taps}, expected only +w in raster order")
+        if self.one_head and len(set(self.taps.values())) > 1:
+            raise ValueError(f"taps: got {self.taps}, expected one depth, for one head reads them")
 
     @classmethod
     def from_dict(cls, values: dict) -> TransformerConfig:
@@ -179,6 +189,8 @@ class NARTransformer(nn.Module):
             config.vocab_size,
             config.shared_output,
             config.fuse_float32,
+            config.one_head,
+            config.gate,
         )
         self._rotations: Tensor | None = None
 

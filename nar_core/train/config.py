@@ -216,7 +216,9 @@ class GeneratorTraining(LoopConfig):
         batch: samples a step, all grown whole; or `growths`, which may be shorter: they show many
             prompts at the cost of one picture.
         share_digits: codes that differ in one digit of the quantiser share what they learn.
-        known_share, corner_share, centre_share: of the plans, see `plans.random_plan`.
+        starts: "any", or "corner" for growths from the first cell with nothing known, as the paper
+            trains; known_share, corner_share, centre_share: of other plans, see
+            `plans.random_plan`.
         other_share: of what goes on from known slices, clips that the source leaves aside.
         wrong_share, own_share: what is shown in place of the data, see `exposure`; own_after:
             share of the run before own cells are shown; own_right: at most this share of the first
@@ -227,6 +229,7 @@ class GeneratorTraining(LoopConfig):
     batch: int | None = None
     growths: list[Growths] | None = None
     share_digits: bool = False
+    starts: str = "any"
     known_share: float = MISSING
     corner_share: float = 0.15
     centre_share: float = 0.15
@@ -317,12 +320,19 @@ class OfficialConfig:
 def load_config(path: Path, changes: Sequence[str], what: str) -> Any:
     """A configuration from a YAML file with `key=value` changes. See `config_of`.
 
-    Where one that comes with the project is given another folder, what it says of its own model
-    (licence, labels, ...) falls away.
+    One that names another beside it (`like: NAME`) says only how it differs from that. Where one
+    that comes with the project is given another folder, what it says of its own model (licence,
+    labels, ...) falls away.
     """
     try:
         changed = _changed(changes)
-        said: Any = OmegaConf.merge(OmegaConf.load(path), changed)
+        said: Any = OmegaConf.load(path)
+        if "like" in said:
+            base = path.with_name(f"{said.pop('like')}.yaml")
+            if not base.is_file():
+                raise ValueError(f"{path.name}, like: got {base.stem}, expected a file {base.name}")
+            said = OmegaConf.merge(OmegaConf.load(base), said)
+        said = OmegaConf.merge(said, changed)
         if path.parent == CONFIGS and OmegaConf.select(changed, "source.folder") and "info" in said:
             told = changed.get("info") or {}
             said.info = {k: v for k, v in said.info.items() if k not in OF_THE_DATA} | dict(told)

@@ -57,7 +57,12 @@ def own_cells(
     """
     config = model.config
     order = make_plan(
-        config.grid, plan.seed_position, plan.known, config.directions, config.known_level
+        config.grid,
+        plan.seed_position,
+        plan.known,
+        config.directions,
+        config.known_level,
+        config.order,
     )
     ends = np.cumsum([len(step.positions) for step in order.steps])
     first = int(np.searchsorted(ends, right)) + 1 if right else 0

@@ -18,7 +18,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ..card import model_card
-from ..plan import GridShape
+from ..plan import GridShape, legal_seed_positions
 from ..settings import SETTINGS, SamplingSettings
 from ..tokenizers.base import Tokenizer
 from ..weights.embedded import load_tokenizer_folder, name_of, read_info, write_config
@@ -90,6 +90,14 @@ class Trainer:
             claim(folder, {"tokenizer": self._weights(), **self._settings()})
         config.model.vocab_size = tokenizer.vocab_size
         form = architecture(config.model)
+        if (
+            config.train.starts == "any"
+            and not legal_seed_positions(self.grid, form.directions, order=form.order).all()
+        ):
+            raise ValueError(
+                "train.starts: got 'any', expected 'corner': with these taps and order growth "
+                "starts in the first cell"
+            )
         self.directions = form.directions
         stream: TokenStream | None = None
         if source is not None:
@@ -195,7 +203,7 @@ class Trainer:
         config = self.config.train
         rng = np.random.default_rng((config.seed, index))
         length, batch = growth_of(config, self.grid, self.run.step)
-        plans = plans_for(config, self.grid, length, batch, rng)
+        plans = plans_for(config, self.grid, length, batch, rng, self.model.config.order)
         # Alike in all processes, since each waits for the slowest.
         turn = np.random.default_rng((config.seed, self.run.step)).random()
         own = turn < config.own_share and self.run.step >= config.own_after * config.steps

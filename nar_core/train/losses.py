@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..models.transformer import NARTransformer
+from ..plan import legal_seed_positions
 from .plans import PlanBatch, plan_from
 
 
@@ -24,12 +25,13 @@ def step_weights(levels: Tensor, unknown: Tensor) -> Tensor:
 
 @torch.no_grad()
 def plan_losses(model: NARTransformer, values: Tensor, tokens: Tensor) -> dict[str, float]:
-    """Nats per token from the corner, the centre and any seed, nothing known.
+    """Nats per token from the corner, the centre and any seed where it can grow, nothing known.
 
     Args:
         values: condition input of N rows; tokens: int64 [N, cells].
     """
-    grid, batch = model.config.grid, 16
+    config, batch = model.config, 16
+    grid = config.grid
     rng = np.random.default_rng(0)
     corner, centre = (0, 0, 0), (grid.t // 2, grid.h // 2, grid.w // 2)
     anywhere = [tuple(int(x) for x in rng.integers(0, grid)) for _ in range(len(tokens))]
@@ -38,12 +40,14 @@ def plan_losses(model: NARTransformer, values: Tensor, tokens: Tensor) -> dict[s
         "loss_centre": [centre] * len(tokens),
         "loss_any": [(t, h, w) for t, h, w in anywhere],
     }
+    if not legal_seed_positions(grid, config.directions, order=config.order).all():
+        seeds = {"loss_corner": seeds["loss_corner"]}
     out = {}
     for name, places in seeds.items():
         total = 0.0
         for i in range(0, len(tokens), batch):
-            plans = [plan_from(grid, place) for place in places[i : i + batch]]
-            plan = PlanBatch.of(plans, model.config.directions)
+            plans = [plan_from(grid, place, None, config.order) for place in places[i : i + batch]]
+            plan = PlanBatch.of(plans, config.directions)
             logits = model(
                 values[i : i + batch],
                 tokens[i : i + batch],

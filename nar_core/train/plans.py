@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..plan import GridShape, distances_from, fan_in_of, levels_of
+from ..plan import GridShape, Order, distances_from, fan_in_of, levels_of
 from .config import GeneratorTraining
 
 
@@ -26,6 +26,7 @@ class GrowthPlan:
     levels: np.ndarray
     known: np.ndarray
     seed_position: tuple[int, int, int]
+    order: Order = "neighbours"
 
     @property
     def goes_on(self) -> bool:
@@ -51,7 +52,7 @@ class PlanBatch:
     @classmethod
     def of(cls, plans: Sequence[GrowthPlan], directions: tuple[str, ...]) -> PlanBatch:
         """Plans over one grid, for a model with heads of these directions."""
-        fan_in = [fan_in_of(p.grid, p.levels, p.known, directions) for p in plans]
+        fan_in = [fan_in_of(p.grid, p.levels, p.known, directions, p.order) for p in plans]
         seeds = [np.ravel_multi_index(p.seed_position, p.grid) for p in plans]
         return cls(
             torch.from_numpy(np.stack([p.levels for p in plans])),
@@ -62,12 +63,15 @@ class PlanBatch:
 
 
 def plan_from(
-    grid: GridShape, seed_position: tuple[int, int, int], known: np.ndarray | None = None
+    grid: GridShape,
+    seed_position: tuple[int, int, int],
+    known: np.ndarray | None = None,
+    order: Order = "neighbours",
 ) -> GrowthPlan:
     """The plan from a seed position around what is known, bool [N], under "zero" levels."""
     known = np.zeros(grid.cells, bool) if known is None else known
-    levels = levels_of(distances_from(grid, seed_position), known, "zero")
-    return GrowthPlan(grid, levels, known, seed_position)
+    levels = levels_of(distances_from(grid, seed_position, order), known, "zero")
+    return GrowthPlan(grid, levels, known, seed_position, order)
 
 
 def random_plan(
@@ -114,12 +118,19 @@ def random_plan(
 
 
 def plans_for(
-    config: GeneratorTraining, grid: GridShape, length: int, batch: int, rng: np.random.Generator
+    config: GeneratorTraining,
+    grid: GridShape,
+    length: int,
+    batch: int,
+    rng: np.random.Generator,
+    order: Order = "neighbours",
 ) -> list[GrowthPlan]:
     """A random plan for each sample of a step, of which the first `length` cells are grown.
 
     What is known comes first: a short growth that would hardly reach beyond it knows nothing.
     """
+    if config.starts == "corner":
+        return [plan_from(grid, (0, 0, 0), None, order)] * batch
 
     def drawn(known_share: float) -> GrowthPlan:
         return random_plan(grid, rng, known_share, config.corner_share, config.centre_share)

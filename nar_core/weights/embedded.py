@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from omegaconf import OmegaConf
 from torch import Tensor
@@ -21,7 +21,7 @@ from torch import Tensor
 from ..info import ModelInfo
 from ..models.condition import ConditionConfig, cut
 from ..models.transformer import NARTransformer, TransformerConfig
-from ..plan import GridShape
+from ..plan import GridShape, legal_seed_positions
 from ..tokenizers.mini import MiniConfig, MiniTokenizer
 from .read import expect, fill, read, read_yaml
 
@@ -112,6 +112,7 @@ def _read_info(folder: Path, embedded: bool) -> ModelInfo:
         media="video" if tokens.frames > 1 else "image",
         directions=model.directions,
         known_level=model.known_level,
+        order=model.order,
         prompt_words=_prompt_words(model.condition),
         vocab_size=model.vocab_size,
         # Weights are kept in half precision.
@@ -122,8 +123,13 @@ def _read_info(folder: Path, embedded: bool) -> ModelInfo:
         available=True,
         names=_names(folder, model.condition),
         held_out_loss=_held_out_loss(folder),
-        **told,
+        **{"seed_positions": _seed_positions(model), **told},
     )
+
+
+def _seed_positions(model: TransformerConfig) -> Literal["any", "corner"]:
+    legal = legal_seed_positions(model.grid, model.directions, order=model.order)
+    return "any" if legal.all() else "corner"
 
 
 def _prompt_words(condition: ConditionConfig) -> int:
@@ -143,7 +149,8 @@ def _held_out_loss(folder: Path) -> float:
     """Nats per token on pictures that training left out, as its record tells; 0 if it does not."""
     record = folder / "record.yaml"
     losses = read_yaml(record).get("losses", {}) if record.is_file() else {}
-    return float(losses.get("loss_held_out_any", losses.get("loss_any", 0.0)))
+    names = "loss_held_out_any", "loss_any", "loss_held_out_corner", "loss_corner"
+    return float(next((losses[name] for name in names if name in losses), 0.0))
 
 
 def load_tokenizer_folder(folder: Path, grid: GridShape) -> tuple[MiniTokenizer, Tensor | None]:

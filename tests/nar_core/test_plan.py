@@ -267,3 +267,17 @@ def test_neighbours_stay_inside_the_grid():
         [-1, 3, 0, -1, -1, -1],
         [2, -1, 1, -1, -1, -1],
     ]
+
+
+def test_in_raster_order_every_cell_is_a_step_told_by_the_one_before():
+    grid = GridShape(1, 3, 4)
+    plan = make_plan(grid, (0, 0, 0), None, ("+w",), order="raster")
+    assert plan.total == 12
+    assert [int(step.positions[0]) for step in plan.steps] == list(range(12))
+    # that before the first one of a line is no neighbour
+    assert plan.fan_in[:, DIRECTIONS.index("+w")].tolist() == [-1, *range(11)]
+    assert (np.delete(plan.fan_in, DIRECTIONS.index("+w"), 1) == -1).all()
+    with pytest.raises(ValueError, match=r"legal: \(0, 0, 0\)"):
+        make_plan(grid, (0, 1, 0), None, ("+w",), order="raster")
+    known = np.arange(12) < 5
+    assert make_plan(grid, (0, 1, 1), known, ("+w",), order="raster").total == 7

@@ -77,3 +77,36 @@ def test_a_plan_for_each_sample_is_the_mean_of_logits(heads, hidden, senders):
     fused = heads(hidden, rows)
     alone = [heads({k: v[i : i + 1] for k, v in hidden.items()}, rows[i])[0] for i in range(2)]
     torch.testing.assert_close(fused, torch.stack(alone), atol=1e-5, rtol=1e-5)
+
+
+def test_one_head_says_the_same_in_every_direction(hidden, senders):
+    heads = Heads({"+w": 1, "+h": 1}, nn.Identity, 8, CODES, True, True, one=True)
+    assert len(heads.heads) == 1
+    turned = senders.clone()
+    turned[:, [0, 2]] = senders[:, [2, 0]]
+    torch.testing.assert_close(heads(hidden, senders), heads(hidden, turned))
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_a_gate_begins_as_the_mean_and_then_weighs(hidden, senders, shared):
+    torch.manual_seed(0)
+    heads = Heads({"+w": 1, "+h": 2, "+t": 1}, nn.Identity, 8, CODES, shared, True, gate=True)
+    plain = Heads({"+w": 1, "+h": 2, "+t": 1}, nn.Identity, 8, CODES, shared, True)
+    plain.load_state_dict({k: v for k, v in heads.state_dict().items() if ".gate." not in k})
+    for _, head in heads.each():
+        assert head.gate is not None
+        nn.init.zeros_(head.gate.bias)
+    torch.testing.assert_close(heads(hidden, senders), plain(hidden, senders))
+    for _, head in heads.each():
+        assert head.gate is not None
+        nn.init.normal_(head.gate.weight)
+    fused = heads(hidden, senders)
+    cell = 2  # hears three
+    said, weights = arriving(heads, hidden, senders, 0, cell), []
+    for direction, head in heads.each():
+        at = int(senders[cell, DIRECTIONS.index(direction)])
+        weights.append(head.weight(head.features(hidden[heads.taps[direction]][0, at])))
+    wanted = sum(w * x for w, x in zip(weights, said, strict=True)) / sum(weights)
+    torch.testing.assert_close(fused[0, cell], wanted)
+    # training, where every row has a plan of its own, fuses alike
+    torch.testing.assert_close(heads(hidden, senders.expand(2, -1, -1)), fused)

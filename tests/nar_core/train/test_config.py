@@ -6,6 +6,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from nar_core.cli.train import CONFIGS, config_names
+from nar_core.models.transformer import NARTransformer
 from nar_core.train.config import (
     FolderSource,
     GeneratorConfig,
@@ -78,3 +79,32 @@ def test_a_source_is_a_folder_or_a_world():
     values = OmegaConf.load(CONFIGS / "emoji.yaml")
     values.source = folder
     assert config_of(values, "generator").source.folder == "x"
+
+
+def test_the_five_that_are_compared_differ_in_one_thing_each():
+    names = "raster", "one-head", "heads", "any-start", "gate"
+    configs = [whole(f"ablation-{name}") for name in names]
+    for config in configs:
+        config.model.vocab_size, config.model.condition.slots = 64, 4
+    sizes = [
+        sum(p.numel() for p in NARTransformer(architecture(config.model)).parameters())
+        - 2 * 64 * config.model.width
+        + 2 * 4096 * config.model.width
+        for config in configs
+    ]
+    assert max(sizes) < 1.03 * min(sizes)
+    heads = said(configs[2].model)
+    allowed = [{"order", "taps"}, {"one_head"}, set(), {"taps"}, {"gate"}]
+    for config, differs in zip(configs, allowed, strict=True):
+        own = said(config.model)
+        assert {k for k in own if own[k] != heads[k]} == differs
+        assert said(config.source) == said(configs[0].source)
+        train, first = said(config.train), said(configs[0].train)
+        unlike = {k for k in train if train[k] != first[k]}
+        assert unlike == ({"starts"} if config is configs[3] else set())
+
+
+def test_a_configuration_that_is_like_one_that_is_not_there_says_so(tmp_path):
+    (tmp_path / "mine.yaml").write_text("like: other\n")
+    with pytest.raises(ValueError, match=r"mine.yaml, like: got other, expected a file other.yaml"):
+        load_config(tmp_path / "mine.yaml", [], "generator")

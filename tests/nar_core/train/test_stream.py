@@ -120,3 +120,28 @@ def test_a_generator_trains_from_a_world_alone_and_understands_prompts(tmp_path)
         engine.validate(Request(prompt="zeitgeist"))
     kinds = {w.text: w.kind for w in engine.understand("a scarlet car zeitgeist").words}
     assert kinds == {"a": "filler", "scarlet": "taken as", "car": "known", "zeitgeist": "unknown"}
+
+
+@pytest.mark.parametrize("name", ["raster", "one-head", "gate"])
+def test_models_to_be_compared_train_and_grow_from_the_corner(tmp_path, name):
+    settings = [
+        *("model.width=32", "model.depth=1", "model.attention_heads=2", "model.ffn_width=32"),
+        *(
+            "model.rotary=[0,4,4]",
+            "model.taps={+w: 1}" if name == "raster" else "model.taps={+w: 1, +h: 1}",
+        ),
+        *("train.steps=2", "train.eval_every=2", "train.compile=false", "train.bf16=false"),
+        *("train.batch=2", "source.window=32", "source.repeats=1"),
+    ]
+    run = tmp_path / "run"
+    words = ["train", "generator", f"ablation-{name}", "--out", str(run), "--device", "cpu"]
+    assert main([*words, *settings]) == 0
+    engine = Engine.load(run / "export", device="cpu", dtype="float32")
+    assert engine.info.seed_positions == "corner"
+    losses = OmegaConf.load(run / "export" / "record.yaml").losses
+    assert "loss_corner" in losses
+    assert "loss_any" not in losses
+    frame = engine.generate_all(Request(prompt="green hills", guidance_scale=1.0))
+    assert frame.total == (256 if name == "raster" else 31)
+    with pytest.raises(ValueError, match="seed"):
+        engine.validate(Request(prompt="green hills", seed_position=(0, 8, 8)))
