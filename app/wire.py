@@ -38,6 +38,7 @@ RELOAD = "reload the page"
 LONGEST_RUN = 64
 LONGEST_TEXT = 2000
 LONGEST_GRID = 65536
+MOST_VALUES = 16
 """Most cells of a grid."""
 
 
@@ -55,6 +56,7 @@ class Spec(TypedDict, total=False):
     slice_of_frame: list[int]
     directions: list[str]
     known_level: str
+    order: str
     seed_positions: str
     mirrors: bool
     accepts_known: bool
@@ -292,13 +294,14 @@ class Start:
         run: the growth's name; seed_position: where it starts, None for the model's own.
         prompt, rng_seed: in place of those of the form, None for what stands there.
         query: what a link says, likewise; as unchecked as it came.
-        file: a file to be made again; compare: the lab's set.
+        file: a file to be made again; compare: the lab's set; values: of its setting, as typed.
     """
 
     run: str
     seed_position: tuple[int, ...] | None = None
     file: bytes | None = None
     compare: str = ""
+    values: tuple[str, ...] = ()
     kept: Kept | None = None
     branch: Branch | None = None
     prompt: str | None = None
@@ -341,6 +344,7 @@ def start_of(data: Any, largest: int) -> Start:
         seed,
         bytes_of_uri(given.any("file"), largest) if given.has("file") else None,
         given.text("compare", 40, ""),
+        tuple(given.texts("values", MOST_VALUES, 40)) if given.has("values") else (),
         _kept(given.part("canvas"), largest) if given.has("canvas") else None,
         _branch(given.part("resume")) if given.has("resume") else None,
         given.text("prompt", LONGEST_TEXT) if given.has("prompt") else None,

@@ -7,7 +7,7 @@ from typing import Any
 import gradio as gr
 
 from app.pages.controls import example_of, lead, properties
-from app.pages.parts import lab
+from app.pages.parts import evidence, lab
 from app.pages.wiring import Page, wire_handover, wire_model, wire_start
 from app.server.spec import spec_of
 from app.server.studio import Studio
@@ -33,6 +33,7 @@ def lab_page(studio: Studio, model: gr.Dropdown, first: ModelInfo) -> Page:
             gr.Button("Stop", variant="secondary", elem_classes=["stop"], min_width=120)
         sets = studio.desk.comparisons(first.name)
         panes = lab(spec_of(first), sets, studio.server_functions(["place", "stop"]))
+    evidence()
     form = {"model": model, "prompt": prompt, "label": label, "rng_seed": rng_seed}
     page = Page(form, panes)
     wire_start(studio, page, studio.compare)

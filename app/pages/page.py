@@ -20,7 +20,7 @@ from app.pages.wiring import wire_link
 from app.server import health, tools
 from app.server.api import endpoints
 from app.server.doors import Doors
-from app.server.examples import FOLDER, RACE
+from app.server.examples import FIGURES, FOLDER, RACE, STORY
 from app.server.gate import CLOSED_TO_OTHERS, Gate
 from app.server.studio import Studio
 
@@ -113,7 +113,7 @@ def launch_options(studio: Studio, doors: Doors = CLOSED_TO_OTHERS) -> dict[str,
         "theme": theme(),
         "head": head(),
         "app_kwargs": {
-            "routes": [*health.routes(studio), *routes([FOLDER, RACE])],
+            "routes": [*health.routes(studio), *routes([FOLDER, RACE, STORY, FIGURES])],
             "middleware": [gate, Middleware(SmallPage)],
             "lifespan": tools.lifespan(studio),
         },

@@ -24,7 +24,19 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from app.pages.social import Tagged
 
 WEB = Path(__file__).parents[1] / "web"
-PARTS = "tokens", "page", "form", "recent", "source", "lab", "about", "player", "recorded", "embed"
+PARTS = (
+    "tokens",
+    "page",
+    "form",
+    "recent",
+    "source",
+    "lab",
+    "about",
+    "article",
+    "player",
+    "recorded",
+    "embed",
+)
 STYLES = tuple(f"css/{name}.css" for name in PARTS)
 
 # Below Gradio's own prefix: what lies elsewhere its server-side rendering takes for a page.
@@ -169,6 +181,16 @@ def lab(
         events=("start", "fill"),
         server_functions=server_functions,
     )
+
+
+def article(raster: str) -> gr.HTML:
+    """The paper in acts, with recorded growths; `raster` is that of the race, see `examples`."""
+    return mounted("article.html", "mountArticle", {"folder": RECORDED, "raster": raster})
+
+
+def evidence() -> gr.HTML:
+    """What was measured and what the paper says, as maps and tables."""
+    return mounted("evidence.html", "mountEvidence", {"folder": RECORDED})
 
 
 def recent() -> gr.HTML:

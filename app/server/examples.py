@@ -15,6 +15,12 @@ FOLDER = Path(__file__).parents[1] / "examples"
 RACE = FOLDER.parent / "race"
 """One prompt grown three ways: `python -m tests.app.race` makes it."""
 
+STORY = FOLDER.parent / "story"
+"""The growths of the article: `python -m tests.app.story` makes them."""
+
+FIGURES = FOLDER.parent / "figures"
+"""What was measured, with the command that did it, for the lab."""
+
 
 @lru_cache(maxsize=1)
 def recorded() -> dict[str, Any]:

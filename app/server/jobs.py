@@ -12,7 +12,7 @@ from PIL import Image
 from app.presets import presets
 from app.server.engines import Engines
 from app.server.form import Form
-from app.server.spec import comparisons
+from app.server.spec import comparisons, swept
 from app.wire import Branch, Kept, Start
 from nar_core import ModelInfo, Prepared, Request, prepare
 from nar_core.files import (
@@ -111,8 +111,11 @@ class Desk:
         sets = {s["name"]: s["panes"] for s in self.comparisons(form.model)}
         if start.compare not in sets:
             raise ValueError(f"compare: got {start.compare!r}, expected {', '.join(sets)}")
+        panes = sets[start.compare]
+        if start.values:
+            panes = swept(start.compare, start.values, panes[0]["seed"])
         jobs = []
-        for pane in sets[start.compare]:
+        for pane in panes:
             changed = dict(pane["form"])
             asked = replace(form, model=changed.pop("model", form.model), settings=changed)
             info = self.engines.info(asked.model)

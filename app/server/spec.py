@@ -12,6 +12,16 @@ from nar_core import SETTINGS, ModelInfo, heads_for
 
 CHOICES = {setting.name: setting.choices for setting in SETTINGS}
 
+ROWS = {setting.name: setting for setting in SETTINGS}
+
+SWEPT = {
+    "guidance": ("guidance_scale", (1, 2, 4, 8)),
+    "temperature": ("temperature", (0, 0.2, 0.5, 1)),
+}
+"""Sets of the lab whose values can be chosen: the setting, and the values to begin with."""
+
+MOST_PANES = 8
+
 WHOLE_CLIP = (
     "A token of this model describes the whole clip, not a place in it: while it grows, cells show "
     "how sure each token is, and now and then what a decode makes of them."
@@ -34,6 +44,7 @@ def spec_of(info: ModelInfo) -> Spec:
         "slice_of_frame": list(info.slice_of_frame),
         "directions": list(info.directions),
         "known_level": info.known_level,
+        "order": info.order,
         "seed_positions": info.seed_positions,
         "accepts_known": info.accepts_known,
         "composes": bool(info.world),
@@ -47,10 +58,11 @@ def spec_of(info: ModelInfo) -> Spec:
 
 
 def comparisons(info: ModelInfo, models: Sequence[ModelInfo] = ()) -> list[dict[str, Any]]:
-    """What the lab can compare with a model: sets of two to four panes.
+    """What the lab can compare with a model: sets of two or more panes.
 
-    A pane has a title, a seed position and the fields of the form that it changes, the model among
-    them. `models` are those on this machine.
+    The values of a set with a `setting` can be others, see `swept`. A pane has a title, a seed
+    position and the fields of the form that it changes, the model among them. `models` are those on
+    this machine.
     """
     own = list(info.default_seed_position)
     t, h, w = (n // 2 for n in info.grid)
@@ -72,8 +84,8 @@ def comparisons(info: ModelInfo, models: Sequence[ModelInfo] = ()) -> list[dict[
         sets.append(
             ("seeds", "Seed position", [p for k, v in places.items() for p in panes([(k, {})], v)])
         )
-    scales = [(f"Guidance {x}", {"guidance_scale": float(x)}) for x in (1, 2, 4, 8)]
-    sets.append(("guidance", "Guidance", panes(scales, own)))
+    for name, (setting, values) in SWEPT.items():
+        sets.append((name, ROWS[setting].title, swept(name, values, own)))
     rules = [(title, {"fusion": name}) for name, title in CHOICES["fusion"].items()]
     sets.append(("fusion", "Fusion", panes(rules, own)))
     same = [m for m in models if m.name != info.name and askable(m) == askable(info)][:3]
@@ -88,7 +100,30 @@ def comparisons(info: ModelInfo, models: Sequence[ModelInfo] = ()) -> list[dict[
             for m in (info, *same)
         ]
         sets.append(("checkpoints", "Checkpoints", checkpoints))
-    return [{"name": name, "title": title, "panes": these} for name, title, these in sets]
+    return [
+        {"name": name, "title": title, "panes": these}
+        | ({"setting": SWEPT[name][0]} if name in SWEPT else {})
+        for name, title, these in sets
+    ]
+
+
+def swept(name: str, values: Sequence[Any], seed: Sequence[int]) -> list[dict[str, Any]]:
+    """The panes of a set for other values of its setting, numbers or texts.
+
+    Raises ValueError for a set without one, too few or too many values, or one that cannot be.
+    """
+    if name not in SWEPT:
+        raise ValueError(f"values: got some for {name!r}, expected one of {', '.join(SWEPT)}")
+    if not 2 <= len(values) <= MOST_PANES:
+        raise ValueError(
+            f"values: got {len(values)}, expected 2 to {MOST_PANES}, with commas between them"
+        )
+    row = ROWS[SWEPT[name][0]]
+    checked = [row.parse(str(value)) for value in values]
+    return [
+        {"title": f"{row.title} {value:g}", "seed": list(seed), "form": {row.name: value}}
+        for value in checked
+    ]
 
 
 def askable(info: ModelInfo) -> tuple[Any, ...]:

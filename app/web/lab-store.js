@@ -10,11 +10,14 @@ import { meanConfidence, newRun, withEnd, withFinals, withSheet, withSteps } fro
 
 /** @typedef {{ title: string, run: Run, facts: [string, string | number][] }} Pane */
 
+const MOST_PANES = 8;
+
 /**
  * @typedef {object} LabState
  * @property {Spec} spec
  * @property {Comparison[]} sets what can be compared
  * @property {string} compare the name of what is
+ * @property {string[]} values of its setting, in place of those it comes with
  * @property {Pane[]} panes
  * @property {'ready' | 'growing' | 'done'} phase
  * @property {string | null} active the run that grows
@@ -27,7 +30,10 @@ import { meanConfidence, newRun, withEnd, withFinals, withSheet, withSteps } fro
 export function initial(spec, sets, compare) {
   const { name } = sets.find((set) => set.name === compare) ?? sets[0];
   return chosen(
-    { spec, sets, compare: name, panes: [], phase: 'ready', active: null, step: 0, playing: false, news: null },
+    {
+      ...{ spec, sets, compare: name, values: [], panes: [], phase: 'ready' },
+      ...{ active: null, step: 0, playing: false, news: null },
+    },
     name,
   );
 }
@@ -36,12 +42,55 @@ export function initial(spec, sets, compare) {
 export function chosen(s, compare) {
   const set = s.sets.find(({ name }) => name === compare);
   if (s.active || !set) return s;
-  const panes = set.panes.map(({ title, seed, spec = s.spec }) => ({
+  const values = compare === s.compare ? s.values : [];
+  const choices = values.length
+    ? values.map((value) => ({ title: `${set.title} ${value}`, seed: set.panes[0].seed, spec: s.spec }))
+    : set.panes;
+  const panes = choices.map(({ title, seed, spec = s.spec }) => ({
     title,
     run: newRun('', makePlan(spec, seed), 1),
     facts: /** @type {Pane['facts']} */ ([]),
   }));
-  return { ...s, compare, panes, phase: 'ready', step: 0, playing: false };
+  return { ...s, compare, values, panes, phase: 'ready', step: 0, playing: false };
+}
+
+/** The set that is compared. @param {LabState} s */
+export const setOf = (s) => /** @type {Comparison} */ (s.sets.find(({ name }) => name === s.compare));
+
+/** The values of a set's setting, as they are typed. @param {LabState} s */
+export function typedValues(s) {
+  const { setting, panes } = setOf(s);
+  if (!setting) return '';
+  return (s.values.length ? s.values : panes.map(({ form }) => String(form[setting]))).join(', ');
+}
+
+/** Other values of the setting; fewer than two are none. @param {LabState} s @param {string} text @returns {LabState} */
+export function valued(s, text) {
+  if (s.active || !setOf(s).setting) return s;
+  const values = text.split(/[\s,;]+/).filter((word) => Number.isFinite(Number.parseFloat(word)));
+  const chosenValues = values.length < 2 ? [] : values.slice(0, MOST_PANES);
+  return chosen({ ...s, values: chosenValues }, s.compare);
+}
+
+/**
+ * What was measured, a row for each pane, with what it was asked.
+ * @param {LabState} s
+ */
+export function tableOf(s) {
+  const asked = s.panes.map(({ run }) =>
+    Object.entries(run.request ?? {}).map(([k, v]) => /** @type {const} */ ([k, v])),
+  );
+  const rows = s.panes.map(({ title, run, facts }, k) =>
+    Object.fromEntries(
+      /** @type {[string, unknown][]} */ ([['pane', title], ['model', run.spec.model], ...facts, ...asked[k]]),
+    ),
+  );
+  const names = [...new Set(rows.flatMap(Object.keys))];
+  const cell = (/** @type {unknown} */ value) => {
+    const text = String(value ?? '');
+    return /[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+  };
+  return [names, ...rows.map((row) => names.map((name) => row[name]))].map((row) => row.map(cell).join(',')).join('\n');
 }
 
 /** Steps of the longest growth. @param {LabState} s */
@@ -84,7 +133,7 @@ export const withEndOf = (s, message) =>
       ['Steps', run.plan.total],
       ['Passes', message.passes],
       ['Seconds', message.elapsed.toFixed(2)],
-      ['Confidence', meanConfidence(message.confidence)?.toFixed(3) ?? '–'],
+      ['Mean probability', meanConfidence(message.confidence)?.toFixed(3) ?? '–'],
     ],
   }));
 

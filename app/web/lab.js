@@ -48,7 +48,8 @@ export class Lab {
     if (this.state.active) return;
     const run = newRunId();
     this.set(store.started(this.state, run));
-    this.trigger('start', { run, compare: this.state.compare });
+    const { compare, values } = this.state;
+    this.trigger('start', { run, compare, values: values.length ? values : undefined });
     this.loop();
   }
 

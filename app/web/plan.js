@@ -16,6 +16,7 @@
  * @property {number[]} slice_of_frame the slice of the grid that each frame belongs to
  * @property {string[]} directions those the model has heads for, such as "+w"
  * @property {'zero' | 'distance'} known_level when known cells are seen
+ * @property {'neighbours' | 'raster'} [order] outward from the start, or one cell after the other
  * @property {'any' | 'corner'} [seed_positions]
  * @property {Record<string, unknown>} [settings] the model's own sampling settings
  * @property {boolean} [composes] its prompts are facts of a world
@@ -109,7 +110,10 @@ export function makePlan(spec, seedPosition, known = null) {
   const distance = new Int32Array(n);
   const fronts = /** @type {Set<number>} */ (new Set());
   for (let i = 0; i < n; i++) {
-    distance[i] = distanceBetween(positionOf(spec.grid, i), seedPosition);
+    distance[i] =
+      spec.order === 'raster'
+        ? (i - flatOf(spec.grid, seedPosition) + n) % n
+        : distanceBetween(positionOf(spec.grid, i), seedPosition);
     if (!known?.[i]) fronts.add(distance[i]);
   }
   const rank = new Map([...fronts].sort((a, b) => a - b).map((d, k) => [d, k + 1]));
@@ -181,6 +185,12 @@ export function sendersOf(plan, i) {
   if (step[i] === 0) return senders;
   const at = positionOf(spec.grid, i);
   const level = levelsOf(plan);
+  if (spec.order === 'raster') {
+    const before = i - 1;
+    if (before >= 0 && level[before] < level[i])
+      senders.push({ cell: before, from: positionOf(spec.grid, before), head: HEADS[0] });
+    return senders;
+  }
   for (const head of HEADS) {
     const from = senderAt(at, head);
     if (!directions.includes(head.name) || !isInside(spec.grid, from)) continue;

@@ -193,6 +193,16 @@ export function withEnd(run, message) {
   };
 }
 
+/**
+ * What a file holds, as far as it can be told without its pixels.
+ * @param {import('./wire.js').ReplayRead} message
+ * @returns {Run}
+ */
+export function recorded(message) {
+  const plan = planFromSteps(message.spec, message.spec.seed, message.order);
+  return withEnd(newRun(message.run, plan, 1, { title: message.title, replayed: true }), message);
+}
+
 /** @param {Run} run @param {Pixels[]} finals @returns {Run} */
 export const withFinals = (run, finals) => ({ ...run, finals, sheets: new Map(), last: run.plan.total });
 

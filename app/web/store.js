@@ -1,8 +1,19 @@
 // What a player knows and how it changes: every function takes a state and gives the next one. No DOM, no clock,
 // no server; those are in player.js.
 
-import { flatOf, followsKept, isLegal, makePlan, planFromSteps } from './plan.js';
-import { branchOf, changesOf, hasStep, newRun, withEnd, withFinals, withGuess, withSheet, withSteps } from './run.js';
+import { flatOf, followsKept, isLegal, makePlan } from './plan.js';
+import {
+  branchOf,
+  changesOf,
+  hasStep,
+  newRun,
+  recorded,
+  withEnd,
+  withFinals,
+  withGuess,
+  withSheet,
+  withSteps,
+} from './run.js';
 import { withPiece } from './tools/panorama.js';
 import * as regions from './tools/region.js';
 
@@ -160,7 +171,7 @@ export function canBranch(s) {
 
 /**
  * Which slices are shown, and which frame in each.
- * @param {State} s @param {Spec} spec
+ * @param {Pick<State, 'layout' | 'tick' | 'repeat' | 'seedPosition'>} s @param {Spec} spec
  * @returns {{ slices: number[], frames: number[] }}
  */
 export function shownSlices(s, spec) {
@@ -392,10 +403,7 @@ export const opened = (s, run) =>
  * @returns {State}
  */
 export function replayed(s, message) {
-  const plan = planFromSteps(message.spec, message.spec.seed, message.order);
-  const run = newRun(message.run, plan, 1, { title: message.title, replayed: true });
-  const next = withEndOf(opened(settled(s), run), message);
-  return played({ ...next, step: 0 }, true);
+  return played({ ...opened(settled(s), recorded(message)), step: 0 }, true);
 }
 
 // ---- moving through a growth -------------------------------------------------------------------

@@ -76,7 +76,7 @@ export const UNKNOWN_CONFIDENCE = 255;
 /** It was not explained; a toast says why. @typedef {OfRun & { kind: 'unexplained' }} Unexplained */
 
 /** @typedef {{ title: string, seed: Position, form: Record<string, unknown>, spec?: Spec }} PaneChoice */
-/** @typedef {{ name: string, title: string, panes: PaneChoice[] }} Comparison */
+/** @typedef {{ name: string, title: string, panes: PaneChoice[], setting?: string }} Comparison */
 
 /**
  * Another model was chosen.

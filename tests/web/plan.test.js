@@ -123,3 +123,19 @@ test('a plan that was read equals the one that was made', () => {
   const read = planFromSteps(made.spec, made.seedPosition, made.step);
   assert.deepEqual(read, made);
 });
+
+test('in raster order a cell is told by the one before, also across lines', () => {
+  const spec = cornerSpec(4, { order: 'raster', directions: ['+w'], known_level: 'zero' });
+  const plan = makePlan(spec, [0, 0, 0]);
+  assert.equal(plan.total, 16);
+  assert.deepEqual(
+    [...plan.step],
+    [...Array(16).keys()].map((i) => i + 1),
+  );
+  assert.deepEqual(
+    sendersOf(plan, 4).map(({ cell }) => cell),
+    [3],
+  );
+  assert.ok(isLegal(plan));
+  assert.ok(!isLegal(makePlan(spec, [0, 1, 0])));
+});

@@ -247,3 +247,31 @@ test('another token is where growth goes on from', () => {
   assert.doesNotMatch(explanationOf(told, false, true), /data-token="5"/);
   assert.doesNotMatch(explanationOf(told, false), /data-token/);
 });
+
+test('the values of a setting can be others, and what was measured is a table', () => {
+  const pane = (x) => ({ title: `Guidance ${x}`, seed: [0, 8, 8], form: { guidance_scale: x } });
+  const sets = [
+    { name: 'guidance', title: 'Guidance', setting: 'guidance_scale', panes: [1, 2].map(pane) },
+    { name: 'seeds', title: 'Seed position', panes: [pane(1), pane(2)] },
+  ];
+  let s = lab.initial(spec, sets);
+  assert.equal(lab.typedValues(s), '1, 2');
+  s = lab.valued(s, '1.5, 3; 4 , x 7.25 8');
+  assert.deepEqual(s.values, ['1.5', '3', '4', '7.25', '8']);
+  assert.deepEqual(
+    s.panes.map(({ title }) => title),
+    ['Guidance 1.5', 'Guidance 3', 'Guidance 4', 'Guidance 7.25', 'Guidance 8'],
+  );
+  assert.equal(lab.started(s, 'run').panes.length, 5);
+  assert.equal(lab.valued(s, Array(20).fill('1').join()).panes.length, 8);
+  assert.deepEqual(lab.valued(s, 'nothing').values, []);
+  const seeds = lab.chosen(s, 'seeds');
+  assert.deepEqual([seeds.values, lab.typedValues(seeds)], [[], '']);
+  assert.equal(lab.valued(seeds, '1, 2'), seeds);
+  const request = { prompt: 'a "red", car', rng_seed: 7 };
+  const panes = s.panes.map((p) => ({ ...p, facts: [['Steps', 17]], run: { ...p.run, request } }));
+  const [head, first, ...rest] = lab.tableOf({ ...s, panes }).split('\n');
+  assert.equal(head, 'pane,model,Steps,prompt,rng_seed');
+  assert.equal(first, 'Guidance 1.5,picture,17,"a ""red"", car",7');
+  assert.equal(rest.length, 4);
+});

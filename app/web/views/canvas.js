@@ -6,6 +6,7 @@ import * as store from '../store.js';
 import { meanColours } from '../tools/pixels.js';
 import { findCanvas, penOf, resizeCanvas } from './dom.js';
 import { coloursOf, paintGrid, tilesOf } from './grid.js';
+import { cellUnder } from './panes.js';
 
 /** @typedef {import('../plan.js').Position} Position */
 /** @typedef {import('../run.js').Run} Run */
@@ -77,21 +78,11 @@ export function canvasView(root, player) {
   const pen = penOf(canvas);
 
   /** The cell under the pointer. @param {{ clientX: number, clientY: number }} event @returns {Position | null} */
-  function cellAt({ clientX, clientY }) {
+  function cellAt(event) {
     const s = player.state;
     const spec = s.phase === 'ready' ? s.spec : store.seenSpec(s);
-    const box = canvas.getBoundingClientRect();
-    const scale = canvas.width / box.width;
-    const [px, py] = [(clientX - box.left) * scale, (clientY - box.top) * scale];
-    const [, H, W] = spec.grid;
-    const { tiles } = tilesOf(spec, canvas.width, s.layout);
     const { slices } = store.shownSlices(s, spec);
-    for (let k = 0; k < slices.length; k++) {
-      const { x, y, cell } = tiles[k];
-      const [h, w] = [Math.floor((py - y) / cell), Math.floor((px - x) / cell)];
-      if (h >= 0 && h < H && w >= 0 && w < W) return [slices[k], h, w];
-    }
-    return null;
+    return cellUnder(canvas, spec, s.layout, slices, event);
   }
 
   const isEditing = () => {

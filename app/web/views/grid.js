@@ -59,7 +59,7 @@ export function coloursOf(element) {
 const channels = (hex) => [1, 3, 5].map((i) => Number.parseInt(hex.slice(i, i + 2), 16));
 
 /** @param {Colours} colours @param {number} byte */
-function rampColour(colours, byte) {
+export function rampColour(colours, byte) {
   const share = Math.max(0, Math.min(1, byte / 254)) ** 1.6;
   const [low, high] = [channels(colours['ramp-0']), channels(colours['ramp-1'])];
   return `rgb(${low.map((x, i) => Math.round(x + (high[i] - x) * share))})`;

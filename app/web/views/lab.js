@@ -1,7 +1,7 @@
 // Growths side by side, and one scrubber for all of them.
 
 import * as store from '../lab-store.js';
-import { framesOf, isLegal } from '../plan.js';
+import { isLegal } from '../plan.js';
 import { imageAt } from '../run.js';
 import {
   around,
@@ -11,13 +11,13 @@ import {
   findAll,
   findCanvas,
   penOf,
-  resizeCanvas,
+  save,
   setChosen,
   setMarkup,
   setPlayButton,
   setText,
 } from './dom.js';
-import { coloursOf, paintGrid, tilesOf } from './grid.js';
+import { paintPane } from './panes.js';
 import { percent } from './status.js';
 
 /** @typedef {store.LabState} LabState */
@@ -37,6 +37,25 @@ export function momentOf(s, { run }) {
   return { ready, step: Math.min(s.active ? run.last : s.step, run.plan.total) };
 }
 
+/** The pictures of some figures in a row, with their words below. @param {HTMLElement[]} figures */
+function sideBySide(figures) {
+  const [gap, foot] = [16, 32];
+  const canvases = figures.map((figure) => findCanvas(figure, 'canvas'));
+  const [side, tall] = [canvases[0].width, Math.max(...canvases.map(({ height }) => height))];
+  const out = document.createElement('canvas');
+  Object.assign(out, { width: figures.length * (side + gap) - gap, height: tall + foot });
+  const pen = penOf(out);
+  pen.fillStyle = '#ffffff';
+  pen.fillRect(0, 0, out.width, out.height);
+  pen.fillStyle = '#191a1d';
+  pen.font = '500 16px system-ui, sans-serif';
+  canvases.forEach((canvas, k) => {
+    pen.drawImage(canvas, k * (side + gap), 0);
+    pen.fillText(find(figures[k], 'b').textContent ?? '', k * (side + gap), tall + 22, side);
+  });
+  return out;
+}
+
 /** @param {HTMLElement} root @param {HTMLElement} page @param {import('../lab.js').Lab} lab */
 export function labView(root, page, lab) {
   const [compare, panes, now, play] = ['.compare', '.panes', '.now', '.play'].map((query) => find(root, query));
@@ -46,6 +65,11 @@ export function labView(root, page, lab) {
     const name = around(e, '[data-compare]')?.dataset.compare;
     if (name) lab.set(store.chosen(lab.state, name));
   });
+  const values = find(root, '.values');
+  const typed = /** @type {HTMLInputElement} */ (find(values, 'input'));
+  typed.addEventListener('change', () => lab.set(store.valued(lab.state, typed.value)));
+  for (const button of findAll(root, '[data-save]'))
+    button.onclick = () => keep(/** @type {'csv' | 'png'} */ (button.dataset.save));
   scrub.addEventListener('input', () => lab.set(store.scrubbed(lab.state, Number(scrub.value))));
   play.addEventListener('click', () => lab.play(!lab.state.playing));
   page.addEventListener('click', (e) => {
@@ -65,29 +89,24 @@ export function labView(root, page, lab) {
     true,
   );
 
+  /** What stands, as a table or as it is seen. @param {'csv' | 'png'} form */
+  function keep(form) {
+    const name = `nar-${lab.state.compare}.${form}`;
+    if (form === 'png') return save(sideBySide(findAll(panes, 'figure')).toDataURL('image/png'), name);
+    save(`data:text/csv;charset=utf-8,${encodeURIComponent(store.tableOf(lab.state))}`, name);
+  }
+
   /** @param {LabState} s @param {store.Pane} pane @param {HTMLElement} figure */
   function renderPane(s, pane, figure) {
     const { run, facts } = pane;
-    const { plan, spec } = run;
-    const canvas = findCanvas(figure, 'canvas');
-    const density = window.devicePixelRatio || 1;
-    const width = Math.round(canvas.clientWidth * density);
+    const { plan } = run;
     const { ready, step } = momentOf(s, pane);
     setText(find(figure, '.k'), ready ? `${plan.total} steps` : `${step} of ${plan.total}`);
     setMarkup(find(figure, 'dl'), definitions(facts));
-    if (!width) return;
-    resizeCanvas(canvas, width, tilesOf(spec, width, 'slices').height);
-    const slices = Array.from({ length: spec.grid[0] }, (_, t) => t);
     const { image, row } = imageAt(run, step, 0);
-    paintGrid(penOf(canvas), width, {
-      ...{ plan, step, ready, row, slices, density },
-      layers: { picture: true, front: true },
-      isLegal: isLegal(plan),
-      seedPosition: plan.seedPosition,
+    paintPane(findCanvas(figure, 'canvas'), root, {
+      ...{ plan, step, ready, row, isLegal: isLegal(plan) },
       image: run.last ? image : null,
-      frames: slices.map((t) => framesOf(spec, t)[0]),
-      hideFront: step >= plan.total,
-      colours: coloursOf(root),
     });
   }
 
@@ -109,6 +128,10 @@ export function labView(root, page, lab) {
     });
     setMarkup(panes, figures.join(''));
     panes.dataset.count = String(s.panes.length);
+    values.hidden = !store.setOf(s).setting;
+    if (document.activeElement !== typed) typed.value = store.typedValues(s);
+    typed.disabled = s.active !== null;
+    for (const button of findAll(root, '[data-save]')) button.toggleAttribute('disabled', s.phase !== 'done');
     for (const [k, figure] of findAll(panes, 'figure').entries()) renderPane(s, s.panes[k], figure);
     setText(now, statusText(s));
     const total = store.totalOf(s);

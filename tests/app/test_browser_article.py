@@ -1,0 +1,140 @@
+"""The article in a real browser: it plays what was recorded, and asks nobody."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.app.test_browser_growth import wait_state
+
+PIXELS = """() => {
+  const canvas = document.querySelector('.article .panes canvas');
+  return [...canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data].join();
+}"""
+
+
+@pytest.fixture
+def article(served, context):
+    """`article(width=1280, **media)` -> the page opened at About, its story told."""
+    pages, faults = [], []
+
+    def opened(width: int = 1280, **media):
+        page = context.new_page()
+        pages.append(page)
+        page.set_viewport_size({"width": width, "height": 800})
+        page.emulate_media(**media)
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.goto(f"{served.url}?tab=about")
+        page.wait_for_selector(".article .panes canvas")
+        return page
+
+    yield opened
+    for page in pages:
+        page.close()
+    assert not faults, faults
+
+
+def read(page, act: str) -> None:
+    page.click(f".article [data-go={act}]")
+    page.wait_for_selector(f".article[data-at={act}]")
+
+
+def test_every_act_plays_what_was_recorded_and_grows_nothing(article, served):
+    ran = served.engine("emoji").steps_run
+    page = article()
+    acts = page.eval_on_selector_all(".article [data-act]", "all => all.map(a => a.dataset.act)")
+    assert len(acts) == 10
+    panes = {"guidance": 3, "orders": 5, "gained": 3, "anywhere": 4}
+    for act in acts:
+        read(page, act)
+        assert page.locator(".article figure").count() == panes.get(act, 1)
+        assert page.locator(f"[data-go={act}]").get_attribute("aria-current") == "step"
+    read(page, "meet")
+    page.wait_for_function(
+        "document.querySelector('.article .now').textContent === 'Step 12 of 31'"
+    )
+    read(page, "mixing")
+    assert page.locator(".article .microscope .row").count() == 5
+    page.wait_for_function("document.querySelector('.article .play').ariaLabel === 'Play'")
+    page.click(".article .play")
+    page.wait_for_function(
+        "document.querySelector('.article .now').textContent === 'Step 17 of 17'"
+    )
+    assert page.inner_text(".article .wrong")
+    assert served.engine("emoji").steps_run == ran
+
+
+def test_the_act_that_is_read_follows_the_scroll(article):
+    page = article()
+    page.evaluate("document.querySelector('[data-act=time]').scrollIntoView()")
+    page.wait_for_selector(".article[data-at=time]")
+    # the canvas has stayed
+    box = page.locator(".article .panes").bounding_box()
+    assert 0 <= box["y"] < 200
+    page.evaluate("document.querySelector('[data-act=why]').scrollIntoView()")
+    page.wait_for_selector(".article[data-at=why]")
+
+
+def test_formulas_and_starts_by_keyboard(article):
+    page = article()
+    page.focus(".article [data-go=distance]")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".article[data-at=distance]")
+    assert page.evaluate("document.activeElement.tagName") == "H2"
+    plain = page.evaluate(PIXELS)
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.dataset.see") == "front"
+    front = page.evaluate(PIXELS)
+    page.keyboard.press("Tab")
+    rows = page.evaluate(PIXELS)
+    assert len({plain, front, rows}) == 3
+    page.focus(".article .panes canvas")
+    assert page.evaluate(PIXELS) == plain
+    for _ in range(8):
+        page.keyboard.press("ArrowUp")
+    assert page.inner_text(".article .now") == "17 steps from row 1, column 9"
+    page.keyboard.press("ArrowRight")
+    assert page.inner_text(".article .now") == "25 steps from row 1, column 10"
+
+
+def test_with_reduced_motion_nothing_plays_by_itself(article):
+    page = article(reduced_motion="reduce")
+    read(page, "gained")
+    assert page.inner_text(".article .now") == "Step 31 of 256"
+    before = page.evaluate(PIXELS)
+    page.wait_for_timeout(300)
+    assert page.evaluate(PIXELS) == before
+    page.click(".article .play")
+    page.wait_for_function("document.querySelector('.article .now').textContent > 'Step 31 of 256'")
+
+
+def test_on_a_phone_the_canvas_stays_above_the_text(article):
+    page = article(390)
+    for act in ("mixing", "orders", "anywhere"):
+        read(page, act)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        stage = page.locator(".article .stage").bounding_box()
+        assert stage["y"] + stage["height"] < 640
+        page.wait_for_function(
+            """(act) => {
+              const stage = document.querySelector('.article .stage').getBoundingClientRect();
+              const title = document.querySelector(`[data-act=${act}] h2`).getBoundingClientRect();
+              return stage.top <= 1 && title.top >= stage.bottom - 1 && title.bottom < innerHeight;
+            }""",
+            arg=act,
+        )
+
+
+def test_try_it_opens_the_page_with_what_was_shown(article, served):
+    ran = served.engine("emoji").steps_run
+    page = article()
+    read(page, "anywhere")
+    page.click("[data-act=anywhere] [data-try]")
+    page.wait_for_selector(".studio.image .player[data-state=done]")
+    wait_state(page, "done")
+    assert page.inner_text(".studio.image .player .now").endswith("of 23")
+    assert served.engine("emoji").steps_run == ran
+    page.click("#pages button[role=tab][data-tab-id=about]")
+    read(page, "distance")
+    page.click(".article .panes canvas", position={"x": 5, "y": 5})
+    page.click("[data-act=distance] [data-try]")
+    page.wait_for_selector(".studio.image .player[data-state=ready] .now:text('31 steps')")
