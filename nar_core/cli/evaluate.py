@@ -14,6 +14,7 @@ from ..measure.items import TrainingPictures, part_of, spread
 from ..measure.likelihood import measure
 from ..measure.rightness import recall
 from ..measure.sheets import contact_sheet, drawn_prompts, growth_strips
+from ..measure.starts import seed_map
 from ..measure.tables import PROMPTS_FILE, TABLES, TableRun, make_table
 from ..measure.world import drift, reconstruction, rightness, variation
 from ..settings import RNG_SEED, SETTINGS
@@ -48,6 +49,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="grow around a known rectangle of the world's pictures and say what is kept of it; of "
         "clips also how the second frame goes on from the first",
     )
+    parser.add_argument(
+        "--seed-map",
+        metavar="FILE",
+        help="grow --count prompts of the model's world from every cell, judge them and write what "
+        "was found to this JSON file; a run that finds it goes on",
+    )
+    parser.add_argument(
+        "--every", type=int, default=1, help="of --seed-map only every n-th row and column"
+    )
     parser.add_argument("--sheet", help="write a contact sheet to this PNG")
     parser.add_argument(
         "--prompts",
@@ -55,7 +65,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="prompts of the sheet, or a file with one a line; without, drawn from the training "
         "names or the model's world",
     )
-    parser.add_argument("--count", type=int, default=16, help="prompts drawn for the sheet")
+    parser.add_argument(
+        "--count", type=int, default=16, help="prompts drawn for the sheet or the seed map"
+    )
     parser.add_argument(
         "--recall",
         type=int,
@@ -107,17 +119,17 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         _check_comparison(args)
     else:
         settings |= {n: v[0] for n, v in (("heads", heads), ("fusion", fusion)) if v}
-    wanted = ("data", "world", "drift", "sheet", "growth", "table")
+    wanted = ("data", "world", "drift", "seed_map", "sheet", "growth", "table")
     if not any(getattr(args, name) for name in wanted):
-        names = ", ".join(f"--{name}" for name in wanted)
+        names = ", ".join(f"--{name.replace('_', '-')}" for name in wanted)
         raise ValueError(f"evaluate: got nothing to do, expected one of {names}")
     if args.recall and not args.data:
         raise ValueError("recall: got no --data, expected the training folder")
     if args.table and not args.out:
         raise ValueError(f"table {args.table}: expected --out with a folder for the samples")
-    for name in ("sheet", "growth"):
+    for name in ("sheet", "growth", "seed_map"):
         if getattr(args, name):
-            need_file(Path(getattr(args, name)), f"--{name}")
+            need_file(Path(getattr(args, name)), f"--{name.replace('_', '-')}")
     if args.table:
         need_folder(Path(args.out), "--out")
     engine = Engine.load(args.model, device=own_device(args.device), dtype=args.dtype)
@@ -138,6 +150,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         out |= {"variation": variation(grower), "psnr": reconstruction(grower)}
     if args.drift:
         out |= drift(grower)
+    if args.seed_map:
+        out |= seed_map(grower, args.count, Path(args.seed_map), args.every)
     prompts = read_prompts(args.prompts or ())
     if args.sheet:
         chosen = prompts or drawn_prompts(grower, train, args.count)
