@@ -133,7 +133,7 @@ export const withEndOf = (s, message) =>
       ['Steps', run.plan.total],
       ['Passes', message.passes],
       ['Seconds', message.elapsed.toFixed(2)],
-      ['Mean probability', meanConfidence(message.confidence)?.toFixed(3) ?? '–'],
+      ['Probability', meanConfidence(message.confidence)?.toFixed(3) ?? '–'],
     ],
   }));
 

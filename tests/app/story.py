@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 
-from app.files.png import jpeg_bytes, png_bytes, read_png, sheet
 from app.server.engines import Engines
 from app.server.examples import RACE, STORY
 from app.server.explaining import explanation_of
@@ -26,6 +25,7 @@ from app.server.jobs import Job
 from app.server.studio import Studio
 from app.server.telling import replayed
 from nar_core import Engine, Request, list_models, prepare
+from nar_core.files import jpeg_bytes, png_bytes, read_png, sheet
 from nar_core.measure.world import exam_of
 from nar_core.worlds import WORLDS
 

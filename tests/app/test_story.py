@@ -10,8 +10,7 @@ import pytest
 
 from app.pages.parts import source
 from app.server.examples import FOLDER, STORY
-from app.wire import bytes_of, text_of
-from nar_core.files.png import read_png
+from nar_core.files import bytes_of, read_png, text_of
 from nar_core.weights.list import official_models
 
 TOLD = json.loads((STORY / "story.json").read_text("utf-8"))

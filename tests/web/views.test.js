@@ -50,7 +50,7 @@ test('the tip names who a cell hears', () => {
   const s = { ...store.initial('image', spec), phase: 'done', step: 17 };
   assert.match(tipOf(s, run, [0, 11, 6]), /Row 12, column 7.*horizontal \+ vertical<\/b>2 senders/s);
   assert.match(tipOf(s, run, [0, 8, 8]), /condition/);
-  assert.doesNotMatch(tipOf(s, run, [0, 8, 8]), /Token<|Confidence/);
+  assert.doesNotMatch(tipOf(s, run, [0, 8, 8]), /Token<|Probability/);
 });
 
 test('what is offered for a result', () => {

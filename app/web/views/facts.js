@@ -26,7 +26,7 @@ export function factsOf(s) {
   const mean = meanConfidence(confidence, isWhole ? undefined : (plan.cells[s.step] ?? []));
   return [
     isWhole ? ['Steps', plan.total] : ['Front', `${plan.counts[s.step] ?? 0} tokens`],
-    ['Confidence', mean === null ? '–' : mean.toFixed(2)],
+    ['Probability', mean === null ? '–' : mean.toFixed(2)],
     .../** @type {[string, string][]} */ (run.elapsed ? [['Time', seconds(run.elapsed)]] : []),
   ];
 }

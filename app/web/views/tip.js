@@ -24,7 +24,7 @@ export function tipOf(s, run, at) {
     ['Distance', plan.distance[i]],
     ['Step', plan.step[i] || 'given'],
     ...(isWritten && token !== UNKNOWN_TOKEN ? [['Token', token]] : []),
-    ...(isSure ? [['Confidence', (confidence / 254).toFixed(2)]] : []),
+    ...(isSure ? [['Probability', (confidence / 254).toFixed(2)]] : []),
   ]);
   const meter = isSure ? `<div class="meter"><i style="width:${(100 * confidence) / 254}%"></i></div>` : '';
   const axes = [...new Set(senders.map((sender) => sender.head.axis))].join(' + ');
