@@ -33,9 +33,9 @@ def seed_map(grower: Grower, count: int, file: Path, every: int = 1) -> dict[str
 
     Returns:
         What the file holds: `cells` [[h, w], ...] and for each of them `steps`, `right` (how many
-        of `prompts`), `damage` (share of cells), `seconds` (a picture's, in batches of `ROUND`, the
-        median of the rounds); `by_steps`: for growths of so many steps the share that is right,
-        with Wilson's 95 % interval.
+        of `prompts`), `damage` (share of cells), `seconds` (of a processor for a picture, in
+        batches of `ROUND`, the median of the rounds); `by_steps`: for growths of so many steps the
+        share that is right, with Wilson's 95 % interval; `command`: what measured it.
 
     Raises:
         ValueError: a model that starts in a corner only, or a file of another model or settings.
@@ -50,6 +50,8 @@ def seed_map(grower: Grower, count: int, file: Path, every: int = 1) -> dict[str
         "settings": dict(grower.settings),
         "rng_seed": grower.rng_seed,
         "cells": [list(cell[1:]) for cell in cells],
+        "command": f"python -m nar_core evaluate --model {info.name} --seed-map {file.name} "
+        f"--every {every}",
     })  # fmt: skip
     exam, world = exam_of(grower.engine), WORLDS[info.world]()
     rounds = -(-count // ROUND)
@@ -61,9 +63,9 @@ def seed_map(grower: Grower, count: int, file: Path, every: int = 1) -> dict[str
             prompts = [world.say(f, rng) for f in facts]
             grown, seconds = [], []
             for cell in cells:
-                started = time.perf_counter()
+                started = time.process_time()
                 frame = grower.engine.generate_all(grower.request(prompts, cell, number * ROUND))
-                seconds.append(round((time.perf_counter() - started) / ROUND, 4))
+                seconds.append(round((time.process_time() - started) / ROUND, 4))
                 grown.append(grower.engine.decode(frame.tokens))
                 bar.update()
             told = [exam.judge(f, np.stack([g[i] for g in grown])) for i, f in enumerate(facts)]
@@ -95,17 +97,21 @@ def summary(found: dict[str, Any], grid: GridShape) -> dict[str, Any]:
         hits = sum(n for n, s in zip(right, steps, strict=True) if s == total)
         of = prompts * steps.count(total)
         by_steps[str(total)] = [round(x, 3) for x in (hits / of, *interval(hits, of))]
-    return {
-        **{k: found[k] for k in ("model", "digest", "settings", "rng_seed")},
+    told = {
+        **{k: found[k] for k in ("command", "model", "digest", "settings", "rng_seed")},
         "grid": list(grid),
         "prompts": prompts,
         "cells": cells,
         "steps": steps,
         "right": right,
         "damage": np.mean([r["damage"] for r in rounds], 0).round(4).tolist(),
-        "seconds": [round(median(s), 4) for s in zip(*(r["seconds"] for r in rounds), strict=True)],
         "by_steps": by_steps,
     }
+    if all("seconds" in r for r in rounds):  # a machine that was busy tells none
+        told["seconds"] = [
+            round(median(s), 4) for s in zip(*(r["seconds"] for r in rounds), strict=True)
+        ]
+    return told
 
 
 def _begun(file: Path, asked: dict[str, Any]) -> dict[str, Any]:

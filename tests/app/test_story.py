@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 
 from app.pages.parts import source
-from app.server.examples import FOLDER, STORY
+from app.server.examples import FIGURES, FOLDER, STORY
 from nar_core.files import bytes_of, read_png, text_of
+from nar_core.measure.starts import summary
+from nar_core.plan import GridShape
 from nar_core.weights.list import official_models
 
 TOLD = json.loads((STORY / "story.json").read_text("utf-8"))
@@ -74,3 +76,10 @@ def test_tables_say_what_the_registry_knows_of_the_paper():
     assert rows("evidence", "Table 5")["both, averaged"] == both
     assert rows("article", "Which head")["both, averaged"] == both
     assert rows("article", "The same") == rows("evidence", "Table 4")
+
+
+def test_the_map_of_starts_is_what_its_rounds_say():
+    shown = json.loads((FIGURES / "starts.json").read_text("utf-8"))
+    again = summary(shown, GridShape(*shown["grid"]))
+    assert {k: shown[k] for k in again} == again
+    assert shown["command"].startswith("python -m nar_core evaluate --model emoji --seed-map")

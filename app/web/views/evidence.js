@@ -24,7 +24,7 @@ import { coloursOf, rampColour } from './grid.js';
  * @property {number[]} steps
  * @property {number[]} right of `prompts`
  * @property {number[]} damage
- * @property {number[]} seconds
+ * @property {number[]} [seconds] where the machine had nothing else to do
  * @property {Record<string, number[]>} by_steps
  * @property {string} [command]
  */
@@ -36,11 +36,11 @@ const WORDS = {
   right: 'Share of prompts that come out right in everything.',
   damage: 'Share of cells that are farther from every right picture than the tokenizer explains.',
   steps: 'Steps that growth takes from there: none is fewer than from the centre.',
-  seconds: 'Seconds a picture takes, in batches of eight, the median of the rounds.',
+  seconds: 'Seconds of a processor for a picture, in batches of eight, the median of the rounds.',
 };
 
 /** Values for each measured cell. @param {SeedMap} map @param {What} what */
-export const valuesOf = (map, what) => (what === 'right' ? map.right.map((n) => n / map.prompts) : map[what]);
+export const valuesOf = (map, what) => (what === 'right' ? map.right.map((n) => n / map.prompts) : (map[what] ?? []));
 
 /** Which of the measured cells lies nearest to each of the grid. @param {SeedMap} map */
 export function nearest({ grid: [, H, W], cells }) {
@@ -59,7 +59,7 @@ export const csvOf = (map) =>
   ['row,column,steps,right,prompts,damage,seconds']
     .concat(
       map.cells.map(([h, w], k) =>
-        [h + 1, w + 1, map.steps[k], map.right[k], map.prompts, map.damage[k], map.seconds[k]].join(','),
+        [h + 1, w + 1, map.steps[k], map.right[k], map.prompts, map.damage[k], map.seconds?.[k] ?? ''].join(','),
       ),
     )
     .join('\n');
@@ -116,6 +116,7 @@ function mapView(root, map) {
     find(section, '.how'),
     `${map.model}, ${map.prompts} prompts of its world from ${where}. <code>${map.command ?? ''}</code>`,
   );
+  find(section, '[data-map=seconds]').hidden = !map.seconds;
   section.hidden = false;
   new ResizeObserver(render).observe(canvas);
   onThemeChange(render);
