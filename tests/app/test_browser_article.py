@@ -91,7 +91,7 @@ def test_formulas_and_starts_by_keyboard(article):
     assert page.evaluate(PIXELS) == plain
     for _ in range(8):
         page.keyboard.press("ArrowUp")
-    assert page.inner_text(".article .now") == "17 steps from row 1, column 9"
+    assert page.inner_text(".article .now") == "24 steps from row 1, column 9"
     page.keyboard.press("ArrowRight")
     assert page.inner_text(".article .now") == "25 steps from row 1, column 10"
 

@@ -45,7 +45,7 @@ export const valuesOf = (map, what) => (what === 'right' ? map.right.map((n) => 
 /** Which of the measured cells lies nearest to each of the grid. @param {SeedMap} map */
 export function nearest({ grid: [, H, W], cells }) {
   return Array.from({ length: H * W }, (_, i) => {
-    const away = cells.map(([h, w]) => Math.max(Math.abs(h - Math.floor(i / W)), Math.abs(w - (i % W))));
+    const away = cells.map(([h, w]) => Math.hypot(h - Math.floor(i / W), w - (i % W)));
     return away.indexOf(Math.min(...away));
   });
 }
@@ -79,7 +79,9 @@ function mapView(root, map) {
     const [low, high] = [Math.min(...values), Math.max(...values)];
     setText(find(section, '.least'), told(what, low));
     setText(find(section, '.most'), told(what, high));
-    setText(find(section, '.told'), WORDS[what]);
+    const room = Math.round(196 * Math.sqrt(0.25 / map.prompts));
+    const doubt = ` So few prompts leave each cell within about ${room} points: smaller differences say nothing.`;
+    setText(find(section, '.told'), WORDS[what] + (what === 'right' ? doubt : ''));
     for (const button of findAll(section, '[data-map]')) setChosen(button, button.dataset.map === what);
     if (!width) return;
     resizeCanvas(canvas, width, Math.round((width * H) / W));
