@@ -39,6 +39,9 @@ PARTS = (
 )
 STYLES = tuple(f"css/{name}.css" for name in PARTS)
 
+LATE = "article-store.js", "article.js", "tools/orders.js", "views/article.js", "views/evidence.js"
+"""Scripts that the page fetches only when somebody comes to what they draw."""
+
 # Below Gradio's own prefix: what lies elsewhere its server-side rendering takes for a page.
 PREFIX = "gradio_api/web"
 
@@ -116,7 +119,9 @@ def head() -> str:
     The styles are inside it, because without them the page would be seen before it is dressed; and
     here, because `css` of `launch` would rewrite the selectors and lose :root and media queries.
     """
-    early = "".join(f'<link rel="modulepreload" href="{address()}/{m}">' for m in modules())
+    early = "".join(
+        f'<link rel="modulepreload" href="{address()}/{m}">' for m in modules() if m not in LATE
+    )
     return f"{early}<style>{source(*STYLES)}</style>"
 
 

@@ -27,7 +27,6 @@ export class Article {
     const calm = () => this.set(store.read({ ...this.state, calm: motion.matches }, this.state.act));
     motion.addEventListener('change', calm);
     calm();
-    // it is fetched when somebody comes to read it
     new ResizeObserver(() => {
       this.begin();
       this.render();

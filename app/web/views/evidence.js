@@ -125,14 +125,8 @@ function mapView(root, map) {
 }
 
 /** @param {HTMLElement} element @param {import('../wire.js').Tools} _tools @param {{ folder: string }} config */
-export function mountEvidence(element, _tools, { folder }) {
+export async function mountEvidence(element, _tools, { folder }) {
   const root = find(element, '.evidence');
-  // it is fetched when somebody comes to see it
-  const seen = new ResizeObserver(async () => {
-    if (!root.offsetParent) return;
-    seen.disconnect();
-    const answer = await fetch(`${folder}/figures/starts.json`);
-    if (answer.ok) mapView(root, await answer.json());
-  });
-  seen.observe(root);
+  const answer = await fetch(`${folder}/figures/starts.json`);
+  if (answer.ok) mapView(root, await answer.json());
 }
