@@ -85,7 +85,7 @@ class Head(nn.Module):
         gate: bool = False,
     ):
         super().__init__()
-        self.gate = nn.Linear(width, 1) if gate else None
+        self.gate = nn.Linear(width, 1, bias=False) if gate else None
         if self.gate is not None:
             nn.init.zeros_(self.gate.weight)  # the mean, to begin with
         self.norm = norm

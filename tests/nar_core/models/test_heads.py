@@ -93,9 +93,6 @@ def test_a_gate_begins_as_the_mean_and_then_weighs(hidden, senders, shared):
     heads = Heads({"+w": 1, "+h": 2, "+t": 1}, nn.Identity, 8, CODES, shared, True, gate=True)
     plain = Heads({"+w": 1, "+h": 2, "+t": 1}, nn.Identity, 8, CODES, shared, True)
     plain.load_state_dict({k: v for k, v in heads.state_dict().items() if ".gate." not in k})
-    for _, head in heads.each():
-        assert head.gate is not None
-        nn.init.zeros_(head.gate.bias)
     torch.testing.assert_close(heads(hidden, senders), plain(hidden, senders))
     for _, head in heads.each():
         assert head.gate is not None
