@@ -11,6 +11,7 @@ from torch import Tensor
 
 from .models.cache import KVCache
 from .models.condition import Condition
+from .models.heads import Routes
 from .models.transformer import NARTransformer, proximity_mask
 from .plan import DIRECTIONS, DecodePlan, select_senders
 from .sampling import guide, implausible, sample_front
@@ -96,6 +97,18 @@ class Growth:
         self.place_of = rank + self.length
         self.fed = 0
         self.senders_of = self._senders()
+        # All that depends on the plan alone is on the device before the first step, so that no step
+        # waits for a copy: which states predict a front, and its cells.
+        heads = model.heads
+        self.routes = {
+            number: Routes.of(
+                torch.from_numpy(self.senders_of[step.positions]), heads.directions, device
+            )
+            for number, step in enumerate(plan.steps[first_step:], first_step)
+        }
+        sizes = [len(step.positions) for step in plan.steps]
+        fronts = torch.from_numpy(np.concatenate([step.positions for step in plan.steps]))
+        self.fronts = fronts.to(device).split(sizes)
         # Where each cell is, in the order in which they are fed.
         self.cells = torch.from_numpy(self.order).to(device)
         self.places = model.places(self.cells)
@@ -175,7 +188,7 @@ class Growth:
             self._feed(end)
         fusion = self.settings.fusion
         rule = "logits" if fusion == "freshest" else fusion
-        return self.model.heads(self.hidden, torch.from_numpy(self.senders()), rule)
+        return self.model.heads.fused(self.hidden, self.routes[self.next_step], rule)
 
     def senders(self) -> np.ndarray:
         """Rows of `hidden` that predict each cell of the next front, int64 [n, 6], -1 for none."""
@@ -197,7 +210,7 @@ class Growth:
     def step(self) -> tuple[Tensor, Tensor]:
         """Decode the next front; tokens int64 [B, n] and their confidence float32 [B, n]."""
         conditional, *null = self.logits().chunk(2 if self.guided else 1)
-        cells = torch.from_numpy(self.plan.steps[self.next_step].positions).to(self.tokens.device)
+        cells = self.fronts[self.next_step]
         tokens = torch.empty(conditional.shape[:2], dtype=torch.int64, device=conditional.device)
         confidence = torch.empty(tokens.shape, device=conditional.device)
         for settings, rows in self._alike():

@@ -52,7 +52,8 @@ def filtered_probabilities(
         chances = logits.softmax(-1)
         # Sorting the whole vocabulary would cost more than a small model's step, and is rarely
         # needed: look at the most likely tokens first, and at more while they do not reach p.
-        head = 256
+        # On a GPU asking whether they do would cost more than sorting.
+        head = 256 if chances.device.type == "cpu" else chances.shape[-1]
         while True:
             best, order = chances.topk(min(head, logits.shape[-1]))
             if head >= logits.shape[-1] or bool((best.sum(-1) > top_p).all()):

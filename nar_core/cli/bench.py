@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -10,6 +11,7 @@ import torch
 from ..device import arithmetic
 from ..engine import Engine
 from ..measure.speed import random_engine, random_model, speed
+from ..measure.suite import PUBLISHED, SUITES, save_chart, suite, table
 from ..weights.list import official_models
 from ..weights.load import load_model
 from .arguments import add_device, add_model
@@ -26,6 +28,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help=f"random weights of an official size: {', '.join(official_models())}",
     )
+    what.add_argument(
+        "--suite",
+        choices=SUITES,
+        help="many batches and ways of sampling of models of official sizes, within --minutes",
+    )
+    parser.add_argument("--minutes", type=float, default=8.0, help="of a suite, at most")
+    parser.add_argument("--picture", type=Path, help="where a suite is drawn against the batch")
     parser.add_argument("--batch", type=int, default=1, help="pictures or clips at once")
     parser.add_argument("--guidance", type=float, default=2.0, help="guidance scale, 1 for none")
     parser.add_argument("--repeats", type=int, default=3, help="timed runs; medians are reported")
@@ -46,6 +55,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
             raise ValueError(f"--{name}: got {getattr(args, name)}, expected 1 or more")
     if args.threads:
         torch.set_num_threads(args.threads)
+    if args.suite:
+        return _suite(args)
     plain = None
     if args.random_init:
         engine = random_engine(args.random_init, args.device, args.dtype, not args.steps_only)
@@ -66,3 +77,17 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         repeats=args.repeats,
         steps_only=args.steps_only,
     )
+
+
+def _suite(args: argparse.Namespace) -> dict[str, Any]:
+    """See `measure.suite`."""
+    rows, left = suite(args.suite, args.device, args.dtype, args.repeats, args.minutes)
+    if args.picture:
+        title = f"{rows[0].model}, guidance 2, {args.dtype}, {torch.get_num_threads()} threads"
+        save_chart([row for row in rows if row.model == rows[0].model], title, args.picture)
+    found: dict[str, Any] = {"rows": table(rows), "threads": torch.get_num_threads()}
+    if args.suite == "gpu":
+        found["published on an A100"] = PUBLISHED
+    if left:
+        found["no time for"] = left
+    return found

@@ -1,0 +1,271 @@
+"""Speed and memory against the batch: ours, the published way, and raster order."""
+
+from __future__ import annotations
+
+import gc
+import statistics
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image, ImageDraw, ImageFont
+from tqdm import tqdm
+
+from ..device import arithmetic, pick_device, pick_dtype
+from ..engine import Engine
+from ..plan import DecodePlan, DecodeStep, GridShape, fan_in_of, make_plan
+from ..request import Request
+from ..weights.list import official_models
+from .published import sample_as_published
+from .speed import random_engine, random_model
+
+GUIDANCE = 2.0
+PUBLISHED = {
+    "LPD-XL": "0.41 s a picture",
+    "ARPG-L": "130 pictures a second",
+    "NAR-B": "419.7 pictures a second",
+}
+"""What papers say of their own code, on an A100 or A800."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is timed: a model of an official size, how many at once, and which ways of sampling."""
+
+    model: str
+    batch: int
+    ways: tuple[str, ...] = ("ours",)
+
+
+ALL = ("ours", "published", "raster")
+SUITES: dict[str, tuple[Case, ...]] = {
+    # Figure 6 of the paper
+    "cpu": tuple(Case("NAR-B", batch, ALL) for batch in (1, 2, 4, 8)),
+    # what is of most use first: the time may not suffice for all
+    "gpu": (
+        *(Case("NAR-B", batch, ALL[:2] if batch < 256 else ALL[:1]) for batch in (1, 64, 8, 256)),
+        Case("NAR-L", 1, ALL[:2]),
+        Case("NAR-LP-ucf101", 1, ALL[:2]),
+        *(
+            Case(model, batch)
+            for batch in (1, 64, 8, 256)
+            for model in ("NAR-L", "NAR-XL", "NAR-XXL")
+            if (model, batch) != ("NAR-L", 1)
+        ),
+        *(Case("NAR-B", batch, ("raster",)) for batch in (1, 64)),
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One way of sampling at one batch.
+
+    Attributes:
+        seconds: median of the runs; per_second: pictures or clips.
+        memory_mb: weights and KV cache, or on a GPU the peak of what was allocated.
+        limit: seconds in which the weights can be read once for each forward pass: nothing can be
+            faster. share: what part of that speed was reached.
+    """
+
+    model: str
+    way: str
+    batch: int
+    passes: int
+    seconds: float
+    per_second: float
+    memory_mb: int
+    limit: float
+    share: float
+
+
+def suite(
+    name: str, device: str, dtype: str, repeats: int, minutes: float = 8.0
+) -> tuple[list[Row], list[str]]:
+    """Time the cases of a suite, and name those that there was no time for.
+
+    Ways are timed in turn, the other way round every time, so that other load hits all alike.
+    """
+    target = pick_device(device)
+    if name == "gpu" and target.type == "cpu":
+        raise ValueError("suite: got gpu, expected cpu on this machine, which has no GPU")
+    ends, rows, left = time.perf_counter() + 60 * minutes, [], []
+    rate = bandwidth(target)
+    for case in tqdm(SUITES[name], desc="bench"):
+        if time.perf_counter() > ends:
+            left.append(f"{case.model}, batch {case.batch}")
+            continue
+        rows += _timed(case, target, dtype, repeats, rate)
+        gc.collect()
+        if target.type == "cuda":
+            torch.cuda.empty_cache()
+    return rows, left
+
+
+def bandwidth(device: torch.device) -> float:
+    """Bytes a second at which memory is read, the best of some reads of a large tensor."""
+    large = torch.ones(2**28 if device.type == "cuda" else 2**25, device=device)
+    best = 0.0
+    for _ in range(5):
+        seconds = _seconds(lambda: large.sum(), device)
+        best = max(best, large.nbytes / seconds)
+    return best
+
+
+def raster_plan(grid: GridShape, directions: tuple[str, ...]) -> DecodePlan:
+    """One cell after the other, each predicted by its neighbours that came before."""
+    plan = make_plan(grid, (0, 0, 0), None, directions)
+    levels = np.arange(1, grid.cells + 1)
+    fan_in = fan_in_of(grid, levels, plan.known, directions)
+    steps = tuple(DecodeStep(np.array([i]), fan_in[i : i + 1]) for i in range(grid.cells))
+    return DecodePlan(grid, (0, 0, 0), plan.known, plan.distances, levels, fan_in, steps)
+
+
+def _timed(
+    case: Case, device: torch.device, dtype: str, repeats: int, rate: float
+) -> Iterable[Row]:
+    official = official_models()[case.model]
+    engine = random_engine(case.model, str(device), dtype, with_tokenizer=False)
+    numbers = pick_dtype(dtype, device, official.info.parameters)
+    plain = None
+    if "published" in case.ways:
+        format_ = arithmetic(numbers, device, official.info.parameters)
+        plain = random_model(case.model, device, format_)
+    said: dict[str, Any] = {"prompt": "a"} if official.info.task == "text" else {"label": 0}
+    prepared = engine.prepare(
+        Request(seed_position=(0, 0, 0), guidance_scale=GUIDANCE, num_samples=case.batch, **said)
+    )
+    raster = replace(prepared, plan=raster_plan(engine.info.grid, engine.info.directions))
+    values, null = engine.condition(prepared.request)
+    passes = {"ours": prepared.plan.total, "published": prepared.plan.total}
+    ways: dict[str, Callable[[], Any]] = {
+        "ours": lambda: engine.generate_all(prepared),
+        "published": lambda: sample_as_published(plain, values, null, guidance_scale=GUIDANCE),
+        "raster": lambda: engine.generate_all(raster),
+    }
+    times: dict[str, list[float]] = {way: [] for way in case.ways}
+    memory = {}
+    for way in case.ways:  # warms up
+        if device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats()
+        ways[way]()
+        memory[way] = _memory(engine, case.batch, device)
+    for repeat in range(repeats):
+        for way in case.ways if repeat % 2 == 0 else case.ways[::-1]:
+            times[way].append(_seconds(ways[way], device))
+    for way in case.ways:
+        seconds = statistics.median(times[way])
+        count = passes.get(way, raster.plan.total)
+        limit = count * numbers.itemsize * official.info.parameters / rate
+        yield Row(
+            case.model,
+            way,
+            case.batch,
+            count,
+            round(seconds, 4),
+            round(case.batch / seconds, 3),
+            round(memory[way] / 2**20),
+            round(limit, 4),
+            round(limit / seconds, 3),
+        )
+
+
+def _seconds(what: Callable[[], Any], device: torch.device) -> float:
+    """How long it takes, what it leaves on a GPU included."""
+    started = time.perf_counter()
+    what()
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter() - started
+
+
+def _memory(engine: Engine, batch: int, device: torch.device) -> float:
+    """Bytes: on a GPU the peak, elsewhere what weights and KV cache take, with guidance."""
+    if device.type == "cuda":
+        return float(torch.cuda.max_memory_allocated())
+    info, size = engine.info, engine.dtype.itemsize
+    cache = arithmetic(engine.dtype, device, info.parameters).itemsize * info.cache_values
+    return float(size * info.parameters + 2 * batch * cache)
+
+
+def table(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """The rows, those of our way with their ratio to the published one where that was timed."""
+    published = {(r.model, r.batch): r.seconds for r in rows if r.way == "published"}
+    out = []
+    for row in rows:
+        other = published.get((row.model, row.batch))
+        ratio = {"ratio": round(other / row.seconds, 2)} if other and row.way == "ours" else {}
+        out.append({**asdict(row), **ratio})
+    return out
+
+
+# ---- the picture ---------------------------------------------------------------------------------
+
+INK, GRID, LIMIT = (40, 44, 52), (222, 226, 232), (150, 156, 166)
+COLOURS = {"ours": (22, 120, 201), "published": (214, 96, 42), "raster": (104, 159, 56)}
+PANEL, EDGE = (380, 300), (64, 44)
+QUANTITIES = (("seconds", "seconds"), ("memory_mb", "memory, MB"), ("per_second", "per second"))
+
+
+def chart(rows: Sequence[Row], title: str) -> Image.Image:
+    """Latency, memory and throughput against the batch, both axes logarithmic.
+
+    A grey line is what reading the weights once for each pass of ours allows.
+    """
+    sheet = Image.new("RGB", (PANEL[0] * len(QUANTITIES), PANEL[1] + 56), "white")
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(13)
+    draw.text((EDGE[0], 8), title, INK, font)
+    limits = [(r.batch, r.limit, r.batch / r.limit) for r in rows if r.way == "ours"]
+    for number, (name, said) in enumerate(QUANTITIES):
+        lines = {
+            way: [(r.batch, float(getattr(r, name))) for r in rows if r.way == way]
+            for way in COLOURS
+        }
+        if name != "memory_mb":
+            at = 1 if name == "seconds" else 2
+            lines["limit"] = [(limit[0], limit[at]) for limit in limits]
+        _panel(draw, font, number * PANEL[0], said, {k: v for k, v in lines.items() if v})
+    x = EDGE[0]
+    for way, colour in {**COLOURS, "limit": LIMIT}.items():
+        draw.line((x, PANEL[1] + 38, x + 22, PANEL[1] + 38), colour, 3)
+        draw.text((x + 28, PANEL[1] + 30), way, INK, font)
+        x += 130
+    return sheet
+
+
+def _panel(draw, font, left: int, said: str, lines: dict[str, list[tuple[int, float]]]) -> None:
+    """One quantity: each line's points (batch, value)."""
+    batches = sorted({b for line in lines.values() for b, _ in line})
+    values = [v for line in lines.values() for _, v in line]
+    low, high = np.log2(min(values)) - 0.3, np.log2(max(values)) + 0.3
+    wide = max(1.0, float(np.log2(batches[-1] / batches[0])))
+
+    def place(batch: float, value: float) -> tuple[float, float]:
+        x = left + EDGE[0] + np.log2(batch / batches[0]) / wide * (PANEL[0] - EDGE[0] - 24)
+        y = PANEL[1] - (np.log2(value) - low) / (high - low) * (PANEL[1] - EDGE[1] - 24)
+        return float(x), float(y)
+
+    draw.text((left + EDGE[0], 28), said, INK, font)
+    for power in range(int(np.ceil(low)), int(np.floor(high)) + 1):
+        (x, y), (end, _) = place(batches[0], 2.0**power), place(batches[-1], 2.0**power)
+        draw.line((x, y, end, y), GRID)
+        draw.text((x - 6, y), f"{2.0**power:.4g}", INK, font, anchor="rm")
+    for batch in batches:
+        x, _ = place(batch, min(values))
+        draw.text((x, PANEL[1] + 6), str(batch), INK, font, anchor="ma")
+    for way, line in lines.items():
+        points = [place(b, v) for b, v in line]
+        colour = COLOURS.get(way, LIMIT)
+        draw.line(points, colour, 3 if way in COLOURS else 1)
+        for x, y in points if way in COLOURS else []:
+            draw.ellipse((x - 4, y - 4, x + 4, y + 4), colour)
+
+
+def save_chart(rows: Sequence[Row], title: str, file: Path) -> None:
+    """Draw and write the picture."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    chart(rows, title).save(file)

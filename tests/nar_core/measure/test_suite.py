@@ -1,0 +1,77 @@
+"""Suites time the same work in every way; raster order is a plan like any other."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from nar_core.cli import main
+from nar_core.decode import Growth
+from nar_core.measure import suite as suites
+from nar_core.measure.suite import COLOURS, Case, Row, chart, raster_plan, table
+from nar_core.plan import GridShape
+from nar_core.settings import SamplingSettings
+
+from ..helpers import official_config, random_model
+
+
+def test_raster_order_grows_what_the_whole_grid_says():
+    grid = GridShape(1, 3, 4)
+    config = official_config(grid)
+    model, plan = random_model(config), raster_plan(grid, config.directions)
+    assert [step.positions.tolist() for step in plan.steps] == [[i] for i in range(12)]
+    values = torch.tensor([1, 4])
+    growth = Growth(
+        model,
+        plan,
+        values,
+        model.condition.null_like(values),
+        torch.full((2, 12), -1),
+        torch.zeros(2, 12),
+        SamplingSettings(guidance_scale=1.0, temperature=0.0),
+    )
+    for _ in plan.steps:
+        growth.step()
+    levels, fan_in = torch.from_numpy(plan.levels), torch.from_numpy(plan.fan_in)
+    with torch.inference_mode():
+        logits = model(values, growth.tokens, levels, fan_in)
+    assert torch.equal(logits.argmax(-1), growth.tokens)
+
+
+def row(way: str, batch: int, seconds: float) -> Row:
+    return Row("NAR-B", way, batch, 31, seconds, batch / seconds, 100 * batch, 0.1, 0.1 / seconds)
+
+
+def test_ours_is_told_beside_the_published_way_of_the_same_batch():
+    rows = [row("ours", 1, 0.5), row("published", 1, 1.5), row("ours", 8, 2.0)]
+    assert [r.get("ratio") for r in table(rows)] == [3.0, None, None]
+
+
+def test_every_way_is_drawn():
+    rows = [row(way, b, 0.1 * (i + 1) * b) for i, way in enumerate(COLOURS) for b in (1, 2, 8)]
+    colours = {colour for _, colour in chart(rows, "NAR-B").getcolors(1 << 20) or []}
+    assert colours >= set(COLOURS.values())
+
+
+def test_a_suite_tells_what_there_was_no_time_for(monkeypatch):
+    timed = []
+
+    def timing(case, device, dtype, repeats, rate):
+        timed.append(case.batch)
+        return [row("ours", case.batch, 1.0)]
+
+    monkeypatch.setattr(suites, "_timed", timing)
+    monkeypatch.setitem(suites.SUITES, "cpu", (Case("NAR-B", 1), Case("NAR-B", 2)))
+    rows, left = suites.suite("cpu", "cpu", "auto", 1)
+    assert (timed, len(rows), left) == ([1, 2], 2, [])
+    assert suites.suite("cpu", "cpu", "auto", 1, minutes=-1)[1] == [
+        "NAR-B, batch 1",
+        "NAR-B, batch 2",
+    ]
+
+
+def test_the_suite_of_a_gpu_needs_one(capsys):
+    if torch.cuda.is_available():
+        pytest.skip("there is one")
+    assert main(["bench", "--suite", "gpu"]) == 2
+    assert "has no GPU" in capsys.readouterr().err
