@@ -42,13 +42,13 @@ def lifespan(studio: Studio) -> Callable[[Any], Any]:
     async def begun(app: Any) -> AsyncIterator[None]:
         server = app.get_blocks().mcp_server_obj
         if server is not None:
-            _serve(server, studio)
+            _serve(server, studio, app)
         yield
 
     return begun
 
 
-def _serve(gradios: Any, studio: Studio) -> None:
+def _serve(gradios: Any, studio: Studio, app: Any) -> None:
     """Answer what Gradio's MCP server is asked."""
     from mcp import types
     from pydantic import AnyUrl
@@ -76,6 +76,11 @@ def _serve(gradios: Any, studio: Studio) -> None:
     @server.call_tool()
     async def called(name: str, given: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
         context = server.request_context
+        if not _let_in(app, context.request):
+            raise RuntimeError(
+                "login: got a call of nobody, expected one with the cookie of who has logged in; "
+                "log in at /login and send its cookie"
+            )
         tool, known = names[name], _given(names[name], default_model)
         token = context.meta.progressToken if context.meta else None
 
@@ -117,6 +122,14 @@ def _serve(gradios: Any, studio: Studio) -> None:
                 content.append(types.ResourceLink(type=link, name=tool, uri=uri, mimeType=kind))
         text = json.dumps(told, ensure_ascii=False)
         return [*content, types.TextContent(type="text", text=text)], told
+
+
+def _let_in(app: Any, request: Any) -> bool:
+    """Whether a call may be answered: Gradio asks for its login on the ways that are not taken."""
+    if app.auth is None and app.auth_dependency is None:
+        return True
+    cookies = (f"access-token-{app.cookie_id}", f"access-token-unsecure-{app.cookie_id}")
+    return any(request.cookies.get(cookie) in app.tokens for cookie in cookies)
 
 
 async def _answer(

@@ -446,10 +446,10 @@ def tools():
         **launch_options(studio),
     )
 
-    def using(use):
+    def using(use, headers=None):
         async def within():
             async with (
-                streamablehttp_client(f"{url}gradio_api/mcp/") as (reads, writes, _),
+                streamablehttp_client(f"{url}gradio_api/mcp/", headers) as (reads, writes, _),
                 ClientSession(reads, writes) as session,
             ):
                 await session.initialize()
@@ -457,7 +457,7 @@ def tools():
 
         return asyncio.run(within())
 
-    yield SimpleNamespace(using=using, studio=studio)
+    yield SimpleNamespace(using=using, studio=studio, app=demo.app, url=url)
     demo.close()
 
 
@@ -554,3 +554,20 @@ def test_a_growth_ends_when_its_mcp_client_leaves(tools):
     tools.using(use)
     settled(lambda: engine.open_runs == 0)
     assert engine.steps_run < 31
+
+
+def test_where_a_login_is_asked_for_tools_ask_for_it_too(tools, monkeypatch):
+    monkeypatch.setattr(tools.app, "auth", {"ada": "secret"})
+
+    def understood(headers=None):
+        call = ("understand", {"prompt": "owl", "model": "emoji"})
+        return tools.using(lambda session: session.call_tool(*call), headers)
+
+    refused = understood()
+    assert refused.isError
+    assert refused.content[0].text.startswith("login: got a call of nobody")
+    assert understood({"cookie": f"access-token-{tools.app.cookie_id}=guessed"}).isError
+    login = httpx.post(f"{tools.url}login", data={"username": "ada", "password": "secret"})
+    assert login.status_code == 200
+    cookie = "; ".join(f"{name}={value}" for name, value in login.cookies.items())
+    assert not understood({"cookie": cookie}).isError
