@@ -76,8 +76,8 @@ export class Article {
     if (!story) return;
     if (what === 'start') {
       const { spec, request } = story.runs.centre;
-      const query = { model: spec.model, prompt: String(request?.prompt ?? ''), seed: start.join() };
-      return pages.send('image', { query });
+      const query = { model: spec.model, prompt: String(request?.prompt ?? '') };
+      return pages.send('image', { query, seedPosition: start });
     }
     const run = story.runs[what];
     const answer = await fetch(`${this.folder}/${run.pictures[0]}`);

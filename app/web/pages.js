@@ -10,6 +10,7 @@
  * @property {Uint16Array | null} [tokens] of the picture
  * @property {string} [model] which they belong to
  * @property {Record<string, string>} [query] of a form
+ * @property {import('./plan.js').Position} [seedPosition] beside a form
  * @property {string} [file]
  * @property {Run} [run]
  */

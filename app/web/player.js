@@ -428,11 +428,17 @@ export class Player {
 
   /** @param {Handed} handed */
   take(handed) {
-    const { file, run, query } = handed;
+    const { file, run, query, seedPosition } = handed;
     whenShown(this.element, () => {
       if (run) this.open(run);
       else if (file) this.trigger('replay', { run: `file${Date.now()}`, file });
-      else this.trigger('fill', { query });
+      else {
+        if (seedPosition) {
+          this.endRun();
+          this.set(store.home(store.settled(this.state), seedPosition));
+        }
+        this.trigger('fill', { query });
+      }
     });
     if (handed.address && this.state.mode !== 'image') this.useSource(handed);
   }

@@ -44,8 +44,8 @@ export function articleView(root, article) {
   function follow() {
     if (!root.offsetParent || performance.now() < going) return;
     const box = stage.getBoundingClientRect();
-    const isBelow = box.width > root.clientWidth * 0.7; // on a phone the canvas stays above the text
-    const line = isBelow ? box.bottom + 0.35 * (innerHeight - box.bottom) : 0.5 * innerHeight;
+    const isAbove = box.width > root.clientWidth * 0.7; // on a phone the canvas stays above the text
+    const line = isAbove ? box.bottom + 0.35 * (innerHeight - box.bottom) : 0.5 * innerHeight;
     const come = acts.filter((act) => act.getBoundingClientRect().top < line);
     read(actOf(come.at(-1) ?? acts[0]));
   }
@@ -57,9 +57,11 @@ export function articleView(root, article) {
     const act = acts.find((each) => each.dataset.act === name);
     if (!act) return;
     going = performance.now() + 900;
+    read(actOf(act)); // first, because what stays above on a phone is as tall as what it shows
+    const isAbove = stage.offsetWidth > root.clientWidth * 0.7;
+    root.style.setProperty('--above', `${isAbove ? stage.offsetHeight : 0}px`);
     act.scrollIntoView({ block: 'start', behavior: article.state.calm ? 'auto' : 'smooth' });
     if (isFocused) find(act, 'h2').focus({ preventScroll: true });
-    read(actOf(act));
   }
 
   root.addEventListener('click', (e) => {
