@@ -104,6 +104,36 @@ def start_from(model: NARTransformer, folder: Path) -> None:
         raise ValueError(f"init_from: the weights in {folder} do not fit: {wrong[:5]}")
 
 
+COPIED = {"left": "right", "above": "below", "after": "right", "before": "right"}
+"""Heads that a model lacks begin as copies of another's."""
+
+
+def continued(before: NARTransformer, config: TransformerConfig) -> NARTransformer:
+    """A model of another form that begins with the weights of a published one.
+
+    Heads of directions that it lacks begin as copies, and classes of another number anew, but for
+    "no class", which a seed query begins as, too. Raises ValueError where the rest does not fit.
+    """
+    model = NARTransformer(config)
+    state, own = before.state_dict(), model.state_dict()
+    table = "condition.table.weight"
+    if table in own and len(state[table]) != len(own[table]):
+        nn.init.normal_(own[table], std=0.02)
+        own[table][-1] = state[table][-1]
+        state[table] = own[table]
+    if "seed_query" in own and "seed_query" not in state:
+        state["seed_query"] = state[table][-1]
+    for name in own:
+        head = re.match(r"heads\.heads\.(\w+)\.", name)
+        if name not in state and head and head[1] in COPIED:
+            state[name] = state[name.replace(f".{head[1]}.", f".{COPIED[head[1]]}.", 1)]
+    try:
+        model.load_state_dict({name: tensor.clone() for name, tensor in state.items()})
+    except RuntimeError as error:
+        raise ValueError(f"init_from: the weights do not fit: {error}") from None
+    return model
+
+
 def _thinned(state: dict[str, Tensor], depth: int) -> dict[str, Tensor]:
     """Weights with at most `depth` blocks: the first, the last and others evenly between."""
     block = re.compile(r"^blocks\.(\d+)\.")

@@ -304,6 +304,11 @@ class OfficialConfig:
         tokenizer: a local VQ-16 file; by default that of the official model.
         init_from: official name or weight file to start from.
         ten_crops: of every picture, or two.
+        own_classes: classes are the folders, however many there are; what is begun from knows
+            others.
+        any_seed: also heads to the left and up, which begin as copies of those to the right and
+            down, and growth from any cell, around what is known.
+        known_share: of the samples of `any_seed` begin with a known part.
     """
 
     official: str = MISSING
@@ -311,6 +316,9 @@ class OfficialConfig:
     tokenizer: str | None = None
     init_from: str | None = None
     ten_crops: bool = True
+    own_classes: bool = False
+    any_seed: bool = False
+    known_share: float = 0.3
     train: OfficialTraining = field(default_factory=OfficialTraining)
 
 

@@ -2,36 +2,48 @@
 next-neighbour training from the upper-left corner.
 
 `python -m nar_core train generator nar-b data=FOLDER`, where FOLDER has one sub-folder per class.
+With `init_from`, `own_classes` and `any_seed` it fine-tunes a published model to other classes, and
+to directions that it lacks.
 """
 
 from __future__ import annotations
 
 import json
 import logging
+from dataclasses import asdict, replace
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from omegaconf import OmegaConf
 from PIL import Image
+from safetensors.torch import save_file
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from ..models.transformer import NARTransformer
+from ..card import model_card
+from ..models.transformer import NARTransformer, TransformerConfig
 from ..picture import on_white, open_picture, reading_picture, upright
 from ..plan import make_plan
 from ..tokenizers.base import Tokenizer
+from ..tokenizers.larp_video import LarpTokenizer
+from ..tokenizers.vq_image import VQTokenizer
 from ..weights.adapt import published
+from ..weights.embedded import EXPORT, read_info, write_config
 from ..weights.fetch import fetch
 from ..weights.list import Official, official_models
 from ..weights.load import digest_of, load_generator, load_tokenizer
 from ..weights.read import find_weight_file
+from .begin import continued
 from .config import OfficialConfig, said
 from .data import PICTURES
 from .graph import compiled
 from .identity import FREE, claim, digest
 from .loop import Run, rank_and_world
+from .plans import PlanBatch, random_plan
 
 log = logging.getLogger(__name__)
 
@@ -143,9 +155,11 @@ def train(config: OfficialConfig, folder: Path, device: torch.device) -> None:
     info, settings = official.info, config.train
     folder.mkdir(parents=True, exist_ok=True)
     files, labels = labelled_files(config.data)
-    if labels.max() >= len(info.labels):
+    names = tuple(sorted(p.name for p in Path(config.data).iterdir() if p.is_dir()))
+    if not config.own_classes and labels.max() >= len(info.labels):
         raise ValueError(
-            f"data: got {labels.max() + 1} class folders, expected at most {len(info.labels)}"
+            f"data: got {labels.max() + 1} class folders, expected at most {len(info.labels)}; "
+            "say own_classes=true to train on other classes"
         )
     torch.manual_seed(settings.seed)
     place = Path(config.tokenizer) if config.tokenizer else fetch(official.tokenizer)
@@ -155,20 +169,32 @@ def train(config: OfficialConfig, folder: Path, device: torch.device) -> None:
     if not claim(folder, {
         "pictures": digest(data),
         "tokenizer": digest_of(find_weight_file(place)),
-        "train": digest([told, config.official, config.ten_crops]),
+        "train": digest([told, config.official, config.ten_crops, *_changes(config)]),
     }):  # fmt: skip
         (folder / "codes.npy").unlink(missing_ok=True)
     codes = extract_codes(files, tokenizer, folder / "codes.npy", config.ten_crops, device)
+    if config.own_classes or config.any_seed:
+        keep_tokenizer(tokenizer, folder / "tokenizer")
     del tokenizer
 
+    form = form_of(config, official, len(names))
     if config.init_from:
-        own = Path(config.init_from)
-        path = own if own.exists() else fetch(official_models()[config.init_from].weights)
+        path, known = Path(config.init_from), official_models()
+        if not path.exists():
+            if config.init_from not in known:
+                raise ValueError(
+                    f"init_from: got {config.init_from}, expected a weight file or one of "
+                    f"{', '.join(known)}"
+                )
+            path = fetch(known[config.init_from].weights)
         model = load_generator(path, grid=info.grid).requires_grad_(True)
-        if model.config != official.config:
+        before = replace(official.config, condition=model.config.condition)
+        if model.config != (before if _changes(config) else official.config):
             raise ValueError(f"init_from: got {path}, expected weights of {info.name}")
     else:
         model = fresh(official)
+    if form != model.config:
+        model = continued(model, form).requires_grad_(True)
     model.to(device).train()
     model.rotations(0)
     if settings.steps is None:
@@ -198,13 +224,102 @@ def train(config: OfficialConfig, folder: Path, device: torch.device) -> None:
 
     def loss_of(index: int) -> Tensor:
         values, tokens = batch_of(index)
-        logits = forward(values, tokens, levels, fan_in)
-        return F.cross_entropy(logits.float().flatten(0, 1), tokens.flatten())
+        if not config.any_seed:
+            logits = forward(values, tokens, levels, fan_in)
+            return F.cross_entropy(logits.float().flatten(0, 1), tokens.flatten())
+        rng = np.random.default_rng((settings.seed, index, 2))
+        plans = [random_plan(info.grid, rng, config.known_share) for _ in range(share)]
+        shown = PlanBatch.of(plans, form.directions)
+        around, senders, known, seeds = (
+            x.to(device) for x in (shown.levels, shown.fan_in, shown.known, shown.seeds)
+        )
+        logits = forward(values, tokens, around, senders, seeds).float().flatten(0, 1)
+        losses = F.cross_entropy(logits, tokens.flatten(), reduction="none")
+        weights = (~known).flatten().float()
+        return (losses * weights).sum() / weights.sum()
 
     run.fit(loss_of)
     if run.rank == 0:
         with run.averaged():
-            export(model, official, run)
+            if not _changes(config):
+                export(model, official, run)
+            else:
+                export_own(model, official, run, config, names if config.own_classes else ())
+
+
+def _changes(config: OfficialConfig) -> list[bool | float]:
+    """What makes another model of an official one; empty where nothing does."""
+    changes = [config.own_classes, config.any_seed, config.known_share]
+    return changes if config.own_classes or config.any_seed else []
+
+
+def form_of(config: OfficialConfig, official: Official, classes: int) -> TransformerConfig:
+    """The form of what is trained: the official one, or with other classes and directions."""
+    form = official.config
+    if config.own_classes:
+        form = replace(form, condition=replace(form.condition, classes=classes))
+    if config.any_seed:
+        taps = form.taps
+        form = replace(
+            form,
+            taps={"+w": taps["+w"], "-w": taps["+w"], "+h": taps["+h"], "-h": taps["+h"]},
+            condition=replace(form.condition, seed_query=True),
+            known_level="zero",
+        )
+    return form
+
+
+def keep_tokenizer(tokenizer: VQTokenizer | LarpTokenizer, folder: Path) -> None:
+    """Write the tokenizer as a folder of its own, for the export."""
+    if not isinstance(tokenizer, VQTokenizer):
+        raise ValueError("tokenizer: got one of clips, expected a VQ tokenizer of pictures")
+    folder.mkdir(parents=True, exist_ok=True)
+    state = {k: v.half().cpu().contiguous() for k, v in tokenizer.state_dict().items()}
+    save_file(state, folder / "tokenizer.safetensors")
+    told = {"kind": "vq", "model": asdict(tokenizer.config)}
+    OmegaConf.save(OmegaConf.create(told), folder / "config.yaml")
+
+
+def export_own(
+    model: NARTransformer,
+    official: Official,
+    run: Run,
+    config: OfficialConfig,
+    labels: tuple[str, ...],
+) -> None:
+    """Write a model folder of this project's form: the published one has no place for it."""
+    folder, info = run.folder / EXPORT, official.info
+    folder.mkdir(exist_ok=True)
+    state = {k: v.half().contiguous().cpu() for k, v in model.state_dict().items()}
+    save_file(state, folder / "generator.safetensors")
+    grid, anywhere = info.grid, config.any_seed
+    told = {
+        "title": run.folder.resolve().name,
+        "task": "class",
+        "seed_positions": "any" if anywhere else "corner",
+        "default_seed_position": [0, grid.h // 2, grid.w // 2] if anywhere else [0, 0, 0],
+        "guidance_scale": info.guidance_scale,
+        "labels": list(labels or info.labels),
+        "parameters": sum(v.numel() for v in state.values()),
+        "trained_on": f"the folder {Path(config.data).resolve().name}",
+        "note": f"Begun from {info.name}, whose licence holds too: {info.licence}."
+        if config.init_from
+        else "",
+    }
+    form = {**asdict(model.config), "grid": list(grid)}
+    write_config(folder, {"info": told, "model": form}, run.folder / "tokenizer")
+    record: dict[str, Any] = {
+        "steps": run.step,
+        "samples": run.step * config.train.batch,
+        "hours": round(run.seconds / 3600, 3),
+        "train": said(config.train),
+    }
+    if config.init_from:
+        record["begun_from"] = {"name": Path(config.init_from).name}
+    OmegaConf.save(OmegaConf.create(record), folder / "record.yaml")
+    card = model_card(read_info(folder), record)
+    (folder / "README.md").write_text(card, encoding="utf-8")
+    log.info("exported %s", folder)
 
 
 def export(model: NARTransformer, official: Official, run: Run) -> None:

@@ -23,6 +23,7 @@ from ..models.condition import ConditionConfig, cut
 from ..models.transformer import NARTransformer, TransformerConfig
 from ..plan import GridShape, legal_seed_positions
 from ..tokenizers.mini import MiniConfig, MiniTokenizer
+from ..tokenizers.vq_image import VQConfig, VQTokenizer
 from .read import expect, fill, read, read_yaml
 
 MOST_WORDS = 32  # that a prompt of a world may have
@@ -95,7 +96,8 @@ def read_info(folder: Path, embedded: bool = False) -> ModelInfo:
 def _read_info(folder: Path, embedded: bool) -> ModelInfo:
     config = _config(folder)
     model = TransformerConfig.from_dict(config["model"])
-    tokens = MiniConfig(**_config(tokenizer_folder(folder))["model"]).on(model.grid)
+    tokens = _tokenizer_config(tokenizer_folder(folder), model.grid)
+    frames = tokens.frames if isinstance(tokens, MiniConfig) else 1
     files = [folder / "generator.safetensors", tokenizer_folder(folder) / "tokenizer.safetensors"]
     if empty := [str(f) for f in files if not f.stat().st_size]:
         raise ValueError(f"{empty[0]}: got an empty file")
@@ -108,8 +110,8 @@ def _read_info(folder: Path, embedded: bool) -> ModelInfo:
         name=name_of(folder),
         grid=model.grid,
         size=(tokens.size[0], tokens.size[1]),
-        frames=tokens.frames,
-        media="video" if tokens.frames > 1 else "image",
+        frames=frames,
+        media="video" if frames > 1 else "image",
         directions=model.directions,
         known_level=model.known_level,
         order=model.order,
@@ -153,6 +155,21 @@ def _held_out_loss(folder: Path) -> float:
     return float(next((losses[name] for name in names if name in losses), 0.0))
 
 
+def _tokenizer_config(folder: Path, grid: GridShape) -> MiniConfig | VQConfig:
+    """Settings of a tokenizer folder for clips or pictures of a grid.
+
+    It says `kind: vq` where it holds that of the official picture models.
+    """
+    told = _config(folder)
+    if told.get("kind") != "vq":
+        return MiniConfig(**told["model"]).on(grid)
+    model = {k: tuple(v) if isinstance(v, list) else v for k, v in told["model"].items()}
+    config = VQConfig(**model)
+    if config.grid != grid:
+        raise ValueError(f"tokenizer: got one of another grid than {tuple(grid)}")
+    return config
+
+
 def load_tokenizer_folder(folder: Path, grid: GridShape) -> tuple[MiniTokenizer, Tensor | None]:
     """A tokenizer in float32 for clips or pictures of a grid, and the patches of its codes.
 
@@ -164,6 +181,19 @@ def load_tokenizer_folder(folder: Path, grid: GridShape) -> tuple[MiniTokenizer,
     patches = file.tensors.pop("patches", None)
     config = MiniConfig(**_config(folder)["model"]).on(grid)
     return fill(lambda: MiniTokenizer(config), file.tensors, where=str(path)), patches
+
+
+def _load_tokenizer(
+    folder: Path, grid: GridShape
+) -> tuple[MiniTokenizer | VQTokenizer, Tensor | None]:
+    """As `load_tokenizer_folder`, also of a model that was begun from an official one."""
+    config = _tokenizer_config(folder, grid)
+    if isinstance(config, MiniConfig):
+        return load_tokenizer_folder(folder, grid)
+    path = folder / "tokenizer.safetensors"
+    file = read(path)
+    expect(file, ("vq",), "a VQ tokenizer, as its config.yaml says")
+    return fill(lambda: VQTokenizer(config), file.tensors, where=str(path)), None
 
 
 def load_folder(folder: Path, embedded: bool = False) -> Loaded:
@@ -181,7 +211,7 @@ def _load_folder(folder: Path, embedded: bool) -> Loaded:
     expect(file, ("nar",), "a generator of this project")
     config = TransformerConfig.from_dict(_config(folder)["model"])
     model = fill(lambda: NARTransformer(config), file.tensors, where=str(path))
-    tokenizer, patches = load_tokenizer_folder(tokenizer_folder(folder), config.grid)
+    tokenizer, patches = _load_tokenizer(tokenizer_folder(folder), config.grid)
     digest = hashlib.sha256()
     for weights in (path, tokenizer_folder(folder) / "tokenizer.safetensors"):
         data = weights.read_bytes()

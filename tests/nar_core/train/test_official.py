@@ -9,15 +9,17 @@ import pytest
 import torch
 from PIL import Image
 
+from nar_core import Engine, Request
 from nar_core.cli.train import CONFIGS
 from nar_core.plan import GridShape
 from nar_core.tokenizers.vq_image import VQConfig, VQTokenizer
 from nar_core.train import generator, official
+from nar_core.train.begin import continued
 from nar_core.train.config import load_config
 from nar_core.weights.list import official_models
 from nar_core.weights.load import load_generator
 
-from ..helpers import official_config
+from ..helpers import official_config, published, random_model
 
 GRID = GridShape(1, 4, 4)
 
@@ -63,6 +65,74 @@ def test_it_trains_some_steps_and_exports_the_published_form(setup):
     generator.train(config, folder.with_name("again"), torch.device("cpu"))
     again = (folder.with_name("again") / "log.csv").read_text().split()[1]
     assert float(again.split(",")[1]) != pytest.approx(np.log(31), abs=1e-2)
+
+
+def published_weights(path) -> str:
+    """Random weights of the small size in the published form, as if they were trained."""
+    torch.save({"model": published(random_model(official_config(GRID)))}, path)
+    path.with_suffix(".json").write_text('{"n_head": 2, "n_layer": 2}')
+    return str(path)
+
+
+def test_a_published_model_learns_own_classes_and_to_grow_from_any_cell(setup, tmp_path):
+    config, folder = setup
+    (tmp_path / "data" / "b").rename(tmp_path / "data" / "My cats")
+    config.init_from = published_weights(tmp_path / "nar-b.pt")
+    config.own_classes = config.any_seed = True
+    config.train.adamw_lr, config.train.steps = 0.02, 6
+    generator.train(config, folder, torch.device("cpu"))
+    losses = [float(x.split(",")[1]) for x in (folder / "log.csv").read_text().split()[1:]]
+    assert losses[-1] < losses[0]
+    moved = (folder / "export").rename(tmp_path / "cats")
+    engine = Engine.load(moved, device="cpu")
+    assert engine.info.labels == ("My cats", "a")
+    assert set(engine.info.directions) == {"+w", "-w", "+h", "-h"}
+    assert "Begun from tiny" in engine.info.note
+    frame = engine.generate_all(Request(label="my cats", seed_position=(2, 1)))
+    assert frame.total == 5  # outward in all directions
+    hole = np.where(np.arange(16).reshape(1, 4, 4) % 4 == 1, -1, frame.tokens[0])
+    filled = engine.generate_all(Request(label="a", known=hole, seed_position=(2, 1)))
+    assert np.array_equal(filled.tokens[0][hole >= 0], hole[hole >= 0])
+    tokens = official.load_tokenizer(config.tokenizer, size=(8, 8))
+    expected = tokens.decode(torch.from_numpy(frame.tokens))[0, 0].clamp(0, 1) * 255
+    expected = expected.round().permute(1, 2, 0).numpy()
+    assert np.abs(engine.decode(frame.tokens)[0, 0] - expected).max() <= 2  # kept in half
+
+
+def test_other_classes_alone_leave_the_corner(setup, tmp_path):
+    config, folder = setup
+    config.init_from = published_weights(tmp_path / "nar-b.pt")
+    config.own_classes = True
+    generator.train(config, folder, torch.device("cpu"))
+    engine = Engine.load(folder / "export", device="cpu")
+    assert (engine.info.labels, engine.info.seed_positions) == (("a", "b"), "corner")
+    assert engine.generate_all(Request(label="b")).total == 7
+    config.init_from = "NAR-C"
+    with pytest.raises(ValueError, match="init_from: got NAR-C, expected a weight file or one of"):
+        generator.train(config, folder.with_name("other"), torch.device("cpu"))
+    config.own_classes, config.init_from = False, None
+    for i in range(9):
+        (tmp_path / "data" / f"c{i}").mkdir()
+        Image.new("RGB", (9, 9)).save(tmp_path / "data" / f"c{i}" / "0.png")
+    with pytest.raises(ValueError, match=r"got 11 class folders, .* own_classes=true"):
+        generator.train(config, folder.with_name("many"), torch.device("cpu"))
+
+
+def test_heads_that_are_lacking_begin_as_copies():
+    before = random_model(official_config(GRID))
+    condition = replace(before.config.condition, classes=3, seed_query=True)
+    taps = {"+w": 2, "-w": 2, "+h": 3, "-h": 3}
+    model = continued(before, replace(before.config, condition=condition, taps=taps))
+    old, new = before.state_dict(), model.state_dict()
+    for name, source in (("left", "right"), ("above", "below")):
+        for leaf in ("norm.weight", "output.weight"):
+            copied = new[f"heads.heads.{name}.{leaf}"]
+            assert torch.equal(copied, old[f"heads.heads.{source}.{leaf}"])
+    assert torch.equal(new["condition.table.weight"][-1], old["condition.table.weight"][-1])
+    assert torch.equal(new["seed_query"], old["condition.table.weight"][-1])
+    assert all(torch.equal(new[k], old[k]) for k in old if "condition" not in k)
+    with pytest.raises(ValueError, match="do not fit"):
+        continued(before, replace(before.config, ffn_width=48))
 
 
 def test_epochs_give_the_steps_of_a_compiled_model(setup, compiled):
