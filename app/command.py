@@ -16,7 +16,7 @@ from app.server.ending import Ending, leave
 from app.server.engines import Engines
 from app.server.line import MOST_OF_ONE, MOST_TOGETHER
 from app.server.studio import MOST_WAITING, Studio
-from nar_core import Engine, __version__, list_models
+from nar_core import Engine, __version__, fetch_model, list_models
 from nar_core.files import LIMITS, Limits
 
 
@@ -35,6 +35,7 @@ def parser() -> argparse.ArgumentParser:
     add("--allow-origin", action="append", default=[], metavar="SITE", help="a site that may call")
     add("--models", metavar="A,B", help="offer these models only")
     add("--offline", action="store_true", help="fetch nothing; offer what is on this machine")
+    add("--fetch", action="store_true", help="let visitors fetch models that are not here")
     add("--model", help="model shown first: a name from the list, or a model folder")
     add("--device", default="auto", help="auto, cpu, cuda or mps (default: %(default)s)")
     add("--engine", choices=["here", "ray"], default="here", help="grow here, or by Ray Serve")
@@ -110,9 +111,9 @@ def _serve(args: argparse.Namespace) -> None:
     doors = Doors.of([*args.allow_host, *filter(None, [host])], args.allow_origin, args.share)
     login = logins.checker(args.auth_file) if args.auth_file else None
     limits = Limits(round(args.max_upload * 1e6), round(args.max_pixels * 1e6))
-    engines = Engines(Engine.load, list_models)
+    engines = Engines(Engine.load, list_models, fetch=fetch_model)
     only = [name.strip() for name in (args.models or "").split(",") if name.strip()]
-    engines.configure(args.device, args.keep_models, only, args.offline)
+    engines.configure(args.device, args.keep_models, only, args.offline, args.fetch)
     if args.engine == "ray" and args.model and Path(args.model).is_dir():
         raise ValueError(
             f"--model: got the folder {args.model}, expected a name, with --engine ray; put the "

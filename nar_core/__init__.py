@@ -12,6 +12,7 @@ from .version import __version__
 from .video import write_mp4
 from .weights.fetch import Progress
 from .weights.list import list_models
+from .weights.load import fetch_model
 from .words import ideas, illustrate, understand, vocabulary
 from .worlds import Understood, Word
 
@@ -35,6 +36,7 @@ __all__ = [
     "Understood",
     "Word",
     "__version__",
+    "fetch_model",
     "fit",
     "growth_strip",
     "heads_for",

@@ -26,5 +26,5 @@ def _models(engines: Engines) -> str:
         f"**{m.title}**  \n{engines.facts(m)}  \nTrained on {m.trained_on}. {m.note}"
         for m in engines.models()
     ]
-    more = "A model that is not here is fetched when something is first grown with it."
+    more = "A model that is not here is fetched when something is first grown, if that is allowed."
     return "\n## Models\n\n" + "\n\n".join([*told, more])

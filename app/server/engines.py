@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 
 from app.presets import presets
+from app.server.turns import ANYBODY, Client
 from nar_core import Engine, ModelInfo
 
 Progress = Callable[[str, float | None], None]
+
+
+CONFIRMED_FOR = 600.0
+"""Seconds for which a client that was told how much would be fetched may ask for it."""
+
+REMEMBER = 1000
+"""How many who were told so are remembered."""
 
 
 class Closed(BaseException):
@@ -24,28 +33,40 @@ class Engines:
         load: Callable[..., Engine],
         models: Callable[[], Sequence[ModelInfo]],
         keep: int = 1,
+        fetch: Callable[[str, Progress | None], None] = lambda name, progress: None,
     ) -> None:
-        """`load(name, device=..., progress=...)` makes an engine; `models()` lists what is."""
-        self._load, self._models, self._keep = load, models, keep
+        """`load(name, device=..., progress=...)` makes an engine; `models()` lists what is.
+
+        `fetch(name, progress)` brings the files of a model to this machine.
+        """
+        self._load, self._models, self._keep, self._fetch = load, models, keep, fetch
         self._device, self._only, self._offline = "auto", frozenset[str](), False
+        self._may_fetch = False
+        self._told: OrderedDict[tuple[Client, str], float] = OrderedDict()
         self._added: dict[str, ModelInfo] = {}
         self._folders: dict[str, str] = {}
         self._engines: OrderedDict[str, Engine] = OrderedDict()
         self._lock = threading.Lock()
 
     def configure(
-        self, device: str, keep: int, only: Sequence[str] = (), offline: bool = False
+        self,
+        device: str,
+        keep: int,
+        only: Sequence[str] = (),
+        offline: bool = False,
+        may_fetch: bool = False,
     ) -> None:
         """Say how models are kept and which are offered, before any is loaded.
 
         Args:
             keep: how many stay in memory; only: the names offered, all where there is none.
             offline: none is fetched, so only those on this machine are offered.
+            may_fetch: whether visitors may have one fetched, see `allow`.
 
         Raises:
             ValueError: a name that is none, or nothing is left to offer.
         """
-        self._device, self._keep = device, max(1, keep)
+        self._device, self._keep, self._may_fetch = device, max(1, keep), may_fetch
         self._only, self._offline = frozenset(), False
         for name in only:
             self.info(name)
@@ -116,6 +137,34 @@ class Engines:
             f"model: got {name!r}, expected one of {', '.join(m.name for m in self.models())}"
         )
 
+    def allow(self, name: str, client: Client = ANYBODY) -> None:
+        """Whether a client may grow with a model now: one that is here, or that may be fetched.
+
+        Raises:
+            ValueError: it is not here, and visitors may not have models fetched; or this one has
+                not been told yet how large it is, which asking once more confirms.
+        """
+        info = self.info(name)
+        if info.available or self.resident(name):
+            return
+        size = f"{info.download / 1e6:,.0f} MB"
+        if not self._may_fetch:
+            raise ValueError(
+                f"model: got {info.title}, which is not on this machine, expected one that is; "
+                f"choose another, or ask who runs the studio: its {size} are fetched with --fetch"
+            )
+        now, asked = time.monotonic(), (client, name)
+        if now - self._told.get(asked, -CONFIRMED_FOR) < CONFIRMED_FOR:
+            return
+        self._told[asked] = now
+        self._told.move_to_end(asked)
+        while len(self._told) > REMEMBER:
+            self._told.popitem(last=False)
+        raise ValueError(
+            f"model: got {info.title}, which is not on this machine; {size} would be fetched "
+            "first. Ask for it once more to confirm that"
+        )
+
     def resident(self, name: str) -> bool:
         """Whether the model is in memory."""
         return name in self._engines
@@ -127,15 +176,18 @@ class Engines:
             ValueError: an unknown name, or what to download and where to put it.
         """
         self.info(name)
-        with self._lock:
-            if name not in self._engines:
-                # Room is made first: two models would need the memory of both.
-                while len(self._engines) >= self._keep:
-                    self._engines.popitem(last=False)
-                source = self._folders.get(name, name)
-                try:
+        source = self._folders.get(name, name)
+        try:
+            # Without the lock: a transfer takes long, and others use what is here meanwhile.
+            if not self.resident(name):
+                self._fetch(source, progress)
+            with self._lock:
+                if name not in self._engines:
+                    # Room is made first: two models would need the memory of both.
+                    while len(self._engines) >= self._keep:
+                        self._engines.popitem(last=False)
                     self._engines[name] = self._load(source, device=self._device, progress=progress)
-                except (FileNotFoundError, ImportError) as error:
-                    raise ValueError(str(error)) from error
-            self._engines.move_to_end(name)
-            return self._engines[name]
+                self._engines.move_to_end(name)
+                return self._engines[name]
+        except (FileNotFoundError, ImportError) as error:
+            raise ValueError(str(error)) from error

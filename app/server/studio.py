@@ -141,7 +141,8 @@ class Studio:
         start = start_of(event, self.limits.upload)
         job = self.desk.job(form, start)
         teller = Teller(job.run, job.expected)
-        self.line.join(start.run, self._asked(job, teller.told, kind="page", signs=True), client)
+        asked = self._asked(job, teller.told, kind="page", signs=True)
+        self._join(start.run, asked, client, job)
         return start.run
 
     def compare(self, form: Form, event: Any, client: Client) -> str:
@@ -155,12 +156,12 @@ class Studio:
                 for message in messages(events, job.run, job.expected):
                     yield 0, {**message, "pane": pane}
 
-        self.line.join(start.run, Asked(panes, kind="comparison"), client)
+        self._join(start.run, Asked(panes, kind="comparison"), client, *jobs)
         return start.run
 
     def events(self, job: Job, client: Client) -> AsyncGenerator[Event, None]:
         """The events of a job, for a program, when its turn has come."""
-        return self.line.join(job.run, self._asked(job, lambda event: (event,)), client).made()
+        return self._join(job.run, self._asked(job, lambda event: (event,)), client, job).made()
 
     async def explained(self, file: bytes, cell: tuple[int, ...], client: Client) -> Explanation:
         """Why a cell of a file became what it is, when its turn in the line has come.
@@ -175,10 +176,16 @@ class Studio:
             tickets[0].restart()
             yield 0, self.grower.explain(job, cell)
 
-        async with aclosing(self.line.join(job.run, Asked(told), client).made()) as answers:
+        async with aclosing(self._join(job.run, Asked(told), client, job).made()) as answers:
             async for answer in answers:
                 return answer
         raise RuntimeError("the explanation ended without a word")
+
+    def _join(self, run: str, asked: Asked, client: Client, *jobs: Job) -> Ticket:
+        """As `Line.join`; ValueError where a model would have to be fetched and may not be."""
+        for job in jobs:
+            self.engines.allow(job.model, client)
+        return self.line.join(run, asked, client)
 
     def _asked(self, job: Job, tell: Callable[[Event], Iterable[Any]], **more: Any) -> Asked:
         rows = job.prepared.num_samples

@@ -244,6 +244,7 @@ def transfer(
             _download_rest(partial, found.location, found.size, text or file, progress)
             _verify(partial, file, found.size, str(found.etag))
             partial.replace(target)
+            _note_sha256(target, str(found.etag))
     lock.unlink(missing_ok=True)  # not where it failed: others may be waiting for it
     return target
 
@@ -309,6 +310,33 @@ def _verify(path: Path, name: str, size: int, etag: str) -> None:
         raise OSError(
             f"{name}: got other bytes than the hub's hash {etag[:12]} is of, and removed them; "
             "try again"
+        )
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(path.name + ".sha256")
+
+
+def _note_sha256(path: Path, etag: str) -> None:
+    """Write beside a file which sha256 it has, as `sha256sum` does, where the hub tells it."""
+    if len(etag) == 64:
+        _beside(path).write_text(f"{etag}  {path.name}\n", encoding="utf-8")
+
+
+def check_sha256(path: Path) -> None:
+    """Raise ValueError for a file that is not what a `.sha256` beside it says, if there is one."""
+    said = _beside(path)
+    if not (path.is_file() and said.is_file()):
+        return
+    expected, digest = said.read_text("utf-8").split()[:1], hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 22):
+            digest.update(block)
+    if expected != [digest.hexdigest()]:
+        raise ValueError(
+            f"{path}: got bytes of sha256 {digest.hexdigest()[:12]}, expected "
+            f"{''.join(expected)[:12]} as {said.name} beside it tells; remove both and fetch them "
+            "again"
         )
 
 

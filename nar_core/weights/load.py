@@ -14,7 +14,7 @@ from ..tokenizers.larp_video import LarpTokenizer
 from ..tokenizers.vq_image import VQTokenizer
 from . import adapt
 from .embedded import Loaded, is_model_folder, load_folder
-from .fetch import CHECKPOINTS, Progress, fetch, fetch_encoder, find_in
+from .fetch import CHECKPOINTS, Progress, check_sha256, fetch, fetch_encoder, find_in
 from .list import Official, model_folders, official_models
 from .read import expect, files_of, fill, find_weight_file, read
 
@@ -43,12 +43,31 @@ def load_model(name: str | Path, progress: Progress | None = None) -> Loaded:
     return _load_official(official, path, progress)
 
 
-def _load_official(official: Official, path: Path, progress: Progress | None) -> Loaded:
-    info = official.info
+def fetch_model(name: str | Path, progress: Progress | None = None) -> None:
+    """Have the files of a model on this machine, without reading them; see `load_model`."""
+    official = official_models().get(str(name))
+    if official is None or str(name) in model_folders():
+        return
+    if official.info.task == "text":
+        require_packages()
+    _tokenizer_file(official, fetch(official.weights, progress), progress)
+    if official.info.task == "text":
+        fetch_encoder(progress)
+
+
+def _tokenizer_file(official: Official, path: Path, progress: Progress | None) -> Path:
+    """The tokenizer of an official model: beside its weights, else fetched if need be."""
     beside = find_in(path.parent, official.tokenizer) or find_in(
         path.parent.parent, official.tokenizer
     )
-    tokenizer_path = beside or fetch(official.tokenizer, progress)
+    return beside or fetch(official.tokenizer, progress)
+
+
+def _load_official(official: Official, path: Path, progress: Progress | None) -> Loaded:
+    info = official.info
+    tokenizer_path = _tokenizer_file(official, path, progress)
+    for file in (path, tokenizer_path):
+        check_sha256(file)
     # Before gigabytes are read: the text encoder may turn out to be missing.
     text_encoder = None
     if info.task == "text":

@@ -40,7 +40,8 @@ def served() -> Iterator[SimpleNamespace]:
 
     gate = SimpleNamespace(go=threading.Event(), offline=True)
 
-    engines = Engines(load, lambda: list(MODELS), keep=len(MODELS))
+    engines = Engines(load, lambda: list(MODELS))
+    engines.configure("auto", keep=len(MODELS), may_fetch=True)
     studio = Studio(engines)
     demo = build(studio, "emoji")
     _, url, _ = demo.launch(

@@ -321,6 +321,10 @@ def far(open_page, served):
     page.wait_for_function(
         "document.querySelector('#head .model-facts').innerText.includes('to be fetched, 522 MB')"
     )
+    page.click(".studio .grow")
+    assert "522 MB would be fetched first. Ask for it once more" in toast(page)
+    wait_state(page, "ready")
+    page.wait_for_function("!document.querySelector('.toast-body')")
     yield page
     served.gate.go.set()
 

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
+import threading
 import weakref
 
 import pytest
 
 from app.server.engines import Engines
+from app.server.form import Form
+from app.server.turns import Client
+from app.wire import bytes_of_uri
 from tests.app.fake_engine import INFO, MODELS, FakeEngine
+from tests.app.studios import check, fake_studio, finish
 
 
 def test_one_model_is_resident_and_what_is_missing_is_told():
@@ -37,3 +43,70 @@ def test_models_here_come_first_and_one_line_tells_what_each_is():
         assert part in line
     assert line.endswith("to be fetched, 522 MB")
     assert engines.facts(INFO["emoji"]).endswith("on this machine")
+
+
+def test_a_model_is_fetched_only_where_the_operator_allows_it_and_its_size_is_confirmed():
+    engines = Engines(lambda name, **options: FakeEngine(name), lambda: list(MODELS))
+    me, other = Client("1", "a"), Client("1", "b")
+    engines.allow("emoji", me)
+    for _ in range(2):
+        with pytest.raises(ValueError, match=r"got Far, which is not on this machine.*--fetch"):
+            engines.allow("far", me)
+    engines.configure("cpu", 1, may_fetch=True)
+    with pytest.raises(ValueError, match=r"522 MB would be fetched first\. Ask for it once more"):
+        engines.allow("far", me)
+    engines.allow("far", me)
+    with pytest.raises(ValueError, match="522 MB would be fetched first"):
+        engines.allow("far", other)  # who has not been told
+    engines.get("far")
+    engines.allow("far", Client("2", "c"))  # it is here now
+
+
+@pytest.mark.parametrize("way", ["page", "program", "comparison", "explain"])
+def test_no_way_to_a_growth_fetches_what_may_not_be_fetched(way):
+    fetched: list[str] = []
+    studio = fake_studio()
+    studio.engines._fetch = lambda name, progress: fetched.append(name)
+    file = png_of(studio, "far")
+    fetched.clear()
+    form, start = Form("far", "owl"), {"run": "r", "seed": [0, 8, 8]}
+    ask = {
+        "page": lambda: studio.start(form, start, Client()),
+        "program": lambda: studio.events(check(studio, form, start), Client()),
+        "comparison": lambda: studio.compare(form, {**start, "compare": "heads"}, Client()),
+        "explain": lambda: asyncio.run(studio.explained(file, (0, 8, 8), Client())),
+    }[way]
+    with pytest.raises(ValueError, match="Far, which is not on this machine"):
+        ask()
+    assert not fetched
+    assert studio.line.waiting == 0
+
+
+def png_of(studio, model: str) -> bytes:
+    """A file that a model has made, wherever it was."""
+    done = finish(studio, Form(model, "owl"), {"run": "r", "seed": None})
+    studio.engines._engines.clear()
+    return bytes_of_uri(done["pictures"][0], 5_000_000)
+
+
+def test_others_use_what_is_here_while_a_model_is_fetched():
+    go, begun = threading.Event(), threading.Event()
+
+    def fetch(name, progress):
+        if name == "far":
+            begun.set()
+            assert go.wait(30)
+
+    def load(name, **options):
+        return FakeEngine(name)
+
+    engines = Engines(load, lambda: list(MODELS), fetch=fetch)
+    emoji = engines.get("emoji")
+    fetching = threading.Thread(target=engines.get, args=["far"])
+    fetching.start()
+    assert begun.wait(30)
+    assert engines.get("emoji") is emoji  # neither put out of memory nor waited for
+    assert engines.get("fruit")
+    go.set()
+    fetching.join(30)
+    assert engines.loaded() == ["far"]

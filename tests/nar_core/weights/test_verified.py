@@ -63,7 +63,18 @@ def test_a_file_is_taken_over_when_its_hash_is_right(hub, folder, etag):
     path = fetch.transfer("a/b", "w.pt", folder, "w", lambda text, share: shares.append(share))
     assert path.read_bytes() == DATA
     assert shares[-1] == 1.0
-    assert [p.name for p in folder.iterdir()] == ["w.pt"]
+    noted = ["w.pt.sha256"] if etag == SHA256 else []
+    assert sorted(p.name for p in folder.iterdir()) == ["w.pt", *noted]
+
+
+def test_what_lies_there_is_compared_with_the_hash_beside_it(hub, folder):
+    path = fetch.transfer("a/b", "w.pt", folder)
+    fetch.check_sha256(path)
+    path.write_bytes(DATA[:-1] + b"?")
+    with pytest.raises(ValueError, match=rf"w.pt: got bytes of sha256 .*, expected {SHA256[:12]}"):
+        fetch.check_sha256(path)
+    (folder / "w.pt.sha256").unlink()
+    fetch.check_sha256(path)  # put there by hand: nothing is known of it
 
 
 @pytest.mark.parametrize("etag", [SHA256, GIT])
