@@ -48,7 +48,8 @@ def test_help_names_every_option(entry, capsys):
         "--host", "--port", "--share", "--auth", "--model", "--device", "--mcp", "--queue-size",
         "--max-upload", "--max-pixels", "--sessions", "--keep-models", "--preload", "--per-session",
         "--together", "--auth-file", "--hash-password", "--allow-host", "--allow-origin",
-        "--models", "--offline", "--drain", "--log", "--log-size",
+        "--models", "--offline", "--drain", "--log", "--log-size", "--engine",
+        "--replicas", "--fetch",
     ):  # fmt: skip
         assert option in text
 
