@@ -13,6 +13,8 @@ chosen by the browser, so that a message of an earlier run can be told from the 
 | `done` | the finished pictures, with everything that is needed to save, branch and replay |
 | `failed` | the growth ended without a picture; a toast says why |
 | `rejected` | a start was refused; a toast says why |
+| `read` | the tokens of a chosen picture, and how well the model knows such pictures |
+| `unread` | it was not read; a toast says why |
 | `explained` | why a cell became what it is, see `explaining.explanation_of` |
 | `unexplained` | that was not told; a toast says why |
 | `replay` | a dropped file, as `done` and with what it was planned by |
@@ -208,6 +210,31 @@ class Explanation(TypedDict):
     attention_to_condition: float
 
 
+class Reading(TypedDict):
+    """What a model makes of a picture; `foreign` where it is none of its kind, as `text` says."""
+
+    tokens: str
+    text: str
+    foreign: bool
+
+
+class ReadMessage(Reading):
+    kind: Literal["read"]
+    run: str
+
+
+class UnreadMessage(TypedDict):
+    kind: Literal["unread"]
+    run: str
+
+
+class ExampleAnswer(TypedDict):
+    """A picture that a model's world draws, with its prompt; both "" where it has no world."""
+
+    picture: str
+    prompt: str
+
+
 class ExplainedMessage(Explanation):
     kind: Literal["explained"]
     run: str
@@ -245,6 +272,8 @@ Message = (
     | DoneMessage
     | FailedMessage
     | RejectedMessage
+    | ReadMessage
+    | UnreadMessage
     | ExplainedMessage
     | UnexplainedMessage
     | ReplayMessage
@@ -322,6 +351,11 @@ def explain_of(data: Any, largest: int) -> Explain:
     given = Fields(data, "explain", RELOAD)
     cell = given.wholes("cell", range(3, 4), LONGEST_GRID)
     return Explain(bytes_of_uri(given.any("file"), largest), cell)
+
+
+def picture_of(data: Any, largest: int) -> bytes:
+    """The picture that the player wants to be read, of at most `largest` bytes."""
+    return bytes_of_uri(Fields(data, "read", RELOAD).any("picture"), largest)
 
 
 def run_of(value: Any) -> str:

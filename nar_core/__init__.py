@@ -13,7 +13,7 @@ from .video import write_mp4
 from .weights.fetch import Progress
 from .weights.list import list_models
 from .weights.load import fetch_model
-from .words import ideas, illustrate, understand, vocabulary
+from .words import ideas, illustrate, samples, understand, vocabulary
 from .worlds import Understood, Word
 
 __all__ = [
@@ -46,6 +46,7 @@ __all__ = [
     "open_picture",
     "prepare",
     "reading_picture",
+    "samples",
     "understand",
     "vocabulary",
     "write_mp4",

@@ -46,6 +46,18 @@ def illustrate(info: ModelInfo, prompt: str, rng_seed: int = 0) -> np.ndarray | 
     return None if facts is None else world.render(facts, np.random.default_rng(rng_seed))[0]
 
 
+def samples(info: ModelInfo, n: int, rng_seed: int = 0) -> list[tuple[str, np.ndarray]]:
+    """n pictures or clips uint8 [F, h, w, 3] that a model's world draws, each with its prompt.
+
+    None for a model without a world.
+    """
+    if not info.world:
+        return []
+    world, rng = WORLDS[info.world](), np.random.default_rng(rng_seed)
+    drawn = [world.draw(rng) for _ in range(n)]
+    return [(world.say(facts), world.render(facts, rng)) for facts in drawn]
+
+
 def ideas(info: ModelInfo, n: int, rng_seed: int = 0) -> tuple[str, ...]:
     """n prompts to try: drawn from the model's world, else from what it was trained on.
 

@@ -52,13 +52,13 @@ def lead(headline: str, invitation: str) -> None:
     gr.HTML(words, apply_default_css=False, elem_classes=["lead"])
 
 
-def ask(info: ModelInfo, before: str = "") -> Controls:
-    """What to grow, and the buttons; `before` is markup above it."""
+def ask(info: ModelInfo, before: str = "", prompt: str | None = None) -> Controls:
+    """What to grow, and the buttons; `before` is markup above it, `prompt` is there at first."""
     start = properties(info)
     if before:
         gr.HTML(before, apply_default_css=False)
-    prompt = gr.Textbox(
-        example_of(info),
+    words = gr.Textbox(
+        example_of(info) if prompt is None else prompt,
         label="Prompt",
         lines=2,
         max_lines=4,
@@ -71,7 +71,7 @@ def ask(info: ModelInfo, before: str = "") -> Controls:
     )
     gr.Button("Grow", variant="primary", elem_classes=["grow"])
     gr.Button("Stop", variant="secondary", elem_classes=["stop"])
-    return {"prompt": prompt, "label": label}
+    return {"prompt": words, "label": label}
 
 
 def example_of(info: ModelInfo) -> str:

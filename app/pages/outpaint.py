@@ -7,7 +7,14 @@ import gradio as gr
 from app.pages.controls import ask, facts, lead, settings
 from app.pages.image import ASKED
 from app.pages.parts import player, source
-from app.pages.wiring import Page, wire_growth, wire_handover, wire_model
+from app.pages.wiring import (
+    Page,
+    wire_address,
+    wire_growth,
+    wire_handover,
+    wire_model,
+    wire_reading,
+)
 from app.server.spec import spec_of
 from app.server.studio import Studio
 from nar_core import ModelInfo
@@ -18,15 +25,15 @@ def outpaint_page(studio: Studio, first: ModelInfo) -> Page:
 
     It has its own: what grows beyond a picture well need not be what draws one from a prompt.
     """
-    lead("Keep a part of a picture.", "The rest grows around it.")
+    lead("A picture grows beyond its edges.", "Pull one, or brush a hole.")
     with gr.Row(elem_classes=["studio", "outpaint"], elem_id="studio-outpaint"):
         with gr.Column(elem_classes=["ask"], min_width=0):
-            form = ask(first, source("html/source.html"))
+            form = ask(first, source("html/source.html"), prompt="")
         with gr.Column(elem_classes=["stage"], min_width=0):
             canvas = player(
                 "outpaint",
                 spec_of(first),
-                studio.server_functions(ASKED),
+                studio.server_functions([*ASKED, "example"]),
                 elem_id="player-outpaint",
             )
         with gr.Column(elem_classes=["settings"], min_width=0):
@@ -36,6 +43,8 @@ def outpaint_page(studio: Studio, first: ModelInfo) -> Page:
             form |= settings(first)
     page = Page({"model": model, **form}, canvas)
     wire_growth(studio, page, told)
+    wire_reading(studio, page)
+    wire_address(page, "outpaint")
     wire_handover(studio, page)
     wire_model(studio, page, model.input)
     return page

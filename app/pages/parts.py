@@ -162,13 +162,13 @@ def player(
         spec: the model shown first, see `spec.spec_of`.
         recorded: growths that are shown without a model, see `examples.recorded`.
 
-    Events out: `start`, `replay`, `fill`, `explain`. In: messages as its value, see `wire`.
+    Events out: `start`, `replay`, `fill`, `explain`, `read`. In: messages as its value, see `wire`.
     """
     return mounted(
         "player.html",
         "mountPlayer",
         {"mode": mode, "spec": spec, "recorded": recorded, "folder": RECORDED},
-        events=("start", "replay", "fill", "explain"),
+        events=("start", "replay", "fill", "explain", "read"),
         server_functions=server_functions,
         elem_classes=["player-host"],
         **more,

@@ -20,7 +20,7 @@ from app.server.gate import client_of
 from app.server.spec import spec_of
 from app.server.studio import Studio
 from app.server.turns import Client
-from app.wire import RejectedMessage, explain_of, run_of
+from app.wire import RejectedMessage, explain_of, picture_of, run_of
 from nar_core import ModelInfo
 
 STARTING = {**PRIVATE, "trigger_mode": "multiple"}
@@ -143,6 +143,23 @@ def wire_growth(studio: Studio, page: Page, facts: gr.HTML) -> None:
         yield {"kind": "explained", "run": run, **told}
 
     page.player.explain(explain, None, page.player, **PRIVATE)
+
+
+def wire_reading(studio: Studio, page: Page) -> None:
+    """A chosen picture is read: its tokens, and in words whether the model knows such."""
+
+    async def read(event: gr.EventData, request: gr.Request, model: str) -> Any:
+        run = ""
+        try:
+            run = run_of(event._data.get("run") if isinstance(event._data, dict) else None)
+            picture = picture_of(event._data, studio.limits.upload)
+            told = await studio.reading(model, picture, client_of(request))
+        except Exception as error:
+            yield {"kind": "unread", "run": run}
+            raise for_page(error, "Not read") from error
+        yield {"kind": "read", "run": run, **told}
+
+    page.player.read(read, page.form["model"], page.player, **STARTING)
 
 
 def wire_model(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 
 from app.server.jobs import Original
-from nar_core import Engine, Prepared
+from app.wire import Reading
+from nar_core import Engine, ModelInfo, Prepared, samples
+from nar_core.files import text_of, token_words
 
 UNLIKE = 1.5
 """A picture is foreign if its tokens cost so many nats more than those of a model's own kind."""
@@ -34,6 +37,60 @@ def likeness(engine: Engine, tokens: np.ndarray) -> str:
     if costs > own + UNLIKE:
         return f"This picture is unlike what {engine.info.title} has learnt: {numbers}."
     return f"{engine.info.title} knows such pictures: {numbers}."
+
+
+MEASURED = 6
+"""Pictures of its own world that a model is measured on, to compare an upload with."""
+
+
+@dataclass(frozen=True)
+class Typical:
+    """What pictures of a model's own kind cost (nats a token), and what its tokenizer leaves of
+    them (PSNR in dB), at worst; None where it is not known."""
+
+    cost: float
+    psnr: float | None
+
+
+def reading(engine: Engine, pixels: np.ndarray) -> Reading:
+    """The tokens of a picture uint8 [h, w, 3], and in plain words how foreign it is, measured:
+
+    what its tokens cost the model, and what the tokenizer leaves of it.
+    """
+    tokens, costs, psnr = _measured(engine, pixels[None])
+    own = _typical(engine.info, engine)
+    words = text_of(token_words(tokens.reshape(-1)))
+    cost, left, title = float(costs[0]), float(psnr[0]), engine.info.title
+    if own is None:
+        return {"tokens": words, "text": "", "foreign": False}
+    wrong = []
+    if cost > own.cost:
+        wrong.append(f"its tokens cost {cost:.1f} nats each (up to {own.cost:.1f} is usual)")
+    if own.psnr is not None and left < own.psnr:
+        wrong.append(f"its tokenizer leaves {left:.0f} dB of it ({own.psnr:.0f} or more is usual)")
+    if wrong:
+        why = " and ".join(wrong)
+        text = f"This picture is unlike what {title} has learnt, expect a mosaic: {why}."
+    else:
+        text = f"{title} knows such pictures: its tokens cost {cost:.1f} nats each, as usual."
+    return {"tokens": words, "text": text, "foreign": bool(wrong)}
+
+
+def _measured(engine: Engine, pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Pictures uint8 [B, h, w, 3] -> tokens [B, T, H, W], nats a token [B], PSNR in dB [B]."""
+    tokens = engine.encode(pictures[:, None])
+    wrong = engine.decode(tokens)[:, 0].astype(np.float64) - pictures
+    error = np.maximum((wrong**2).mean((1, 2, 3)), 1e-2)
+    return tokens, engine.surprise(tokens), 10 * np.log10(255**2 / error)
+
+
+@lru_cache(maxsize=8)
+def _typical(info: ModelInfo, engine: Engine) -> Typical | None:
+    own = samples(info, MEASURED)
+    if own:
+        _, costs, psnr = _measured(engine, np.stack([clip[0] for _, clip in own]))
+        return Typical(float(costs.max()), float(psnr.min()))
+    return Typical(info.held_out_loss + UNLIKE, None) if info.held_out_loss else None
 
 
 def pasted(video: np.ndarray, original: Original | None) -> np.ndarray:

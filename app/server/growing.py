@@ -19,9 +19,9 @@ from app.server import zero
 from app.server.engines import Closed, Engines
 from app.server.errors import Refused, Stopped, is_out_of_memory
 from app.server.explaining import explanation_of
-from app.server.given import blended, encoded, likeness, pasted
+from app.server.given import blended, encoded, likeness, pasted, reading
 from app.server.jobs import Job
-from app.wire import Explanation
+from app.wire import Explanation, Reading
 from nar_core import Engine, Frame, Prepared, Request
 from nar_core.files import Recipe, recipe_of, steps_of
 
@@ -113,6 +113,7 @@ class Grower:
         # seconds that a full decode took, by model and number of pictures
         self._decoding: dict[tuple[str, int], float] = {}
         self._lent = zero.on_gpu(self._run, duration=self.seconds_on_gpu)
+        self._lent_to_read = zero.on_gpu(self._read, duration=lambda *_: 15)
         self._lent_to_explain = zero.on_gpu(self._explained, duration=lambda *_: 15)
 
     def grow(
@@ -143,7 +144,7 @@ class Grower:
         Raises:
             Refused: what to download and where to put it.
         """
-        for told in self._engine(jobs[0]):
+        for told in self._engine(jobs[0].model):
             yield from ((number, told) for number in range(len(jobs)))
         loaded()
         steps = [-1] * len(jobs)
@@ -178,12 +179,25 @@ class Grower:
         Raises:
             Refused: what to download and where to put it, or why it cannot be told.
         """
-        for _ in self._engine(job):
+        for _ in self._engine(job.model):
             pass
         try:
             return (self._explained if zero.spaces is None else self._lent_to_explain)(job, cell)
         except ValueError as error:
             raise Refused(str(error)) from error
+
+    def read(self, model: str, pixels: np.ndarray) -> Reading:
+        """What a model makes of a picture uint8 [h, w, 3] of its size.
+
+        Raises:
+            Refused: what to download and where to put it.
+        """
+        for _ in self._engine(model):
+            pass
+        return (self._read if zero.spaces is None else self._lent_to_read)(model, pixels)
+
+    def _read(self, model: str, pixels: np.ndarray) -> Reading:
+        return reading(self.engines.get(model), pixels)
 
     def _explained(self, job: Job, cell: tuple[int, ...]) -> Explanation:
         return explanation_of(self.engines.get(job.model), job, cell)
@@ -206,14 +220,14 @@ class Grower:
         # a lent GPU works in a process of its own, where nobody can be asked
         return self._run(jobs, wanted) if zero.spaces is None else self._lent(jobs)
 
-    def _engine(self, job: Job) -> Generator[Loading, None, None]:
+    def _engine(self, model: str) -> Generator[Loading, None, None]:
         """Have the engine in memory.
 
         Closing this stops a transfer; what has come is kept and gone on with next time.
         """
-        if self.engines.resident(job.model):
+        if self.engines.resident(model):
             return
-        told = Loading(f"Loading {self.engines.info(job.model).title}", None)
+        told = Loading(f"Loading {self.engines.info(model).title}", None)
         closed = threading.Event()
 
         def progress(text: str, share: float | None) -> None:
@@ -226,7 +240,7 @@ class Grower:
 
         def load() -> None:
             try:
-                engine = self.engines.get(job.model, progress)
+                engine = self.engines.get(model, progress)
                 if engine.info.accepts_known:
                     # what previews look up may have to be made first; not within the first step
                     engine.preview(np.full((1, *engine.info.grid), -1))

@@ -10,9 +10,10 @@ from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Seque
 from contextlib import aclosing, closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import anyio
+import numpy as np
 
 from app.server.engines import Engines
 from app.server.errors import Busy, Stopped, sentence
@@ -28,8 +29,10 @@ from app.server.telling import Teller, messages, replayed, understood
 from app.server.turns import Client
 from app.wire import (
     RELOAD,
+    ExampleAnswer,
     Explanation,
     Message,
+    Reading,
     VocabularyAnswer,
     WordsAnswer,
     bytes_of_uri,
@@ -37,7 +40,7 @@ from app.wire import (
     run_of,
     start_of,
 )
-from nar_core import ideas
+from nar_core import ideas, samples
 from nar_core.files import (
     FORMATS,
     LIMITS,
@@ -45,13 +48,17 @@ from nar_core.files import (
     Limits,
     clip_bytes,
     growth_gif,
+    png_bytes,
     read_file,
+    read_picture,
     read_png,
     room,
 )
 from nar_core.foreign import Fields, is_number, shown
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 MOST_WAITING = 64
 
@@ -69,6 +76,9 @@ MOST_KEPT = 100_000_000
 
 IDEAS = 200
 """Prompts that a world is asked for, to pick from."""
+
+EXAMPLE = 4
+"""Random seed of the picture that a world shows first: a meadow, a thing in a scene."""
 
 
 class Studio:
@@ -169,17 +179,37 @@ class Studio:
         Raises:
             ValueError: why it cannot be told. Busy, Stopped: as `Line.join`.
         """
-        run = f"explain-{secrets.token_hex(6)}"
-        job = await anyio.to_thread.run_sync(self.desk.again, run, file)
+        job = await anyio.to_thread.run_sync(self.desk.again, "explain", file)
+        return await self._once(job.model, lambda: self.grower.explain(job, cell), client)
 
-        def told(tickets: Sequence[Ticket]) -> Generator[tuple[int, Explanation], None, None]:
+    async def reading(self, model: str, picture: bytes, client: Client) -> Reading:
+        """What a model makes of a picture, see `given.reading`, when its turn in the line has come.
+
+        Raises:
+            ValueError: why it cannot be read. Busy, Stopped: as `Line.join`.
+        """
+        size = self.engines.info(model).size
+
+        def sized() -> np.ndarray:
+            with room():
+                return read_picture(picture, size, self.limits)
+
+        pixels = await anyio.to_thread.run_sync(sized)
+        return await self._once(model, lambda: self.grower.read(model, pixels), client)
+
+    async def _once(self, model: str, answer: Callable[[], T], client: Client) -> T:
+        """What needs a model's engine and ends with one answer, when its turn has come."""
+        self.engines.allow(model, client)
+        run = f"once-{secrets.token_hex(6)}"
+
+        def told(tickets: Sequence[Ticket]) -> Generator[tuple[int, T], None, None]:
             tickets[0].restart()
-            yield 0, self.grower.explain(job, cell)
+            yield 0, answer()
 
-        async with aclosing(self._join(job.run, Asked(told), client, job).made()) as answers:
-            async for answer in answers:
-                return answer
-        raise RuntimeError("the explanation ended without a word")
+        async with aclosing(self.line.join(run, Asked(told), client).made()) as answers:
+            async for made in answers:
+                return made
+        raise RuntimeError(f"{run} ended without a word")
 
     def _join(self, run: str, asked: Asked, client: Client, *jobs: Job) -> Ticket:
         """As `Line.join`; ValueError where a model would have to be fetched and may not be."""
@@ -287,6 +317,14 @@ class Studio:
     def ask_vocabulary(self, model: Any) -> VocabularyAnswer:
         """The words that a model knows, with pictures."""
         return pictionary(self.engines.info(model))
+
+    def ask_example(self, model: Any) -> ExampleAnswer:
+        """A picture that a model's world draws, with its prompt."""
+        drawn = samples(self.engines.info(model), 1, EXAMPLE)
+        if not drawn:
+            return {"picture": "", "prompt": ""}
+        prompt, clip = drawn[0]
+        return {"picture": data_uri(png_bytes(clip[0]), "image/png"), "prompt": prompt}
 
     def ask_words(self, asked: Any) -> WordsAnswer:
         """`model` and `prompt` -> what the model makes of each word."""

@@ -7,6 +7,8 @@
  * @typedef {object} Handed
  * @property {string} [address] a picture
  * @property {string} [name] of its file
+ * @property {number} [along] which part of it, 0 to 1, where it is no square
+ * @property {boolean} [isExample] whether the page shows it by itself
  * @property {Uint16Array | null} [tokens] of the picture
  * @property {string} [model] which they belong to
  * @property {Record<string, string>} [query] of a form

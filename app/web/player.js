@@ -6,15 +6,17 @@ import * as pages from './pages.js';
 import { flatOf } from './plan.js';
 import { sampleOf } from './run.js';
 import * as store from './store.js';
+import { missingOf, nextWindow, tokensOf } from './tools/board.js';
 import { overlapOf as overlapOfClip } from './tools/clip.js';
-import { keptNearMiddle, overlapOf, windowBeside } from './tools/panorama.js';
-import { cropped, loadImage, stripOf, windowOf } from './tools/pixels.js';
+import { cropped, loadImage, stripOf } from './tools/pixels.js';
 import { actionsView } from './views/actions.js';
-import { canvasView } from './views/canvas.js';
+import { canvasView, windowPicture } from './views/canvas.js';
+import { cropView } from './views/crop.js';
 import { find, findAll, onThemeChange, whenShown } from './views/dom.js';
 import { examplesView } from './views/examples.js';
 import { factsView } from './views/facts.js';
 import { formView } from './views/form.js';
+import { handlesView } from './views/handles.js';
 import { lookView } from './views/look.js';
 import { microscopeView } from './views/microscope.js';
 import { namesView } from './views/names.js';
@@ -39,6 +41,17 @@ const titleOf = ({ prompt, label }) => (prompt || label || 'No prompt').slice(0,
 /** @type {Record<string, [number, number]>} rows and columns */
 const MOVES = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
 
+/**
+ * @typedef {object} Wanted
+ * @property {string} [title]
+ * @property {string} [file] to be made again
+ * @property {number} [samples]
+ * @property {Record<string, string>} [query] of a link
+ * @property {boolean} [goesOn] it is the next part of what was asked for
+ */
+
+const ALTERNATIVES = 4; // pictures of a hole, to choose from
+
 export class Player {
   /**
    * @param {HTMLElement} element @param {import('./wire.js').Tools} tools
@@ -55,6 +68,7 @@ export class Player {
     this.link = /** @type {import('./link.js').Link | null} */ (null); // what is grown and played because a link says so
     this.asked = ''; // what the form said at the last start
     this.chosen = /** @type {Handed | null} */ (null); // the picture that is continued, before it was cropped
+    this.startsWhenRead = false;
     this.views = {
       canvas: canvasView(this.element, this), // first: what others show lies on it
       status: statusView(this.element, this),
@@ -62,7 +76,8 @@ export class Player {
       facts: factsView(this.element),
       look: lookView(this.element, this),
       actions: actionsView(this.element, this),
-      whole: wholeView(this.element, this),
+      handles: handlesView(this.element, this),
+      whole: wholeView(this.element),
       samples: samplesView(this.element, this),
       tip: tipView(this.element),
       microscope: microscopeView(this.element, this),
@@ -73,6 +88,7 @@ export class Player {
       names: namesView(this.studio, this),
       words: wordsView(this.studio, this),
       source: sourceView(this.studio, this),
+      crop: cropView(this.studio, this),
     };
     document.addEventListener('keydown', (e) => this.key(e));
     new ResizeObserver(() => this.render()).observe(find(this.element, '.screen'));
@@ -127,6 +143,7 @@ export class Player {
     if (message.kind === 'replay') return this.replay(message);
     if (message.kind === 'explained') return this.set(store.withExplanation(this.state, message));
     if (message.kind === 'unexplained') return this.set(store.unexplained(this.state));
+    if (message.kind === 'read' || message.kind === 'unread') return this.takeReading(message);
     const active = store.activeRun(this.state);
     if (message.kind === 'rejected') return active?.state === 'waiting' && this.stop();
     if (message.run !== active?.id) return; // of an earlier growth
@@ -135,6 +152,16 @@ export class Player {
     if (message.kind === 'likeness') this.set({ ...this.state, likeness: message.text });
     if (message.kind === 'steps') this.takeSteps(message);
     if (message.kind === 'done') this.takeEnd(message);
+  }
+
+  /** @param {import('./wire.js').TokensRead | import('./wire.js').Unread} message */
+  takeReading(message) {
+    if (message.run !== this.state.reading) return; // of a picture that another has replaced
+    const { startsWhenRead } = this;
+    this.startsWhenRead = false;
+    if (message.kind === 'unread') return this.set({ ...this.state, reading: '' });
+    this.set(store.withReading(this.state, message));
+    if (startsWhenRead) this.start();
   }
 
   /** @param {import('./plan.js').Spec} spec @param {import('./plan.js').Position | null} [seedPosition] */
@@ -176,6 +203,8 @@ export class Player {
     if (!isSeen) return;
     pages.finished(this.state.runs[run], this.state.mode);
     this.follow();
+    const { samples, title } = this.state.runs[run];
+    if (store.goesOn(this.state) && samples === 1 && !this.state.active) this.start({ title, goesOn: true });
   }
 
   /** A growth that a link asks for is finished: its next branch, or the step that is to be seen. */
@@ -215,18 +244,21 @@ export class Player {
 
   // ---- starting and stopping -------------------------------------------------------------------
 
-  /** @param {{ title?: string, file?: string, samples?: number, query?: Record<string, string> }} [wanted] */
+  /** @param {Wanted} [wanted] */
   start(wanted = {}) {
     if (store.isBusy(this.state)) return;
     const { form, names } = this.views;
     const id = newRunId();
-    const { query } = wanted;
-    if (!query) this.link = null;
-    const prompt = (!wanted.file && !query && names.idea()) || undefined;
-    const rngSeed = this.isAskedAgain(wanted) ? form.nextVariation() : undefined;
+    const board = wanted.file || this.state.branchFrom ? null : this.boardAsked(wanted);
+    if (board === 'read') return;
+    const query = wanted.query ?? board?.query;
+    if (!wanted.query) this.link = null;
+    const isIdea = !wanted.file && !query && this.state.mode !== 'outpaint'; // beside a picture no words are an answer
+    const prompt = (isIdea && names.idea()) || undefined;
+    const rngSeed = this.isAskedAgain(wanted) ? form.nextVariation() : board?.rngSeed;
     this.asked = form.asked();
     const samples = query ? Number(query.num_samples ?? 1) : form.samples();
-    const asked = { id, title: form.title(), samples, drawn: query ? '' : names.drawn(), ...wanted };
+    const asked = { id, title: form.title(), samples, drawn: wanted.query ? '' : names.drawn(), ...wanted, ...board };
     const { next, start: planned, say } = store.started(this.state, asked);
     const start = planned && { ...planned, prompt, rngSeed, query };
     this.set(next);
@@ -240,6 +272,39 @@ export class Player {
     this.asking = setInterval(() => this.askPlace(id, seconds++), 1000);
   }
 
+  /**
+   * What of the board grows now, with the pixels and tokens of what is kept; of a brushed hole four alternatives. The
+   * parts of what was asked for differ in their variation. 'read' while what was given is still being read.
+   * @param {Wanted} wanted
+   */
+  boardAsked({ goesOn = false }) {
+    if (!this.state.board) return null;
+    if (this.state.reading) {
+      this.startsWhenRead = true;
+      return 'read';
+    }
+    if (this.state.board.pieces.some((piece) => !piece.tokens)) {
+      this.startsWhenRead = true;
+      this.readSource();
+      return 'read';
+    }
+    const next = this.isAskedAgain({}) ? this.views.form.nextVariation() : undefined;
+    this.set(store.asking(this.state));
+    const { board } = this.state;
+    const window = board && nextWindow(board);
+    if (!board || !window) return null;
+    const image = windowPicture(board, window.at);
+    const given = { image, address: image.toDataURL('image/png'), tokens: tokensOf(board, window), before: null };
+    const isHole = board.shape === 'brush' && board.hole.size > 0 && missingOf(board).length === window.missing;
+    const samples = isHole ? ALTERNATIVES : this.views.form.samples();
+    const grown = board.pieces.filter((piece) => piece.run).length;
+    return {
+      ...{ given, goesOn, samples },
+      query: isHole ? { num_samples: String(ALTERNATIVES) } : undefined,
+      rngSeed: grown ? this.views.form.variation(grown * samples) : next,
+    };
+  }
+
   /** Whether the same would be grown once more. @param {{ file?: string, query?: Record<string, string> }} wanted */
   isAskedAgain({ file, query }) {
     const { state } = this;
@@ -248,7 +313,7 @@ export class Player {
       return false;
     if (state.forced) return false; // the same but for one token
     if (state.branchFrom) return run.state !== 'stopped';
-    return `${run.plan.seedPosition}` === `${state.seedPosition}`;
+    return state.board ? !store.goesOn(state) : `${run.plan.seedPosition}` === `${state.seedPosition}`;
   }
 
   /** Grow again from another cell. @param {import('./plan.js').Position} seedPosition */
@@ -349,8 +414,14 @@ export class Player {
 
   /** @param {KeyboardEvent} e */
   key(e) {
-    if (!this.element.isConnected || !this.element.offsetParent || e.ctrlKey || e.metaKey || e.altKey) return;
+    if (!this.element.isConnected || !this.element.offsetParent) return;
     const at = /** @type {Element} */ (e.target);
+    const isUndo = (e.ctrlKey || e.metaKey) && e.key.toLowerCase() === 'z' && !at.closest('textarea, input');
+    if (isUndo && store.canUndo(this.state)) {
+      e.preventDefault();
+      this.set(store.undone(this.state));
+    }
+    if (e.ctrlKey || e.metaKey || e.altKey) return;
     if (at !== document.body && !this.element.contains(at)) return;
     if ((e.key === 'Enter' || e.key === ' ') && at.closest('button, label, input')) return;
     if (this.press(e.key, e.shiftKey)) e.preventDefault();
@@ -388,7 +459,7 @@ export class Player {
     const move = MOVES[key];
     const [t, h, w] = s.seedPosition;
     if (s.mode === 'outpaint') {
-      if (!s.source) return null;
+      if (!s.board) return null;
       if (move) return store.editedByKey(s, move, shift);
       return s.tool === 'erase' && key === ' ' ? store.erasedAtCursor(s) : null;
     }
@@ -448,13 +519,15 @@ export class Player {
   /** @param {Handed} handed with the address of a picture */
   async useSource(handed) {
     const { spec, mode } = this.state;
-    const picture = await cropped(String(handed.address), spec).catch(() => null);
+    const picture = await cropped(String(handed.address), spec, handed.along).catch(() => null);
     const name = handed.name ?? 'That file';
     if (!picture) return this.say(`${name}: no picture that this browser can read; use PNG, JPEG or WebP.`);
     if (mode === 'video' && spec.accepts_known === false) {
       this.clearSource();
       return this.say('This model cannot begin with a picture.');
     }
+    // words said beside another picture do not fit this one
+    if (handed.name && handed !== this.chosen && !handed.along) this.views.form.say('');
     this.chosen = handed;
     const isOwn = picture.isWhole && handed.model === spec.model;
     const source = { ...picture, tokens: (isOwn && handed.tokens) || null, before: null };
@@ -463,6 +536,23 @@ export class Player {
       const image = stripOf(spec, [{ image: picture.image, x: 0 }]);
       this.set(store.withFirstSlices(this.state, { ...source, image }, 1));
     } else this.set(store.withSource(this.state, source));
+    this.startsWhenRead = false;
+    if (mode === 'outpaint' && !source.tokens && !handed.isExample) this.readSource();
+  }
+
+  /** A picture of the model's world, with its own prompt. @param {string} picture @param {string} prompt */
+  async useExample(picture, prompt) {
+    await this.useSource({ address: picture, isExample: true });
+    this.views.form.say(prompt);
+  }
+
+  /** Have what was given read: its tokens, and whether the model knows such. */
+  readSource() {
+    const { source } = this.state;
+    if (!source) return;
+    const run = newRunId();
+    this.set({ ...this.state, reading: run });
+    this.trigger('read', { run, picture: source.address });
   }
 
   /** A clip begins with nothing. */
@@ -487,24 +577,6 @@ export class Player {
     const source = { image: stripOf(spec, frames), tokens: null, before };
     this.chosen = null;
     this.set(store.withFirstSlices(state, source, overlap.slices, earlier));
-    this.start();
-  }
-
-  /** Grow beyond the edge, half a grid further. @param {[number, number]} by rows and columns */
-  async extend(by) {
-    const { panorama } = this.state;
-    if (!panorama) return;
-    const at = windowBeside(panorama, by);
-    const { keep, tokens } = overlapOf(panorama, at);
-    if (keep.every((k) => k)) {
-      this.set({ ...this.state, panorama: { ...panorama, at } });
-      return this.say('Already grown there; go on in the same direction.');
-    }
-    const address = windowOf(panorama, at).toDataURL('image/png');
-    const source = { image: await loadImage(address), address, tokens, before: null };
-    const region = { ...this.state.region, keep, shape: /** @type {const} */ ('window') };
-    const seedPosition = keptNearMiddle(keep, panorama.spec.grid);
-    this.set(store.withWindow(this.state, source, { region, seedPosition, window: at }));
     this.start();
   }
 }

@@ -14,7 +14,7 @@ import {
   withSheet,
   withSteps,
 } from './run.js';
-import { withPiece } from './tools/panorama.js';
+import * as boards from './tools/board.js';
 import * as regions from './tools/region.js';
 
 /** @typedef {import('./plan.js').Plan} Plan */
@@ -23,7 +23,9 @@ import * as regions from './tools/region.js';
 /** @typedef {import('./run.js').Given} Given */
 /** @typedef {import('./run.js').Pixels} Pixels */
 /** @typedef {import('./run.js').Run} Run */
-/** @typedef {import('./tools/region.js').Placed} Placed */
+/** @typedef {import('./tools/board.js').Board} Board */
+/** @typedef {import('./tools/board.js').Cell} Cell */
+/** @typedef {import('./tools/board.js').Extent} Extent */
 /** @typedef {import('./tools/region.js').Tool} Tool */
 
 /** @typedef {'picture' | 'front' | 'confidence' | 'tokens'} Layer */
@@ -63,10 +65,13 @@ import * as regions from './tools/region.js';
  * @property {Readonly<Record<string, number>>} pace seconds of a step, by model
  * @property {Given | null} source the picture or clip that is continued
  * @property {string} likeness how well the model knows it
+ * @property {string} reading what was given is being read, by this name
  * @property {Tool} tool
  * @property {regions.Region} region
- * @property {[number, number] | null} window of the source in the panorama
- * @property {import('./tools/panorama.js').Panorama | null} panorama
+ * @property {import('./tools/board.js').Board | null} board the whole picture that is outpainted
+ * @property {import('./tools/board.js').Board[]} past what it was before each growth and each stroke
+ * @property {Extent | null} held what is seen of it as long as a pointer is down: nothing moves under the finger
+ * @property {[number, number] | null} window the part of it that grows next, or has grown last
  * @property {import('./run.js').Earlier[]} earlier clips that the source continues
  */
 
@@ -102,12 +107,14 @@ export const initial = (mode, spec) => ({
   pace: {},
   source: null,
   likeness: '',
-  tool: 'keep',
-  region: regions.middleOf(spec).region,
+  reading: '',
+  tool: 'erase',
+  region: regions.emptyRegion(spec),
+  board: null,
+  past: [],
+  held: null,
   window: null,
-  panorama: null,
   earlier: [],
-  ...(mode === 'outpaint' ? { seedPosition: regions.middleOf(spec).seedPosition } : {}),
 });
 
 // ---- what follows from a state -----------------------------------------------------------------
@@ -128,7 +135,7 @@ export const seenSpec = (s) => (currentRun(s) ?? s).spec;
 export const isBusy = (s) => s.phase === 'growing' || s.phase === 'waiting';
 
 /** Known cells, if any. @param {State} s @returns {Uint8Array | null} */
-export const knownCells = (s) => (s.mode !== 'image' && s.source ? s.region.keep : null);
+export const knownCells = (s) => (s.board || (s.mode === 'video' && s.source) ? s.region.keep : null);
 
 /** The seed position that is looked at: under the pointer, or the chosen one. @param {State} s @returns {Position} */
 export const lookedAt = (s) => (s.mode !== 'outpaint' && s.hover) || s.seedPosition;
@@ -231,8 +238,7 @@ export const home = (s, seedPosition = s.seedPosition) =>
  */
 export function withModel(s, spec, seedPosition) {
   const next = home({ ...settled(s), spec, source: null, likeness: '' }, seedPosition ?? spec.seed);
-  if (s.mode === 'video') return { ...next, earlier: [] };
-  return s.mode === 'outpaint' ? { ...next, ...regions.middleOf(spec) } : next;
+  return { ...next, earlier: [], board: null, past: [], window: null, region: regions.emptyRegion(spec) };
 }
 
 /** @param {State} s @param {Position} seedPosition @returns {State} */
@@ -252,6 +258,8 @@ export function withSeedPosition(s, seedPosition) {
  * @property {string} title
  * @property {string} [file] make this file again
  * @property {string} [drawn] what the world makes of the prompt, where that is not what was typed
+ * @property {Given} [given] what is continued, in place of the source: the part of the board that grows next
+ * @property {boolean} [goesOn] it is the next part of what was asked for, not asked by itself
  */
 
 /**
@@ -259,9 +267,9 @@ export function withSeedPosition(s, seedPosition) {
  * @param {State} s @param {Wanted} wanted
  * @returns {{ next: State, start?: import('./wire.js').Start, say?: string }}
  */
-export function started(s, { id, samples, title, file, drawn = '' }) {
+export function started(s, { id, samples, title, file, drawn = '', given = s.source ?? undefined, goesOn = false }) {
   if (isBusy(s)) return { next: s };
-  if (s.mode === 'outpaint' && !s.source && !file) return { next: s, say: 'Choose a picture first.' };
+  if (s.mode === 'outpaint' && !s.board && !file) return { next: s, say: 'Choose a picture first.' };
   const left = currentRun(s);
   const before = s.phase === 'done' ? { runs: s.runs, lanes: s.lanes, current: s.current } : null;
   const start = /** @type {import('./wire.js').Start} */ ({ run: id, seedPosition: s.seedPosition, file });
@@ -279,7 +287,7 @@ export function started(s, { id, samples, title, file, drawn = '' }) {
     const { plan, isLegal } = planned(s, s.seedPosition);
     if (!isLegal) return { next: { ...s, phase: 'ready' } };
     if (!plan.total) return { next: { ...s, phase: 'ready' }, say: 'Everything is kept: leave something to grow.' };
-    const { source: given, window, earlier } = s;
+    const { window, earlier } = s;
     run = newRun(id, plan, samples, knownCells(s) ? { given, window, earlier } : {});
     [runs, lanes] = [{}, [id]];
   }
@@ -287,8 +295,10 @@ export function started(s, { id, samples, title, file, drawn = '' }) {
     const { address, tokens, before } = run.given;
     start.given = { picture: address, keep: Uint8Array.from(run.plan.step, (k) => (k === 0 ? 1 : 0)), tokens, before };
   }
+  const isKnown = goesOn || !s.board || s.past.at(-1) === s.board;
   const next = {
     ...s,
+    past: isKnown || !s.board ? s.past : [...s.past, s.board],
     runs: { ...runs, [id]: { ...run, title, drawn } },
     ...{ lanes, before, current: id, active: id },
     step: run.from,
@@ -355,8 +365,7 @@ export function withFinalsOf(s, id, finals) {
   if (s.active === id) next.active = null;
   if (s.current !== id) return next;
   const run = next.runs[id];
-  if (s.mode === 'outpaint') next.panorama = withPiece(s.panorama, run, s.sample);
-  const done = inPhase(next, 'done');
+  const done = inPhase(s.mode === 'outpaint' ? withRun(next, run) : next, 'done');
   return s.calm && s.playing ? shown(done, run.plan.total) : done;
 }
 
@@ -384,6 +393,7 @@ export const opened = (s, run) =>
   inPhase(
     {
       ...s,
+      ...(s.mode === 'outpaint' ? withRun({ ...s, source: null, board: null, past: [], sample: 0 }, run) : {}),
       runs: { [run.id]: run },
       lanes: [run.id],
       current: run.id,
@@ -469,7 +479,8 @@ export const branchMarked = (s) =>
 export function laneOpened(s, n) {
   const id = s.lanes[n];
   if (s.active || !id) return s;
-  return inPhase({ ...s, current: id, step: s.runs[id].last, branchFrom: 0, playing: false }, 'done');
+  const seen = s.board ? withRun(s, s.runs[id]) : s;
+  return inPhase({ ...seen, current: id, step: s.runs[id].last, branchFrom: 0, playing: false }, 'done');
 }
 
 // ---- how it is looked at -----------------------------------------------------------------------
@@ -485,13 +496,31 @@ export const faster = (s) => ({ ...s, speed: { 1: 2, 2: 0.5 }[s.speed] ?? 1 });
 
 // ---- a picture that is continued ---------------------------------------------------------------
 
-/** @param {State} s @param {Placed} placed @returns {State} */
-const withRegion = (s, placed) => ({ ...s, ...(s.source ? regions.legally(placed, s.spec) : placed) });
+/**
+ * Another board, of which the part that grows next is planned. Where nothing is missing, `window` is seen.
+ * @param {State} s @param {Board} board @param {[number, number] | null} [window]
+ * @returns {State}
+ */
+function withBoard(s, board, window = s.window) {
+  const next = boards.nextWindow(board);
+  const { at, keep } = next ?? boards.windowNear(board, window ?? board.pieces[0].at);
+  const seedPosition = next ? boards.startIn(board, next, s.region.rectangle) : s.seedPosition;
+  const placed = regions.legally({ region: { ...s.region, keep }, seedPosition }, s.spec);
+  return { ...s, board, window: at, ...placed };
+}
 
 /** A picture has been chosen on the outpainting page. @param {State} s @param {Given} source @returns {State} */
 export function withSource(s, source) {
-  const next = home({ ...settled(s), source, likeness: '', window: null });
-  return withRegion(next, { region: next.region, seedPosition: next.seedPosition });
+  const next = home({ ...settled(s), source, likeness: '', reading: '', past: [] });
+  const board = boards.boardOf(s.spec, source);
+  return withBoard(next, boards.widened(board, sidesOf(s.spec)), [0, 0]);
+}
+
+/** What was given has been read. @param {State} s @param {import('./wire.js').TokensRead} read @returns {State} */
+export function withReading(s, { run, tokens, text }) {
+  if (!s.board || s.reading !== run) return s;
+  const past = s.past.map((board) => boards.withTokens(board, tokens));
+  return { ...s, board: boards.withTokens(s.board, tokens), past, likeness: text, reading: '' };
 }
 
 /**
@@ -510,41 +539,105 @@ export function withoutSource(s) {
   return isBusy(s) ? next : home(next, s.spec.seed);
 }
 
+/** Whether what the board shows may be changed now. @param {State} s */
+export const canEdit = (s) => s.board?.spec.model === s.spec.model && !isBusy(s);
+
+/** Whether a growth, or a stroke, can be taken back. @param {State} s */
+export const canUndo = (s) => canEdit(s) && s.past.length > 0;
+
+/** The board as it was before. @param {State} s @returns {State} */
+export function undone(s) {
+  const before = s.past.at(-1);
+  if (!before || !canUndo(s)) return s;
+  return withBoard(home({ ...s, past: s.past.slice(0, -1) }), { ...before, wanted: null }, before.pieces.at(-1)?.at);
+}
+
+/** Sides of a picture beyond which a model can grow. @param {Spec} spec @returns {import('./tools/board.js').Side[]} */
+export function sidesOf(spec) {
+  const found = able.get(spec) ?? boards.SIDES.filter((side) => regions.canExtend(spec, BY[side]));
+  able.set(spec, found);
+  return found;
+}
+/** @type {Record<import('./tools/board.js').Side, [number, number]>} */
+const BY = { left: [0, -1], top: [-1, 0], right: [0, 1], bottom: [1, 0] };
+const able = /** @type {WeakMap<Spec, import('./tools/board.js').Side[]>} */ (new WeakMap());
+
 /**
- * A window of the panorama, of which a part has grown already.
- * @param {State} s @param {Given} source @param {Placed & { window: [number, number] }} at
- * @returns {State}
+ * An edge was pulled so many cells outwards.
+ * @param {State} s @param {import('./tools/board.js').Side} side @param {number} cells @returns {State}
  */
-export const withWindow = (s, source, { region, seedPosition, window }) =>
-  withRegion(home({ ...s, source, window }), { region, seedPosition });
+export const pulled = (s, side, cells) =>
+  s.board && canEdit(s) ? withBoard(home(s), boards.pulled(s.board, side, cells)) : s;
+
+/** A run takes its place on the board, which it may be the first on. @param {State} s @param {Run} run @returns {State} */
+function withRun(s, run) {
+  if (!run.finals.length) return s;
+  const board = s.board ?? boards.emptyBoard(run.spec);
+  return withBoard(s, boards.withPiece(board, run, s.sample), run.window);
+}
+
+/** Another of the pictures that grew together is seen. @param {State} s @param {number} sample @returns {State} */
+export function withSample(s, sample) {
+  const run = currentRun(s);
+  const isOnTop = run !== null && s.board?.pieces.at(-1)?.run === run.id;
+  return isOnTop ? withRun({ ...s, sample }, run) : { ...s, sample };
+}
+
+/**
+ * What is grown when nothing new was asked for: the same again, or half a grid more on either side.
+ * @param {State} s @returns {State}
+ */
+export function asking(s) {
+  if (!s.board || boards.missingOf(s.board).length) return s;
+  const last = s.phase === 'done' ? s.past.findLastIndex((board) => boards.missingOf(board).length) : -1;
+  if (last < 0) return withBoard(s, boards.widened(s.board, sidesOf(s.spec)));
+  return withBoard({ ...s, past: s.past.slice(0, last) }, s.past[last]);
+}
+
+/** Whether more of what was asked for is to grow. @param {State} s */
+export const goesOn = (s) => s.board !== null && boards.missingOf(s.board).length > 0;
 
 /** @param {State} s @param {Tool} tool @returns {State} */
 export function withTool(s, tool) {
-  if (s.active) return s;
-  const next = { ...(s.phase === 'done' ? home(s) : s), tool };
-  const { region, spec } = next;
-  if (tool === 'keep' && region.shape !== 'rectangle') {
-    return withRegion(next, regions.withRectangle(region, spec.grid, region.rectangle));
-  }
-  if (tool === 'erase' && region.shape !== 'brush') {
-    return withRegion(next, regions.withHole(region, spec, next.seedPosition));
-  }
-  return next;
+  if (isBusy(s)) return s;
+  const next = { ...s, tool };
+  if (!s.board || tool !== 'keep' || s.board.shape === 'rectangle') return next;
+  return withRectangle(strokeBegun(next), boards.middleOf(s.board));
 }
 
-/** The pointer is pressed: a stroke of the brush begins. @param {State} s @returns {State} */
-export const strokeBegun = (s) => ({ ...s, region: { ...s.region, brushed: null } });
+/** Only a rectangle of the board is kept. @param {State} s @param {Extent} rectangle @returns {State} */
+const withRectangle = (s, rectangle) =>
+  s.board ? withBoard({ ...s, region: { ...s.region, rectangle } }, boards.keptIn(s.board, rectangle)) : s;
+
+/** The pointer is pressed: a stroke of a tool begins. @param {State} s @returns {State} */
+export function strokeBegun(s) {
+  if (!s.board || !canEdit(s)) return s;
+  const next = home(s);
+  const past = s.tool === 'start' ? s.past : [...s.past, s.board];
+  return { ...next, past, region: { ...s.region, brushed: null } };
+}
 
 /**
- * The pointer was dragged from a cell to another.
- * @param {State} s @param {Position} from @param {Position} to @returns {State}
+ * The pointer was dragged from a cell of the board to another.
+ * @param {State} s @param {Cell} from @param {Cell} to @returns {State}
  */
 export function edited(s, from, to) {
-  if (s.tool === 'start') return { ...s, seedPosition: to };
-  if (s.tool === 'erase') return withRegion(s, regions.brushedTo(s.region, s.spec, to, s.seedPosition));
-  const [top, bottom] = [from[1], to[1]].sort((a, b) => a - b);
-  const [left, right] = [from[2], to[2]].sort((a, b) => a - b);
-  return withRegion(s, regions.withRectangle(s.region, s.spec.grid, [top, left, bottom + 1, right + 1]));
+  const { board, window } = s;
+  if (!board || !window || !canEdit(s)) return s;
+  if (s.tool === 'start') return withStart(s, [to[0] - window[0], to[1] - window[1]]);
+  if (s.tool === 'erase') {
+    const next = { ...s, region: { ...s.region, brushed: to } };
+    return withBoard(next, boards.brushed(board, s.region.brushed ?? to, to));
+  }
+  const [top, bottom] = [from[0], to[0]].sort((a, b) => a - b);
+  const [left, right] = [from[1], to[1]].sort((a, b) => a - b);
+  return withRectangle(s, { top, left, bottom: bottom + 1, right: right + 1 });
+}
+
+/** Growth starts from a cell of the window. @param {State} s @param {Cell} at @returns {State} */
+function withStart(s, at) {
+  const [, H, W] = s.spec.grid;
+  return { ...s, seedPosition: [0, regions.clamp(at[0], 0, H - 1), regions.clamp(at[1], 0, W - 1)] };
 }
 
 /**
@@ -553,17 +646,24 @@ export function edited(s, from, to) {
  * @returns {State}
  */
 export function editedByKey(s, by, resize) {
-  const [, H, W] = s.spec.grid;
-  const inside = (/** @type {number} */ h, /** @type {number} */ w) =>
-    /** @type {[number, number]} */ ([regions.clamp(h + by[0], 0, H - 1), regions.clamp(w + by[1], 0, W - 1)]);
-  if (s.tool === 'start')
-    return { ...s, seedPosition: [s.seedPosition[0], ...inside(s.seedPosition[1], s.seedPosition[2])] };
-  if (s.tool === 'erase') return { ...s, region: { ...s.region, cursor: inside(...s.region.cursor) } };
-  return withRegion(s, regions.movedRectangle(s.region, s.spec, by, resize));
+  if (!s.board || !canEdit(s)) return s;
+  const { seedPosition, region } = s;
+  if (s.tool === 'start') return withStart(s, [seedPosition[1] + by[0], seedPosition[2] + by[1]]);
+  if (s.tool === 'keep') return withRectangle(s, boards.movedRectangle(s.board, region.rectangle, by, resize));
+  const { top, left, bottom, right } = boards.extentOf(s.board);
+  const [h, w] = region.cursor;
+  const cursor = /** @type {Cell} */ ([
+    regions.clamp(h + by[0], top, bottom - 1),
+    regions.clamp(w + by[1], left, right - 1),
+  ]);
+  return { ...s, region: { ...region, cursor } };
 }
 
 /** @param {State} s @returns {State} */
-export const erasedAtCursor = (s) => withRegion(s, regions.brushedAtCursor(s.region, s.spec, s.seedPosition));
+export function erasedAtCursor(s) {
+  if (!s.board || !canEdit(s)) return s;
+  return withBoard(strokeBegun(s), boards.dabbed(s.board, s.region.cursor));
+}
 
 // ---- the microscope ------------------------------------------------------------------------------
 

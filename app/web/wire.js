@@ -75,6 +75,10 @@ export const UNKNOWN_CONFIDENCE = 255;
 
 /** It was not explained; a toast says why. @typedef {OfRun & { kind: 'unexplained' }} Unexplained */
 
+/** A chosen picture as tokens, and whether the model knows such. @typedef {OfRun & { kind: 'read', tokens: string, text: string, foreign: boolean }} Read */
+
+/** It was not read; a toast says why. @typedef {OfRun & { kind: 'unread' }} Unread */
+
 /** @typedef {{ title: string, seed: Position, form: Record<string, unknown>, spec?: Spec }} PaneChoice */
 /** @typedef {{ name: string, title: string, panes: PaneChoice[], setting?: string }} Comparison */
 
@@ -85,7 +89,8 @@ export const UNKNOWN_CONFIDENCE = 255;
 
 /**
  * @typedef {(
- *   Begun | Progress | Likeness | Steps | Done | Failed | Rejected | Replay | Model | Explained | Unexplained
+ *   Begun | Progress | Likeness | Steps | Done | Failed | Rejected | Replay | Model | Explained | Unexplained |
+ *   Read | Unread
  * )} Message
  */
 
@@ -104,11 +109,13 @@ export const UNKNOWN_CONFIDENCE = 255;
  *   elapsed: number, passes: number, request: Asked, verdict: Verdict | null, again: boolean,
  * }} Finished
  */
+/** @typedef {OfRun & { kind: 'read', tokens: Uint16Array, text: string, foreign: boolean }} TokensRead */
 /** @typedef {Finished & { kind: 'done' }} DoneRead */
 /** @typedef {Finished & { kind: 'replay', spec: Spec, title: string }} ReplayRead */
 /**
  * @typedef {(
- *   Begun | Progress | Likeness | StepsRead | DoneRead | Failed | Rejected | ReplayRead | Model | Explained | Unexplained
+ *   Begun | Progress | Likeness | StepsRead | DoneRead | Failed | Rejected | ReplayRead | Model | Explained |
+ *   Unexplained | TokensRead | Unread
  * )} MessageRead
  */
 
@@ -172,7 +179,10 @@ export function read(message) {
     case 'model':
     case 'explained':
     case 'unexplained':
+    case 'unread':
       return message;
+    case 'read':
+      return { ...message, tokens: wordsOf(message.tokens) };
     case 'steps':
       return {
         kind: 'steps',
@@ -256,6 +266,7 @@ export function queryOf(model, asked) {
  * @property {(run: string) => Promise<unknown>} stop
  * @property {(model: string) => Promise<string[]>} names prompts to pick from
  * @property {(asked: { model: string, prompt: string }) => Promise<WordsAnswer>} words what a model makes of a prompt
+ * @property {(model: string) => Promise<{ picture?: string, prompt?: string }>} [example] a picture of a model's world
  * @property {(model: string) => Promise<Vocabulary>} vocabulary the words that a model knows
  * @property {(asked: { file: string, tall: boolean }) => Promise<FileAnswer>} growth a picture's growth as a GIF
  * @property {(asked: { files: string[], format: string, fps: number }) => Promise<FileAnswer>} clip

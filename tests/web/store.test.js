@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as store from '../../app/web/store.js';
+import { extentOf } from '../../app/web/tools/board.js';
 import { UNKNOWN_TOKEN } from '../../app/web/wire.js';
 import { clipSpec, cornerSpec, pictureSpec } from './specs.js';
 
@@ -163,33 +164,97 @@ test('an illegal start is refused, an empty one said', () => {
   const outpaint = ready('outpaint');
   assert.match(store.started(outpaint, { id: 'a', samples: 1, title: '' }).say, /Choose a picture/);
   let kept = store.withSource(outpaint, { image: {}, address: 'data:,', tokens: null, before: null });
-  kept = store.edited(kept, [0, 0, 0], [0, 3, 3]);
+  kept = store.edited({ ...kept, tool: 'keep' }, [0, 0], [3, 3]);
   assert.match(store.started(kept, { id: 'a', samples: 1, title: '' }).say, /Everything is kept/);
 });
 
-test('a picture is outpainted around what is kept of it', () => {
-  const given = { image: { photo: 1 }, address: 'data:,', tokens: null, before: null };
-  const s = frozen(store.withSource(ready('outpaint'), given));
-  const { next, start } = store.started(s, { id: 'a', samples: 1, title: '' });
-  assert.deepEqual([...start.given.keep], [0, 0, 0, 0, 0, 1, 1, 0, 0, 1, 1, 0, 0, 0, 0, 0]);
-  assert.equal(start.given.picture, 'data:,');
-  const end = finished(grown(frozen(next), 1, 3));
-  assert.deepEqual([end.panorama.pieces.length, end.panorama.at], [1, [0, 0]]);
+const given = { image: { photo: 1 }, address: 'data:,', tokens: null, before: null };
+const outpainting = (more = {}) => frozen({ ...store.withSource(ready('outpaint'), given), ...more });
+
+test('a picture grows to both sides, window by window, and is undone as one', () => {
+  let s = outpainting();
+  assert.deepEqual(extentOf(s.board), { top: 0, left: 0, bottom: 4, right: 4 });
+  assert.deepEqual(s.board.wanted, { top: 0, left: -2, bottom: 4, right: 6 });
+  const { next, start } = store.started(s, { id: 'a', samples: 1, title: '', given });
+  assert.deepEqual([...start.given.keep.subarray(0, 4)], [0, 0, 1, 1]);
+  s = finished(grown(frozen(next), 1, 4));
+  assert.deepEqual(extentOf(s.board), { top: 0, left: -2, bottom: 4, right: 4 });
+  assert.ok(store.goesOn(s));
+  s = begun(s, { id: 'b', goesOn: true });
+  s = finished(grown(s, 1, 4));
+  assert.deepEqual(extentOf(s.board), { top: 0, left: -2, bottom: 4, right: 6 });
+  assert.deepEqual([store.goesOn(s), s.board.wanted, s.past.length], [false, null, 1]);
+  const before = frozen(store.undone(s));
+  assert.deepEqual([before.phase, before.board.pieces.length, before.past.length], ['ready', 1, 0]);
+  // asked for nothing new, it grows the same again; asked for nothing at all, half a grid more
+  assert.deepEqual(store.asking(s).board.wanted, { top: 0, left: -2, bottom: 4, right: 6 });
+  assert.equal(store.asking(s).board.pieces.length, 1);
+  assert.deepEqual(store.asking(before).board.wanted, { top: 0, left: -2, bottom: 4, right: 6 });
+});
+
+test('an edge is pulled, and a stop leaves what is there', () => {
+  let s = frozen(store.pulled(outpainting(), 'bottom', 1));
+  assert.deepEqual(s.board.wanted, { top: 0, left: 0, bottom: 5, right: 4 });
+  assert.deepEqual(s.window, [1, 0]);
+  assert.deepEqual(store.pulled(s, 'bottom', 0).board.wanted, null);
+  s = begun(s);
+  assert.equal(store.pulled(s, 'left', 2), s); // not while it grows
+  const stopped = frozen(store.settled(s));
+  assert.deepEqual([stopped.phase, stopped.board.pieces.length, store.goesOn(stopped)], ['ready', 1, true]);
+  assert.equal(store.withModel(s, pictureSpec(8)).board, null);
 });
 
 test('tools: keep a rectangle, erase with a brush, move the start', () => {
-  let s = store.withSource(ready('outpaint'), { image: {}, address: '', tokens: null, before: null });
-  s = store.edited(s, [0, 2, 3], [0, 0, 1]);
-  assert.deepEqual(s.region.rectangle, [0, 1, 3, 4]);
+  let s = frozen(store.edited(store.strokeBegun(outpainting({ tool: 'keep' })), [2, 3], [0, 1]));
+  assert.deepEqual(s.region.rectangle, { top: 0, left: 1, bottom: 3, right: 4 });
+  assert.deepEqual([...s.region.keep], [0, 1, 1, 1, 0, 1, 1, 1, 0, 1, 1, 1, 0, 0, 0, 0]);
   assert.deepEqual(s.seedPosition, [0, 1, 2]);
   s = frozen(store.editedByKey(s, [1, 0], false));
-  assert.deepEqual(s.region.rectangle, [1, 1, 4, 4]);
-  s = store.withTool(s, 'erase');
-  assert.equal(s.region.keep.filter((k) => !k).length, 4);
-  const brushed = store.edited(store.strokeBegun(frozen(s)), [0, 0, 0], [0, 0, 0]);
-  assert.equal(brushed.region.keep.filter((k) => !k).length, 7);
-  assert.equal(s.region.keep.filter((k) => !k).length, 4);
-  assert.deepEqual(store.withTool(brushed, 'keep').region.rectangle, [1, 1, 4, 4]);
+  assert.deepEqual(s.region.rectangle, { top: 1, left: 1, bottom: 4, right: 4 });
+  const lost = (state) => state.region.keep.filter((k) => !k).length;
+  s = frozen(store.undone(s));
+  assert.equal(lost(s), 0);
+  s = frozen(store.edited(store.strokeBegun({ ...s, tool: 'erase' }), [0, 0], [0, 0]));
+  assert.equal(lost(s), 4);
+  s = frozen(store.edited(s, [0, 0], [0, 2])); // the stroke goes on where it was
+  assert.equal(lost(s), 8);
+  assert.equal(lost(store.undone(s)), 0);
+  assert.deepEqual(store.edited({ ...s, tool: 'start' }, [1, 1], [1, 2]).seedPosition, [0, 1, 2]);
+  s = frozen(store.erasedAtCursor(store.editedByKey(s, [1, 0], false)));
+  assert.equal(lost(s), 10);
+});
+
+test('one of the alternatives for a hole takes its place', () => {
+  const s = frozen(store.edited(store.strokeBegun(outpainting()), [1, 1], [1, 1]));
+  const { next, start } = store.started(s, { id: 'a', samples: 2, title: '', given });
+  assert.equal(start.given.keep.filter((k) => !k).length, 4);
+  const message = { kind: 'done', run: 'a', order: next.runs.a.plan.step, confidence: new Uint8Array(32) };
+  const tokens = Uint16Array.from({ length: 32 }, (_, i) => i);
+  const end = store.withEndOf(next, {
+    ...message,
+    tokens,
+    pictures: ['x', 'y'],
+    elapsed: 1,
+    passes: 1,
+    request: asked,
+  });
+  const done = frozen(store.withFinalsOf(end, 'a', [{ final: 0 }, { final: 1 }]));
+  assert.deepEqual([done.board.hole.size, done.board.pieces.at(-1).tokens[5]], [0, 5]);
+  const other = frozen(store.withSample(done, 1));
+  assert.deepEqual([other.board.pieces.length, other.board.pieces.at(-1).tokens[5]], [2, 21]);
+  assert.deepEqual(other.board.pieces.at(-1).image, { final: 1 });
+});
+
+test('what was given is read', () => {
+  const tokens = new Uint16Array(16).fill(3);
+  const s = frozen({ ...outpainting(), reading: 'r', past: [outpainting().board] });
+  assert.equal(store.withReading(s, { run: 'other', tokens, text: '' }), s);
+  const read = store.withReading(s, { run: 'r', tokens, text: 'known' });
+  assert.deepEqual([read.reading, read.likeness], ['', 'known']);
+  assert.deepEqual(
+    [read.board, read.past[0]].map((board) => board.pieces[0].tokens[0]),
+    [3, 3],
+  );
 });
 
 test('a clip that goes on begins with the tokens of the one before', () => {

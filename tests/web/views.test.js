@@ -4,11 +4,13 @@ import * as lab from '../../app/web/lab-store.js';
 import { makePlan } from '../../app/web/plan.js';
 import { changesOf, newRun } from '../../app/web/run.js';
 import * as store from '../../app/web/store.js';
+import * as boards from '../../app/web/tools/board.js';
 import { allFrames, overlapOf } from '../../app/web/tools/clip.js';
-import * as panoramas from '../../app/web/tools/panorama.js';
 import { canExtend } from '../../app/web/tools/region.js';
 import { fileStem, offeredFor } from '../../app/web/views/actions.js';
+import { cutOf } from '../../app/web/views/crop.js';
 import { factsOf } from '../../app/web/views/facts.js';
+import { boardPlace } from '../../app/web/views/grid.js';
 import { explanationOf } from '../../app/web/views/microscope.js';
 import { matching, replacedWord, wordsOf } from '../../app/web/views/names.js';
 import { placeOf } from '../../app/web/views/starts.js';
@@ -102,21 +104,47 @@ test('a branch says how it differs', () => {
   assert.equal(changesOf(before, { ...before, fusion: 'freshest', rng_seed: 8 }), 'fusion freshest, variation 8');
 });
 
-test('a panorama grows by half a grid and keeps the tokens of the overlap', () => {
-  const plan = makePlan(pictureSpec(4), [0, 0, 0]);
+test('a board grows where most is known, and keeps the tokens of the overlap', () => {
+  const side = pictureSpec(4);
   const tokens = Uint16Array.from({ length: 16 }, (_, i) => i);
-  const run = newRun('a', plan, 1, { tokens, finals: [{}] });
-  const one = panoramas.withPiece(null, run, 0);
-  const at = panoramas.windowBeside(one, [0, 1]);
-  assert.deepEqual(at, [0, 2]);
-  const { keep, tokens: known } = panoramas.overlapOf(one, at);
-  assert.deepEqual([...keep.subarray(0, 4)], [1, 1, 0, 0]);
-  assert.deepEqual([...known.subarray(0, 4)], [2, 3, 65535, 65535]);
-  assert.deepEqual(panoramas.keptNearMiddle(keep, plan.spec.grid), [0, 2, 1]);
-  const two = panoramas.withPiece(one, { ...run, window: at }, 0);
-  assert.deepEqual(panoramas.extentOf(two), { top: 0, left: 0, height: 4, width: 6 });
-  assert.equal(panoramas.withPiece(two, { ...run, window: at }, 0).pieces.length, 2);
-  assert.equal(panoramas.withPiece(two, run, 0).pieces.length, 1);
+  const one = boards.boardOf(side, { image: {}, tokens, address: '', before: null });
+  assert.equal(boards.nextWindow(one), null);
+  const wide = boards.pulled(one, 'right', 2);
+  const window = boards.nextWindow(wide);
+  assert.deepEqual([window.at, window.missing], [[0, 2], 8]);
+  assert.deepEqual([...window.keep.subarray(0, 4)], [1, 1, 0, 0]);
+  assert.deepEqual([...boards.tokensOf(wide, window).subarray(0, 4)], [2, 3, 65535, 65535]);
+  assert.deepEqual(boards.startIn(wide, window, boards.middleOf(wide)), [0, 2, 1]);
+  const run = newRun('a', makePlan(side, [0, 2, 1]), 1, { tokens, finals: [{}], window: window.at });
+  const two = boards.withPiece(wide, run, 0);
+  assert.deepEqual(boards.extentOf(two), { top: 0, left: 0, bottom: 4, right: 6 });
+  assert.equal(boards.withPiece(two, run, 0).pieces.length, 2);
+  // below a wide picture one window is not enough: the second is between what grew and what was there
+  const tall = boards.pulled(two, 'bottom', 2);
+  const first = boards.nextWindow(tall);
+  assert.deepEqual([first.at, first.missing], [[2, 0], 8]);
+  const next = boards.nextWindow(boards.withPiece(tall, { ...run, id: 'b', window: first.at }, 0));
+  assert.deepEqual([next.at, next.missing], [[2, 2], 4]);
+  assert.equal(boards.tokensOf(tall, { at: [9, 9], keep: new Uint8Array(16), missing: 16 })[0], 65535);
+  const unread = boards.pulled(boards.boardOf(side, { image: {}, tokens: null, address: '', before: null }), 'left', 1);
+  assert.equal(boards.tokensOf(unread, boards.nextWindow(unread)), null);
+  // no wider than eight grids
+  assert.deepEqual(boards.sizeOf(boards.boundsOf(boards.pulled(one, 'left', 99))), [4, 32]);
+  assert.equal(boards.reachOf(boards.pulled(one, 'top', 3), 'top'), 3);
+  assert.deepEqual(boards.widened(one, ['bottom']).wanted, null);
+});
+
+test('the cells of a board are whole pixels, and it is no flatter than half its width', () => {
+  const bounds = { top: 0, left: -8, bottom: 16, right: 24 };
+  const { cell, x, y, height } = boardPlace({ bounds }, 592);
+  assert.deepEqual([cell, x], [16, 40]);
+  assert.ok(height >= 296 && y + 16 * cell <= height);
+});
+
+test('a cut of a picture that is no square moves along its longer side', () => {
+  const square = { wide: 1, tall: 1 };
+  assert.deepEqual(cutOf({ wide: 200, tall: 100 }, square, 1), { left: 0.5, top: 0, width: 0.5, height: 1 });
+  assert.deepEqual(cutOf({ wide: 100, tall: 400 }, square, 0.5), { left: 0, top: 0.375, width: 1, height: 0.25 });
 });
 
 test('a model of one corner goes on only to the right and down', () => {

@@ -1,11 +1,11 @@
-// Putting pixels together: crops, strips of frames, panoramas. Everything here makes a new picture.
+// Putting pixels together: crops, strips of frames, boards. Everything here makes a new picture.
 
 import { imageAt } from '../run.js';
-import { extentOf } from './panorama.js';
+import { extentOf, sizeOf } from './board.js';
 
 /** @typedef {import('../plan.js').Spec} Spec */
 /** @typedef {import('../run.js').Pixels} Pixels */
-/** @typedef {import('./panorama.js').Panorama} Panorama */
+/** @typedef {import('./board.js').Board} Board */
 
 /** @param {string} address @returns {Promise<HTMLImageElement>} */
 export async function loadImage(address) {
@@ -52,10 +52,10 @@ export function standing(run, step, sample) {
 }
 
 /**
- * A picture at the model's size: cropped in its middle and scaled here, so that only what the model sees is sent.
- * @param {string} address @param {Spec} spec
+ * A picture at the model's size: cropped and scaled here, so that only what the model sees is sent.
+ * @param {string} address @param {Spec} spec @param {number} along which part, 0 to 1, where it is no square
  */
-export async function cropped(address, spec) {
+export async function cropped(address, spec, along = 0.5) {
   const image = await loadImage(address);
   const [height, width] = spec.size;
   // a drawing may say no size; the server reads none, so that it is always sent as pixels
@@ -66,7 +66,7 @@ export async function cropped(address, spec) {
   const { sheet, pen } = sheetOf(width, height, '#fff');
   const scale = Math.max(width / naturalWidth, height / naturalHeight);
   const [w, h] = [naturalWidth * scale, naturalHeight * scale];
-  pen.drawImage(image, (width - w) / 2, (height - h) / 2, w, h);
+  pen.drawImage(image, (width - w) * along, (height - h) * along, w, h);
   const made = sheet.toDataURL('image/png');
   return { image: await loadImage(made), address: made, isWhole: false };
 }
@@ -86,8 +86,8 @@ export function stripOf(spec, frames) {
 }
 
 /**
- * What is seen of a panorama through a window, white where nothing has grown.
- * @param {Panorama} panorama @param {[number, number]} at
+ * What is seen of a board through a window, white where nothing has grown.
+ * @param {Board} board @param {[number, number]} at
  */
 export function windowOf({ spec, pieces }, at) {
   const [, H, W] = spec.grid;
@@ -100,14 +100,33 @@ export function windowOf({ spec, pieces }, at) {
   return sheet;
 }
 
-/** @param {Panorama} panorama */
-export function wholePicture(panorama) {
-  const { spec, pieces } = panorama;
-  const { top, left, ...cells } = extentOf(panorama);
-  const [y, x] = [spec.size[0] / spec.grid[1], spec.size[1] / spec.grid[2]]; // pixels of a cell
-  const { sheet, pen } = sheetOf(cells.width * x, cells.height * y);
-  for (const { at, image } of pieces) pen.drawImage(image, (at[1] - left) * x, (at[0] - top) * y);
+/** @param {Board} board */
+export function wholePicture(board) {
+  const { spec, pieces } = board;
+  const extent = extentOf(board);
+  const [rows, columns] = sizeOf(extent);
+  const [height, width] = spec.size;
+  const [y, x] = [height / spec.grid[1], width / spec.grid[2]]; // pixels of a cell
+  const { sheet, pen } = sheetOf(columns * x, rows * y);
+  for (const { at, image } of pieces) {
+    pen.drawImage(image, (at[1] - extent.left) * x, (at[0] - extent.top) * y, width, height);
+  }
   return sheet;
+}
+
+/** @type {WeakMap<Board['pieces'], Map<string, HTMLCanvasElement>>} */
+const wholes = new WeakMap();
+
+/**
+ * Everything on a board but what a run has grown, made once.
+ * @param {Board} board @param {string} run
+ */
+export function wholeBut(board, run) {
+  const made = wholes.get(board.pieces) ?? new Map();
+  wholes.set(board.pieces, made);
+  const pieces = board.pieces.filter((piece) => piece.run !== run);
+  if (!made.has(run)) made.set(run, pieces.length ? wholePicture({ ...board, pieces }) : null);
+  return { picture: made.get(run), extent: pieces.length ? extentOf({ ...board, pieces }) : null };
 }
 
 /** @type {WeakMap<Pixels, Map<string, Uint8ClampedArray>>} */

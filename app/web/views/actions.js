@@ -33,7 +33,7 @@ export function offeredFor(s, run) {
     mp4: isClip,
     again: Boolean(run?.again),
     extend: isClip && s.mode === 'video' && isOwn && Boolean(run?.spec.accepts_known),
-    wide: Boolean(run && s.panorama && s.panorama.pieces.length > 1),
+    wide: Boolean(run && s.board && s.board.pieces.length > 1),
     link: run !== null && linkOf(s.runs, run, s.step) !== '',
     send: Boolean(run) && run?.spec.grid[0] === 1,
   };
@@ -82,7 +82,7 @@ export function actionsView(root, player) {
       case 'save':
         return save(picture, `${stem}.png`);
       case 'wide':
-        return s.panorama && save(wholePicture(s.panorama).toDataURL('image/png'), `${stem}-whole.png`);
+        return s.board && save(wholePicture(s.board).toDataURL('image/png'), `${stem}-whole.png`);
       case 'link': {
         const link = `${location.origin}${location.pathname}?${linkOf(s.runs, run, s.step)}`;
         return navigator.clipboard?.writeText(link).then(
@@ -133,7 +133,7 @@ export function actionsView(root, player) {
     formats.hidden = !offered.mp4;
     for (const button of buttons) {
       const isFirstSave = button.dataset.act === 'save' && !formats.contains(button);
-      if (isFirstSave) button.hidden = offered.mp4 || !finished;
+      if (isFirstSave) button.hidden = offered.mp4 || offered.wide || !finished;
       else if (!formats.contains(button)) button.hidden = !offered[String(button.dataset.act)];
     }
     send.hidden = !offered.send;

@@ -3,9 +3,11 @@
 import { isHolistic } from '../plan.js';
 import { imageAt, sampleOf } from '../run.js';
 import * as store from '../store.js';
-import { meanColours } from '../tools/pixels.js';
+import * as boards from '../tools/board.js';
+import { meanColours, wholeBut, windowOf } from '../tools/pixels.js';
+import { clamp } from '../tools/region.js';
 import { findCanvas, penOf, resizeCanvas } from './dom.js';
-import { coloursOf, paintGrid, tilesOf } from './grid.js';
+import { boardPlace, coloursOf, paintGrid, tilesOf } from './grid.js';
 import { cellUnder } from './panes.js';
 
 /** @typedef {import('../plan.js').Position} Position */
@@ -13,6 +15,42 @@ import { cellUnder } from './panes.js';
 /** @typedef {import('../store.js').State} State */
 
 const density = () => window.devicePixelRatio || 1;
+
+/** How much of a board is seen, and where the grid lies on it; null elsewhere. @param {State} s */
+export function placeOnBoard(s) {
+  const { board } = s;
+  const run = store.seenRun(s);
+  const at = run ? run.window : s.window;
+  if (!board || !at) return null;
+  const [, H, W] = board.spec.grid;
+  const { top, left, bottom, right } = s.held ?? boards.boundsOf(board);
+  const bounds = {
+    top: Math.min(top, at[0]),
+    left: Math.min(left, at[1]),
+    bottom: Math.max(bottom, at[0] + H),
+    right: Math.max(right, at[1] + W),
+  };
+  return { bounds, at };
+}
+
+/** The board around the grid. @param {State} s @param {boolean} hasFocus @returns {import('./grid.js').Frame | null} */
+function frameOf(s, hasFocus) {
+  const place = placeOnBoard(s);
+  if (!s.board || !place) return null;
+  const cursor = hasFocus && s.tool === 'erase' && store.canEdit(s) ? s.region.cursor : null;
+  return { ...place, ...wholeBut(s.board, store.seenRun(s)?.id ?? ' '), missing: boards.missingOf(s.board), cursor };
+}
+
+/** @type {WeakMap<boards.Board, Map<string, HTMLCanvasElement>>} */
+const windows = new WeakMap();
+
+/** What a window of a board shows, made once. @param {boards.Board} board @param {[number, number]} at */
+export function windowPicture(board, at) {
+  const made = windows.get(board) ?? new Map();
+  windows.set(board, made);
+  if (!made.has(`${at}`)) made.set(`${at}`, windowOf(board, at));
+  return /** @type {HTMLCanvasElement} */ (made.get(`${at}`));
+}
 
 /**
  * A moment of a growth, as it is drawn.
@@ -50,13 +88,13 @@ export function sceneOf(s, run, sample, colours) {
 
 /**
  * A start that is being chosen.
- * @param {State} s @param {import('./grid.js').Colours} colours @param {boolean} hasFocus
- * @returns {import('./grid.js').Scene}
+ * @param {State} s @param {import('./grid.js').Colours} colours @returns {import('./grid.js').Scene}
  */
-function readyScene(s, colours, hasFocus) {
+function readyScene(s, colours) {
   const { plan, isLegal } = store.planned(s);
   const keep = store.knownCells(s);
   const { picture, front } = s.layers;
+  const known = s.board && s.window ? windowPicture(s.board, s.window) : s.source?.image;
   return {
     ...{ plan, isLegal, colours, keep },
     ...store.shownSlices(s, s.spec),
@@ -64,10 +102,9 @@ function readyScene(s, colours, hasFocus) {
     layers: { picture, front },
     ready: true,
     seedPosition: plan.seedPosition,
-    image: (keep && s.source?.image) || null,
+    image: (keep && known) || null,
     row: 0,
     density: density(),
-    cursor: keep && s.tool === 'erase' && hasFocus ? s.region.cursor : null,
   };
 }
 
@@ -82,28 +119,40 @@ export function canvasView(root, player) {
     const s = player.state;
     const spec = s.phase === 'ready' ? s.spec : store.seenSpec(s);
     const { slices } = store.shownSlices(s, spec);
-    return cellUnder(canvas, spec, s.layout, slices, event);
+    return cellUnder(canvas, spec, s.layout, slices, event, placeOnBoard(s));
   }
 
-  const isEditing = () => {
-    const { mode, phase, source } = player.state;
-    return mode === 'outpaint' && phase === 'ready' && source !== null;
-  };
+  /** The cell of the board under the pointer, or the nearest. @param {PointerEvent} event @returns {boards.Cell | null} */
+  function boardCellAt({ clientX, clientY }) {
+    const place = placeOnBoard(player.state);
+    if (!player.state.board || !place) return null;
+    const box = canvas.getBoundingClientRect();
+    const { cell, x, y } = boardPlace(place, canvas.width);
+    const scale = canvas.width / box.width;
+    const { top, left, bottom, right } = boards.extentOf(player.state.board);
+    const h = place.bounds.top + Math.floor(((clientY - box.top) * scale - y) / cell);
+    const w = place.bounds.left + Math.floor(((clientX - box.left) * scale - x) / cell);
+    return [clamp(h, top, bottom - 1), clamp(w, left, right - 1)];
+  }
+
+  const isEditing = () => store.canEdit(player.state) && !player.state.lens;
   /** @param {Position | null} hover */
   const hoverAt = (hover) => {
     if (`${hover}` !== `${player.state.hover}`) player.set({ ...player.state, hover });
   };
 
-  let pressed = /** @type {Position | null} */ (null);
+  let pressed = /** @type {boards.Cell | null} */ (null);
   let wasReady = false; // when the pointer went down: a growth may begin or end before it goes up
   let wasDone = false;
   let chosen = ''; // the cell that was clicked last, where a second click grows
   const released = () => {
     pressed = null;
+    if (player.state.held) player.set({ ...player.state, held: null });
   };
   canvas.addEventListener('pointermove', (e) => {
     const cell = cellAt(e);
-    if (pressed && cell && isEditing()) player.set(store.edited(player.state, pressed, cell));
+    const to = pressed && isEditing() ? boardCellAt(e) : null;
+    if (pressed && to) player.set(store.edited(player.state, pressed, to));
     else if (e.pointerType !== 'touch' || player.state.phase !== 'ready') hoverAt(cell);
   });
   canvas.addEventListener('pointerleave', (e) => e.pointerType !== 'touch' && hoverAt(null));
@@ -111,9 +160,10 @@ export function canvasView(root, player) {
     wasReady = player.state.phase === 'ready';
     wasDone = player.state.phase === 'done';
     if (!isEditing()) return;
-    pressed = cellAt(e);
+    pressed = boardCellAt(e);
     canvas.setPointerCapture(e.pointerId);
-    if (pressed) player.set(store.edited(store.strokeBegun(player.state), pressed, pressed));
+    const held = placeOnBoard(player.state)?.bounds ?? null;
+    if (pressed) player.set(store.edited(store.strokeBegun({ ...player.state, held }), pressed, pressed));
   });
   canvas.addEventListener('pointerup', released);
   canvas.addEventListener('pointercancel', released);
@@ -144,17 +194,19 @@ export function canvasView(root, player) {
     if (!wide) return;
     const width = Math.round(wide * density());
     const spec = store.seenSpec(s);
-    const { height, tiles } = tilesOf(spec, width, s.layout);
+    const { height, tiles } = tilesOf(spec, width, s.layout, placeOnBoard(s));
     root.toggleAttribute('data-tiles', tiles.length > 1);
     // Slices and loop take the same room, so that nothing below moves from one to the other.
     const rooms = [tilesOf(spec, width, 'slices').height, tilesOf(spec, width, 'loop').height];
-    screen.style.minHeight = `${Math.max(...rooms) / density()}px`;
+    screen.style.minHeight = s.board ? '' : `${Math.max(...rooms) / density()}px`;
+    root.toggleAttribute('data-board', s.board !== null);
     resizeCanvas(canvas, width, height);
     canvas.style.aspectRatio = `${width} / ${height}`;
     const colours = coloursOf(root);
     const run = store.seenRun(s);
     const hasFocus = document.activeElement === canvas;
-    paintGrid(pen, width, run ? sceneOf(s, run, s.sample, colours) : readyScene(s, colours, hasFocus));
+    const scene = run ? sceneOf(s, run, s.sample, colours) : readyScene(s, colours);
+    paintGrid(pen, width, { ...scene, frame: frameOf(s, hasFocus) });
   }
 
   return { render, cellAt };

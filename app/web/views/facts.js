@@ -2,10 +2,18 @@
 
 import { guessAt, meanConfidence, sampleOf } from '../run.js';
 import * as store from '../store.js';
+import { boundsOf, sizeOf } from '../tools/board.js';
 import { definitions, find, findCanvas, penOf, resizeCanvas, seconds, setMarkup, setText } from './dom.js';
 
 /** @typedef {import('../store.js').State} State */
 /** @typedef {import('../run.js').Run} Run */
+
+/** Width and height that a board is to have. @param {import('../tools/board.js').Board} board */
+function pixelsOf(board) {
+  const [rows, columns] = sizeOf(boundsOf(board));
+  const [[, H, W], [height, width]] = [board.spec.grid, board.spec.size];
+  return `${(columns * width) / W} × ${(rows * height) / H} px`;
+}
 
 /** @param {State} s @returns {[string, string | number][]} */
 export function factsOf(s) {
@@ -16,6 +24,7 @@ export function factsOf(s) {
     const pace = s.pace[s.spec.model];
     return [
       ['Grid', (grid[0] > 1 ? grid : grid.slice(1)).join(' × ')],
+      .../** @type {[string, string][]} */ (s.board ? [['Picture', pixelsOf(s.board)]] : []),
       ['Widest front', Math.max(...plan.counts.slice(1), 0)],
       .../** @type {[string, string][]} */ (pace ? [['Estimate', seconds(pace * plan.total)]] : []),
     ];

@@ -65,6 +65,25 @@ export function formView(studio, player) {
     return next;
   }
 
+  let isOwn = false; // whether the words are those of whoever looks at it
+  studio.addEventListener('input', (e) => {
+    if (e.isTrusted && around(e, '.prompt')) isOwn = true;
+  });
+  studio.addEventListener('click', (e) => {
+    if (around(e, '.names-row [data-name], .names-row [data-pick], .names-row .any')) isOwn = true;
+  });
+
+  /** Words for the prompt, unless somebody has said others. @param {string} words */
+  function say(words) {
+    const box = field('.prompt textarea');
+    if (!box || isOwn || box.value === words) return;
+    box.value = words;
+    box.dispatchEvent(new Event('input', { bubbles: true }));
+  }
+
+  /** So many variations further. @param {number} further */
+  const variation = (further) => (Number(field('.rng input')?.value) + further) % LAST_VARIATION;
+
   const samples = () => Number(field('.pictures input:checked')?.value) || 1;
-  return { render, title, samples, asked, nextVariation };
+  return { render, title, samples, asked, nextVariation, variation, say };
 }

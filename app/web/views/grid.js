@@ -1,6 +1,7 @@
 // Drawing one moment of a growth on a canvas. Nothing here keeps state.
 
 import { flatOf, maySee, positionOf, sendersOf } from '../plan.js';
+import { sizeOf } from '../tools/board.js';
 import { UNKNOWN_CONFIDENCE } from '../wire.js';
 
 /** @typedef {import('../plan.js').Plan} Plan */
@@ -29,8 +30,19 @@ import { UNKNOWN_CONFIDENCE } from '../wire.js';
  * @property {Position | null} [hover] the cell whose senders are shown
  * @property {number[][][] | null} [attention] where the senders of that cell looked, in its place of what it may see
  * @property {Uint8Array | null} [keep] cells that are kept; their border is drawn
- * @property {[number, number] | null} [cursor] where the keyboard's brush is
  * @property {boolean} [hideFront]
+ * @property {Frame | null} [frame] the board around the grid
+ */
+
+/**
+ * A board of which the grid is a part.
+ * @typedef {object} Frame
+ * @property {import('../tools/board.js').Extent} bounds
+ * @property {[number, number]} at the grid's upper left
+ * @property {HTMLCanvasElement | null} picture all but what the grid shows
+ * @property {import('../tools/board.js').Extent | null} extent of the picture
+ * @property {[number, number][]} missing cells that are to grow
+ * @property {[number, number] | null} cursor where the keyboard's brush is
  */
 
 /** @typedef {{ x: number, y: number, cell: number }} Tile */
@@ -65,13 +77,40 @@ export function rampColour(colours, byte) {
   return `rgb(${low.map((x, i) => Math.round(x + (high[i] - x) * share))})`;
 }
 
+/** Room around a board, where its handles are, as a share of the width. */
+const MARGIN = 0.055;
+
+/**
+ * Where a board lies on a canvas of a given width: no taller than it is wide, and no flatter than half of that. Its
+ * cells are whole pixels, so that no seam is seen where one thing is painted beside another.
+ * @param {Pick<Frame, 'bounds'>} frame @param {number} width in pixels of the canvas
+ */
+export function boardPlace({ bounds }, width) {
+  const [rows, columns] = sizeOf(bounds);
+  const room = width * (1 - 2 * MARGIN);
+  const cell = Math.max(1, Math.floor(room / Math.max(rows, columns)));
+  const height = Math.max(rows * cell, room / 2);
+  return {
+    cell,
+    x: Math.round((width - columns * cell) / 2),
+    y: Math.round(width * MARGIN + (height - rows * cell) / 2),
+    height: Math.round(height + 2 * width * MARGIN),
+  };
+}
+
 /**
  * Where every slice of the grid lies: one tile for a picture, a square of tiles for a clip.
  * @param {Spec} spec @param {number} width @param {import('../store.js').Layout} layout
+ * @param {Pick<Frame, 'bounds' | 'at'> | null} [frame] the board around it
  * @returns {{ height: number, tiles: Tile[] }}
  */
-export function tilesOf(spec, width, layout) {
+export function tilesOf(spec, width, layout, frame = null) {
   const [T, H, W] = spec.grid;
+  if (frame) {
+    const { cell, x, y, height } = boardPlace(frame, width);
+    const [h, w] = [frame.at[0] - frame.bounds.top, frame.at[1] - frame.bounds.left];
+    return { height, tiles: [{ x: x + w * cell, y: y + h * cell, cell }] };
+  }
   if (T === 1 || layout !== 'slices') {
     return { height: Math.round((width * H) / W), tiles: [{ x: 0, y: 0, cell: width / W }] };
   }
@@ -98,8 +137,10 @@ function outline(pen, x, y, w, h, r) {
 export function paintGrid(pen, width, scene) {
   const { grid } = scene.plan.spec;
   const [, H, W] = grid;
-  const { height, tiles } = tilesOf(scene.plan.spec, width, scene.slices.length === 1 ? 'loop' : 'slices');
+  const { frame = null } = scene;
+  const { height, tiles } = tilesOf(scene.plan.spec, width, scene.slices.length === 1 ? 'loop' : 'slices', frame);
   pen.clearRect(0, 0, width, height);
+  if (frame) paintBoard(pen, frame, width, scene.colours);
   scene.slices.forEach((t, k) => {
     const tile = tiles[k];
     const c = tile.cell;
@@ -121,6 +162,34 @@ export function paintGrid(pen, width, scene) {
     paintTile(pen, tile, place, scene);
     pen.restore();
   });
+  if (frame?.cursor) paintCursor(pen, frame, width, scene.colours);
+}
+
+/**
+ * Everything around the grid: the picture, and dots where it is to grow.
+ * @param {Pen} pen @param {Frame} frame @param {number} width @param {Colours} colours
+ */
+function paintBoard(pen, { bounds, picture, extent, missing }, width, colours) {
+  const { cell: c, x: left, y: top } = boardPlace({ bounds }, width);
+  const [rows, columns] = sizeOf(bounds);
+  const x = (/** @type {number} */ w) => left + (w - bounds.left) * c;
+  const y = (/** @type {number} */ h) => top + (h - bounds.top) * c;
+  pen.fillStyle = colours.sunken;
+  pen.fillRect(left, top, columns * c, rows * c);
+  if (picture && extent) {
+    const [tall, wide] = sizeOf(extent);
+    pen.imageSmoothingEnabled = true;
+    pen.imageSmoothingQuality = 'high';
+    pen.drawImage(picture, x(extent.left), y(extent.top), wide * c, tall * c);
+  }
+  for (const [h, w] of missing) {
+    pen.fillStyle = colours.sunken;
+    pen.fillRect(x(w), y(h), c + 0.5, c + 0.5);
+    pen.fillStyle = colours['line-2'];
+    pen.beginPath();
+    pen.arc(x(w) + c / 2, y(h) + c / 2, Math.max(1, (1.3 * c) / 37), 0, 7);
+    pen.fill();
+  }
 }
 
 /** @param {Scene} scene @param {number} i */
@@ -138,7 +207,6 @@ function paintTile(pen, tile, place, scene) {
   if (layers.front && !ready && !scene.hideFront && scene.step > 0) paintFront(pen, place, scene);
   if (ready && layers.front && scene.isLegal) paintRings(pen, place, scene);
   if (scene.keep) paintBorder(pen, place, scene, scene.keep);
-  if (scene.cursor) paintCursor(pen, tile, scene.cursor, scene);
   if (scene.attention) paintAttention(pen, place, scene, scene.attention);
   else if (hover && !ready) paintSeen(pen, place, scene, hover);
   if (hover && !ready && hover[0] === place.t) paintSenders(pen, place, scene, hover);
@@ -303,12 +371,14 @@ function paintBorder(pen, place, { plan, colours }, keep) {
   paintEdges(pen, place, plan.spec.grid[2], (i) => keep[i]);
 }
 
-/** @param {Pen} pen @param {Tile} tile @param {[number, number]} cursor @param {Scene} scene */
-function paintCursor(pen, { x, y, cell: c }, [h, w], { colours }) {
+/** @param {Pen} pen @param {Frame} frame @param {number} width @param {Colours} colours */
+function paintCursor(pen, { bounds, cursor }, width, colours) {
+  if (!cursor) return;
+  const { cell: c, x, y } = boardPlace({ bounds }, width);
   pen.setLineDash([c / 5, c / 8]);
   pen.strokeStyle = colours.ink;
   pen.lineWidth = Math.max(2, c / 16);
-  pen.strokeRect(x + w * c, y + h * c, 2 * c, 2 * c);
+  pen.strokeRect(x + (cursor[1] - bounds.left) * c, y + (cursor[0] - bounds.top) * c, 2 * c, 2 * c);
   pen.setLineDash([]);
 }
 

@@ -12,14 +12,15 @@ import { coloursOf, paintGrid, tilesOf } from './grid.js';
  * The cell of a canvas that an event lies over.
  * @param {HTMLCanvasElement} canvas @param {Spec} spec @param {Layout} layout @param {number[]} slices
  * @param {{ clientX: number, clientY: number }} event
+ * @param {Pick<import('./grid.js').Frame, 'bounds' | 'at'> | null} [frame] the board around the grid
  * @returns {Position | null}
  */
-export function cellUnder(canvas, spec, layout, slices, { clientX, clientY }) {
+export function cellUnder(canvas, spec, layout, slices, { clientX, clientY }, frame = null) {
   const box = canvas.getBoundingClientRect();
   const scale = canvas.width / box.width;
   const [px, py] = [(clientX - box.left) * scale, (clientY - box.top) * scale];
   const [, H, W] = spec.grid;
-  const { tiles } = tilesOf(spec, canvas.width, layout);
+  const { tiles } = tilesOf(spec, canvas.width, layout, frame);
   for (let k = 0; k < slices.length; k++) {
     const { x, y, cell } = tiles[k];
     const [h, w] = [Math.floor((py - y) / cell), Math.floor((px - x) / cell)];

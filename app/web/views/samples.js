@@ -5,14 +5,16 @@ import { sceneOf } from './canvas.js';
 import { find, findCanvas, penOf, resizeCanvas, setChosen } from './dom.js';
 import { coloursOf, paintGrid, tilesOf } from './grid.js';
 
-const WIDE = 96;
+const WIDE = 192;
 
 /** @param {HTMLElement} root @param {import('../player.js').Player} player */
 export function samplesView(root, player) {
   const strip = find(root, '.samples');
+  // of a hole the pictures are alternatives: large, below the canvas, one beside the other
+  if (player.state.mode === 'outpaint') find(root, '.deck').prepend(strip);
   strip.addEventListener('click', (e) => {
     const n = buttons().findIndex((button) => button.contains(/** @type {Node} */ (e.target)));
-    if (n >= 0) player.set({ ...player.state, sample: n });
+    if (n >= 0) player.set(store.withSample(player.state, n));
   });
   const buttons = () => /** @type {HTMLElement[]} */ ([...strip.children]);
 

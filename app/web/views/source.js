@@ -44,15 +44,31 @@ export function sourceView(studio, player) {
     });
   }
 
+  let began = ''; // the model whose example was asked for
+
+  /** A page that is seen without a picture shows one of the model's world. @param {store.State} s */
+  async function begin(s) {
+    const { model } = s.spec;
+    if (s.board || s.phase !== 'ready' || began === model || !studio.offsetParent) return;
+    began = model;
+    const { picture, prompt } = (await player.server.example?.(model).catch(() => null)) ?? {};
+    const isFree = !player.state.board && !player.chosen && player.state.spec.model === model;
+    if (picture && isFree) player.useExample(picture, prompt ?? '');
+  }
+
   /** @param {store.State} s */
   function render(s) {
     const { spec, source } = s;
     const isAble = s.mode !== 'video' || spec.accepts_known !== false;
     tile?.classList.toggle('off', !isAble);
-    if (note) setText(note, s.likeness || (isAble ? (spec.upload_note ?? '') : (spec.note ?? '')));
+    const said = s.likeness || (isAble ? (spec.upload_note ?? '') : (spec.note ?? ''));
+    if (note) setText(note, s.reading ? 'Looking whether the model knows such pictures …' : said);
     image.hidden = !source?.address;
     if (source?.address && image.getAttribute('src') !== source.address) image.src = source.address;
-    setText(words, source?.address ? 'Choose another' : invitation);
+    const isExample = s.mode === 'outpaint' && player.chosen?.isExample;
+    if (isExample) setText(words, 'An example. Choose or drop your own');
+    else setText(words, source?.address ? 'Choose another' : invitation);
+    if (s.mode === 'outpaint') begin(s);
     if (source) studio.dataset.source = 'yes';
     else delete studio.dataset.source;
     for (const button of tools) setChosen(button, button.dataset.tool === s.tool);

@@ -2,6 +2,7 @@
 
 import { cellsOf, isLegal, makePlan, nameOfCell, positionOf, stepsFromCorner } from '../plan.js';
 import * as store from '../store.js';
+import { missingOf } from '../tools/board.js';
 import { escapeText, find, seconds, setMarkup, setPlayButton, setText } from './dom.js';
 
 /** @typedef {import('../store.js').State} State */
@@ -50,13 +51,16 @@ function stepText(s, run) {
 
 /** @param {State} s */
 function readyText(s) {
-  if (s.mode === 'outpaint' && !s.source) return 'Choose a picture, then what to keep of it.';
+  if (s.mode === 'outpaint' && !s.board) return 'Choose a picture, then pull its edges.';
   const { plan, isLegal, followsKept } = store.planned(s);
-  if (!plan.total) return 'Everything is kept';
+  if (!plan.total) return s.board ? 'Pull an edge to grow it, or brush a hole' : 'Everything is kept';
   if (!isLegal) return escapeText(whyNot(s));
   if (s.mode === 'outpaint') {
     const warning = followsKept ? '' : '; only what is right of or below the kept part can match it';
-    return `${plan.total} steps${aside(`for ${plan.step.length - plan.counts[0]} tokens${warning}`)}`;
+    const all = s.board ? missingOf(s.board).length : 0;
+    const here = plan.step.length - plan.counts[0];
+    const tokens = all > here ? `the first ${here} of ${all} tokens` : `${here} tokens`;
+    return `${plan.total} steps${aside(`for ${tokens}${warning}`)}`;
   }
   const corner = stepsFromCorner(s.spec);
   const compared = plan.total === corner ? '' : `; <em>${corner} from the corner</em>`;
@@ -85,18 +89,19 @@ export function hintsOf(s) {
       ['Space', 'play'],
       ['← →', 'step'],
       ['Home End', 'first, last'],
-      ['N', 'new start'],
+      .../** @type {[string, string][]} */ (s.mode === 'outpaint' ? [['Ctrl Z', 'undo']] : [['N', 'new start']]),
       .../** @type {[string, string][]} */ (store.canBranch(s) ? [['B', 'branch']] : []),
       .../** @type {[string, string][]} */ (store.canExplain(s) ? [['M', 'microscope']] : []),
       ['1 – 4', 'layers'],
     ];
   }
   if (s.mode === 'outpaint') {
-    if (!s.source) return [];
+    if (!s.board) return [];
     return [
-      ['Drag', { keep: 'what to keep', erase: 'what to erase', start: 'the start' }[s.tool]],
-      ['↑ ↓ ← →', { keep: 'move, with Shift resize', erase: 'move, Space erases', start: 'move' }[s.tool]],
+      ['Drag', { keep: 'what to keep', erase: 'a hole', start: 'the start' }[s.tool]],
+      ['↑ ↓ ← →', { keep: 'move, with Shift resize', erase: 'move, Space brushes', start: 'move' }[s.tool]],
       ['Enter', 'grow'],
+      .../** @type {[string, string][]} */ (store.canUndo(s) ? [['Ctrl Z', 'undo']] : []),
     ];
   }
   return [
@@ -108,9 +113,10 @@ export function hintsOf(s) {
 
 /** @param {HTMLElement} root @param {import('../player.js').Player} player */
 export function statusView(root, player) {
-  const [now, hints, play, speed, fresh, branch] = ['.now', '.hints', '.play', '.speed', '.fresh', '.branch'].map(
-    (query) => find(root, query),
-  );
+  const [now, hints, play, speed, fresh, branch, undo] = [
+    ...['.now', '.hints', '.play', '.speed', '.fresh', '.branch', '.undo'],
+  ].map((query) => find(root, query));
+  undo.onclick = () => player.set(store.undone(player.state));
   play.onclick = () => player.play(!player.state.playing);
   branch.onclick = () => {
     const isStopped = store.seenRun(player.state)?.state === 'stopped';
@@ -128,7 +134,8 @@ export function statusView(root, player) {
     setMarkup(now, statusText(s));
     setPlayButton(play, s.playing);
     setText(speed, `${s.speed}×`);
-    fresh.hidden = s.phase !== 'done';
+    fresh.hidden = s.phase !== 'done' || s.mode === 'outpaint';
+    undo.hidden = !store.canUndo(s);
     branch.hidden = !(store.canBranch(s) || s.branchFrom);
     const isStopped = store.seenRun(s)?.state === 'stopped';
     const words = isStopped ? 'Go on' : 'Branch here';

@@ -5,6 +5,7 @@ import { sampleOf } from '../run.js';
 import * as store from '../store.js';
 import { clamp } from '../tools/region.js';
 import { UNKNOWN_CONFIDENCE, UNKNOWN_TOKEN } from '../wire.js';
+import { placeOnBoard } from './canvas.js';
 import { definitions, find, findCanvas, setMarkup } from './dom.js';
 import { tilesOf } from './grid.js';
 
@@ -53,7 +54,7 @@ export function tipView(root) {
     setMarkup(tip, tipOf(s, run, at));
     const box = canvas.getBoundingClientRect();
     const scale = box.width / canvas.width;
-    const tile = tilesOf(run.spec, canvas.width, s.layout).tiles[shown];
+    const tile = tilesOf(run.spec, canvas.width, s.layout, placeOnBoard(s)).tiles[shown];
     const [x, y] = [(tile.x + at[2] * tile.cell) * scale, (tile.y + at[1] * tile.cell) * scale];
     const right = x + tile.cell * scale + 14;
     const left = right + tip.offsetWidth > box.width ? x - tip.offsetWidth - 14 : right;

@@ -1,0 +1,366 @@
+"""The Outpaint page in a real browser: one canvas that grows on any side, with holes, and undo."""
+
+from __future__ import annotations
+
+import base64
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from app.pages.parts import address
+from tests.app.inside import toast
+from tests.app.test_browser_growth import RUN, STATE, wait_finished
+
+OUTPAINT = "nar.pages.get('outpaint').state"
+OUTPAINTED = "nar.run('outpaint')"
+
+
+@pytest.fixture
+def grown(open_page):
+    """A page with one finished picture of an owl, grown from the centre."""
+    page = open_page()
+    page.fill(".prompt textarea", "owl")
+    page.click(".studio .grow")
+    wait_finished(page, 17)
+    return page
+
+
+def picture_of(page) -> bytes:
+    return base64.b64decode(page.evaluate(f"{RUN}.pictures[0]").split(",")[1])
+
+
+def test_continue_in_outpaint_keeps_the_pixels(grown, served):
+    source = picture_of(grown)
+    grown.click(".studio.image [data-send=outpaint]")
+    grown.wait_for_selector(".studio.outpaint[data-source=yes]")
+    now = grown.locator(".studio.outpaint .player .now")
+    grown.click(".studio.outpaint [data-tool=keep]")
+    assert "for 192 tokens" in now.inner_text()
+    box = grown.locator(".studio.outpaint .screen canvas").bounding_box()
+    cell = box["width"] / 18  # with its margin
+    grown.mouse.move(box["x"] + 3.5 * cell, box["y"] + 3.5 * cell)
+    grown.mouse.down()
+    grown.mouse.move(box["x"] + 9.5 * cell, box["y"] + 7.5 * cell, steps=4)
+    grown.mouse.up()
+    assert f"for {256 - 5 * 7} tokens" in now.inner_text()
+    grown.fill(".studio.outpaint .prompt textarea", "blue fish")
+    grown.click(".studio.outpaint .grow")
+    grown.wait_for_function(f"{OUTPAINTED}?.pictures.length === 1", timeout=60_000)
+    made = base64.b64decode(grown.evaluate(f"{OUTPAINTED}.pictures[0]").split(",")[1])
+    before, after = (np.asarray(Image.open(io.BytesIO(data))) for data in (source, made))
+    kept = np.s_[2 * 8 : 7 * 8, 2 * 8 : 9 * 8]
+    assert np.array_equal(before[kept], after[kept])
+    assert not np.array_equal(before, after)
+
+
+@pytest.mark.parametrize("size", ['width="128" height="128"', 'viewBox="0 0 10 10"', ""])
+def test_a_drawing_is_made_pixels_by_the_browser(open_page, tmp_path, size):
+    file = tmp_path / "icon.svg"
+    red = '<rect width="100%" height="100%" fill="red"/>'
+    file.write_text(f'<svg xmlns="http://www.w3.org/2000/svg" {size}>{red}</svg>')
+    page = open_page()
+    page.click("#pages [data-tab-id=outpaint]")
+    page.set_input_files(".source input[type=file]", file)
+    page.wait_for_selector(".studio.outpaint[data-source=yes]")
+    made = page.evaluate(f"{OUTPAINT}.source.address")
+    picture = Image.open(io.BytesIO(base64.b64decode(made.split(",")[1])))
+    assert picture.format == "PNG"
+    assert picture.size == (128, 128)
+    assert picture.convert("RGB").getpixel((64, 64)) == (255, 0, 0)
+
+
+def test_a_file_that_is_no_picture_is_named(open_page, tmp_path):
+    file = tmp_path / "holiday <b>.png"
+    file.write_text("<!doctype html><title>404</title>")
+    page = open_page()
+    page.click("#pages [data-tab-id=outpaint]")
+    page.set_input_files(".source input[type=file]", file)
+    page.wait_for_function(f"{OUTPAINT}.note.startsWith('holiday <b>.png: no picture')")
+
+
+def test_a_picture_comes_to_outpaint_with_the_model_that_made_it(open_page):
+    page = open_page("?model=fruit")
+    page.wait_for_function(f"{STATE}.spec.model === 'fruit'")
+    page.click(".studio.image .grow")
+    page.wait_for_selector(".studio.image .player[data-state=done]")
+    page.click(".studio.image [data-send=outpaint]")
+    page.wait_for_selector(".studio.outpaint[data-source=yes]")
+    page.wait_for_function(f"{OUTPAINT}.spec.model === 'fruit'")
+    page.wait_for_function(f"{OUTPAINT}.source?.tokens?.length === 256")
+    assert page.locator(".studio.outpaint").get_by_label("Model").input_value() == "Fruit"
+    page.click("#pages [data-tab-id=image]")
+    assert page.locator("#model input").input_value() == "Fruit"
+
+
+STUDIO = ".studio.outpaint"
+WHOLE = f"nar.pixels.wholePicture({OUTPAINT}.board)"
+
+
+def pixels_of(address: str) -> np.ndarray:
+    data = base64.b64decode(address.split(",")[1])
+    return np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+
+
+def photo(path, height: int = 128, width: int = 128, colours: int = 256) -> str:
+    """A file of noise."""
+    noise = np.random.default_rng(1).integers(0, colours, (height, width, 3)).astype(np.uint8)
+    Image.fromarray(noise).save(path / "photo.png")
+    return str(path / "photo.png")
+
+
+@pytest.fixture
+def outpaint(open_page, tmp_path):
+    """The Outpaint page with an uploaded photo that has been read."""
+    page = open_page()
+    page.click("#pages [data-tab-id=outpaint]")
+    page.set_input_files(f"{STUDIO} .source input[type=file]", photo(tmp_path))
+    page.wait_for_function(f"{OUTPAINT}.board?.pieces[0].tokens")
+    return page
+
+
+def wait_grown(page, pieces: int) -> None:
+    page.wait_for_function(
+        f"{OUTPAINT}.phase === 'done' && {OUTPAINT}.board.pieces.length === {pieces} "
+        f"&& !{OUTPAINT}.board.wanted && !{OUTPAINT}.playing"
+    )
+
+
+def at_cell(page, row: float, column: float) -> tuple[float, float]:
+    """Where a cell of the board lies on the screen, as its row and column from the upper left."""
+    return page.evaluate(
+        """async ([row, column, address]) => {
+          const { placeOnBoard } = nar.canvas;
+          const { boardPlace } = await import(`/${address}/views/grid.js`);
+          const canvas = document.querySelector('.studio.outpaint .screen canvas');
+          const box = canvas.getBoundingClientRect();
+          const place = placeOnBoard(nar.pages.get('outpaint').state);
+          const { cell, x, y } = boardPlace(place, canvas.width);
+          const scale = box.width / canvas.width;
+          return [box.left + (x + (column + 0.5) * cell) * scale,
+                  box.top + (y + (row + 0.5) * cell) * scale];
+        }""",
+        [row, column, address()],
+    )
+
+
+def test_the_prompt_starts_empty_and_stays_so(outpaint, served):
+    """Words of another picture would not fit."""
+    assert outpaint.input_value(f"{STUDIO} .prompt textarea") == ""
+    outpaint.click(f"{STUDIO} .grow")
+    wait_grown(outpaint, 3)
+    assert outpaint.evaluate(f"{OUTPAINTED}.request.prompt") in ("", [""])
+    assert outpaint.input_value(f"{STUDIO} .prompt textarea") == ""
+
+
+def test_a_picture_grows_to_both_sides_and_any_edge_is_pulled_again(outpaint):
+    """Nothing that is there changes; the overlap keeps its tokens and is not encoded anew."""
+    outpaint.click(f"{STUDIO} .grow")
+    wait_grown(outpaint, 3)
+    size = f"[{WHOLE}.width, {WHOLE}.height]"
+    assert outpaint.evaluate(size) == [256, 128]
+    before = pixels_of(outpaint.evaluate(f"{WHOLE}.toDataURL()"))
+    assert outpaint.evaluate(f"{OUTPAINT}.past.length") == 1
+    outpaint.click(f"{STUDIO} [data-side=right]")
+    wait_grown(outpaint, 4)
+    assert outpaint.evaluate(size) == [320, 128]
+    tokens = f"{OUTPAINT}.board.pieces.map((piece) => piece.tokens.join())"
+    was, now = (np.array(t.split(",")).reshape(16, 16) for t in outpaint.evaluate(tokens)[-2:])
+    assert np.array_equal(now[:, :8], was[:, 8:])
+    assert np.array_equal(pixels_of(outpaint.evaluate(f"{WHOLE}.toDataURL()"))[:, :256], before)
+    # pulled by the pointer it grows as far as it was pulled
+    handle = outpaint.locator(f"{STUDIO} [data-side=top]").bounding_box()
+    x, y = handle["x"] + handle["width"] / 2, handle["y"] + handle["height"] / 2
+    cell = at_cell(outpaint, 1, 0)[1] - at_cell(outpaint, 0, 0)[1]
+    outpaint.mouse.move(x, y)
+    outpaint.mouse.down()
+    outpaint.mouse.move(x, y - 3 * cell, steps=6)
+    assert outpaint.evaluate(f"{OUTPAINT}.board.wanted.top") == -3
+    outpaint.mouse.up()
+    outpaint.wait_for_function(f"{OUTPAINT}.phase === 'done' && !{OUTPAINT}.board.wanted")
+    assert outpaint.evaluate(size) == [320, 152]
+    with outpaint.expect_download() as saved:
+        outpaint.click(f"{STUDIO} [data-act=wide]")
+    assert Image.open(saved.value.path()).size == (320, 152)
+
+
+def test_growths_and_strokes_are_undone(outpaint):
+    before = outpaint.evaluate(f"{WHOLE}.toDataURL()")
+    outpaint.click(f"{STUDIO} .grow")
+    wait_grown(outpaint, 3)
+    outpaint.mouse.move(*at_cell(outpaint, 4, 4))
+    outpaint.mouse.down()
+    outpaint.mouse.move(*at_cell(outpaint, 4, 8), steps=4)
+    outpaint.mouse.up()
+    assert outpaint.evaluate(f"{OUTPAINT}.board.hole.size") == 2 * 6
+    outpaint.keyboard.press("Control+z")
+    assert outpaint.evaluate(f"{OUTPAINT}.board.hole.size") == 0
+    assert outpaint.evaluate(f"{OUTPAINT}.board.pieces.length") == 3
+    outpaint.click(f"{STUDIO} .undo")
+    assert outpaint.evaluate(f"{OUTPAINT}.board.pieces.length") == 1
+    assert outpaint.evaluate(f"{WHOLE}.toDataURL()") == before
+    assert outpaint.is_hidden(f"{STUDIO} .undo")
+
+
+def test_of_four_alternatives_for_a_hole_one_is_chosen(outpaint):
+    before = pixels_of(outpaint.evaluate(f"{WHOLE}.toDataURL()"))
+    outpaint.mouse.move(*at_cell(outpaint, 4, 4))
+    outpaint.mouse.down()
+    outpaint.mouse.move(*at_cell(outpaint, 6, 9), steps=4)
+    outpaint.mouse.up()
+    outpaint.click(f"{STUDIO} .grow")
+    wait_grown(outpaint, 2)
+    tiles = outpaint.locator(f"{STUDIO} .deck .samples button")
+    assert tiles.count() == 4
+    boxes = [tile.bounding_box() for tile in tiles.all()]
+    assert len({round(box["y"]) for box in boxes}) == 1
+    assert min(box["width"] for box in boxes) > 100
+    first = pixels_of(outpaint.evaluate(f"{WHOLE}.toDataURL()"))
+    tiles.nth(2).click()
+    third = pixels_of(outpaint.evaluate(f"{WHOLE}.toDataURL()"))
+    changed = np.argwhere((first != third).any(-1))
+    assert len(changed)
+    assert changed.min(0).tolist() >= [32 - 8, 32 - 8]  # in the hole, or where its edge fades
+    assert np.array_equal(third[:24], before[:24])
+    # growth goes on from what was chosen
+    outpaint.click(f"{STUDIO} [data-side=left]")
+    wait_grown(outpaint, 3)
+    wide = pixels_of(outpaint.evaluate(f"{WHOLE}.toDataURL()"))
+    assert np.array_equal(wide[:, 64:], third)
+
+
+def test_grow_again_is_the_next_variation_of_the_same(outpaint):
+    outpaint.click(f"{STUDIO} [data-side=right]")
+    wait_grown(outpaint, 2)
+    first = outpaint.evaluate(f"{OUTPAINTED}.tokens.join()")
+    outpaint.click(f"{STUDIO} .grow")
+    outpaint.wait_for_function(f"{OUTPAINTED}.request?.rng_seed === 8")
+    wait_grown(outpaint, 2)
+    assert outpaint.evaluate(f"{OUTPAINTED}.tokens.join()") != first
+
+
+def test_a_hole_is_brushed_with_the_keyboard(outpaint):
+    now = outpaint.locator(f"{STUDIO} .player .now")
+    outpaint.focus(f"{STUDIO} .screen canvas")
+    for key in ("ArrowDown", "ArrowDown", " "):
+        outpaint.keyboard.press(key)
+    assert "for 4 tokens" in now.inner_text()
+    outpaint.keyboard.press(" ")  # kept again
+    assert "Pull an edge" in now.inner_text()
+    for key in (" ", "ArrowRight", "ArrowRight", " ", "Enter"):
+        outpaint.keyboard.press(key)
+    wait_grown(outpaint, 2)
+    made = pixels_of(outpaint.evaluate(f"{OUTPAINTED}.pictures[0]"))
+    sent = pixels_of(outpaint.evaluate(f"{OUTPAINT}.source.address"))
+    changed = np.argwhere((made != sent).any(-1))
+    assert changed.min(0).tolist() >= [9 * 8, 7 * 8]
+    assert changed.max(0).tolist() <= [13 * 8, 13 * 8]
+
+
+def test_edges_are_pulled_with_the_keyboard(outpaint):
+    outpaint.focus(f"{STUDIO} [data-side=bottom]")
+    for key in ("ArrowDown", "ArrowDown", "ArrowDown", "ArrowUp"):
+        outpaint.keyboard.press(key)
+    assert outpaint.evaluate(f"{OUTPAINT}.board.wanted.bottom") == 18
+    outpaint.keyboard.press("Enter")
+    wait_grown(outpaint, 2)
+    assert outpaint.evaluate(f"{WHOLE}.height") == 144
+
+
+def test_before_growing_it_is_told_how_foreign_a_picture_is(open_page, tmp_path):
+    page = open_page()
+    page.click("#pages [data-tab-id=outpaint]")
+    page.set_input_files(f"{STUDIO} .source input[type=file]", photo(tmp_path))
+    note = page.locator(f"{STUDIO} .upload-note")
+    page.wait_for_function(f"{OUTPAINT}.likeness")
+    assert page.evaluate(f"{OUTPAINT}.phase") == "ready"
+    assert "This picture is unlike what Emoji has learnt" in note.inner_text()
+    assert "nats each (up to 3.5 is usual)" in note.inner_text()
+    Image.new("RGB", (128, 128), "teal").save(tmp_path / "plain.png")
+    page.set_input_files(f"{STUDIO} .source input[type=file]", tmp_path / "plain.png")
+    page.wait_for_function(f"{OUTPAINT}.likeness.startsWith('Emoji knows such pictures')")
+
+
+def test_the_crop_of_an_upload_is_shown_and_moved(open_page, tmp_path):
+    stripes = np.zeros((100, 300, 3), np.uint8)
+    stripes[:, :100, 0] = stripes[:, 100:200, 1] = stripes[:, 200:, 2] = 255
+    Image.fromarray(stripes).save(tmp_path / "stripes.png")
+    page = open_page()
+    page.click("#pages [data-tab-id=outpaint]")
+    page.set_input_files(f"{STUDIO} .source input[type=file]", tmp_path / "stripes.png")
+    page.wait_for_selector(f"{STUDIO} .crop:visible")
+    middle = f"{OUTPAINT}.source.address"
+    page.wait_for_function(middle)
+    assert pixels_of(page.evaluate(middle))[64, 64].tolist() == [0, 255, 0]
+    cut = page.locator(f"{STUDIO} .cut")
+    whole, part = (page.locator(f"{STUDIO} {name}").bounding_box() for name in (".crop", ".cut"))
+    assert part["width"] / whole["width"] == pytest.approx(1 / 3, abs=0.02)
+    before = page.evaluate(middle)
+    page.mouse.move(whole["x"] + whole["width"] / 2, whole["y"] + 10)
+    page.mouse.down()
+    page.mouse.move(whole["x"] + 5, whole["y"] + 10, steps=3)
+    page.mouse.up()
+    page.wait_for_function(f"{middle} !== '{before}'")
+    assert pixels_of(page.evaluate(middle))[64, 64].tolist() == [255, 0, 0]
+    assert cut.get_attribute("aria-valuenow") == "0"
+    cut.focus()
+    for _ in range(20):
+        page.keyboard.press("ArrowRight")
+    page.wait_for_function("nar.pages.get('outpaint').chosen.along === 1")
+    page.wait_for_function(f"{OUTPAINT}.board.pieces[0].tokens?.[0] === 15")  # it is read again
+    assert pixels_of(page.evaluate(middle))[64, 64].tolist() == [0, 0, 255]
+
+
+def test_a_page_without_a_picture_shows_one_of_the_models_world(open_page, served):
+    """With its own words, which go when another picture comes."""
+    page = open_page()
+    page.click("#pages [data-tab-id=outpaint]")
+    page.wait_for_selector(f"{STUDIO} .player canvas")
+    page.get_by_label("Model").and_(page.locator(f"{STUDIO} *")).click()
+    page.get_by_role("option", name="Composed").click()
+    page.wait_for_function(f"{OUTPAINT}.board?.spec.model === 'composed'")
+    assert "An example" in page.inner_text(f"{STUDIO} .source .tile")
+    box = f"document.querySelector('{STUDIO} .prompt textarea').value"
+    page.wait_for_function(box)
+    page.click(f"{STUDIO} .grow")  # it is read first
+    wait_grown(page, 3)
+    buffer = io.BytesIO()
+    Image.new("RGB", (128, 128), "teal").save(buffer, "PNG")
+    file = {"name": "own.png", "mimeType": "image/png", "buffer": buffer.getvalue()}
+    page.set_input_files(f"{STUDIO} .source input[type=file]", file)
+    page.wait_for_function(f"!({box})")
+    assert "Choose another" in page.inner_text(f"{STUDIO} .source .tile")
+
+
+def test_only_edges_that_a_model_can_grow_have_handles(open_page, tmp_path):
+    page = open_page()
+    page.click("#pages [data-tab-id=outpaint]")
+    page.wait_for_selector(f"{STUDIO} .player")
+    page.get_by_label("Model").and_(page.locator(f"{STUDIO} *")).click()
+    page.get_by_role("option", name="Corner").click()
+    page.wait_for_function(f"{OUTPAINT}.spec.model === 'corner'")
+    page.set_input_files(f"{STUDIO} .source input[type=file]", photo(tmp_path))
+    page.wait_for_function(f"{OUTPAINT}.board?.pieces[0].tokens")
+    offered = page.locator(f"{STUDIO} .handles button:visible").evaluate_all(
+        "all => all.filter(b => !b.disabled).map(b => b.dataset.side)"
+    )
+    assert offered == ["right", "bottom"]
+    assert page.evaluate(f"{OUTPAINT}.board.wanted.left") == 0
+    now = page.locator(f"{STUDIO} .player .now")
+    page.click(f"{STUDIO} [data-tool=keep]")
+    keep = "nar.pages.get('outpaint').set(nar.store.edited(%s, %s, %s))"
+    page.evaluate(keep % (OUTPAINT, [8, 8], [15, 15]))
+    assert "only what is right of or below the kept part can match it" in now.inner_text()
+    page.evaluate(keep % (OUTPAINT, [0, 0], [7, 7]))
+    assert now.inner_text() == "23 steps for 192 tokens"
+
+
+def test_a_picture_that_cannot_be_read_is_a_toast(open_page, served, monkeypatch, tmp_path):
+    page = open_page()
+    page.click("#pages [data-tab-id=outpaint]")
+    monkeypatch.setattr(served.studio.grower, "read", lambda *_: (_ for _ in ()).throw(KeyError()))
+    page.set_input_files(f"{STUDIO} .source input[type=file]", photo(tmp_path))
+    assert "Not read" in page.evaluate("document.body.innerText") or toast(page)
+    page.wait_for_function(f"{OUTPAINT}.board && !{OUTPAINT}.reading")
+    assert page.evaluate(f"{OUTPAINT}.phase") == "ready"
