@@ -82,7 +82,10 @@ def example_of(info: ModelInfo) -> str:
 def settings(info: ModelInfo) -> Controls:
     """How to grow it: the sampling settings, the variation and the number of pictures."""
     start = properties(info)
-    out = {name: _control(_setting(name), start[name]) for name in MAIN}
+    out = {}
+    for name in MAIN:
+        out[name] = _control(_setting(name), start[name])
+        see_in_lab(name)
     with gr.Row(elem_classes=["pair"]):
         out["rng_seed"] = gr.Number(
             7, label=RNG_SEED.title, precision=0, minimum=0, elem_classes=["rng"], min_width=0
@@ -101,8 +104,20 @@ def settings(info: ModelInfo) -> Controls:
         for setting in OFFERED:
             if setting.name not in MAIN:
                 out[setting.name] = _control(setting, start[setting.name])
+                see_in_lab(setting.name)
     dice.click(None, None, out["rng_seed"], js=DICE)
     return out
+
+
+IN_LAB = {"guidance_scale": "guidance", "heads": "heads", "fusion": "fusion"}
+"""Sets of the lab that show what a setting does, see `spec.comparisons`."""
+
+
+def see_in_lab(name: str) -> None:
+    """A way from a setting to what it does, side by side."""
+    if name in IN_LAB:
+        words = f'<button type="button" data-lab="{IN_LAB[name]}">See it in the Lab</button>'
+        gr.HTML(words, apply_default_css=False, elem_classes=["see-in-lab"])
 
 
 def _setting(name: str) -> Setting:
@@ -137,5 +152,15 @@ def facts(engines: Engines, model: gr.Dropdown, first: ModelInfo) -> gr.HTML:
 
 
 def facts_of(engines: Engines, name: str) -> str:
-    """What is told of a model, as HTML."""
-    return f"<small>{html.escape(engines.facts(engines.info(name)))}</small>"
+    """What is told of a model, as HTML; of one that is not here first what that means."""
+    info = engines.info(name)
+    told = html.escape(engines.facts(info))
+    if info.available:
+        return f"<small>{told}</small>"
+    size = (
+        f"{info.download / 1e9:.1f} GB" if info.download >= 1e9 else f"{info.download / 1e6:.0f} MB"
+    )
+    return (
+        f"<small>Not on this server; watch a recorded growth, or grow with it: {size} are fetched "
+        f"first.<details><summary>For the operator</summary>{told}</details></small>"
+    )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import gradio as gr
 
 from app.pages.controls import example_of, lead, properties
 from app.pages.parts import evidence, lab
-from app.pages.wiring import Page, wire_handover, wire_model, wire_start
+from app.pages.wiring import Page, wire_address, wire_handover, wire_model, wire_start
 from app.server.spec import spec_of
 from app.server.studio import Studio
 from nar_core import RNG_SEED, ModelInfo
@@ -38,9 +39,12 @@ def lab_page(studio: Studio, model: gr.Dropdown, first: ModelInfo) -> Page:
     page = Page(form, panes)
     wire_start(studio, page, studio.compare)
 
-    def sets_of(name: str) -> dict[str, Any]:
-        return {"sets": studio.desk.comparisons(name)}
-
-    wire_model(studio, page, model.change, sets_of)
-    wire_handover(studio, page, sets_of)
+    wire_model(studio, page, model.change, sets_of(studio))
+    wire_handover(studio, page, sets_of(studio))
+    wire_address(page, "lab")
     return page
+
+
+def sets_of(studio: Studio) -> Callable[[str], dict[str, Any]]:
+    """What can be compared with a model, by its name, as the lab is told it."""
+    return lambda name: {"sets": studio.desk.comparisons(name)}

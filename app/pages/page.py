@@ -11,16 +11,16 @@ from starlette.middleware import Middleware
 from app.pages.about import about_page
 from app.pages.controls import PRIVATE, facts
 from app.pages.image import image_page
-from app.pages.lab import lab_page
+from app.pages.lab import lab_page, sets_of
 from app.pages.outpaint import outpaint_page
 from app.pages.parts import SmallPage, head, recent, routes, source
 from app.pages.theme import theme
 from app.pages.video import video_page
-from app.pages.wiring import wire_link
+from app.pages.wiring import nothing, wire_link
 from app.server import health, tools
 from app.server.api import endpoints
 from app.server.doors import Doors
-from app.server.examples import FIGURES, FOLDER, RACE, STORY
+from app.server.examples import CLIPS, FIGURES, FOLDER, RACE, STORY
 from app.server.gate import CLOSED_TO_OTHERS, Gate
 from app.server.studio import Studio
 
@@ -86,9 +86,10 @@ def build(studio: Studio, default: str | None = None) -> gr.Blocks:
                 with gr.Tab("Video", id="video"):
                     linked["video"] = video_page(studio, clips[0])
             with gr.Tab("Outpaint", id="outpaint"):
-                outpaint_page(studio, engines.first("outpaint", default))
+                wide = engines.first("outpaint", default)
+                linked["outpaint"] = outpaint_page(studio, wide)
             with gr.Tab("Lab", id="lab"):
-                lab_page(studio, model, first)
+                linked["lab"] = lab_page(studio, model, first)
             with gr.Tab("About", id="about"):
                 about_page(engines)
         recent()
@@ -98,8 +99,10 @@ def build(studio: Studio, default: str | None = None) -> gr.Blocks:
         query = gr.State()
         opened = demo.load(_query, None, query, **PRIVATE)
         opened.then(_named, query, pages, **PRIVATE)
-        for media, page in linked.items():
-            wire_link(studio, opened, query, page, pages, first, media)
+        for name, page in linked.items():
+            shown = wide if name == "outpaint" else first
+            told_too = sets_of(studio) if name == "lab" else nothing
+            wire_link(studio, opened, query, page, pages, shown, name, told_too)
     # growths wait in a line of their own, and no call may go round either
     return demo.queue(max_size=MOST_QUEUED, api_open=False)
 
@@ -113,7 +116,7 @@ def launch_options(studio: Studio, doors: Doors = CLOSED_TO_OTHERS) -> dict[str,
         "theme": theme(),
         "head": head(),
         "app_kwargs": {
-            "routes": [*health.routes(studio), *routes([FOLDER, RACE, STORY, FIGURES])],
+            "routes": [*health.routes(studio), *routes([FOLDER, CLIPS, RACE, STORY, FIGURES])],
             "middleware": [gate, Middleware(SmallPage)],
             "lifespan": tools.lifespan(studio),
         },

@@ -8,6 +8,7 @@ from app.pages.controls import ask, facts, lead, settings
 from app.pages.image import ASKED
 from app.pages.parts import player, source
 from app.pages.wiring import Page, wire_address, wire_growth, wire_handover, wire_model
+from app.server.examples import recorded_clips
 from app.server.spec import spec_of
 from app.server.studio import Studio
 from nar_core import ModelInfo
@@ -21,7 +22,11 @@ def video_page(studio: Studio, first: ModelInfo) -> Page:
             form = ask(first, source("html/first-frame.html"))
         with gr.Column(elem_classes=["stage"], min_width=0):
             canvas = player(
-                "video", spec_of(first), studio.server_functions(ASKED), elem_id="player-video"
+                "video",
+                spec_of(first),
+                studio.server_functions(ASKED),
+                recorded_clips(),
+                elem_id="player-video",
             )
         with gr.Column(elem_classes=["settings"], min_width=0):
             choices = studio.engines.choices("video")

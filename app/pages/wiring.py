@@ -26,8 +26,16 @@ from nar_core import ModelInfo
 STARTING = {**PRIVATE, "trigger_mode": "multiple"}
 """A new start must not be dropped because a stopped one is still ending (`Line` keeps order)."""
 
+NAMED_ALWAYS = "outpaint", "lab"
+"""Pages whose links name them: what they ask for could be meant for another."""
+
 FILES: dict[str, Any] = {**PRIVATE, "concurrency_limit": 2, "concurrency_id": "files"}
 """Events that open files."""
+
+
+def nothing(model: str) -> dict[str, Any]:
+    """What a player must be told of a model besides, where that is nothing."""
+    return {}
 
 
 @dataclass(frozen=True)
@@ -166,7 +174,7 @@ def wire_model(
     studio: Studio,
     page: Page,
     event: Callable[..., Any],
-    more: Callable[[str], dict[str, Any]] = lambda name: {},
+    more: Callable[[str], dict[str, Any]] = nothing,
 ) -> None:
     """Another model: the form offers what it can be asked, the player plans with it.
 
@@ -186,7 +194,7 @@ def wire_model(
 
 
 def wire_handover(
-    studio: Studio, page: Page, more: Callable[[str], dict[str, Any]] = lambda name: {}
+    studio: Studio, page: Page, more: Callable[[str], dict[str, Any]] = nothing
 ) -> None:
     """A result that is sent to this page fills its form, as a shared link does.
 
@@ -226,28 +234,35 @@ def wire_address(page: Page, name: str) -> None:
 
 def wire_link(
     studio: Studio, opened: Dependency, query: gr.State, page: Page, pages: gr.Tabs,
-    first: ModelInfo, media: str,
+    first: ModelInfo, name: str, more: Callable[[str], dict[str, Any]] = nothing,
 ) -> None:  # fmt: skip
-    """A shared link -> the form and the player of its page; what is unreadable stays as it was."""
+    """A shared link -> the form and the player of its page; what is unreadable stays as it was.
+
+    Args:
+        name: of the page. A link that names none is for the page of its model's medium.
+        more: what the player must be told of the model besides.
+    """
     skip = [gr.skip()] * (len(page.names) + 2)
 
     def fill(given: dict[str, str]) -> list[Any]:
         if not given or not ({"model", "prompt", "label", "seed"} & set(given)):
             return skip
+        tab = given.get("tab")
+        named = tab if tab in NAMED_ALWAYS else None
         try:
             info = studio.engines.info(given.get("model", first.name))
         except ValueError as error:
-            if media == first.media:
+            if name == (named or "image"):
                 gr.Warning(str(for_page(error, "Link").message), title="Link")
             return skip
-        if info.media != media:
+        if name != (named or info.media) or (named and info.media != "image"):
             return skip
         values: dict[str, dict[str, Any]] = {"model": {"value": info.name}, **properties(info)}
         for field, value in form_of_link(info, given).items():
             values[field] = {**values.get(field, {}), "value": value}
-        seed = seed_of_link(info, given)
-        message = {"kind": "model", "spec": spec_of(info), "seed": seed}
-        updates = [gr.update(**values.get(name, {})) for name in page.names]
-        return [*updates, message, gr.update(selected=media)]
+        seed = {} if name in NAMED_ALWAYS else {"seed": seed_of_link(info, given)}
+        message = {"kind": "model", "spec": spec_of(info), **seed, **more(info.name)}
+        updates = [gr.update(**values.get(field, {})) for field in page.names]
+        return [*updates, message, gr.update(selected=name)]
 
     opened.then(fill, query, [*page.components, page.player, pages], **PRIVATE)

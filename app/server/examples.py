@@ -12,6 +12,9 @@ from nar_core.files import read_png
 
 FOLDER = Path(__file__).parents[1] / "examples"
 
+CLIPS = FOLDER.parent / "clips"
+"""Clips of the model that is shown first: `python -m tests.app.clips` makes them."""
+
 RACE = FOLDER.parent / "race"
 """One prompt grown three ways: `python -m tests.app.race` makes it."""
 
@@ -25,11 +28,20 @@ FIGURES = FOLDER.parent / "figures"
 @lru_cache(maxsize=1)
 def recorded() -> dict[str, Any]:
     """`examples`: title and file of each; `race`: see `_race`. Files below the folders' parent."""
-    examples = [
-        {"title": title_of(read_png(path)[0]), "file": f"{FOLDER.name}/{path.name}"}
-        for path in sorted(FOLDER.glob("*.png"))
+    return {"examples": _examples(FOLDER), "race": _race()}
+
+
+@lru_cache(maxsize=1)
+def recorded_clips() -> dict[str, Any]:
+    """As `recorded`, of clips."""
+    return {"examples": _examples(CLIPS), "race": None}
+
+
+def _examples(folder: Path) -> list[dict[str, str]]:
+    return [
+        {"title": title_of(read_png(path)[0]), "file": f"{folder.name}/{path.name}"}
+        for path in sorted(folder.glob("*.png"))
     ]
-    return {"examples": examples, "race": _race()}
 
 
 def _race() -> dict[str, Any] | None:

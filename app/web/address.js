@@ -14,7 +14,7 @@ const WAIT = 250; // ms without a change
 const opened = location.search;
 let link = linkIn(opened);
 const forms = /** @type {Record<string, Said>} */ ({});
-const places = /** @type {Record<string, { spec: Spec, seedPosition: Position }>} */ ({});
+const places = /** @type {Record<string, { spec: Spec, seedPosition: Position, more: Record<string, string> }>} */ ({});
 let writing = 0;
 let isWalking = false; // through the history, which writes nothing
 
@@ -51,7 +51,7 @@ function write(isNew) {
   if (page !== 'image') params.set('tab', page);
   const [form, place] = [forms[page], places[page]];
   if (form && place) {
-    const query = queryOfForm(place.spec, form, place.seedPosition);
+    const query = { ...queryOfForm(place.spec, form, place.seedPosition), ...place.more };
     for (const [name, value] of Object.entries(query)) params.set(name, value);
   }
   if (isEmbedded) params.set('embed', '1');
@@ -65,11 +65,18 @@ function writeSoon() {
   writing = setTimeout(() => write(false), WAIT);
 }
 
-/** Where growth starts on a page. @param {string} page @param {Spec} spec @param {Position} seedPosition */
-export function place(page, spec, seedPosition) {
+/** What the address said of something when the page was opened. @param {string} name */
+export const wanted = (name) => new URLSearchParams(opened).get(name) ?? undefined;
+
+/**
+ * Where growth starts on a page, and what else a link to it says.
+ * @param {string} page @param {Spec} spec @param {Position} seedPosition @param {Record<string, string>} [more]
+ */
+export function place(page, spec, seedPosition, more = {}) {
   const before = places[page];
-  if (before?.spec === spec && before.seedPosition === seedPosition) return;
-  places[page] = { spec, seedPosition };
+  const isSame = JSON.stringify(before?.more) === JSON.stringify(more);
+  if (before?.spec === spec && before.seedPosition === seedPosition && isSame) return;
+  places[page] = { spec, seedPosition, more };
   if (before && forms[page]) writeSoon();
 }
 

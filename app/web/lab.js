@@ -1,5 +1,6 @@
 // The lab: it holds a state, asks the server, keeps the time, and has its view render what has changed.
 
+import * as address from './address.js';
 import * as store from './lab-store.js';
 import * as pages from './pages.js';
 import { loadImage } from './tools/pixels.js';
@@ -21,7 +22,7 @@ export class Lab {
     this.server = server;
     this.message = /** @type {import('./wire.js').Message | null} */ (null);
     this.isLooping = false;
-    this.state = store.initial(spec, sets);
+    this.state = store.initial(spec, sets, address.wanted('compare'));
     this.view = labView(this.element, this.page, this);
     new ResizeObserver(() => this.render()).observe(find(this.element, '.panes'));
     onThemeChange(() => this.render());
@@ -36,11 +37,14 @@ export class Lab {
   }
 
   render() {
+    const { spec, compare, sets } = this.state;
+    address.place('lab', spec, spec.seed, compare === sets[0].name ? {} : { compare });
     this.view.render(this.state);
   }
 
   /** @param {import('./pages.js').Handed} handed */
-  take({ query }) {
+  take({ query, compare }) {
+    if (compare) this.set(store.chosen(this.state, compare));
     this.trigger('fill', { query });
   }
 

@@ -1,4 +1,6 @@
 // What the page's elements mount; each is called once for its gr.HTML element.
+import './menus.js';
+
 export { mountLab } from './lab.js';
 export { mountPlayer } from './player.js';
 export { mountRecent } from './views/recent.js';

@@ -13,6 +13,7 @@
  * @property {string} [model] which they belong to
  * @property {Record<string, string>} [query] of a form
  * @property {import('./plan.js').Position} [seedPosition] beside a form
+ * @property {string} [compare] a set of the lab
  * @property {string} [file]
  * @property {Run} [run]
  */

@@ -27,7 +27,6 @@ import { startsView } from './views/starts.js';
 import { statusView } from './views/status.js';
 import { timelineView } from './views/timeline.js';
 import { tipView } from './views/tip.js';
-import { wholeView } from './views/whole.js';
 import { wordsView } from './views/words.js';
 import { newRunId, read, startMessage } from './wire.js';
 
@@ -77,7 +76,6 @@ export class Player {
       look: lookView(this.element, this),
       actions: actionsView(this.element, this),
       handles: handlesView(this.element, this),
-      whole: wholeView(this.element),
       samples: samplesView(this.element, this),
       tip: tipView(this.element),
       microscope: microscopeView(this.element, this),
@@ -115,7 +113,9 @@ export class Player {
 
   render() {
     this.element.dataset.state = this.state.phase;
-    address.place(this.state.mode, this.state.spec, this.state.seedPosition);
+    const { mode, spec, seedPosition } = this.state;
+    // beside a picture the start follows from what of it is kept
+    address.place(mode, spec, mode === 'outpaint' ? spec.seed : seedPosition);
     for (const view of Object.values(this.views)) view.render(this.state);
   }
 
@@ -402,10 +402,9 @@ export class Player {
   /** Clips run by themselves, at the chosen rate. */
   beat() {
     clearInterval(this.beating);
-    if (this.state.calm) return;
     const next = () => {
-      const isMoving = store.seenSpec(this.state).frames > 1 && this.element.offsetParent;
-      if (isMoving) this.set({ ...this.state, tick: this.state.tick + 1 });
+      const isClip = store.seenSpec(this.state).frames > 1 && this.element.offsetParent;
+      if (isClip && (!this.state.calm || this.state.moving)) this.set({ ...this.state, tick: this.state.tick + 1 });
     };
     this.beating = setInterval(next, 1000 / this.framesPerSecond());
   }
@@ -475,7 +474,7 @@ export class Player {
     if (!run) return null;
     switch (key.toLowerCase()) {
       case ' ':
-        return store.played(s, !s.playing);
+        return store.played(s, !store.isMoving(s));
       case 'arrowleft':
         return store.scrubbed(s, s.step - 1);
       case 'arrowright':
@@ -527,7 +526,8 @@ export class Player {
       return this.say('This model cannot begin with a picture.');
     }
     // words said beside another picture do not fit this one
-    if (handed.name && handed !== this.chosen && !handed.along) this.views.form.say('');
+    const isNew = handed.address !== this.chosen?.address && !handed.isExample;
+    if (isNew && !handed.query?.prompt) this.views.form.say('');
     this.chosen = handed;
     const isOwn = picture.isWhole && handed.model === spec.model;
     const source = { ...picture, tokens: (isOwn && handed.tokens) || null, before: null };

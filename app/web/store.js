@@ -60,6 +60,7 @@ import * as regions from './tools/region.js';
  * @property {boolean} repeat
  * @property {boolean} narrow whether there is room for one slice only
  * @property {boolean} calm whether motion was asked to be reduced
+ * @property {boolean} moving a clip moves all the same, because somebody pressed Play
  * @property {boolean} opening nothing was done yet: the recorded race may be shown
  * @property {string} note said for a moment in place of the status
  * @property {Readonly<Record<string, number>>} pace seconds of a step, by model
@@ -102,6 +103,7 @@ export const initial = (mode, spec) => ({
   repeat: true,
   narrow: false,
   calm: false,
+  moving: false,
   opening: mode === 'image',
   note: '',
   pace: {},
@@ -203,7 +205,7 @@ export function shownSlices(s, spec) {
  */
 function easyLayout(s) {
   if (s.layoutChosen || seenSpec(s).grid[0] === 1) return s;
-  if (s.phase === 'done' && !s.playing && !s.calm) return { ...s, layout: 'loop' };
+  if (s.phase === 'done' && !s.playing && (!s.calm || s.moving)) return { ...s, layout: 'loop' };
   return { ...s, layout: s.narrow && s.phase === 'ready' ? 'slice' : 'slices' };
 }
 
@@ -227,6 +229,7 @@ export const home = (s, seedPosition = s.seedPosition) =>
       sample: 0,
       hover: null,
       playing: false,
+      moving: false,
     },
     'ready',
   );
@@ -402,6 +405,7 @@ export const opened = (s, run) =>
       sample: 0,
       branchFrom: 0,
       playing: false,
+      moving: false,
       seedPosition: run.plan.seedPosition,
     },
     'done',
@@ -426,14 +430,17 @@ export function shown(s, step) {
 }
 
 /** The same, by hand. @param {State} s @param {number} step */
-export const scrubbed = (s, step) => shown({ ...s, playing: false, branchFrom: 0 }, step);
+export const scrubbed = (s, step) => shown({ ...s, playing: false, moving: false, branchFrom: 0 }, step);
+
+/** Whether something moves that can be paused. @param {State} s */
+export const isMoving = (s) => s.playing || s.moving;
 
 /** @param {State} s @param {boolean} on @returns {State} */
 export function played(s, on) {
   const run = currentRun(s);
   if (!run) return s;
   const step = on && s.step >= run.last && !s.active ? 0 : s.step;
-  return easyLayout({ ...s, step, playing: on, branchFrom: 0 });
+  return easyLayout({ ...s, step, playing: on, moving: on && s.calm, branchFrom: 0 });
 }
 
 /** Milliseconds that a growth is played in, unless a slower speed is asked for. */

@@ -24,6 +24,7 @@ from PIL import Image
 
 from ..foreign import parse, shown
 from ..video import write_mp4
+from .growth import PAPER
 from .limits import (
     FFMPEG_SECONDS,
     LIMITS,
@@ -38,10 +39,15 @@ from .recipe import AS_DOWNLOADED, Recipe, recipes_from
 
 BOX = uuid.uuid5(uuid.NAMESPACE_URL, "nar_studio").bytes
 FORMATS = {
-    "mp4": "video/mp4", "gif": "image/gif", "webp": "image/webp", "strip": "image/png"
-}  # fmt: skip
-SIDE = 384
-"""Small frames are enlarged to about this: many players show clips at their own size."""
+    "mp4": "video/mp4",
+    "gif": "image/gif",
+    "tall": "image/gif",
+    "webp": "image/webp",
+    "strip": "image/png",
+}
+SIDE, LONG_SIDE = 640, 384
+"""Small frames are enlarged to about this, those of long clips to the second: many players show
+clips at their own size."""
 
 
 # ---- writing ---------------------------------------------------------------------------------
@@ -66,8 +72,8 @@ def clip_bytes(parts: list[tuple[Recipe, np.ndarray]], kind: str, fps: float) ->
     out = io.BytesIO()
     if kind == "strip":
         Image.fromarray(sheet(clip)).save(out, "PNG")
-    elif kind == "gif":
-        _save_gif(out, clip, fps)
+    elif kind in ("gif", "tall"):
+        _save_gif(out, clip, fps, kind == "tall", [recipe for recipe, _ in parts])
     else:
         _save_animated(out, "WEBP", map(Image.fromarray, _enlarged(clip)), fps, quality=90)
     return out.getvalue()
@@ -77,7 +83,7 @@ def check_amount(recipes: list[Recipe], size: tuple[int, ...]) -> int:
     """Frames of the clip that growths make together; ValueError if they are too many."""
     frames = sum(recipe.frames for recipe in recipes)
     frames -= sum(int(recipe.given_frames.sum()) for recipe in recipes[1:])
-    width, height = _large(size)
+    width, height = _large(size, frames)
     if frames > MAX_CLIP_FRAMES or frames * width * height > MAX_CLIP_PIXELS:
         raise ValueError(
             f"clip: got {frames} frames, written with {width} x {height} pixels, expected at most "
@@ -87,15 +93,16 @@ def check_amount(recipes: list[Recipe], size: tuple[int, ...]) -> int:
     return frames
 
 
-def _large(size: tuple[int, ...]) -> tuple[int, int]:
+def _large(size: tuple[int, ...], frames: int) -> tuple[int, int]:
     """(width, height) of a file's frames: a whole number of times larger, with even sides."""
     height, width = size
-    scale = max(1, SIDE // max(height, width))
+    side = SIDE if frames * SIDE**2 <= MAX_CLIP_PIXELS else LONG_SIDE
+    scale = max(1, side // max(height, width))
     return max(2, width * scale // 2 * 2), max(2, height * scale // 2 * 2)
 
 
 def _enlarged(clip: np.ndarray) -> Iterator[np.ndarray]:
-    size = _large(clip.shape[1:3])
+    size = _large(clip.shape[1:3], len(clip))
     for frame in clip:
         yield np.asarray(Image.fromarray(frame).resize(size, Image.Resampling.BICUBIC))
 
@@ -110,15 +117,30 @@ def _save_animated(
     )
 
 
-def _save_gif(out: io.BytesIO, clip: np.ndarray, fps: float) -> None:
-    """One palette for all frames, made of eight of them."""
-    some = np.concatenate(list(_enlarged(clip[:: max(1, len(clip) // 8)][:9])))
+def _save_gif(
+    out: io.BytesIO, clip: np.ndarray, fps: float, tall: bool, recipes: list[Recipe]
+) -> None:
+    """One palette for all frames, made of eight of them; the recipes are its comment.
+
+    Args:
+        tall: as 4:5, with paper above and below.
+    """
+
+    def framed(pictures: np.ndarray) -> Iterator[np.ndarray]:
+        for frame in _enlarged(pictures):
+            above = max(0, frame.shape[1] * 5 // 4 - frame.shape[0]) // 2 if tall else 0
+            edge = np.broadcast_to(np.array(PAPER, np.uint8), (above, *frame.shape[1:]))
+            yield np.concatenate([edge, frame, edge])
+
+    some = np.concatenate(list(framed(clip[:: max(1, len(clip) // 8)][:9])))
     palette = Image.fromarray(some).quantize(255)
     pictures = (
         Image.fromarray(frame).quantize(palette=palette, dither=Image.Dither.NONE)
-        for frame in _enlarged(clip)
+        for frame in framed(clip)
     )
-    _save_animated(out, "GIF", pictures, fps, optimize=False)
+    told = {"parts": [recipe.json() for recipe in recipes]}
+    comment = json.dumps(told, separators=(",", ":")).encode()
+    _save_animated(out, "GIF", pictures, fps, optimize=False, comment=comment)
 
 
 def _mp4(clip: np.ndarray, fps: float) -> bytes:
@@ -214,7 +236,7 @@ def _decoded(data: bytes, size: tuple[int, int], most: int) -> Iterator[bytes]:
     Its pictures may be no larger than we write them, which the decoder is told before it begins.
     """
     height, width = size
-    wide, high = ((side + 31) // 16 * 16 for side in _large(size))
+    wide, high = ((side + 31) // 16 * 16 for side in _large(size, 1))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "clip.mp4"
         path.write_bytes(data)

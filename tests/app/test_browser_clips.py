@@ -79,7 +79,11 @@ def test_a_picture_begins_a_clip_that_goes_on_and_is_saved(video, tmp_path):
     # Five frames are known again, and four new ones follow.
     assert video.evaluate(f"{STATE}.region.keep.filter((k) => k).length") == 5 * 64
     assert video.evaluate(f"nar.clip.allFrames({RUN}, 0).length") == 9 + 4
-    assert video.is_visible(".studio.video .whole")
+    # The whole clip plays, first what was there before.
+    scene = f"nar.canvas.sceneOf({STATE}, {RUN}, 0, {{}})"
+    video.wait_for_function(f"{STATE}.layout === 'loop'")
+    video.wait_for_function(f"{scene}.image === {RUN}.earlier[0].image")
+    video.wait_for_function(f"{scene}.image === {RUN}.finals[0] && {scene}.frames[0] === 8")
     with video.expect_download() as download:
         video.click(".studio.video [data-act=strip]")
     strip = Image.open(io.BytesIO(download.value.path().read_bytes()))
@@ -110,6 +114,49 @@ def test_a_picture_just_made_can_move(open_page):
     page.wait_for_function(f"{STATE}.source?.address")
     assert page.evaluate(f"{STATE}.region.keep.filter((k) => k).length") == 64
     assert page.is_visible(".studio.video .source img")
+
+
+def test_the_words_of_another_picture_do_not_begin_a_clip(video, tmp_path):
+    """The prompt is empty beside an upload, and the line tells what is given."""
+    file = tmp_path / "picture.png"
+    Image.fromarray(np.full((64, 64, 3), (200, 60, 20), np.uint8)).save(file)
+    assert video.input_value(".studio.video .prompt textarea")
+    video.set_input_files(".studio.video .source input", file)
+    video.wait_for_selector(".studio.video[data-source=yes]")
+    assert video.input_value(".studio.video .prompt textarea") == ""
+    assert "begins with this picture; the other 8 slices" in video.inner_text(".upload-note")
+    assert "after the picture" in video.inner_text(".studio.video .now")
+
+
+def test_with_reduced_motion_a_clip_moves_only_when_it_is_played(open_page):
+    page = open_page(reduced_motion="reduce")
+    page.click("#pages [data-tab-id=video]")
+    page.wait_for_selector(".studio.video .player canvas")
+    page.click(".studio.video .grow")
+    page.wait_for_function(f"{STATE}.phase === 'done' && {RUN}.finals.length > 0")
+    page.wait_for_function(f"!{STATE}.playing")
+    tick = page.evaluate(f"{STATE}.tick")
+    page.wait_for_timeout(700)
+    assert page.evaluate(f"{STATE}.tick") == tick
+    play = page.locator(".studio.video .play")
+    assert play.get_attribute("aria-label") == "Play"
+    play.click()
+    page.wait_for_function(f"{STATE}.layout === 'loop' && {STATE}.tick > {tick + 3}")
+    play.click()
+    tick = page.evaluate(f"{STATE}.tick")
+    page.wait_for_timeout(700)
+    assert page.evaluate(f"{STATE}.tick") == tick
+
+
+def test_the_share_file_of_a_clip_is_large_and_carries_its_recipe(video):
+    grow(video)
+    for name, size in (("gif", (640, 640)), ("tall-clip", (640, 800))):
+        with video.expect_download() as saved:
+            video.click(f".studio.video [data-act={name}]")
+        picture = Image.open(saved.value.path())
+        assert picture.size == size
+        assert picture.info["loop"] == 0
+        assert '"prompt"' in picture.info["comment"].decode()
 
 
 def test_a_clip_repeats_or_stops_at_its_last_frame(video):

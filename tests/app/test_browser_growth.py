@@ -319,7 +319,7 @@ def far(open_page, served):
     page.click("text=Far (to be fetched)")
     page.wait_for_function(f"{STATE}.spec.model === 'far'")
     page.wait_for_function(
-        "document.querySelector('#head .model-facts').innerText.includes('to be fetched, 522 MB')"
+        "document.querySelector('#head .model-facts').innerText.includes('Not on this server')"
     )
     page.click(".studio .grow")
     assert "522 MB would be fetched first. Ask for it once more" in toast(page)

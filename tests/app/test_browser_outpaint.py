@@ -128,7 +128,7 @@ def wait_grown(page, pieces: int) -> None:
 
 
 def at_cell(page, row: float, column: float) -> tuple[float, float]:
-    """Where a cell of the board lies on the screen, as its row and column from the upper left."""
+    """Where a cell of the board lies on the screen."""
     return page.evaluate(
         """async ([row, column, address]) => {
           const { placeOnBoard } = nar.canvas;
@@ -138,8 +138,9 @@ def at_cell(page, row: float, column: float) -> tuple[float, float]:
           const place = placeOnBoard(nar.pages.get('outpaint').state);
           const { cell, x, y } = boardPlace(place, canvas.width);
           const scale = box.width / canvas.width;
-          return [box.left + (x + (column + 0.5) * cell) * scale,
-                  box.top + (y + (row + 0.5) * cell) * scale];
+          const [down, right] = [row - place.bounds.top, column - place.bounds.left];
+          return [box.left + (x + (right + 0.5) * cell) * scale,
+                  box.top + (y + (down + 0.5) * cell) * scale];
         }""",
         [row, column, address()],
     )
@@ -354,6 +355,51 @@ def test_only_edges_that_a_model_can_grow_have_handles(open_page, tmp_path):
     assert "only what is right of or below the kept part can match it" in now.inner_text()
     page.evaluate(keep % (OUTPAINT, [0, 0], [7, 7]))
     assert now.inner_text() == "23 steps for 192 tokens"
+
+
+def test_the_address_holds_the_form_and_opens_it(open_page):
+    page = open_page()
+    page.click("#pages [data-tab-id=outpaint]")
+    page.fill(f"{STUDIO} .prompt textarea", "blue fish")
+    page.keyboard.press("Tab")
+    page.wait_for_function("location.search.includes('prompt=blue')")
+    query = page.evaluate("location.search")
+    assert "tab=outpaint" in query
+    other = open_page(query)
+    other.wait_for_selector(f"{STUDIO} .player canvas:visible")
+    box = f"document.querySelector('{STUDIO} .prompt textarea').value"
+    other.wait_for_function(f"{box} === 'blue fish'")
+    assert other.evaluate("document.querySelector('.studio.image .prompt textarea').value") != (
+        "blue fish"
+    )
+
+
+def test_the_address_holds_what_the_lab_compares(open_page):
+    page = open_page()
+    page.click("#pages [data-tab-id=lab]")
+    page.click("[data-compare=seeds]")
+    page.wait_for_function("location.search.includes('compare=seeds')")
+    page.reload()
+    page.wait_for_selector(".lab [data-compare=seeds].on")
+
+
+def test_a_setting_leads_to_what_it_does_in_the_lab(open_page):
+    page = open_page()
+    page.fill(".studio.image .prompt textarea", "owl")
+    page.click(".studio.image .settings [data-lab=guidance]")
+    page.wait_for_selector(".lab [data-compare=guidance].on")
+    words = ".lab-head .prompt textarea, .lab-head .prompt input"
+    page.wait_for_function(f"document.querySelector('{words}').value === 'owl'")
+
+
+def test_a_menu_that_is_left_with_tab_closes(open_page):
+    page = open_page()
+    shown = "[...document.querySelectorAll('[role=option]')].some((o) => o.offsetParent)"
+    page.click("#model input")
+    page.wait_for_function(shown)
+    page.keyboard.press("Tab")
+    page.wait_for_function(f"!{shown}")
+    assert page.evaluate("document.activeElement.id") == "theme"
 
 
 def test_a_picture_that_cannot_be_read_is_a_toast(open_page, served, monkeypatch, tmp_path):

@@ -17,6 +17,9 @@ export const fileStem = (title) =>
     .replace(/^-|-$/g, '')
     .toLowerCase() || 'picture';
 
+/** The words a run was asked for; none where there were none. @param {Run} run */
+const wordsOf = ({ request }) => String([request?.prompt ?? request?.label ?? ''].flat()[0] ?? '');
+
 /**
  * Which buttons are offered for a finished run.
  * @param {State} s @param {Run | null} run null if none is finished
@@ -101,8 +104,10 @@ export function actionsView(root, player) {
       default: {
         words.textContent = 'Writing…';
         const files = [...run.earlier.map((part) => part.picture), picture];
-        const asked = player.server.clip({ files, format: name, fps: player.framesPerSecond() });
-        return saveWhenMade(asked, `${stem}.${name === 'strip' ? 'png' : name}`);
+        const format = name === 'tall-clip' ? 'tall' : name;
+        const asked = player.server.clip({ files, format, fps: player.framesPerSecond() });
+        const ending = { strip: 'png', tall: 'gif' }[format] ?? format;
+        return saveWhenMade(asked, `${stem}.${ending}`);
       }
     }
   }
@@ -118,7 +123,7 @@ export function actionsView(root, player) {
       // codes of a mirror image are not those of the picture: there it is encoded anew
       tokens: run.plan.mirrored ? null : sampleOf(run, run.tokens, s.sample),
       model: run.spec.model,
-      query: page === 'video' ? { prompt: run.title } : run.request ? queryOf(run.spec.model, run.request) : {},
+      query: page === 'video' ? { prompt: wordsOf(run) } : run.request ? queryOf(run.spec.model, run.request) : {},
     });
   }
 

@@ -4,6 +4,7 @@ import { isHolistic } from '../plan.js';
 import { imageAt, sampleOf } from '../run.js';
 import * as store from '../store.js';
 import * as boards from '../tools/board.js';
+import { allFrames } from '../tools/clip.js';
 import { meanColours, wholeBut, windowOf } from '../tools/pixels.js';
 import { clamp } from '../tools/region.js';
 import { findCanvas, penOf, resizeCanvas } from './dom.js';
@@ -53,6 +54,17 @@ export function windowPicture(board, at) {
 }
 
 /**
+ * Of a clip that goes on, the frame that is seen of all of it; none where its growth is looked at.
+ * @param {State} s @param {Run} run @param {number} sample
+ */
+function wholeFrame(s, run, sample) {
+  if (s.layout !== 'loop' || s.step < run.plan.total || !run.earlier.length || !run.finals.length) return null;
+  const all = allFrames(run, sample);
+  const { image, frame } = all[s.repeat ? s.tick % all.length : Math.min(s.tick, all.length - 1)];
+  return { image, row: 0, frames: [frame], slices: [run.spec.slice_of_frame[frame]] };
+}
+
+/**
  * A moment of a growth, as it is drawn.
  * @param {State} s @param {Run} run @param {number} sample @param {import('./grid.js').Colours} colours
  * @returns {import('./grid.js').Scene}
@@ -62,6 +74,7 @@ export function sceneOf(s, run, sample, colours) {
   const { step } = s;
   const { image, row } = imageAt(run, step, sample);
   const { slices, frames } = store.shownSlices(s, spec);
+  const whole = wholeFrame(s, run, sample);
   const cells = spec.grid[1] * spec.grid[2];
   /** @param {number} i */
   const mean = (i) => {
@@ -71,7 +84,7 @@ export function sceneOf(s, run, sample, colours) {
     return colour ? [...colour.subarray(at, at + 3)] : [];
   };
   return {
-    ...{ plan, step, image, row, slices, frames, colours },
+    ...{ plan, step, image, row, slices, frames, colours, ...whole },
     layers: isHolistic(spec) && step < plan.total ? { ...s.layers, confidence: true } : s.layers,
     ready: false,
     isLegal: true,

@@ -1,6 +1,6 @@
 // Recorded growths to watch before anything is grown; they replay without a model.
 
-import { find, readFile } from './dom.js';
+import { find, penOf, readFile, resizeCanvas } from './dom.js';
 
 /** @typedef {{ title: string, file: string }} Example */
 
@@ -9,6 +9,18 @@ async function fetched(address) {
   const answer = await fetch(address);
   if (!answer.ok) throw new Error(`${address}: ${answer.status}`);
   return readFile(await answer.blob());
+}
+
+/** The first frame of a file: a clip moves only when it is played. @param {string} address */
+export function still(address) {
+  const sheet = document.createElement('canvas');
+  const image = new Image();
+  image.onload = () => {
+    resizeCanvas(sheet, image.naturalWidth, image.naturalHeight);
+    penOf(sheet).drawImage(image, 0, 0);
+  };
+  image.src = address;
+  return sheet;
 }
 
 /**
@@ -22,7 +34,7 @@ export function examplesView(root, player, folder, examples) {
     const address = `${folder}/${file}`;
     const button = Object.assign(document.createElement('button'), { type: 'button', title });
     button.setAttribute('aria-label', `Replay a recorded growth: ${title}`);
-    button.append(Object.assign(new Image(), { alt: '', src: address }));
+    button.append(still(address));
     button.onclick = () =>
       fetched(address).then(
         (read) => player.take({ file: read }),

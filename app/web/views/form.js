@@ -12,6 +12,8 @@ export function formView(studio, player) {
   const field = (query) => /** @type {HTMLInputElement | null} */ (studio.querySelector(query));
 
   studio.addEventListener('click', (e) => {
+    const compare = around(e, '[data-lab]')?.dataset.lab;
+    if (compare) player.pages.send('lab', { compare, query: { model: player.state.spec.model, prompt: words() } });
     if (around(e, '.grow')) player.start();
     else if (around(e, '.stop')) player.stop();
   });
@@ -28,7 +30,7 @@ export function formView(studio, player) {
         e.stopPropagation();
         player.start();
       }
-      if (e.key === 'Escape' && player.state.active) player.stop();
+      if (e.key === 'Escape' && e.isTrusted && player.state.active) player.stop();
     },
     true,
   );
@@ -40,12 +42,14 @@ export function formView(studio, player) {
     if (grow && String(grow.textContent).trim() !== words) setText(grow, words);
   }
 
-  /** What a new run is called. */
-  function title() {
+  /** What is asked for. */
+  function words() {
     const prompt = field('.prompt textarea, .prompt input');
-    const words = prompt?.offsetParent ? prompt.value : field('.label input')?.value;
-    return (words || 'No prompt').trim().slice(0, 40);
+    return (prompt?.offsetParent ? prompt.value : field('.label input')?.value) ?? '';
   }
+
+  /** What a new run is called. */
+  const title = () => (words() || 'No prompt').trim().slice(0, 40);
 
   /** Everything that is asked for, as one text: whether it has changed since. */
   const asked = () => {

@@ -61,7 +61,10 @@ export function sourceView(studio, player) {
     const { spec, source } = s;
     const isAble = s.mode !== 'video' || spec.accepts_known !== false;
     tile?.classList.toggle('off', !isAble);
-    const said = s.likeness || (isAble ? (spec.upload_note ?? '') : (spec.note ?? ''));
+    const [T] = spec.grid;
+    const given = s.mode === 'video' && source && !source.before;
+    const begins = given ? `The clip begins with this picture; the other ${T - 1} slices grow from it.` : '';
+    const said = s.likeness || begins || (isAble ? (spec.upload_note ?? '') : (spec.note ?? ''));
     if (note) setText(note, s.reading ? 'Looking whether the model knows such pictures …' : said);
     image.hidden = !source?.address;
     if (source?.address && image.getAttribute('src') !== source.address) image.src = source.address;

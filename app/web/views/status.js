@@ -62,6 +62,7 @@ function readyText(s) {
     const tokens = all > here ? `the first ${here} of ${all} tokens` : `${here} tokens`;
     return `${plan.total} steps${aside(`for ${tokens}${warning}`)}`;
   }
+  if (s.source) return `${plan.total} steps${aside(`after the ${s.source.before ? 'clip' : 'picture'}`)}`;
   const corner = stepsFromCorner(s.spec);
   const compared = plan.total === corner ? '' : `; <em>${corner} from the corner</em>`;
   return `${plan.total} steps from here${compared}`;
@@ -117,7 +118,7 @@ export function statusView(root, player) {
     ...['.now', '.hints', '.play', '.speed', '.fresh', '.branch', '.undo'],
   ].map((query) => find(root, query));
   undo.onclick = () => player.set(store.undone(player.state));
-  play.onclick = () => player.play(!player.state.playing);
+  play.onclick = () => player.play(!store.isMoving(player.state));
   branch.onclick = () => {
     const isStopped = store.seenRun(player.state)?.state === 'stopped';
     if (isStopped && !player.state.branchFrom) player.goOn();
@@ -132,7 +133,7 @@ export function statusView(root, player) {
   /** @param {State} s */
   function render(s) {
     setMarkup(now, statusText(s));
-    setPlayButton(play, s.playing);
+    setPlayButton(play, store.isMoving(s));
     setText(speed, `${s.speed}×`);
     fresh.hidden = s.phase !== 'done' || s.mode === 'outpaint';
     undo.hidden = !store.canUndo(s);

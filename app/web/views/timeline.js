@@ -67,7 +67,7 @@ function lanesOf(s, wide, each) {
   return s.lanes.map((id, j) => {
     const run = s.runs[id];
     const y = j === 0 ? 4 : BOTTOM + 30 + LANE * (j - 1);
-    const picture = run.pictures[Math.min(s.sample, run.pictures.length - 1)];
+    const picture = s.calm && run.spec.frames > 1 ? '' : run.pictures[Math.min(s.sample, run.pictures.length - 1)];
     const image = picture
       ? `<image href="${picture}" x="${wide - 40}" y="${y + 2}" width="36" height="36" preserveAspectRatio="xMidYMid slice" clip-path="inset(0 round 6px)"/>`
       : '';

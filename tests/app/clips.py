@@ -1,0 +1,43 @@
+"""Recorded clips for the Video page; run by hand when the model of clips is replaced.
+
+    python -m tests.app.clips [--model emoji-motion] [--prompt "a purple lock spins"] [--rng-seed 7]
+
+writes six files to app/clips, of the model's own prompts where none are given. Look at what it made
+before it is kept.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+
+from app.server.engines import Engines
+from app.server.examples import CLIPS
+from app.server.form import Form
+from app.server.studio import Studio
+from nar_core import Engine, ideas, list_models
+from tests.app.race import from_place
+
+MOST = 6
+
+
+def main() -> None:
+    """Grow the clips and write them."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--model", default="emoji-motion")
+    parser.add_argument("--prompt", action="append", help="what to grow; give it several times")
+    parser.add_argument("--rng-seed", type=int, default=7)
+    args = parser.parse_args()
+    studio = Studio(Engines(Engine.load, list_models))
+    info = studio.engines.info(args.model)
+    own = dict.fromkeys([*info.prompts, *ideas(info, MOST, args.rng_seed)])
+    shutil.rmtree(CLIPS, ignore_errors=True)
+    CLIPS.mkdir(parents=True)
+    for number, prompt in enumerate((args.prompt or list(own))[:MOST]):
+        form = Form(args.model, prompt, rng_seed=args.rng_seed)
+        name = f"{number}-{prompt.replace(' ', '-')}.png"
+        (CLIPS / name).write_bytes(from_place(studio, form, info.default_seed_position))
+
+
+if __name__ == "__main__":
+    main()
