@@ -53,7 +53,7 @@ def test_every_format_holds_every_frame(studio):
     done = grown(studio)
     for kind, name in (("gif", "GIF"), ("webp", "WEBP")):
         file = Image.open(io.BytesIO(bytes_at(studio.clip(done["pictures"], kind, 12))))
-        assert (file.format, file.size) == (name, (384, 384))
+        assert (file.format, file.size) == (name, (640, 640))
         assert file.n_frames > 1
     strip = studio.clip(done["pictures"], "strip", 12)
     assert Image.open(io.BytesIO(bytes_at(strip))).size == (9 * 64, 64)
