@@ -1,4 +1,8 @@
-"""Pictures wider than a model's grid: windows that overlap what has grown (paper, outpainting)."""
+"""Pictures wider than a model's grid: windows that overlap what has grown (paper, outpainting).
+
+What has grown goes from window to window as pixels, not as tokens: a tokenizer pads at the edge of
+its picture, so a token of the edge means something else in the middle.
+"""
 
 from __future__ import annotations
 
@@ -19,35 +23,45 @@ def panorama(
     Args:
         request: of the first window; the others ask for the same with rng seeds of their own.
         columns: how many cells wide it becomes, at least as many as the grid.
-        middle: tokens int64 [B, 1, H, W] that stand in the first window's place.
+        middle: pixels uint8 [B, height, width, 3] that stand in the first window's place.
 
     Returns:
-        Tokens int64 [B, 1, H, columns].
-    Raises ValueError for a clip model, for fewer columns and for what is not even.
+        Pixels uint8 [B, height, columns of cells, 3]. Next to a window that grew later, its
+        neighbour fades into it along half of what both show.
+    Raises ValueError for a clip model and for fewer columns.
     """
-    grid = engine.info.grid
+    grid, (height, width) = engine.info.grid, engine.info.size
+    cell = width // grid.w
     if grid.t != 1:
         raise ValueError(f"panorama: got {engine.info.name}, expected a model of pictures")
     if columns < grid.w:
         raise ValueError(f"columns: got {columns}, expected {grid.w} or more")
     if middle is None:
-        middle = engine.generate_all(request).tokens
-    wide = np.full((len(middle), 1, grid.h, columns), -1, np.int64)
+        middle = engine.decode(engine.generate_all(request).tokens)[:, 0]
+    there = np.zeros(columns, bool)
+    wide = np.zeros((len(middle), height, columns * cell, 3), np.uint8)
     first = (columns - grid.w) // 2
-    wide[..., first : first + grid.w] = middle
+    there[first : first + grid.w] = True
+    wide[:, :, first * cell : (first + grid.w) * cell] = middle
     for number, left in enumerate(_windows(first, columns, grid.w), 1):
-        window = slice(left, left + grid.w)
-        there = wide[..., window]
-        known = np.flatnonzero((there[0, 0] >= 0).all(0))
+        known = np.flatnonzero(there[left : left + grid.w])
+        pixels = slice(left * cell, (left + grid.w) * cell)
+        shown = wide[:, :, pixels]
+        kept = slice(known[0] * cell, (known[-1] + 1) * cell)
+        seen = np.full((len(wide), 1, grid.h, grid.w), -1)
+        seen[..., known] = engine.encode(_mirrored(shown, kept)[:, None])[..., known]
         nearest = int(known[np.abs(known - grid.w // 2).argmin()])
         further = replace(
             request,
-            known=there,
-            num_samples=len(there),
+            known=seen,
+            num_samples=len(wide),
             seed_position=(0, grid.h // 2, nearest),
-            rng_seed=(request.rng_seed or 0) + number * len(there),
+            rng_seed=(request.rng_seed or 0) + number * len(wide),
         )
-        wide[..., window] = engine.generate_all(further).tokens
+        grown = engine.decode(engine.generate_all(further).tokens)[:, 0]
+        share = _fading(width, kept)[:, None]
+        wide[:, :, pixels] = (shown * (1 - share) + grown * share).round().astype(np.uint8)
+        there[left : left + grid.w] = True
     return wide
 
 
@@ -60,23 +74,15 @@ def _windows(first: int, columns: int, width: int) -> Iterator[int]:
         yield max(left - width // 2, 0)
 
 
-def decode_wide(engine: Engine, tokens: np.ndarray) -> np.ndarray:
-    """Tokens int64 [B, 1, H, columns] to pixels uint8 [B, height, width, 3].
+def _mirrored(pixels: np.ndarray, kept: slice) -> np.ndarray:
+    """Pixels [B, h, w, 3] whose other columns mirror those kept, so that none lies at an edge."""
+    known = pixels[:, :, kept]
+    around = ((0, 0), (0, 0), (kept.start, pixels.shape[2] - kept.stop), (0, 0))
+    return np.pad(known, around, mode="symmetric")
 
-    Windows half a grid apart are decoded and fade into each other, so that no seam is seen where
-    the decoder has not looked beyond a window.
-    """
-    grid = engine.info.grid
-    columns, cell = tokens.shape[-1], engine.info.size[1] // grid.w
-    lefts = sorted({*range(0, columns - grid.w + 1, max(1, grid.w // 2)), columns - grid.w})
-    width = grid.w * cell
-    ramp = np.minimum(np.arange(width) + 0.5, width - np.arange(width) - 0.5)
-    weight = np.minimum(ramp / (width / 2), 1)[:, None] ** 2
-    total = np.zeros((len(tokens), engine.info.size[0], columns * cell, 3))
-    share = np.zeros((columns * cell, 1))
-    for left in lefts:
-        pixels = engine.decode(tokens[..., left : left + grid.w])[:, 0]
-        place = slice(left * cell, left * cell + width)
-        total[:, :, place] += pixels * weight
-        share[place] += weight
-    return (total / share).round().astype(np.uint8)
+
+def _fading(width: int, kept: slice) -> np.ndarray:
+    """How much of each pixel column is the new window's: 1 outside what was kept, 0 well inside."""
+    x = np.arange(width) + 0.5
+    inside = np.where(kept.start > 0, x - kept.start, kept.stop - x)
+    return 1 - np.clip(inside / ((kept.stop - kept.start) / 2), 0, 1)

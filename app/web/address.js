@@ -50,10 +50,8 @@ function write(isNew) {
   const params = new URLSearchParams();
   if (page !== 'image') params.set('tab', page);
   const [form, place] = [forms[page], places[page]];
-  if (form && place) {
-    const query = { ...queryOfForm(place.spec, form, place.seedPosition), ...place.more };
-    for (const [name, value] of Object.entries(query)) params.set(name, value);
-  }
+  const query = form && place ? queryOfForm(place.spec, form, place.seedPosition) : {};
+  for (const [name, value] of Object.entries({ ...query, ...place?.more })) params.set(name, value);
   if (isEmbedded) params.set('embed', '1');
   const address = `${location.pathname}?${params}`.replace(/\?$/, '');
   if (isNew) history.pushState(null, '', address);
@@ -77,7 +75,7 @@ export function place(page, spec, seedPosition, more = {}) {
   const isSame = JSON.stringify(before?.more) === JSON.stringify(more);
   if (before?.spec === spec && before.seedPosition === seedPosition && isSame) return;
   places[page] = { spec, seedPosition, more };
-  if (before && forms[page]) writeSoon();
+  if (before) writeSoon();
 }
 
 document.addEventListener('nar:form', (e) => {

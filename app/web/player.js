@@ -8,7 +8,7 @@ import { sampleOf } from './run.js';
 import * as store from './store.js';
 import { missingOf, nextWindow, tokensOf } from './tools/board.js';
 import { overlapOf as overlapOfClip } from './tools/clip.js';
-import { cropped, loadImage, stripOf } from './tools/pixels.js';
+import { cropped, loadImage, stripOf, windowFilled } from './tools/pixels.js';
 import { actionsView } from './views/actions.js';
 import { canvasView, windowPicture } from './views/canvas.js';
 import { cropView } from './views/crop.js';
@@ -294,7 +294,8 @@ export class Player {
     const window = board && nextWindow(board);
     if (!board || !window) return null;
     const image = windowPicture(board, window.at);
-    const given = { image, address: image.toDataURL('image/png'), tokens: tokensOf(board, window), before: null };
+    const address = windowFilled(board, window.at).toDataURL('image/png');
+    const given = { image, address, tokens: tokensOf(board, window), before: null };
     const isHole = board.shape === 'brush' && board.hole.size > 0 && missingOf(board).length === window.missing;
     const samples = isHole ? ALTERNATIVES : this.views.form.samples();
     const grown = board.pieces.filter((piece) => piece.run).length;

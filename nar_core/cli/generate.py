@@ -30,7 +30,7 @@ from ..files import (
     verdict,
 )
 from ..info import ModelInfo
-from ..panorama import decode_wide, panorama
+from ..panorama import panorama
 from ..picture import fit, open_picture, reading_picture
 from ..request import Frame, Prepared, Request, growth_strip
 from ..settings import NUM_SAMPLES, RNG_SEED, SETTINGS
@@ -409,11 +409,11 @@ def _wide(
     for job in jobs:
         middle = None
         if args.around:
-            picture = _picture(args.around, "--around", engine.info)
-            middle = np.repeat(engine.encode(picture), job.num_samples, 0)
-        tokens = panorama(engine, job.request, args.columns, middle)
+            picture = np.asarray(_picture(args.around, "--around", engine.info))
+            middle = np.repeat(picture[None], job.num_samples, 0)
+        wide = panorama(engine, job.request, args.columns, middle)
         folder.mkdir(parents=True, exist_ok=True)
-        for sample, pixels in enumerate(decode_wide(engine, tokens)):
+        for sample, pixels in enumerate(wide):
             seed = job.rng_seed + sample
             path = free_path(folder, f"{engine.info.name}-{seed}-wide", (".png",))
             told = {

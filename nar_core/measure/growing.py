@@ -12,7 +12,7 @@ from ..engine import Engine, Frame
 from ..plan import GridShape
 from ..request import Request
 
-Names = Sequence[str] | Sequence[int]
+Names = Sequence[str] | Sequence[int] | Sequence[str | int]
 """Prompts, or classes by name or number."""
 
 

@@ -97,15 +97,15 @@ def _balanced(
     info = grower.engine.info
     shape = (*((info.frames,) if info.media == "video" else ()), *info.size, 3)
     device, rank = grower.engine.device, rank_and_world()[0]
-    if run.scored and rank == 0:
-        reference = Reference(run.reference, shape)
-        net = network(run.features, table == 2, device)
+    scored = None
+    if run.scored and rank == 0:  # what is missing is said before anything is grown
+        scored = Reference(run.reference, shape), network(run.features, table == 2, device)
     samples = write_balanced(grower, run.folder, count, run.batch)
     path = run.folder / "samples.npy"
     if table == 1 and rank == 0:
         path = as_npz(run.folder)
     score = score_pictures if table == 1 else score_clips
-    return {"samples": str(path)}, lambda: score(samples, reference, net)
+    return {"samples": str(path)}, lambda: score(samples, *scored) if scored else {}
 
 
 def _geneval(grower: Grower, run: TableRun, count: int) -> tuple[dict[str, Any], Score]:

@@ -96,8 +96,10 @@ def pack_linears(module: nn.Module, int8: bool = False) -> None:
 
     Gates are joined with what they gate on any device; the rest is for CPUs.
     """
-    if isinstance(getattr(module, "up", None), nn.Linear):
-        module.gate, module.up = join(module.gate, module.up), None
+    gate, up = getattr(module, "gate", None), getattr(module, "up", None)
+    if isinstance(gate, nn.Linear) and isinstance(up, nn.Linear):
+        setattr(module, "gate", join(gate, up))  # noqa: B010
+        setattr(module, "up", None)  # noqa: B010
     for name, child in module.named_children():
         if isinstance(child, nn.Linear) and child.bias is None:
             if int8:

@@ -163,7 +163,9 @@ def _tokenizer_config(folder: Path, grid: GridShape) -> MiniConfig | VQConfig:
     told = _config(folder)
     if told.get("kind") != "vq":
         return MiniConfig(**told["model"]).on(grid)
-    model = {k: tuple(v) if isinstance(v, list) else v for k, v in told["model"].items()}
+    model: dict[str, Any] = {
+        k: tuple(v) if isinstance(v, list) else v for k, v in told["model"].items()
+    }
     config = VQConfig(**model)
     if config.grid != grid:
         raise ValueError(f"tokenizer: got one of another grid than {tuple(grid)}")

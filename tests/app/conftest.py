@@ -14,6 +14,7 @@ from app.server.engines import Engines
 from app.server.studio import Studio
 from tests.app.fake_engine import MODELS, FakeEngine
 from tests.app.inside import look_inside
+from tests.app.studios import free_port
 
 PATIENCE = 60_000
 """Milliseconds to wait for the browser: generous, because a busy machine is not a fault."""
@@ -45,7 +46,11 @@ def served() -> Iterator[SimpleNamespace]:
     studio = Studio(engines)
     demo = build(studio, "emoji")
     _, url, _ = demo.launch(
-        server_name="127.0.0.1", prevent_thread_lock=True, quiet=True, **launch_options(studio)
+        server_name="127.0.0.1",
+        server_port=free_port(),
+        prevent_thread_lock=True,
+        quiet=True,
+        **launch_options(studio),
     )
     yield SimpleNamespace(url=url, engine=engines.get, demo=demo, gate=gate, studio=studio)
     demo.close()

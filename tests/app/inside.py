@@ -28,6 +28,11 @@ LOOK = """async (address) => {
 }"""
 
 
+def unhurried(page: Any) -> None:
+    """The Image page plays so slowly that every step is painted: by itself it keeps to its time."""
+    page.evaluate("(p => p.set({ ...p.state, speed: 0.15 }))(nar.pages.get('image'))")
+
+
 def said_at_once(page: Any, done: str, read: str) -> Any:
     """What `read` is right after `done`, both of them scripts: a moment later it may be another.
 

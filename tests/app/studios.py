@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import socket
 from collections.abc import Callable, Generator
 from typing import Any
 
@@ -19,6 +20,13 @@ from app.wire import data_uri, start_of
 from nar_core.files.png import png_bytes
 from nar_core.files.recipe import CHUNK
 from tests.app.fake_engine import MODELS, FakeEngine
+
+
+def free_port() -> int:
+    """A port of this machine that is free: test processes side by side would try the same."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
 
 
 def fake_studio(load: Callable[..., FakeEngine] | None = None, **more: Any) -> Studio:

@@ -11,7 +11,7 @@ from app.pages.parts import address
 from app.server.spec import spec_of
 from nar_core.plan import DIRECTIONS, GridShape, legal_seed_positions, make_plan
 from tests.app.fake_engine import MODELS
-from tests.app.inside import said_at_once, toast
+from tests.app.inside import said_at_once, toast, unhurried
 
 PLAYER = "nar.pages.get('image')"
 STATE = f"{PLAYER}.state"
@@ -65,6 +65,7 @@ def test_prompt_cell_start_paints_every_step(open_page, served):
     plan = make_plan(GridShape(1, 16, 16), (0, 3, 5))
     assert page.inner_text(".player .now").startswith(f"{plan.total} steps from here")
     assert page.locator(".player .bar.plan").count() == plan.total
+    unhurried(page)
     page.click(".studio .grow")
     wait_finished(page, plan.total)
     assert player_data(page)["painted"] == str(plan.total)
@@ -206,6 +207,7 @@ def test_no_step_is_lost_on_a_slow_line(open_page, served):
     network.send("Network.enable")
     network.send("Network.emulateNetworkConditions", slow)
     served.engine("wide").seconds_per_step = 0.01
+    unhurried(page)
     page.click(".studio .grow")
     wait_finished(page, 63)
     assert player_data(page)["painted"] == "63"
@@ -235,6 +237,7 @@ def test_stop_frees_the_engine_and_keeps_what_grew(slow_growth):
 def test_growing_again_at_the_instant_of_stopping(slow_growth):
     page, engine = slow_growth
     engine.seconds_per_step = 0.1
+    unhurried(page)
     for number in range(3):
         page.evaluate(f"{PLAYER}.stop(); {PLAYER}.start({{ title: 'run {number}' }})")
     run = page.evaluate(f"{RUN}.id")

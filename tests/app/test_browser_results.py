@@ -8,7 +8,7 @@ import io
 import pytest
 from PIL import Image
 
-from tests.app.inside import overheard, toast
+from tests.app.inside import overheard, toast, unhurried
 from tests.app.test_browser_growth import (
     RUN,
     STATE,
@@ -41,6 +41,7 @@ def test_branch_from_a_step_keeps_what_was_before(grown):
     grown.keyboard.press("b")
     grown.fill(".prompt textarea", "fox")
     assert grown.inner_text(".studio .grow") == "Continue from step 8"
+    unhurried(grown)
     grown.click(".studio .grow")
     wait_finished(grown, 17)
     assert player_data(grown)["painted"] == "10"  # where it left, and nine more
@@ -58,6 +59,7 @@ def test_a_dropped_file_replays_and_is_made_again(grown, open_page, served, tmp_
     file.write_bytes(picture_of(grown))
     page, engine = open_page(), served.engine("emoji")
     ran = engine.steps_run
+    unhurried(page)
     page.set_input_files(".recent input[type=file]", file)
     wait_finished(page, 17)
     assert player_data(page)["painted"] == "17"
@@ -255,6 +257,7 @@ def test_an_example_replays_without_a_model(open_page, served):
     page, engine = open_page(), served.engine("emoji")
     examples = page.locator(".player .examples button")
     ran = engine.steps_run
+    unhurried(page)
     examples.first.click()
     page.wait_for_function(f"{RUN}?.replayed && {STATE}.step === {RUN}.plan.total")
     wait_state(page, "done")

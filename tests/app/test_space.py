@@ -19,7 +19,7 @@ from omegaconf import OmegaConf
 
 from app.server import zero
 from app.server.form import Form
-from tests.app.studios import check, fake_studio, finish, grow
+from tests.app.studios import check, fake_studio, finish, free_port, grow
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text("utf-8")
@@ -74,13 +74,13 @@ def test_the_upload_command_is_one_that_the_installed_hub_client_takes():
     assert not any(Path("checkpoints/emoji/generator.safetensors").match(p) for p in excluded)
 
 
-def test_the_page_starts_with_the_hub_unreachable(free_port, tmp_path):
-    dead = "http://127.0.0.1:9"
+def test_the_page_starts_with_the_hub_unreachable(tmp_path):
+    dead, port = "http://127.0.0.1:9", free_port()
     environment = {
         **os.environ,
         "HF_HUB_OFFLINE": "1",
         "HF_HOME": str(tmp_path),
-        "GRADIO_SERVER_PORT": str(free_port),
+        "GRADIO_SERVER_PORT": str(port),
         **dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), dead),
         "no_proxy": "127.0.0.1,localhost",
         "NO_PROXY": "127.0.0.1,localhost",
@@ -91,8 +91,8 @@ def test_the_page_starts_with_the_hub_unreachable(free_port, tmp_path):
             [sys.executable, "app.py"], cwd=ROOT, env=environment, stdout=output, stderr=output
         )
         try:
-            page = answer(f"http://127.0.0.1:{free_port}/", running, log)
-            health = answer(f"http://127.0.0.1:{free_port}/health", running, log)
+            page = answer(f"http://127.0.0.1:{port}/", running, log)
+            health = answer(f"http://127.0.0.1:{port}/health", running, log)
         finally:
             running.terminate()
             code = running.wait(30)
@@ -113,15 +113,6 @@ def answer(url: str, running: subprocess.Popen, log: Path, patience: float = 120
             assert running.poll() is None, log.read_text()
             assert time.monotonic() < end, log.read_text()
             time.sleep(0.2)
-
-
-@pytest.fixture
-def free_port() -> int:
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def test_elsewhere_nothing_is_wrapped(monkeypatch):

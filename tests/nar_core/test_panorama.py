@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nar_core import Engine, Request
-from nar_core.panorama import decode_wide, panorama
+from nar_core.panorama import panorama
 
 from .helpers import write_model_folder
 
@@ -21,38 +21,44 @@ def asked(engine, **fields) -> Request:
 
 
 def test_the_first_window_stays_and_the_rest_grows_around_it(engine):
-    grid = engine.info.grid
-    for columns in (grid.w, grid.w + 1, 3 * grid.w, 3 * grid.w + 1):
-        wide = panorama(engine, asked(engine, num_samples=2), columns)
-        assert wide.shape == (2, 1, grid.h, columns)
-        assert (wide >= 0).all()
-        first = (columns - grid.w) // 2
-        alone = engine.generate_all(asked(engine, num_samples=2)).tokens
-        np.testing.assert_array_equal(wide[..., first : first + grid.w], alone)
+    """All but what fades into its neighbours, half of what each shows of it."""
+    grid, (height, width) = engine.info.grid, engine.info.size
+    cell = width // grid.w
+    request = asked(engine, num_samples=2)
+    alone = engine.decode(engine.generate_all(request).tokens)[:, 0]
+    np.testing.assert_array_equal(panorama(engine, request, grid.w), alone)
+    for columns in (grid.w + 1, 3 * grid.w, 3 * grid.w + 1):
+        wide = panorama(engine, request, columns)
+        assert wide.shape == (2, height, columns * cell, 3)
+        first = (columns - grid.w) // 2 * cell
+        middle = wide[:, :, first : first + width]
+        kept = slice(width // 2, width // 2 + 1) if columns > grid.w + 1 else slice(0, width // 2)
+        np.testing.assert_array_equal(middle[:, :, kept], alone[:, :, kept])
+        assert (wide.std((0, 1, 3)) > 0).all()  # every column was painted
 
 
-def test_a_given_middle_stays_and_every_window_saw_its_neighbour(engine):
-    grid = engine.info.grid
-    middle = np.arange(grid.cells).reshape(1, 1, grid.h, grid.w) % engine.info.vocab_size
+def test_each_window_sees_the_pixels_beside_it_and_fades_into_them(engine, monkeypatch):
+    """What it knows is encoded at its own place: tokens of an edge are not taken to the middle."""
+    grid, (height, width) = engine.info.grid, engine.info.size
+    middle = np.random.default_rng(0).integers(0, 256, (1, height, width, 3)).astype(np.uint8)
+    asked_for = []
+    grow = engine.generate_all
+    monkeypatch.setattr(engine, "generate_all", lambda r: asked_for.append(r) or grow(r))
+    cell = width // grid.w
     wide = panorama(engine, asked(engine), grid.w + 2, middle)
-    np.testing.assert_array_equal(wide[..., 1:-1], middle)
-    right = wide[..., 2:]
-    known = right.copy()
-    known[..., -1] = -1
-    request = Request(
-        prompt="apple", rng_seed=4, known=known, seed_position=(0, grid.h // 2, grid.w // 2)
-    )
-    np.testing.assert_array_equal(engine.generate_all(request).tokens, right)
-
-
-def test_windows_fade_into_each_other(engine):
-    grid, height = engine.info.grid, engine.info.size[0]
-    same = np.full((1, 1, grid.h, 3 * grid.w), 5)
-    wide = decode_wide(engine, same)
-    cell = engine.info.size[1] // grid.w
-    assert wide.shape == (1, height, 3 * grid.w * cell, 3)
-    alone = engine.decode(same[..., : grid.w])[:, 0]
-    np.testing.assert_array_equal(decode_wide(engine, same[..., : grid.w]), alone)
+    right, left = asked_for
+    there = np.concatenate([middle[:, :, cell:], middle[:, :, : -cell - 1 : -1]], 2)
+    tokens = engine.encode(there[:, None])
+    np.testing.assert_array_equal(right.known[..., :-1], tokens[..., :-1])
+    assert (right.known[..., -1] == -1).all()
+    assert (left.known[..., 0] == -1).all()
+    assert (left.known[..., 1:] >= 0).all()
+    grown = engine.decode(grow(right).tokens)[0, 0]
+    np.testing.assert_array_equal(wide[0, :, -cell:], grown[:, -cell:])
+    edge = wide[0, :, -cell - 1].astype(float)  # the last pixel column of the middle
+    share = 1 - 1 / (width - cell)
+    hoped = share * grown[:, -cell - 1] + (1 - share) * middle[0, :, -1]
+    assert np.abs(edge - hoped).max() <= 0.5
 
 
 def test_what_cannot_be_wide_is_refused(engine, tmp_path):

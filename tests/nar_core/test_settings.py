@@ -113,10 +113,10 @@ NEW_ROW = """
     def axes("""
 
 ITS_USE = """
-        if settings.top_a:
-            best = logits.amax(-1, keepdim=True)
-            logits = logits.masked_fill(logits < best + np.log(settings.top_a), float("-inf"))
-        tokens, confidence = sample_front("""
+            if settings.top_a:
+                best = logits.amax(-1, keepdim=True)
+                logits = logits.masked_fill(logits < best + np.log(settings.top_a), float("-inf"))
+            tokens[rows], confidence[rows] = sample_front("""
 
 ASK = """
 import json, sys
@@ -148,7 +148,7 @@ def test_adding_a_setting_is_one_row_and_its_use(tmp_path):
     shutil.copytree(ROOT / "nar_core", tmp_path / "nar_core")
     for file, before, after in (
         ("settings.py", "\n    @property\n    def axes(", NEW_ROW),
-        ("decode.py", "\n        tokens, confidence = sample_front(", ITS_USE),
+        ("decode.py", "\n            tokens[rows], confidence[rows] = sample_front(", ITS_USE),
     ):
         path = tmp_path / "nar_core" / file
         text = path.read_text("utf-8")

@@ -104,16 +104,32 @@ test('a branch says how it differs', () => {
   assert.equal(changesOf(before, { ...before, fusion: 'freshest', rng_seed: 8 }), 'fusion freshest, variation 8');
 });
 
-test('a board grows where most is known, and keeps the tokens of the overlap', () => {
+test('a board grows where most is known, and what moves in its window is encoded anew', () => {
   const side = pictureSpec(4);
   const tokens = Uint16Array.from({ length: 16 }, (_, i) => i);
   const one = boards.boardOf(side, { image: {}, tokens, address: '', before: null });
   assert.equal(boards.nextWindow(one), null);
+  assert.deepEqual(boards.tokensOf(one, boards.windowAt(one, [0, 0])), tokens);
   const wide = boards.pulled(one, 'right', 2);
   const window = boards.nextWindow(wide);
   assert.deepEqual([window.at, window.missing], [[0, 2], 8]);
   assert.deepEqual([...window.keep.subarray(0, 4)], [1, 1, 0, 0]);
-  assert.deepEqual([...boards.tokensOf(wide, window).subarray(0, 4)], [2, 3, 65535, 65535]);
+  // a token at the edge of a picture means something else in the middle: what moves is encoded anew, beside its mirror
+  assert.equal(boards.tokensOf(wide, window), null);
+  const mirrors = boards.mirrorsOf(wide, window.at);
+  assert.deepEqual(mirrors.slice(0, 2), [
+    { cell: [0, 2], from: [0, 1], flips: [false, true] },
+    { cell: [0, 3], from: [0, 0], flips: [false, true] },
+  ]);
+  assert.equal(mirrors.length, 8);
+  const above = boards.mirrorsOf(wide, [-3, 0]);
+  assert.deepEqual(
+    [above.find(({ cell }) => cell[0] === 2 && !cell[1]), above.find(({ cell }) => cell[0] === 1 && !cell[1])],
+    [
+      { cell: [2, 0], from: [3, 0], flips: [true, false] },
+      { cell: [1, 0], from: [3, 0], flips: [true, false] },
+    ],
+  );
   assert.deepEqual(boards.startIn(wide, window, boards.middleOf(wide)), [0, 2, 1]);
   const run = newRun('a', makePlan(side, [0, 2, 1]), 1, { tokens, finals: [{}], window: window.at });
   const two = boards.withPiece(wide, run, 0);

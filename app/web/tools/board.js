@@ -1,7 +1,7 @@
 // The whole picture that is outpainted: what was given and what has grown, each piece at its place in cells, holes in
 // it, and how far it is to grow. Pure; the pixels are put together in pixels.js.
 
-import { cellsOf, distanceBetween, flatOf, positionOf } from '../plan.js';
+import { cellsOf, distanceBetween, positionOf } from '../plan.js';
 import { sampleOf } from '../run.js';
 import { UNKNOWN_TOKEN } from '../wire.js';
 import { bestHoleCell, clamp } from './region.js';
@@ -154,21 +154,45 @@ export function nextWindow(board) {
 }
 
 /**
- * Tokens of a window's kept cells; null where those of one are not known. Encoded anew, the white around them would
- * colour their border.
+ * Tokens of a window's kept cells where they lie as they were grown or read; null elsewhere: a token at the edge of its
+ * picture means something else in the middle of another, which is encoded anew.
  * @param {Board} board @param {Window} window
  */
 export function tokensOf(board, { at, keep }) {
-  const { grid } = board.spec;
   const tokens = new Uint16Array(keep.length).fill(UNKNOWN_TOKEN);
   for (let i = 0; i < keep.length; i++) {
     if (!keep[i]) continue;
-    const [, h, w] = positionOf(grid, i);
+    const [, h, w] = positionOf(board.spec.grid, i);
     const piece = /** @type {Piece} */ (pieceAt(board, [at[0] + h, at[1] + w]));
-    if (!piece.tokens) return null;
-    tokens[i] = piece.tokens[flatOf(grid, [0, at[0] + h - piece.at[0], at[1] + w - piece.at[1]])];
+    if (!piece.tokens || piece.at[0] !== at[0] || piece.at[1] !== at[1]) return null;
+    tokens[i] = piece.tokens[i];
   }
   return tokens;
+}
+
+/**
+ * What is put where a window shows nothing yet, so that what it does show has no edge when it is encoded: mirror images
+ * of the nearest cells.
+ * @param {Board} board @param {Cell} at
+ * @returns {{ cell: Cell, from: Cell, flips: [boolean, boolean] }[]} places in the window; flipped up and down, left and
+ * right
+ */
+export function mirrorsOf(board, at) {
+  const [, H, W] = board.spec.grid;
+  const all = Array.from({ length: H * W }, (_, i) => /** @type {Cell} */ ([Math.floor(i / W), i % W]));
+  const isThere = (/** @type {Cell} */ [h, w]) => pieceAt(board, [at[0] + h, at[1] + w]) !== undefined;
+  const there = all.filter(isThere);
+  if (!there.length) return [];
+  return all.flatMap((cell) => {
+    if (isThere(cell)) return [];
+    const far = (/** @type {Cell} */ [h, w]) => Math.abs(h - cell[0]) + Math.abs(w - cell[1]);
+    const near = there.reduce((best, next) => (far(next) < far(best) ? next : best));
+    const beyond = [cell[0] - near[0], cell[1] - near[1]];
+    const mirrored = /** @type {Cell} */ (near.map((x, axis) => x - beyond[axis] + Math.sign(beyond[axis])));
+    const isInside = mirrored[0] >= 0 && mirrored[0] < H && mirrored[1] >= 0 && mirrored[1] < W;
+    const from = isInside && isThere(mirrored) ? mirrored : near;
+    return [{ cell, from, flips: /** @type {[boolean, boolean]} */ ([beyond[0] !== 0, beyond[1] !== 0]) }];
+  });
 }
 
 /**

@@ -1,7 +1,7 @@
 // Putting pixels together: crops, strips of frames, boards. Everything here makes a new picture.
 
 import { imageAt } from '../run.js';
-import { extentOf, sizeOf } from './board.js';
+import { extentOf, mirrorsOf, sizeOf } from './board.js';
 
 /** @typedef {import('../plan.js').Spec} Spec */
 /** @typedef {import('../run.js').Pixels} Pixels */
@@ -96,6 +96,25 @@ export function windowOf({ spec, pieces }, at) {
   for (const piece of pieces) {
     const [h, w] = [piece.at[0] - at[0], piece.at[1] - at[1]];
     pen.drawImage(piece.image, (w * width) / W, (h * height) / H, width, height);
+  }
+  return sheet;
+}
+
+/**
+ * A window as it is sent to grow in: what is not there yet mirrors what is.
+ * @param {Board} board @param {[number, number]} at
+ */
+export function windowFilled(board, at) {
+  const shown = windowOf(board, at);
+  const [y, x] = [board.spec.size[0] / board.spec.grid[1], board.spec.size[1] / board.spec.grid[2]]; // pixels of a cell
+  const { sheet, pen } = sheetOf(shown.width, shown.height);
+  pen.drawImage(shown, 0, 0);
+  for (const { cell, from, flips } of mirrorsOf(board, at)) {
+    pen.save();
+    pen.translate((cell[1] + (flips[1] ? 1 : 0)) * x, (cell[0] + (flips[0] ? 1 : 0)) * y);
+    pen.scale(flips[1] ? -1 : 1, flips[0] ? -1 : 1);
+    pen.drawImage(shown, from[1] * x, from[0] * y, x, y, 0, 0, x, y);
+    pen.restore();
   }
   return sheet;
 }

@@ -437,12 +437,13 @@ def tools():
     from mcp.client.streamable_http import streamablehttp_client
 
     from app.pages.page import build, launch_options
-    from tests.app.studios import fake_studio
+    from tests.app.studios import fake_studio, free_port
 
     studio = fake_studio()
     demo = build(studio, "emoji")
     _, url, _ = demo.launch(
         server_name="127.0.0.1",
+        server_port=free_port(),
         prevent_thread_lock=True,
         quiet=True,
         mcp_server=True,
