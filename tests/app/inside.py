@@ -28,9 +28,14 @@ LOOK = """async (address) => {
 }"""
 
 
-def unhurried(page: Any) -> None:
-    """The Image page plays so slowly that every step is painted: by itself it keeps to its time."""
-    page.evaluate("(p => p.set({ ...p.state, speed: 0.15 }))(nar.pages.get('image'))")
+def unhurried(page: Any, name: str = "image") -> None:
+    """A page plays slowly enough to paint its steps: left to itself it keeps to its time."""
+    page.evaluate("(name) => (p => p.set({ ...p.state, speed: 0.15 }))(nar.pages.get(name))", name)
+
+
+def nearly_all(painted: str | int, total: int) -> bool:
+    """Whether the steps of a growth were painted, but for those whose frame came late."""
+    return 0.9 * total <= int(painted) <= total
 
 
 def said_at_once(page: Any, done: str, read: str) -> Any:

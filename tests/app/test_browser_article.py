@@ -112,8 +112,8 @@ def test_on_a_phone_the_canvas_stays_above_the_text(article):
     for act in ("mixing", "orders", "anywhere"):
         read(page, act)
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
-        stage = page.locator(".article .stage").bounding_box()
-        assert stage["y"] + stage["height"] < 640
+        stage = "document.querySelector('.article .stage').getBoundingClientRect()"
+        page.wait_for_function(f"{stage}.bottom < 640")  # scrolling takes a moment
         page.wait_for_function(
             """(act) => {
               const stage = document.querySelector('.article .stage').getBoundingClientRect();

@@ -496,6 +496,11 @@ def say(scene: Scene, rng: np.random.Generator | None = None) -> str:
     return text
 
 
+def _article(word: str) -> str:
+    """A word's indefinite article, by its sound: "a unicorn"."""
+    return "an" if word[0] in "aeiou" and word not in ("ufo", "unicorn") else "a"
+
+
 def _name(thing: Thing, count: int, size: str, pick) -> str:
     words = [w for w in (size and pick(*SIZES[size][:3]), thing.colour) if w]
     if count > 1:
@@ -503,7 +508,7 @@ def _name(thing: Thing, count: int, size: str, pick) -> str:
     else:
         words.append(thing.noun)
         invariant = thing.noun in ("grapes", "fries", "scissors", "sunglasses")
-        article = "some" if invariant else "an" if words[0][0] in "aeiou" else "a"
+        article = "some" if invariant else _article(words[0])
         words = [pick(article, ""), *words]
     text = " ".join(w for w in words if w)
     if thing.worn:

@@ -240,3 +240,9 @@ def test_a_recoloured_scene_has_other_colours_and_nothing_else_changed():
             arranged.place,
             arranged.count,
         )
+
+
+def test_an_article_goes_by_the_sound():
+    world = EmojiWorld()
+    said = [world.say(Scene((Thing(noun),))) for noun in ("unicorn", "ufo", "umbrella", "apple")]
+    assert said == ["a unicorn", "a ufo", "an umbrella", "an apple"]
