@@ -149,7 +149,8 @@ export class Player {
     if (message.run !== active?.id) return; // of an earlier growth
     if (message.kind === 'failed') return this.stop();
     if (message.kind === 'progress') this.set(store.withNews(this.state, message));
-    if (message.kind === 'likeness') this.set({ ...this.state, likeness: message.text });
+    // A board was read whole; a window of it is half mirror image and says nothing of it.
+    if (message.kind === 'likeness' && !this.state.board) this.set({ ...this.state, likeness: message.text });
     if (message.kind === 'steps') this.takeSteps(message);
     if (message.kind === 'done') this.takeEnd(message);
   }

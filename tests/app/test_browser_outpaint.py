@@ -163,10 +163,12 @@ def test_a_picture_grows_to_both_sides_and_any_edge_is_pulled_again(outpaint):
     assert outpaint.evaluate(size) == [256, 128]
     before = pixels_of(outpaint.evaluate(f"{WHOLE}.toDataURL()"))
     assert outpaint.evaluate(f"{OUTPAINT}.past.length") == 1
+    said = outpaint.evaluate(f"{OUTPAINT}.likeness")
     outpaint.click(f"{STUDIO} [data-side=right]")
     wait_grown(outpaint, 4)
     assert outpaint.evaluate(size) == [320, 128]
     assert outpaint.evaluate(f"{OUTPAINTED}.given.tokens") is None
+    assert outpaint.evaluate(f"{OUTPAINT}.likeness") == said  # of the whole, not of its window
     assert np.array_equal(pixels_of(outpaint.evaluate(f"{WHOLE}.toDataURL()"))[:, :256], before)
     # pulled by the pointer it grows as far as it was pulled
     handle = outpaint.locator(f"{STUDIO} [data-side=top]").bounding_box()
