@@ -117,3 +117,13 @@ def open_page(served, context):
     for page in pages:
         page.close()
     assert not faults, faults
+
+
+@pytest.fixture
+def grown(open_page):
+    """A page with one finished picture of an owl, grown from the centre."""
+    page = open_page()
+    page.fill(".prompt textarea", "owl")
+    page.click(".studio .grow")
+    page.wait_for_selector(".player[data-state=done] .track[aria-valuenow='17']")
+    return page

@@ -11,24 +11,18 @@ from PIL import Image
 
 from app.pages.parts import address
 from tests.app.inside import toast
-from tests.app.test_browser_growth import RUN, STATE, wait_finished
+from tests.app.test_browser_growth import STATE
+from tests.app.test_browser_results import picture_of
 
 OUTPAINT = "nar.pages.get('outpaint').state"
 OUTPAINTED = "nar.run('outpaint')"
 
 
-@pytest.fixture
-def grown(open_page):
-    """A page with one finished picture of an owl, grown from the centre."""
-    page = open_page()
-    page.fill(".prompt textarea", "owl")
-    page.click(".studio .grow")
-    wait_finished(page, 17)
-    return page
-
-
-def picture_of(page) -> bytes:
-    return base64.b64decode(page.evaluate(f"{RUN}.pictures[0]").split(",")[1])
+def choose_model(page, title: str) -> None:
+    """Choose a model of the fake engine on the Outpaint page, by its title."""
+    page.get_by_label("Model").and_(page.locator(f"{STUDIO} *")).click()
+    page.get_by_role("option", name=title).click()
+    page.wait_for_function(f"{OUTPAINT}.spec.model === '{title.lower()}'")
 
 
 def test_continue_in_outpaint_keeps_the_pixels(grown, served):
@@ -318,9 +312,8 @@ def test_a_page_without_a_picture_shows_one_of_the_models_world(open_page, serve
     page = open_page()
     page.click("#pages [data-tab-id=outpaint]")
     page.wait_for_selector(f"{STUDIO} .player canvas")
-    page.get_by_label("Model").and_(page.locator(f"{STUDIO} *")).click()
-    page.get_by_role("option", name="Composed").click()
-    page.wait_for_function(f"{OUTPAINT}.board?.spec.model === 'composed'")
+    choose_model(page, "Composed")
+    page.wait_for_function(f"{OUTPAINT}.board")
     assert "An example" in page.inner_text(f"{STUDIO} .source .tile")
     box = f"document.querySelector('{STUDIO} .prompt textarea').value"
     page.wait_for_function(box)
@@ -338,9 +331,7 @@ def test_only_edges_that_a_model_can_grow_have_handles(open_page, tmp_path):
     page = open_page()
     page.click("#pages [data-tab-id=outpaint]")
     page.wait_for_selector(f"{STUDIO} .player")
-    page.get_by_label("Model").and_(page.locator(f"{STUDIO} *")).click()
-    page.get_by_role("option", name="Corner").click()
-    page.wait_for_function(f"{OUTPAINT}.spec.model === 'corner'")
+    choose_model(page, "Corner")
     page.set_input_files(f"{STUDIO} .source input[type=file]", photo(tmp_path))
     page.wait_for_function(f"{OUTPAINT}.board?.pieces[0].tokens")
     offered = page.locator(f"{STUDIO} .handles button:visible").evaluate_all(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import io
 
-import pytest
 from PIL import Image
 
 from tests.app.inside import nearly_all, overheard, toast, unhurried
@@ -16,16 +15,6 @@ from tests.app.test_browser_growth import (
     wait_finished,
     wait_state,
 )
-
-
-@pytest.fixture
-def grown(open_page):
-    """A page with one finished picture of an owl, grown from the centre."""
-    page = open_page()
-    page.fill(".prompt textarea", "owl")
-    page.click(".studio .grow")
-    wait_finished(page, 17)
-    return page
 
 
 def picture_of(page) -> bytes:

@@ -16,14 +16,6 @@ SIDE = (4, 5)
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("models")
-    write_model_folder(folder, "words")
-    write_model_folder(folder, "classes", "class")
-    return folder
-
-
-@pytest.fixture(scope="module")
 def engine(root):
     return Engine.load(root / "words", device="cpu", dtype="float32")
 

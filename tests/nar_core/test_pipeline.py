@@ -19,14 +19,6 @@ from .helpers import write_model_folder
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("models")
-    write_model_folder(folder, "words")
-    write_model_folder(folder, "classes", "class")
-    return folder
-
-
-@pytest.fixture(scope="module")
 def pipe(root):
     return NARPipeline.from_pretrained(root / "words", torch_dtype=torch.float32, device="cpu")
 
