@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nar_core import Engine, Request
-from nar_core.panorama import panorama
+from nar_core.panorama import _mirrored, panorama
 
 from .helpers import write_model_folder
 
@@ -67,3 +67,9 @@ def test_what_cannot_be_wide_is_refused(engine, tmp_path):
     clips = Engine.load(write_model_folder(tmp_path, "clips", frames=4), dtype="float32")
     with pytest.raises(ValueError, match="expected a model of pictures"):
         panorama(clips, asked(clips), 99)
+
+
+def test_beside_what_is_kept_lies_its_mirror_image():
+    row = np.arange(8)[None, None, :, None]
+    assert _mirrored(row, slice(0, 5)).ravel().tolist() == [0, 1, 2, 3, 4, 4, 3, 2]
+    assert _mirrored(row, slice(3, 8)).ravel().tolist() == [5, 4, 3, 3, 4, 5, 6, 7]
