@@ -22,8 +22,8 @@ KnownLevel = Literal["zero", "distance"]
 
 Order = Literal["neighbours", "raster"]
 """Outward from the seed position, or one cell after the other, line by line: next-token prediction,
-which is here to be compared with. There every cell is a front of its own, and its sender, by the
-`+w` head, is the cell before it, which at the beginning of a line is no neighbour."""
+which is here to be compared with. There every cell is a front of its own, and its sender by the
+`+w` head is the cell before it, which at the beginning of a line is no neighbour."""
 
 
 class GridShape(NamedTuple):
@@ -93,17 +93,14 @@ def coordinates(grid: GridShape) -> np.ndarray:
 def neighbours(grid: GridShape, order: Order = "neighbours") -> np.ndarray:
     """Flat index of who may send in each direction, or -1, int64 [N, 6], read-only.
 
-    That is the cell one step against the direction; in raster order the cell before.
+    That is the cell one step against the direction; in raster order, by `+w`, the cell before.
     """
-    if order == "raster":
-        before = np.full((grid.cells, len(DIRECTIONS)), -1)
-        before[:, DIRECTIONS.index("+w")] = np.arange(grid.cells) - 1
-        before.flags.writeable = False
-        return before
     at = coordinates(grid)[:, None] - OFFSETS
     inside = np.all((at >= 0) & (at < np.array(grid)), -1)
     at = np.where(inside[..., None], at, 0)
     out = np.where(inside, np.ravel_multi_index(tuple(np.moveaxis(at, -1, 0)), grid), -1)
+    if order == "raster":
+        out[:, DIRECTIONS.index("+w")] = np.arange(grid.cells) - 1
     out.flags.writeable = False
     return out
 

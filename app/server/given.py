@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
+from PIL import Image
 
 from app.server.jobs import Original
 from app.wire import Reading
@@ -14,30 +15,6 @@ from nar_core.files import text_of, token_words
 
 UNLIKE = 1.5
 """A picture is foreign if its tokens cost so many nats more than those of a model's own kind."""
-
-
-def encoded(engine: Engine, prepared: Prepared) -> tuple[Prepared, np.ndarray]:
-    """What was prepared with a picture, with its tokens; and all of them, int64 [T, H, W]."""
-    request = prepared.request
-    assert request.known is not None
-    assert request.keep is not None
-    tokens = engine.encode(request.known)[0]
-    known = np.where(request.keep, tokens, -1)
-    rows = np.broadcast_to(known, (prepared.num_samples, *known.shape)).copy()
-    return replace(prepared, request=replace(request, known=rows, keep=None)), tokens
-
-
-def likeness(engine: Engine, tokens: np.ndarray) -> str:
-    """What an upload's tokens [T, H, W] say of how well the model knows such pictures, measured."""
-    own = engine.info.held_out_loss
-    if not own:
-        return ""
-    costs = float(engine.surprise(tokens[None])[0])
-    numbers = f"its tokens cost {costs:.1f} nats each, those of its own kind {own:.1f}"
-    if costs > own + UNLIKE:
-        return f"This picture is unlike what {engine.info.title} has learnt: {numbers}."
-    return f"{engine.info.title} knows such pictures: {numbers}."
-
 
 MEASURED = 6
 """Pictures of its own world that a model is measured on, to compare an upload with."""
@@ -52,44 +29,65 @@ class Typical:
     psnr: float | None
 
 
-def reading(engine: Engine, pixels: np.ndarray) -> Reading:
-    """The tokens of a picture uint8 [h, w, 3], and in plain words how foreign it is, measured:
+def encoded(engine: Engine, prepared: Prepared) -> tuple[Prepared, np.ndarray]:
+    """What was prepared with a picture, with its tokens; and all of them, int64 [T, H, W]."""
+    request = prepared.request
+    assert request.known is not None
+    assert request.keep is not None
+    tokens = engine.encode(request.known)[0]
+    known = np.where(request.keep, tokens, -1)
+    rows = np.broadcast_to(known, (prepared.num_samples, *known.shape)).copy()
+    return replace(prepared, request=replace(request, known=rows, keep=None)), tokens
 
-    what its tokens cost the model, and what the tokenizer leaves of it.
-    """
-    tokens, costs, psnr = _measured(engine, pixels[None])
-    own = _typical(engine.info, engine)
+
+def reading(engine: Engine, pixels: np.ndarray) -> Reading:
+    """The tokens of a picture uint8 [h, w, 3], and in plain words how foreign it is."""
+    tokens = engine.encode(Image.fromarray(pixels))[0]
+    text, foreign = likeness(engine, tokens, pixels)
     words = text_of(token_words(tokens.reshape(-1)))
-    cost, left, title = float(costs[0]), float(psnr[0]), engine.info.title
+    return {"tokens": words, "text": text, "foreign": foreign}
+
+
+def likeness(engine: Engine, tokens: np.ndarray, pixels: np.ndarray) -> tuple[str, bool]:
+    """How well a model knows such pictures as one uint8 [h, w, 3] with tokens [T, H, W].
+
+    Measured by what its tokens cost the model and what the tokenizer leaves of it; in words, none
+    where there is nothing to compare with, and whether it is foreign.
+    """
+    own = _typical(engine.info, engine)
     if own is None:
-        return {"tokens": words, "text": "", "foreign": False}
+        return "", False
+    cost, title = float(engine.surprise(tokens[None])[0]), engine.info.title
     wrong = []
     if cost > own.cost:
         wrong.append(f"its tokens cost {cost:.1f} nats each (up to {own.cost:.1f} is usual)")
-    if own.psnr is not None and left < own.psnr:
-        wrong.append(f"its tokenizer leaves {left:.0f} dB of it ({own.psnr:.0f} or more is usual)")
+    if own.psnr is not None:
+        left = float(_psnr(engine, tokens[None], pixels[None])[0])
+        if left < own.psnr:
+            usual = f"{own.psnr:.0f} or more is usual"
+            wrong.append(f"its tokenizer leaves {left:.0f} dB of it ({usual})")
     if wrong:
         why = " and ".join(wrong)
-        text = f"This picture is unlike what {title} has learnt, expect a mosaic: {why}."
-    else:
-        text = f"{title} knows such pictures: its tokens cost {cost:.1f} nats each, as usual."
-    return {"tokens": words, "text": text, "foreign": bool(wrong)}
+        return f"This picture is unlike what {title} has learnt, expect a mosaic: {why}.", True
+    return f"{title} knows such pictures: its tokens cost {cost:.1f} nats each, as usual.", False
 
 
-def _measured(engine: Engine, pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Pictures uint8 [B, h, w, 3] -> tokens [B, T, H, W], nats a token [B], PSNR in dB [B]."""
-    tokens = engine.encode(pictures[:, None])
+def _psnr(engine: Engine, tokens: np.ndarray, pictures: np.ndarray) -> np.ndarray:
+    """What tokens [B, 1, H, W] leave of pictures uint8 [B, h, w, 3], dB [B]."""
     wrong = engine.decode(tokens)[:, 0].astype(np.float64) - pictures
     error = np.maximum((wrong**2).mean((1, 2, 3)), 1e-2)
-    return tokens, engine.surprise(tokens), 10 * np.log10(255**2 / error)
+    return 10 * np.log10(255**2 / error)
 
 
 @lru_cache(maxsize=8)
 def _typical(info: ModelInfo, engine: Engine) -> Typical | None:
-    own = samples(info, MEASURED)
+    # of a model of clips it is not measured: a picture, held still, is none of its own
+    own = samples(info, MEASURED) if info.media == "image" else []
     if own:
-        _, costs, psnr = _measured(engine, np.stack([clip[0] for _, clip in own]))
-        return Typical(float(costs.max()), float(psnr.min()))
+        pictures = np.stack([clip[0] for _, clip in own])
+        tokens = engine.encode(pictures[:, None])
+        costs, left = engine.surprise(tokens), _psnr(engine, tokens, pictures)
+        return Typical(float(costs.max()), float(left.min()))
     return Typical(info.held_out_loss + UNLIKE, None) if info.held_out_loss else None
 
 

@@ -268,10 +268,11 @@ class Grower:
         several: dict[int, Prepared] = {}
         for number, job in enumerate(jobs):
             several[number] = job.prepared
-            if isinstance(job.prepared.request.known, Image.Image):
+            picture = job.prepared.request.known
+            if isinstance(picture, Image.Image):
                 try:
                     several[number], tokens = encoded(engine, job.prepared)
-                    yield number, Likeness(likeness(engine, tokens))
+                    yield number, Likeness(likeness(engine, tokens, np.asarray(picture))[0])
                 except Exception as error:  # the others have other pictures
                     del several[number]
                     yield number, error

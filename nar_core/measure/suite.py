@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from ..device import arithmetic, pick_device, pick_dtype
 from ..engine import Engine
-from ..plan import DecodePlan, DecodeStep, GridShape, fan_in_of, make_plan
+from ..plan import make_plan
 from ..request import Request
 from ..weights.list import official_models
 from .published import sample_as_published
@@ -117,15 +117,6 @@ def bandwidth(device: torch.device) -> float:
     return best
 
 
-def raster_plan(grid: GridShape, directions: tuple[str, ...]) -> DecodePlan:
-    """One cell after the other, each predicted by its neighbours that came before."""
-    plan = make_plan(grid, (0, 0, 0), None, directions)
-    levels = np.arange(1, grid.cells + 1)
-    fan_in = fan_in_of(grid, levels, plan.known, directions)
-    steps = tuple(DecodeStep(np.array([i]), fan_in[i : i + 1]) for i in range(grid.cells))
-    return DecodePlan(grid, (0, 0, 0), plan.known, plan.distances, levels, fan_in, steps)
-
-
 def _timed(
     case: Case, device: torch.device, dtype: str, repeats: int, rate: float
 ) -> Iterable[Row]:
@@ -136,7 +127,10 @@ def _timed(
     prepared = engine.prepare(
         Request(seed_position=(0, 0, 0), guidance_scale=GUIDANCE, num_samples=case.batch, **said)
     )
-    raster = replace(prepared, plan=raster_plan(engine.info.grid, engine.info.directions))
+    raster = replace(
+        prepared,
+        plan=make_plan(engine.info.grid, (0, 0, 0), None, engine.info.directions, order="raster"),
+    )
     values, null = engine.condition(prepared.request)
     passes = {"ours": prepared.plan.total, "published": prepared.plan.total}
     ways: dict[str, Callable[[], Any]] = {

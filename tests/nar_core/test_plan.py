@@ -281,3 +281,7 @@ def test_in_raster_order_every_cell_is_a_step_told_by_the_one_before():
         make_plan(grid, (0, 1, 0), None, ("+w",), order="raster")
     known = np.arange(12) < 5
     assert make_plan(grid, (0, 1, 1), known, ("+w",), order="raster").total == 7
+    # with a second head there are two who predict, and they came before all the same
+    plan = make_plan(grid, (0, 0, 0), None, ("+w", "+h"), order="raster")
+    assert plan.fan_in[5].tolist() == [4, -1, 1, -1, -1, -1]
+    assert (plan.fan_in < np.arange(12)[:, None]).all()

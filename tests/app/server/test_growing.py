@@ -18,7 +18,7 @@ from app.server.jobs import Job
 from app.server.studio import Studio
 from app.server.telling import replayed
 from app.wire import bytes_of_uri, data_uri, start_of
-from nar_core import checks
+from nar_core import checks, samples
 from nar_core.files.limits import Limits
 from nar_core.files.png import read_png
 from nar_core.files.recipe import Recipe
@@ -300,7 +300,10 @@ def upload(pixels: np.ndarray, kept: slice = slice(4, 12)) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("pixels", "words"),
     [
-        (np.random.default_rng(0).integers(0, 256, (128, 128, 3)), "is unlike what Emoji has"),
+        (
+            np.random.default_rng(0).integers(0, 256, (128, 128, 3)),
+            "nats each (up to 3.5 is usual)",
+        ),
         (np.full((128, 128, 3), 200), "Emoji knows such pictures"),
     ],
 )
@@ -309,10 +312,18 @@ def test_an_upload_is_compared_with_what_the_model_has_learnt(studio, pixels, wo
     first, *_, done = grow(studio, check(studio, Form("emoji", "owl"), start))
     assert first["kind"] == "likeness"
     assert words in first["text"]
-    assert "its own kind 2.0" in first["text"]
     sent = {**start["canvas"], "tokens": done["tokens"], "picture": done["pictures"][0]}
     again = check(studio, Form("emoji", "owl"), {**start, "run": "b", "canvas": sent})
     assert all(m["kind"] != "likeness" for m in grow(studio, again))  # grown here, not uploaded
+
+
+def test_a_picture_is_compared_with_those_of_the_models_world(studio):
+    noise = np.random.default_rng(0).integers(0, 256, (128, 128, 3)).astype(np.uint8)
+    own = samples(INFO["composed"], 1)[0][1][0]
+    known, unknown = (studio.grower.read("composed", pixels) for pixels in (own, noise))
+    assert (known["foreign"], unknown["foreign"]) == (False, True)
+    assert "as usual" in known["text"]
+    assert "its tokenizer leaves 11 dB of it (17 or more is usual)" in unknown["text"]
 
 
 def test_checkpoints_that_can_be_asked_the_same_are_compared(studio):

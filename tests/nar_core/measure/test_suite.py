@@ -8,8 +8,8 @@ import torch
 from nar_core.cli import main
 from nar_core.decode import Growth
 from nar_core.measure import suite as suites
-from nar_core.measure.suite import COLOURS, Case, Row, chart, raster_plan, table
-from nar_core.plan import GridShape
+from nar_core.measure.suite import COLOURS, Case, Row, chart, table
+from nar_core.plan import GridShape, make_plan
 from nar_core.settings import SamplingSettings
 
 from ..helpers import official_config, random_model
@@ -18,7 +18,8 @@ from ..helpers import official_config, random_model
 def test_raster_order_grows_what_the_whole_grid_says():
     grid = GridShape(1, 3, 4)
     config = official_config(grid)
-    model, plan = random_model(config), raster_plan(grid, config.directions)
+    model = random_model(config)
+    plan = make_plan(grid, (0, 0, 0), None, config.directions, order="raster")
     assert [step.positions.tolist() for step in plan.steps] == [[i] for i in range(12)]
     values = torch.tensor([1, 4])
     growth = Growth(
