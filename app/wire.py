@@ -65,7 +65,7 @@ class Spec(TypedDict, total=False):
     composes: bool
     settings: dict[str, Any]
     note: str
-    seed: list[int]
+    seed_position: list[int]
     upload_note: str
 
 
@@ -99,7 +99,7 @@ class ModelMessage(TypedDict, total=False):
 
     kind: Literal["model"]
     spec: Spec
-    seed: list[int]
+    seed_position: list[int]
     sets: list[dict[str, Any]]
 
 
@@ -370,12 +370,12 @@ def run_of(value: Any) -> str:
 def start_of(data: Any, largest: int) -> Start:
     """What the player sends with a start; files of at most `largest` bytes."""
     given = Fields(data, "start", RELOAD)
-    seed = None
-    if given.has("seed"):
-        seed = given.wholes("seed", range(1, 5), 2**31)
+    seed_position = None
+    if given.has("seed_position"):
+        seed_position = given.wholes("seed_position", range(1, 5), 2**31)
     return Start(
         run_of(given.any("run")),
-        seed,
+        seed_position,
         bytes_of_uri(given.any("file"), largest) if given.has("file") else None,
         given.text("compare", 40, ""),
         tuple(given.texts("values", MOST_VALUES, 40)) if given.has("values") else (),

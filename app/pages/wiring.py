@@ -260,8 +260,8 @@ def wire_link(
         values: dict[str, dict[str, Any]] = {"model": {"value": info.name}, **properties(info)}
         for field, value in form_of_link(info, given).items():
             values[field] = {**values.get(field, {}), "value": value}
-        seed = {} if name in NAMED_ALWAYS else {"seed": seed_of_link(info, given)}
-        message = {"kind": "model", "spec": spec_of(info), **seed, **more(info.name)}
+        place = {} if name in NAMED_ALWAYS else {"seed_position": seed_of_link(info, given)}
+        message = {"kind": "model", "spec": spec_of(info), **place, **more(info.name)}
         updates = [gr.update(**values.get(field, {})) for field in page.names]
         return [*updates, message, gr.update(selected=name)]
 

@@ -54,12 +54,12 @@ def _race() -> dict[str, Any] | None:
     told = json.loads((RACE / "race.json").read_text("utf-8"))
     recipes = {name: read_png(RACE / f"{name}.png")[0] for name in ("centre", "corner")}
     panes = [
-        {"name": "raster", "title": "One by one", "seed": None},
-        {"name": "corner", "title": "From the corner", "seed": [0, 0, 0]},
+        {"name": "raster", "title": "One by one", "seed_position": None},
+        {"name": "corner", "title": "From the corner", "seed_position": [0, 0, 0]},
         {
             "name": "centre",
             "title": "From the centre",
-            "seed": list(recipes["centre"].request["seed_position"]),
+            "seed_position": list(recipes["centre"].request["seed_position"]),
         },
     ]
     return {

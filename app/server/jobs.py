@@ -113,13 +113,13 @@ class Desk:
             raise ValueError(f"compare: got {start.compare!r}, expected {', '.join(sets)}")
         panes = sets[start.compare]
         if start.values:
-            panes = swept(start.compare, start.values, panes[0]["seed"])
+            panes = swept(start.compare, start.values, panes[0]["seed_position"])
         jobs = []
         for pane in panes:
             changed = dict(pane["form"])
             asked = replace(form, model=changed.pop("model", form.model), settings=changed)
             info = self.engines.info(asked.model)
-            jobs.append(Job(start.run, prepare(info, asked.request(info, pane["seed"]))))
+            jobs.append(Job(start.run, prepare(info, asked.request(info, pane["seed_position"]))))
         return jobs
 
     def _keep(

@@ -50,7 +50,7 @@ def spec_of(info: ModelInfo) -> Spec:
         "composes": bool(info.world),
         "settings": {setting.name: getattr(info, setting.name) for setting in OFFERED},
         "note": "" if info.accepts_known else WHOLE_CLIP,
-        "seed": list(info.default_seed_position),
+        "seed_position": list(info.default_seed_position),
         "upload_note": preset(
             info.name, "upload_note", SEEN_LATE if info.known_level == "distance" else ""
         ),
@@ -69,8 +69,8 @@ def comparisons(info: ModelInfo, models: Sequence[ModelInfo] = ()) -> list[dict[
     single = [name for name in heads_for(axes_of(info)) if "+" not in name]
     heads = [(CHOICES["heads"][name], {"heads": name}) for name in single]
 
-    def panes(choices: list[tuple[str, dict[str, Any]]], seed: list[int]) -> list[dict[str, Any]]:
-        return [{"title": title, "seed": seed, "form": form} for title, form in choices]
+    def panes(choices: list[tuple[str, dict[str, Any]]], start: list[int]) -> list[dict[str, Any]]:
+        return [{"title": title, "seed_position": start, "form": form} for title, form in choices]
 
     sets = [("table5", "Table 5: heads", panes(heads, [0, 0, 0]))]
     if info.seed_positions == "any":
@@ -93,7 +93,7 @@ def comparisons(info: ModelInfo, models: Sequence[ModelInfo] = ()) -> list[dict[
         checkpoints = [
             {
                 "title": m.title,
-                "seed": list(m.default_seed_position),
+                "seed_position": list(m.default_seed_position),
                 "form": {"model": m.name},
                 "spec": spec_of(m),
             }
@@ -107,7 +107,7 @@ def comparisons(info: ModelInfo, models: Sequence[ModelInfo] = ()) -> list[dict[
     ]
 
 
-def swept(name: str, values: Sequence[Any], seed: Sequence[int]) -> list[dict[str, Any]]:
+def swept(name: str, values: Sequence[Any], start: Sequence[int]) -> list[dict[str, Any]]:
     """The panes of a set for other values of its setting, numbers or texts.
 
     Raises ValueError for a set without one, too few or too many values, or one that cannot be.
@@ -121,7 +121,7 @@ def swept(name: str, values: Sequence[Any], seed: Sequence[int]) -> list[dict[st
     row = ROWS[SWEPT[name][0]]
     checked = [row.parse(str(value)) for value in values]
     return [
-        {"title": f"{row.title} {value:g}", "seed": list(seed), "form": {row.name: value}}
+        {"title": f"{row.title} {value:g}", "seed_position": list(start), "form": {row.name: value}}
         for value in checked
     ]
 

@@ -185,7 +185,7 @@ def replayed(engines: Engines, data: bytes, run: str, limits: Limits = LIMITS) -
             "known_level": recipe.known_level,
             "mirrors": recipe.mirrored,
             "accepts_known": not recipe.holistic,
-            "seed": recipe.request["seed_position"],
+            "seed_position": recipe.request["seed_position"],
         },
         "order": text_of(recipe.steps),
         "tokens": text_of(recipe.tokens),

@@ -44,11 +44,15 @@ export function chosen(s, compare) {
   if (s.active || !set) return s;
   const values = compare === s.compare ? s.values : [];
   const choices = values.length
-    ? values.map((value) => ({ title: `${set.title} ${value}`, seed: set.panes[0].seed, spec: s.spec }))
+    ? values.map((value) => ({
+        title: `${set.title} ${value}`,
+        seed_position: set.panes[0].seed_position,
+        spec: s.spec,
+      }))
     : set.panes;
-  const panes = choices.map(({ title, seed, spec = s.spec }) => ({
+  const panes = choices.map(({ title, seed_position, spec = s.spec }) => ({
     title,
-    run: newRun('', makePlan(spec, seed), 1),
+    run: newRun('', makePlan(spec, seed_position), 1),
     facts: /** @type {Pane['facts']} */ ([]),
   }));
   return { ...s, compare, values, panes, phase: 'ready', step: 0, playing: false };

@@ -38,7 +38,7 @@ export class Lab {
 
   render() {
     const { spec, compare, sets } = this.state;
-    address.place('lab', spec, spec.seed, compare === sets[0].name ? {} : { compare });
+    address.place('lab', spec, spec.seed_position, compare === sets[0].name ? {} : { compare });
     this.view.render(this.state);
   }
 

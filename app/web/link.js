@@ -41,7 +41,7 @@ export function queryOfForm(spec, { names, values }, seedPosition) {
     const isEmpty = value === null || value === undefined || value === '';
     if (name !== 'model' && !isOwn && !isEmpty) out[name] = String(value);
   });
-  if (`${seedPosition}` !== `${spec.seed}`) out.seed = seedPosition.join();
+  if (`${seedPosition}` !== `${spec.seed_position}`) out.seed = seedPosition.join();
   return out;
 }
 

@@ -22,7 +22,7 @@
  * @property {boolean} [composes] its prompts are facts of a world
  * @property {boolean} [mirrors] in files of before: whether it grew from the upper right, as a mirror image
  * @property {boolean} [accepts_known]
- * @property {Position} seed the seed position it begins with
+ * @property {Position} seed_position that it begins with
  * @property {string} [note]
  * @property {string} [upload_note]
  */

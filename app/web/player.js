@@ -115,7 +115,7 @@ export class Player {
     this.element.dataset.state = this.state.phase;
     const { mode, spec, seedPosition } = this.state;
     // beside a picture the start follows from what of it is kept
-    address.place(mode, spec, mode === 'outpaint' ? spec.seed : seedPosition);
+    address.place(mode, spec, mode === 'outpaint' ? spec.seed_position : seedPosition);
     for (const view of Object.values(this.views)) view.render(this.state);
   }
 
@@ -135,8 +135,8 @@ export class Player {
     const message = read(sent);
     if (!message) return;
     if (message.kind === 'model') {
-      this.useModel(message.spec, message.seed);
-      this.link = message.seed ? address.takeLink(message.spec.model) : null;
+      this.useModel(message.spec, message.seed_position);
+      this.link = message.seed_position ? address.takeLink(message.spec.model) : null;
       if (this.link) this.start({ query: this.link.query, title: titleOf(this.link.query) });
       return;
     }

@@ -199,7 +199,7 @@ export function withEnd(run, message) {
  * @returns {Run}
  */
 export function recorded(message) {
-  const plan = planFromSteps(message.spec, message.spec.seed, message.order);
+  const plan = planFromSteps(message.spec, message.spec.seed_position, message.order);
   return withEnd(newRun(message.run, plan, 1, { title: message.title, replayed: true }), message);
 }
 

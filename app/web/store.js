@@ -81,7 +81,7 @@ export const initial = (mode, spec) => ({
   mode,
   spec,
   phase: 'ready',
-  seedPosition: spec.seed,
+  seedPosition: spec.seed_position,
   runs: {},
   lanes: [],
   current: null,
@@ -240,7 +240,7 @@ export const home = (s, seedPosition = s.seedPosition) =>
  * @returns {State}
  */
 export function withModel(s, spec, seedPosition) {
-  const next = home({ ...settled(s), spec, source: null, likeness: '' }, seedPosition ?? spec.seed);
+  const next = home({ ...settled(s), spec, source: null, likeness: '' }, seedPosition ?? spec.seed_position);
   return { ...next, earlier: [], board: null, past: [], window: null, region: regions.emptyRegion(spec) };
 }
 
@@ -543,7 +543,7 @@ export function withFirstSlices(s, source, slices, earlier = []) {
 /** A clip begins with nothing. @param {State} s @returns {State} */
 export function withoutSource(s) {
   const next = { ...s, source: null, likeness: '', earlier: [] };
-  return isBusy(s) ? next : home(next, s.spec.seed);
+  return isBusy(s) ? next : home(next, s.spec.seed_position);
 }
 
 /** Whether what the board shows may be changed now. @param {State} s */

@@ -79,12 +79,12 @@ export const UNKNOWN_CONFIDENCE = 255;
 
 /** It was not read; a toast says why. @typedef {OfRun & { kind: 'unread' }} Unread */
 
-/** @typedef {{ title: string, seed: Position, form: Record<string, unknown>, spec?: Spec }} PaneChoice */
+/** @typedef {{ title: string, seed_position: Position, form: Record<string, unknown>, spec?: Spec }} PaneChoice */
 /** @typedef {{ name: string, title: string, panes: PaneChoice[], setting?: string }} Comparison */
 
 /**
  * Another model was chosen.
- * @typedef {{ kind: 'model', spec: Spec, seed?: Position | null, sets?: Comparison[] }} Model
+ * @typedef {{ kind: 'model', spec: Spec, seed_position?: Position | null, sets?: Comparison[] }} Model
  */
 
 /**
@@ -226,7 +226,7 @@ export function read(message) {
 /** @param {Start} start */
 export const startMessage = ({ run, seedPosition, file, prompt, rngSeed, query, resume, given }) => ({
   run,
-  seed: seedPosition,
+  seed_position: seedPosition,
   file,
   prompt,
   rng_seed: rngSeed,

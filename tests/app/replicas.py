@@ -39,7 +39,7 @@ def studio_of(replicas: int) -> Studio:
 
 def job_of(studio: Studio, number: int) -> Job:
     """A growth that agrees with no other."""
-    start = {"run": f"r{number}-{time.monotonic_ns()}", "seed": [0, 4 + number % 8, 8]}
+    start = {"run": f"r{number}-{time.monotonic_ns()}", "seed_position": [0, 4 + number % 8, 8]}
     form = Form("emoji", "red heart", rng_seed=number)
     return studio.desk.job(form, start_of(start, studio.limits.upload))
 

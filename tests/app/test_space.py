@@ -138,12 +138,12 @@ def test_a_lent_gpu_gets_jobs_that_pickle_and_a_duration_of_the_plan(monkeypatch
 
     monkeypatch.setattr(zero, "spaces", types.SimpleNamespace(GPU=lend))
     studio = fake_studio()
-    done = finish(studio, Form("emoji", "owl"), {"seed": [0, 8, 8]})
-    large = check(studio, Form("wide", "owl", num_samples=4), {"seed": [0, 0, 0]})
+    done = finish(studio, Form("emoji", "owl"), {"seed_position": [0, 8, 8]})
+    large = check(studio, Form("wide", "owl", num_samples=4), {"seed_position": [0, 0, 0]})
     assert list(grow(studio, large))
     resume = {"step": 9, "pictures": 1}
     resume |= {name: done[name] for name in ("tokens", "confidence")}
-    branch = check(studio, Form("emoji", "fox"), {"seed": [0, 8, 8], "resume": resume})
+    branch = check(studio, Form("emoji", "fox"), {"seed_position": [0, 8, 8], "resume": resume})
     assert list(grow(studio, branch))
     first, more, less = asked
     assert 0 < less <= first < more <= 120

@@ -41,7 +41,7 @@ BRANCH = {"step": 1, "pictures": 2, "tokens": WORDS, "confidence": SURE}
 
 
 def test_a_start_is_read():
-    start = start_of({"run": "r", "seed": [0, 1.0, 2], "resume": BRANCH}, 100)
+    start = start_of({"run": "r", "seed_position": [0, 1.0, 2], "resume": BRANCH}, 100)
     assert start.seed_position == (0, 1, 2)
     assert start.branch is not None
     assert start.branch.tokens.shape == (2, 4)
@@ -63,7 +63,10 @@ def test_what_is_no_start_is_refused(odd):
     "odd",
     [
         *({"run": run} for run in ("", 5, "x" * 100, "\ud800", None, {})),
-        *({"seed": seed} for seed in ("0,1,2", [float("nan")] * 3, [2**70, 0, 0], [[0]], [True])),
+        *(
+            {"seed_position": seed}
+            for seed in ("0,1,2", [float("nan")] * 3, [2**70, 0, 0], [[0]], [True])
+        ),
         *({"canvas": canvas} for canvas in ("x", {"a": 1}, [1], {"keep": SURE})),
         {"canvas": {"keep": 5, "before": WORDS}},
         {"canvas": {"keep": SURE, "before": 5}},

@@ -13,7 +13,7 @@ export const pictureSpec = (side, more = {}) => ({
   known_level: 'zero',
   seed_positions: 'any',
   accepts_known: true,
-  seed: [0, side >> 1, side >> 1],
+  seed_position: [0, side >> 1, side >> 1],
   note: '',
   upload_note: '',
   ...more,
@@ -28,7 +28,7 @@ export const clipSpec = (slices, side, more = {}) =>
     fps: 8,
     slice_of_frame: Array.from({ length: 2 * slices }, (_, f) => f >> 1),
     directions: [...all, '+t', '-t'],
-    seed: [slices >> 1, side >> 1, side >> 1],
+    seed_position: [slices >> 1, side >> 1, side >> 1],
     ...more,
   });
 
@@ -38,6 +38,6 @@ export const cornerSpec = (side, more = {}) =>
     directions: ['+w', '+h'],
     known_level: 'distance',
     seed_positions: 'corner',
-    seed: [0, 0, 0],
+    seed_position: [0, 0, 0],
     ...more,
   });

@@ -70,7 +70,7 @@ test('what is offered for a result', () => {
     'send',
   ]);
   const clip = clipSpec(4, 8);
-  const moving = newRun('b', makePlan(clip, clip.seed), 1, { request, pictures: ['p'] });
+  const moving = newRun('b', makePlan(clip, clip.seed_position), 1, { request, pictures: ['p'] });
   assert.deepEqual(on(offeredFor(store.initial('video', clip), moving)), ['save', 'mp4', 'extend', 'link']);
 });
 
@@ -179,7 +179,7 @@ test('a model of one corner goes on only to the right and down', () => {
 test('a clip that goes on leaves out the frames it was given', () => {
   const clip = clipSpec(4, 2);
   assert.deepEqual(overlapOf(clip), { slices: 3, frames: 6 });
-  const first = newRun('a', makePlan(clip, clip.seed), 1, { finals: ['one'] });
+  const first = newRun('a', makePlan(clip, clip.seed_position), 1, { finals: ['one'] });
   const known = Uint8Array.from({ length: 16 }, (_, i) => (i < 12 ? 1 : 0));
   const earlier = [{ picture: '', image: 'one', run: first }];
   const second = newRun('b', makePlan(clip, [0, 1, 1], known), 1, { finals: ['two'], earlier });
@@ -189,7 +189,7 @@ test('a clip that goes on leaves out the frames it was given', () => {
 });
 
 test('the lab ends with its last pane', () => {
-  const pane = (title, seed) => ({ title, seed, form: {} });
+  const pane = (title, seed_position) => ({ title, seed_position, form: {} });
   const sets = [{ name: 'seeds', title: 'Seeds', panes: [pane('a', [0, 0, 0]), pane('b', [0, 8, 8])] }];
   let s = lab.started(lab.initial(spec, sets), 'run');
   assert.equal(lab.totalOf(s), 31);
@@ -246,7 +246,7 @@ test('an explanation names senders, and marks what was drawn', () => {
 });
 
 test('an answer belongs to the cell that was asked last', () => {
-  const run = { ...newRun('a', makePlan(spec, spec.seed), 1, {}), pictures: ['file'] };
+  const run = { ...newRun('a', makePlan(spec, spec.seed_position), 1, {}), pictures: ['file'] };
   const s = { ...store.initial('image', spec), phase: 'done', current: 'a', runs: { a: run } };
   assert.equal(store.lensTurned({ ...s, phase: 'growing' }).lens, false);
   const open = store.lensTurned(s);
@@ -263,7 +263,7 @@ test('an answer belongs to the cell that was asked last', () => {
 
 test('another token is where growth goes on from', () => {
   const n = 256;
-  const plan = makePlan(spec, spec.seed);
+  const plan = makePlan(spec, spec.seed_position);
   const tokens = Uint16Array.from({ length: 2 * n }, (_, i) => i);
   const grown = newRun('a', plan, 2, { tokens, confidence: new Uint8Array(2 * n).fill(9), pictures: ['x', 'y'] });
   const s = {
@@ -293,7 +293,7 @@ test('another token is where growth goes on from', () => {
 });
 
 test('the values of a setting can be others, and what was measured is a table', () => {
-  const pane = (x) => ({ title: `Guidance ${x}`, seed: [0, 8, 8], form: { guidance_scale: x } });
+  const pane = (x) => ({ title: `Guidance ${x}`, seed_position: [0, 8, 8], form: { guidance_scale: x } });
   const sets = [
     { name: 'guidance', title: 'Guidance', setting: 'guidance_scale', panes: [1, 2].map(pane) },
     { name: 'seeds', title: 'Seed position', panes: [pane(1), pane(2)] },

@@ -49,7 +49,7 @@ test('an end without sheets shows its pictures; only a replay can be made again'
 
 test('a start is encoded as the server expects it', () => {
   const plain = startMessage({ run: 'a', seedPosition: [0, 1, 2] });
-  assert.deepEqual(JSON.parse(JSON.stringify(plain)), { run: 'a', seed: [0, 1, 2] });
+  assert.deepEqual(JSON.parse(JSON.stringify(plain)), { run: 'a', seed_position: [0, 1, 2] });
   const full = startMessage({
     run: 'a',
     seedPosition: [0, 1, 2],

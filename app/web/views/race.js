@@ -4,7 +4,7 @@ import { loadImage } from '../tools/pixels.js';
 import { find, findAll, findCanvas, penOf, setText } from './dom.js';
 
 /** @typedef {import('../plan.js').Position} Position */
-/** @typedef {{ name: string, title: string, file: string, seed: Position | null }} Pane no seed: one by one */
+/** @typedef {{ name: string, title: string, file: string, seed_position: Position | null }} Pane no seed position: one by one */
 /** @typedef {{ prompt: string, grid: number[], panes: Pane[] }} Race */
 /** @typedef {{ folder: string, recorded: { race: Race | null, examples: import('./examples.js').Example[] } }} Recorded */
 
@@ -14,11 +14,11 @@ const PIXELS = 320;
 
 /**
  * The step that writes each cell of a picture when nothing is known: its distance from the start, else its number.
- * @param {number[]} grid @param {Position | null} seed @returns {number[]}
+ * @param {number[]} grid @param {Position | null} seedPosition @returns {number[]}
  */
-export function orderOf([, H, W], seed) {
+export function orderOf([, H, W], seedPosition) {
   return Array.from({ length: H * W }, (_, i) =>
-    seed ? 1 + Math.abs(Math.floor(i / W) - seed[1]) + Math.abs((i % W) - seed[2]) : i + 1,
+    seedPosition ? 1 + Math.abs(Math.floor(i / W) - seedPosition[1]) + Math.abs((i % W) - seedPosition[2]) : i + 1,
   );
 }
 
@@ -30,7 +30,7 @@ export function raceView(root, player, folder, race) {
   const stage = find(root, '.race');
   if (!race) return { render() {} };
   const [, H, W] = race.grid;
-  const orders = race.panes.map(({ seed }) => orderOf(race.grid, seed));
+  const orders = race.panes.map(({ seed_position }) => orderOf(race.grid, seed_position));
   const totals = orders.map((order) => Math.max(...order));
   const longest = Math.max(...totals);
   let images = /** @type {HTMLImageElement[]} */ ([]);

@@ -31,7 +31,7 @@ def studio() -> Studio:
 
 
 def grown(studio: Studio, **start) -> dict:
-    return finish(studio, Form("frames", "fox"), {"seed": [0, 4, 4], **start})
+    return finish(studio, Form("frames", "fox"), {"seed_position": [0, 4, 4], **start})
 
 
 def bytes_at(address: str) -> bytes:

@@ -19,7 +19,7 @@ from tests.app.studios import fake_studio, finish, png_with
 
 @pytest.fixture(scope="module")
 def made() -> tuple[np.ndarray, Recipe]:
-    done = finish(fake_studio(), Form("emoji", "red apple"), {"seed": [0, 4, 9]})
+    done = finish(fake_studio(), Form("emoji", "red apple"), {"seed_position": [0, 4, 9]})
     recipe, frames = read_png(bytes_of_uri(done["pictures"][0], 5_000_000))
     return frames[0], recipe
 
@@ -60,7 +60,7 @@ def test_frames_are_bounded_before_they_are_decoded(made):
 
 
 def test_a_clip_has_as_many_frames_as_its_recipe_says():
-    done = finish(fake_studio(), Form("clip", "fox"), {"seed": [2, 4, 4]})
+    done = finish(fake_studio(), Form("clip", "fox"), {"seed_position": [2, 4, 4]})
     clip, frames = read_png(bytes_of_uri(done["pictures"][0], 5_000_000))
     assert frames.shape == (8, 64, 64, 3)
     short = {**clip.json(), "frames": 5, "slice_of_frame": [0, 0, 1, 2, 3]}

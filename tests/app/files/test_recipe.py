@@ -22,7 +22,7 @@ FILE_DATA = {"path": "/etc/passwd", "url": "/etc/passwd", "meta": {"_type": "gra
 
 @pytest.fixture(scope="module")
 def recipe() -> Recipe:
-    done = finish(fake_studio(), Form("emoji", "red apple"), {"seed": [0, 4, 9]})
+    done = finish(fake_studio(), Form("emoji", "red apple"), {"seed_position": [0, 4, 9]})
     return read_file(bytes_of_uri(done["pictures"][0], 5_000_000))[0]
 
 
@@ -170,7 +170,7 @@ def test_the_mirror_image_of_a_growth_is_neither_made_again_nor_gone_on_with():
     branch = {"step": 3, "pictures": 1, "tokens": done["tokens"], "confidence": done["confidence"]}
     check(studio, Form("corner", "owl"), {"resume": branch})
     with pytest.raises(ValueError, match="seed_position"):
-        check(studio, Form("corner", "owl"), {"seed": [0, 0, 15], "resume": branch})
+        check(studio, Form("corner", "owl"), {"seed_position": [0, 0, 15], "resume": branch})
 
 
 def test_verdict_names_what_differs(recipe):

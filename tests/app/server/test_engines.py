@@ -69,7 +69,7 @@ def test_no_way_to_a_growth_fetches_what_may_not_be_fetched(way):
     studio.engines._fetch = lambda name, progress: fetched.append(name)
     file = png_of(studio, "far")
     fetched.clear()
-    form, start = Form("far", "owl"), {"run": "r", "seed": [0, 8, 8]}
+    form, start = Form("far", "owl"), {"run": "r", "seed_position": [0, 8, 8]}
     ask = {
         "page": lambda: studio.start(form, start, Client()),
         "program": lambda: studio.events(check(studio, form, start), Client()),
@@ -84,7 +84,7 @@ def test_no_way_to_a_growth_fetches_what_may_not_be_fetched(way):
 
 def png_of(studio, model: str) -> bytes:
     """A file that a model has made, wherever it was."""
-    done = finish(studio, Form(model, "owl"), {"run": "r", "seed": None})
+    done = finish(studio, Form(model, "owl"), {"run": "r", "seed_position": None})
     studio.engines._engines.clear()
     return bytes_of_uri(done["pictures"][0], 5_000_000)
 

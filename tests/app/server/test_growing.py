@@ -50,7 +50,9 @@ def words(text: str) -> np.ndarray:
 
 
 def test_messages_cover_every_cell_once(studio):
-    job = check(studio, Form("emoji", "owl", num_samples=2), {"run": "r1", "seed": [0, 3, 3]})
+    job = check(
+        studio, Form("emoji", "owl", num_samples=2), {"run": "r1", "seed_position": [0, 3, 3]}
+    )
     *steps, done = grow(studio, job)
     assert {m["run"] for m in (*steps, done)} == {"r1"}
     frames = [f for m in steps for f in m["frames"]]
@@ -67,7 +69,7 @@ def test_messages_cover_every_cell_once(studio):
 
 
 def test_a_fast_engine_sends_few_messages(studio):
-    job = check(studio, Form("wide", "owl"), {"run": "r", "seed": [0, 0, 0]})
+    job = check(studio, Form("wide", "owl"), {"run": "r", "seed_position": [0, 0, 0]})
     engine = studio.engines.get("wide")
     engine.preview = lambda tokens: np.zeros((1, 1, 256, 256, 3), np.uint8)
     messages = list(grow(studio, job))
@@ -76,7 +78,7 @@ def test_a_fast_engine_sends_few_messages(studio):
 
 
 def test_closing_the_growth_closes_the_engine(studio):
-    job = check(studio, Form("emoji", "owl"), {"run": "r", "seed": None})
+    job = check(studio, Form("emoji", "owl"), {"run": "r", "seed_position": None})
     growth = grow(studio, job)
     next(growth)
     engine = studio.engines.get("emoji")
@@ -97,18 +99,18 @@ def branch_of(done: dict, step: int, pictures: int = 1) -> dict:
 
 def test_a_branch_has_as_many_pictures_as_its_parent(studio):
     form = Form("emoji", "owl", num_samples=4)
-    *_, parent = grow(studio, check(studio, form, {"run": "a", "seed": [0, 8, 8]}))
-    start = {"run": "b", "seed": [0, 8, 8], "resume": branch_of(parent, 6, 4)}
+    *_, parent = grow(studio, check(studio, form, {"run": "a", "seed_position": [0, 8, 8]}))
+    start = {"run": "b", "seed_position": [0, 8, 8], "resume": branch_of(parent, 6, 4)}
     *_, child = grow(studio, check(studio, replace(form, num_samples=1), start))
     assert len(child["pictures"]) == 4
 
 
 def test_branch_keeps_everything_before_it(studio):
     form = Form("emoji", "owl", rng_seed=4)
-    *_, parent = grow(studio, check(studio, form, {"run": "a", "seed": [0, 8, 8]}))
+    *_, parent = grow(studio, check(studio, form, {"run": "a", "seed_position": [0, 8, 8]}))
     resume = branch_of(parent, 6)
     form = Form("emoji", "fox", rng_seed=9)
-    job = check(studio, form, {"run": "b", "seed": [0, 8, 8], "resume": resume})
+    job = check(studio, form, {"run": "b", "seed_position": [0, 8, 8], "resume": resume})
     *steps, child = grow(studio, job)
     order, before, after = (words(m) for m in (parent["order"], parent["tokens"], child["tokens"]))
     assert np.array_equal(before[order <= 6], after[order <= 6])
@@ -127,10 +129,10 @@ def test_branch_keeps_everything_before_it(studio):
 )
 def test_a_bad_branch_is_refused(studio, change, message):
     form = Form("emoji", "owl")
-    *_, parent = grow(studio, check(studio, form, {"run": "a", "seed": [0, 8, 8]}))
+    *_, parent = grow(studio, check(studio, form, {"run": "a", "seed_position": [0, 8, 8]}))
     resume = branch_of(parent, 6) | change
     with pytest.raises(ValueError, match=message):
-        check(studio, form, {"run": "b", "seed": [0, 8, 8], "resume": resume})
+        check(studio, form, {"run": "b", "seed_position": [0, 8, 8], "resume": resume})
 
 
 def test_a_branch_beyond_what_grew_is_refused(studio):
@@ -138,7 +140,9 @@ def test_a_branch_beyond_what_grew_is_refused(studio):
     sure = text_of(np.zeros(256, np.uint8))
     resume = branch_of({"tokens": empty, "confidence": sure}, 6)
     with pytest.raises(ValueError, match="every cell that is known or written up to step 6; scrub"):
-        check(studio, Form("emoji", "owl"), {"run": "b", "seed": [0, 8, 8], "resume": resume})
+        check(
+            studio, Form("emoji", "owl"), {"run": "b", "seed_position": [0, 8, 8], "resume": resume}
+        )
 
 
 @pytest.mark.parametrize(
@@ -147,8 +151,8 @@ def test_a_branch_beyond_what_grew_is_refused(studio):
         (Form("emoji", "x" * 300), {}, "300 characters"),
         (Form("emoji", rng_seed=-1), {}, "rng_seed"),
         (Form("emoji", settings={"guidance_scale": 99.0}), {}, "guidance_scale"),
-        (Form("emoji"), {"seed": [0, 16, 0]}, "seed_position"),
-        (Form("corner"), {"seed": [0, 1, 0]}, "seed_position"),
+        (Form("emoji"), {"seed_position": [0, 16, 0]}, "seed_position"),
+        (Form("corner"), {"seed_position": [0, 1, 0]}, "seed_position"),
         (Form("fruit", label="stone"), {}, "label"),
         (Form("unheard"), {}, "model"),
     ],
@@ -160,7 +164,7 @@ def test_bad_input_is_refused_before_the_engine_runs(studio, form, start, messag
 
 def test_making_again_is_verified_by_tokens(studio):
     form = Form("emoji", "owl", rng_seed=4, num_samples=2)
-    *_, done = grow(studio, check(studio, form, {"run": "a", "seed": [0, 5, 5]}))
+    *_, done = grow(studio, check(studio, form, {"run": "a", "seed_position": [0, 5, 5]}))
     again = {"run": "b", "file": done["pictures"][1]}
     *_, same = grow(studio, check(studio, Form("fruit"), again))
     assert same["verdict"] == {"same": True, "differs": []}
@@ -196,7 +200,7 @@ def test_an_upload_is_encoded_only_when_its_turn_comes(studio):
         "keep": text_of(keep),
     }
     form = Form("emoji", "owl")
-    job = check(studio, form, {"run": "a", "seed": [0, 6, 8], "canvas": canvas})
+    job = check(studio, form, {"run": "a", "seed_position": [0, 6, 8], "canvas": canvas})
     assert not encoded
     *_, done = grow(studio, job)
     assert encoded
@@ -205,7 +209,7 @@ def test_an_upload_is_encoded_only_when_its_turn_comes(studio):
         tokens[words(done["order"]) == 0], encode(pixels[None, None])[keep[None] > 0]
     )
     resume = branch_of(done, 3)
-    start = {"run": "b", "seed": [0, 6, 8], "canvas": canvas, "resume": resume}
+    start = {"run": "b", "seed_position": [0, 6, 8], "canvas": canvas, "resume": resume}
     *_, child = grow(studio, check(studio, Form("emoji", "fox"), start))
     early = words(done["order"]) <= 3
     assert np.array_equal(words(child["tokens"])[early], tokens[early])
@@ -219,13 +223,17 @@ def test_an_empty_or_complete_canvas_is_refused(studio):
     picture = picture_uri(np.zeros((128, 128, 3), np.uint8))
     for value, message in ((0, "Nothing of the picture is kept"), (1, "every cell is known")):
         keep = text_of(np.full((1, 16, 16), value, np.uint8))
-        start = {"run": "a", "seed": [0, 6, 8], "canvas": {"picture": picture, "keep": keep}}
+        start = {
+            "run": "a",
+            "seed_position": [0, 6, 8],
+            "canvas": {"picture": picture, "keep": keep},
+        }
         with pytest.raises(ValueError, match=message):
             check(studio, Form("emoji"), start)
 
 
 def test_a_clip_is_an_animated_file_that_replays(studio):
-    job = check(studio, Form("clip", "fox"), {"run": "a", "seed": [2, 4, 4]})
+    job = check(studio, Form("clip", "fox"), {"run": "a", "seed_position": [2, 4, 4]})
     *_, done = grow(studio, job)
     _, frames = read_png(file_of(done))
     engine = studio.engines.get("clip")
@@ -240,7 +248,7 @@ def test_a_clip_is_an_animated_file_that_replays(studio):
 def fetching(load) -> tuple[Studio, Job]:
     """A studio that loads with `load`, and a job for a model that is not here."""
     studio = fake_studio(load)
-    return studio, check(studio, Form("far", "owl"), {"run": "r", "seed": [0, 3, 3]})
+    return studio, check(studio, Form("far", "owl"), {"run": "r", "seed_position": [0, 3, 3]})
 
 
 def test_a_model_is_fetched_only_when_growing_begins_and_tells_how_far_it_is():
@@ -308,7 +316,7 @@ def upload(pixels: np.ndarray, kept: slice = slice(4, 12)) -> dict[str, str]:
     ],
 )
 def test_an_upload_is_compared_with_what_the_model_has_learnt(studio, pixels, words):
-    start = {"run": "a", "seed": [0, 8, 8], "canvas": upload(pixels.astype(np.uint8))}
+    start = {"run": "a", "seed_position": [0, 8, 8], "canvas": upload(pixels.astype(np.uint8))}
     first, *_, done = grow(studio, check(studio, Form("emoji", "owl"), start))
     assert first["kind"] == "likeness"
     assert words in first["text"]
@@ -348,7 +356,11 @@ def test_too_large_an_upload_is_refused_before_it_is_read(limits, words):
     studio = fake_studio(limits=limits)
     pixels = np.random.default_rng(0).integers(0, 256, (128, 128, 3)).astype(np.uint8)
     with pytest.raises(ValueError, match=words):
-        check(studio, Form("emoji"), {"run": "a", "seed": [0, 8, 8], "canvas": upload(pixels)})
+        check(
+            studio,
+            Form("emoji"),
+            {"run": "a", "seed_position": [0, 8, 8], "canvas": upload(pixels)},
+        )
 
 
 class Clock:
@@ -383,7 +395,7 @@ def test_a_clip_of_holistic_tokens_is_decoded_now_and_then_within_a_tenth_of_the
     engine.preview = preview
 
     def grown(run: str) -> tuple[list[int], dict]:
-        job = check(studio, Form("whole", "owl"), {"run": run, "seed": [0, 0, 0]})
+        job = check(studio, Form("whole", "owl"), {"run": run, "seed_position": [0, 0, 0]})
         *steps, done = grow(studio, job)
         frames = [f for m in steps for f in m["frames"]]
         assert {f["sheet"] for f in frames} == {None}
@@ -408,8 +420,8 @@ def test_a_plan_is_made_once_for_a_growth(studio, monkeypatch):
     make_plan = checks.make_plan
     monkeypatch.setattr(checks, "make_plan", lambda *given: plans.append(1) or make_plan(*given))
     starts = (
-        {"seed": [0, 3, 3]},
-        {"seed": [0, 8, 8], "canvas": upload(np.zeros((128, 128, 3), np.uint8))},
+        {"seed_position": [0, 3, 3]},
+        {"seed_position": [0, 8, 8], "canvas": upload(np.zeros((128, 128, 3), np.uint8))},
     )
     for start in starts:
         done = finish(studio, Form("emoji", "owl"), start)

@@ -402,7 +402,7 @@ def in_one_turn(studio: Studio, prompts: Sequence[str]) -> list[list[Any]]:
         for number, prompt in enumerate(prompts):
             form, client = Form("emoji", prompt, rng_seed=number), Client(f"{number}")
             if number == 0:
-                run = studio.start(form, {"run": "page", "seed": None}, client)
+                run = studio.start(form, {"run": "page", "seed_position": None}, client)
                 made = studio.line.ticket(run).made()
             else:
                 made = studio.events(check(studio, form, {"run": f"r{number}"}), client)

@@ -44,9 +44,9 @@ def test_growths_are_counted_by_how_they_end():
     studio = fake_studio(of_one=1)
     job = check(studio, Form("emoji", "owl"), {"run": "a"})
     asyncio.run(listed(studio.events(job, Client())))
-    studio.start(Form("emoji", "owl"), {"run": "b", "seed": None}, Client())
+    studio.start(Form("emoji", "owl"), {"run": "b", "seed_position": None}, Client())
     with pytest.raises(Busy):
-        studio.start(Form("emoji", "owl"), {"run": "c", "seed": None}, Client())
+        studio.start(Form("emoji", "owl"), {"run": "c", "seed_position": None}, Client())
     numbers = counted(studio.metrics.text().decode())
     assert numbers["nar_waiting",] == 1
     studio.line.stop("b")

@@ -40,7 +40,7 @@ def grown(studio):
         rng_seed=3,
         of_page=True,
     )
-    *steps, done = grow(studio, check(studio, form, {"run": "a", "seed": [0, 5, 9]}))
+    *steps, done = grow(studio, check(studio, form, {"run": "a", "seed_position": [0, 5, 9]}))
     return form, [f for message in steps for f in message.get("frames", ())], done
 
 
@@ -57,7 +57,7 @@ def test_kept_pixels_come_back_exactly(studio, grown):
     keep = np.zeros((1, 16, 16), np.uint8)
     keep[:, 3:12, 4:13] = 1
     canvas = {"picture": done["pictures"][0], "keep": text_of(keep)}
-    start = {"run": "c", "seed": [0, 7, 8], "canvas": canvas}
+    start = {"run": "c", "seed_position": [0, 7, 8], "canvas": canvas}
     *_, out = grow(studio, check(studio, form, start))
     made = pixels_of(out)
     kept = np.s_[3 * 8 : 12 * 8, 4 * 8 : 13 * 8]
@@ -115,13 +115,15 @@ def test_grown_pixels_meet_the_kept_ones_without_a_seam(studio, grown):
     seams, pasted = [], []
     for rng_seed in range(4):
         own = replace(form, rng_seed=rng_seed)
-        *_, made = grow(studio, check(studio, own, {"run": f"own{rng_seed}", "seed": [0, 8, 8]}))
+        *_, made = grow(
+            studio, check(studio, own, {"run": f"own{rng_seed}", "seed_position": [0, 8, 8]})
+        )
         pixels = pixels_of(made)
         grain = np.random.default_rng(rng_seed).normal(0, 2, pixels.shape)
         pixels = np.clip(pixels * 0.92 + 6 + grain, 0, 255).astype(np.uint8)
         picture = picture_uri(pixels)
         canvas = {"picture": picture, "keep": text_of(keep)}
-        start = {"run": f"out{rng_seed}", "seed": [0, 8, 8], "canvas": canvas}
+        start = {"run": f"out{rng_seed}", "seed_position": [0, 8, 8], "canvas": canvas}
         *_, made = grow(studio, check(studio, own, start))
         out = pixels_of(made)
         assert np.array_equal(out[kept], pixels[kept])

@@ -22,7 +22,7 @@ def test_the_values_of_a_setting_can_be_others():
     panes = swept("temperature", ["0", "0.75", "2"], (0, 1, 2))
     assert [p["form"] for p in panes] == [{"temperature": x} for x in (0, 0.75, 2)]
     assert [p["title"] for p in panes] == ["Temperature 0", "Temperature 0.75", "Temperature 2"]
-    assert all(p["seed"] == [0, 1, 2] for p in panes)
+    assert all(p["seed_position"] == [0, 1, 2] for p in panes)
     named = {s["name"]: s for s in comparisons(INFO["emoji"])}
     assert named["guidance"]["setting"] == "guidance_scale"
     assert "setting" not in named["fusion"]
