@@ -10,6 +10,7 @@ import re
 import threading
 import time
 from collections import Counter, deque
+from collections.abc import Callable
 from ipaddress import ip_address, ip_network
 from typing import Any
 from urllib.parse import parse_qs
@@ -49,9 +50,13 @@ CLOSED_WAY = "This way is closed; join the queue, and send files as data: addres
 
 
 class Listeners:
-    """Which sessions have a connection open on which they are told what their calls make."""
+    """Which sessions have a connection open on which they are told what their calls make.
+
+    `came` is called whenever one was opened.
+    """
 
     def __init__(self) -> None:
+        self.came: Callable[[], None] = lambda: None
         self._open: Counter[str] = Counter()
         self._lock = threading.Lock()
         self.watching = False
@@ -64,6 +69,7 @@ class Listeners:
         """A connection was opened."""
         with self._lock:
             self._open[session] += 1
+        self.came()
 
     def goes(self, session: str) -> None:
         """A connection was closed."""

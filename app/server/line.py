@@ -206,7 +206,7 @@ class Line:
                 self._make_room(client, asked.kind)
             self._fairness.comes(client, self._waiting.values())
             number = next(self._numbers)
-            ticket = Ticket(run, asked, client, number, self._look, self._note)
+            ticket = Ticket(run, asked, client, number, self.look, self._note)
             self._waiting[run] = ticket
             if len(self._workers) < self._lanes:  # one more for each of the first who come
                 worker = threading.Thread(target=self._serve, daemon=True, name="engine")
@@ -257,6 +257,11 @@ class Line:
                     return {"ahead": ahead, "seconds": round(seconds, 1)}
                 ahead, turns = ahead + len(group), turns + 1
             return {"ahead": 0, "seconds": 0.0}
+
+    def look(self) -> None:
+        """Somebody has begun to listen: it may be their turn."""
+        with self._changed:
+            self._changed.notify_all()
 
     # ---- for an operator ------------------------------------------------------------------------
 
@@ -404,11 +409,6 @@ class Line:
             never = not ticket.listening and now - ticket.joined > NEVER_AFTER
             if ticket.stopped or never or now - ticket.seen > FORGET_AFTER:
                 self._end(run)
-
-    def _look(self) -> None:
-        """Somebody has begun to listen: it may be their turn."""
-        with self._changed:
-            self._changed.notify_all()
 
     def _runs(self, run: str) -> bool:
         return any(ticket.run == run for ticket in self._running)

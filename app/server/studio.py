@@ -109,6 +109,8 @@ class Studio:
         self.line = Line(
             most_waiting, self.listeners.present, of_one, together, self.metrics.growth, lanes
         )
+        # a page calls first and listens then: its turn begins with that, not with the next look
+        self.listeners.came = self.line.look
         self.metrics.watch("nar_waiting", "Growths that wait", lambda: self.line.waiting)
         self.metrics.watch("nar_running", "Growths under way", lambda: self.line.running)
 

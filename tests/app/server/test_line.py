@@ -211,6 +211,21 @@ def test_nothing_is_grown_for_somebody_who_does_not_listen(monkeypatch):
     assert unheard.stopped
 
 
+def test_a_turn_begins_with_the_listening_and_waits_for_no_look(monkeypatch):
+    monkeypatch.setattr(lines, "LOOK_EVERY", 3600.0)
+    studio = fake_studio()
+    studio.listeners.watching = True
+
+    async def one():
+        ticket = studio.line.join("a", counting(3), Client(session="tab"))
+        hearing = asyncio.create_task(heard(ticket))
+        await asyncio.sleep(0.1)  # the engine's thread has seen that nobody listens yet
+        studio.listeners.comes("tab")
+        return await asyncio.wait_for(hearing, 20)
+
+    assert asyncio.run(one()) == [0, 1, 2]
+
+
 def test_only_so_many_may_wait():
     line = Line(most=2)
     for run in "ab":
