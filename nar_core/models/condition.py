@@ -156,9 +156,9 @@ class _Slots(nn.Module):
     def __init__(self, config: ConditionConfig, rows: int, width: int):
         super().__init__()
         self.table = nn.Embedding(rows, width)
-        self.places = nn.Parameter(torch.randn(config.slots, width) * 0.02)
-        self.blank = nn.Parameter(torch.randn(width) * 0.02)
-        self.null = nn.Parameter(torch.randn(config.slots, width) * 0.02)
+        self.places = nn.Parameter(nn.init.normal_(torch.empty(config.slots, width), std=0.02))
+        self.blank = nn.Parameter(nn.init.normal_(torch.empty(width), std=0.02))
+        self.null = nn.Parameter(nn.init.normal_(torch.empty(config.slots, width), std=0.02))
         self.norm = nn.LayerNorm(width)
         self.pool = nn.Linear(width, width, bias=False) if config.broadcast else None
 

@@ -58,9 +58,13 @@ class LearnedPositions(nn.Module):
         super().__init__()
         self.kind, self.slots = kind, slots
         if kind == "full":
-            self.table = nn.Parameter(torch.randn(slots + grid.cells, width) * 0.02)
+            self.table = nn.Parameter(
+                nn.init.normal_(torch.empty(slots + grid.cells, width), std=0.02)
+            )
         else:
-            self.axes = nn.ParameterList(torch.randn(n, width) * 0.02 for n in grid)
+            self.axes = nn.ParameterList(
+                nn.init.normal_(torch.empty(n, width), std=0.02) for n in grid
+            )
             at = torch.from_numpy(coordinates(grid).copy())
             self.register_buffer("at", at, persistent=False)
 

@@ -173,7 +173,9 @@ class NARTransformer(nn.Module):
 
         self.condition = CONDITIONS[condition.kind](condition, config.width)
         self.seed_query = (
-            nn.Parameter(torch.randn(config.width) * 0.02) if condition.seed_query else None
+            nn.Parameter(nn.init.normal_(torch.empty(config.width), std=0.02))
+            if condition.seed_query
+            else None
         )
         self.tokens = nn.Embedding(config.vocab_size, config.width)
         self.positions = (

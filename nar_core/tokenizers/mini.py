@@ -67,7 +67,7 @@ class Conv(nn.Module):
         fan = width_in * kernel**2
         self.shape = (width_out, width_in, kernel, kernel)
         scale = 0.0 if zero else 1 / math.sqrt(fan)
-        self.weight = nn.Parameter(torch.randn(width_out, fan) * scale)
+        self.weight = nn.Parameter(nn.init.normal_(torch.empty(width_out, fan), std=scale))
         self.bias = nn.Parameter(torch.zeros(width_out))
 
     def forward(self, x: Tensor) -> Tensor:

@@ -30,7 +30,7 @@ class FSQ(nn.Module):
         self.dim = len(levels)
         self.vocab_size = math.prod(levels)
         radix = [math.prod(levels[:i]) for i in range(len(levels))]
-        self.register_buffer("steps", torch.tensor(levels) - 1, persistent=False)
+        self.register_buffer("steps", torch.tensor([n - 1 for n in levels]), persistent=False)
         self.register_buffer("radix", torch.tensor(radix), persistent=False)
 
     def digits(self, z: Tensor) -> Tensor:

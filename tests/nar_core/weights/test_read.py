@@ -181,7 +181,10 @@ def test_nothing_is_half_loaded(weights):
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux's /proc")
 def test_loading_keeps_one_copy_in_memory(tmp_path):
-    """The process grows by the weights once, also when the file's type has to be converted."""
+    """The process grows by the weights once, also when the file's type has to be converted.
+
+    Nor does it grow by torch's compiler, which draws what modules begin with where they have none.
+    """
     script = textwrap.dedent("""
         import re, sys, torch
         from nar_core.weights.read import fill, read
@@ -197,6 +200,9 @@ def test_loading_keeps_one_copy_in_memory(tmp_path):
             tensors = read(sys.argv[1]).tensors
             module = fill(make, tensors, where="here")
             print(peak() - before)
+            from nar_core.weights.load import load_model
+            load_model("emoji")
+            assert "torch._dynamo" not in sys.modules
     """)  # noqa: E501
     path = str(tmp_path / "w.pt")
     run = [sys.executable, "-c", script, path]
