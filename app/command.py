@@ -10,7 +10,7 @@ import threading
 from pathlib import Path
 
 from app.pages.page import build, launch_options
-from app.server import logins, logs, replicas, zero
+from app.server import logins, logs, replicas, shelf, zero
 from app.server.doors import Doors
 from app.server.ending import Ending, leave
 from app.server.engines import Engines
@@ -107,6 +107,7 @@ def _serve(args: argparse.Namespace) -> None:
     _check(args)
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
     logs.configure(args.verbose, args.log, args.log_size)
+    shelf.settle()
     host = args.host or os.environ.get("GRADIO_SERVER_NAME", "")
     doors = Doors.of([*args.allow_host, *filter(None, [host])], args.allow_origin, args.share)
     login = logins.checker(args.auth_file) if args.auth_file else None

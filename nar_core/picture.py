@@ -27,6 +27,10 @@ TURNS = {
 LYING = tuple(TURNS[n] for n in (5, 6, 7, 8))
 """Those that exchange width and height."""
 
+KINDS = ("PNG", "JPEG", "GIF", "WEBP", "AVIF", "TIFF", "BMP", "PPM")
+"""What is read, by Pillow's names. Others of its readers start other programs (EPS) or unpack
+pictures of another size than they say (icons); few people have such pictures."""
+
 NO_PICTURES = {
     rb"\s*<!doctype html|\s*<html": "a web page",
     rb"[^\0]{0,1000}<svg": "an SVG drawing",
@@ -35,6 +39,8 @@ NO_PICTURES = {
     rb"....ftyp": "a film",
     rb"\x1a\x45\xdf\xa3": "a film",
     rb"%PDF|%!PS": "a page to print",
+    rb"\0\0\x01\0|icns": "an icon",
+    rb"....jP  |\xff\x4f\xff\x51": "a JPEG 2000 picture",
     rb"8BPS": "a Photoshop file",
     rb"PK\x03\x04": "a ZIP archive",
     rb"[\t\n\r -~]{5,}$": "a text",
@@ -45,7 +51,8 @@ NO_PICTURES = {
 def open_picture(source: bytes | Path, name: str = "picture") -> Image.Image:
     """An image of which only the head has been read; ValueError, with its name, if it is none."""
     with reading_picture(source, name):
-        return Image.open(BytesIO(source) if isinstance(source, bytes) else source)
+        file = BytesIO(source) if isinstance(source, bytes) else source
+        return Image.open(file, formats=KINDS)
 
 
 @contextmanager
@@ -123,7 +130,8 @@ def _cropped(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
     """An image of eight bits -> one in RGB of (height, width)."""
     height, width = size
     scale = max(width / picture.width, height / picture.height)
-    box_w, box_h = width / scale, height / scale
+    # rounded, either may be larger than the picture by a little
+    box_w, box_h = min(width / scale, picture.width), min(height / scale, picture.height)
     left, top = (picture.width - box_w) / 2, (picture.height - box_h) / 2
     box = (left, top, left + box_w, top + box_h)
     return on_white(picture.resize((width, height), Image.Resampling.LANCZOS, box))
@@ -149,9 +157,12 @@ def _grey(picture: Image.Image) -> Image.Image:
     black, white = min(low, 0.0), _white(picture.mode, low, high)
     hidden = picture.info.get("transparency")
     clear = values == hidden if isinstance(hidden, int) else None
+    # in place: of a large picture, each copy is as large as itself
     values -= black
     values *= 255 / (white - black)
-    values = np.nan_to_num(values, copy=False, posinf=255, neginf=0).round().clip(0, 255)
+    np.nan_to_num(values, copy=False, posinf=255, neginf=0)
+    np.round(values, out=values)
+    np.clip(values, 0, 255, out=values)
     grey = Image.fromarray(values.astype(np.uint8))
     if clear is not None:
         grey.putalpha(Image.fromarray(np.where(clear, 0, 255).astype(np.uint8)))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import subprocess
 import threading
 from collections.abc import Iterable, Sequence
@@ -17,6 +19,7 @@ def write_mp4(path: Path, frames: Iterable[np.ndarray], fps: float, seconds: flo
     Raises:
         ValueError: sides that are odd, which yuv420p cannot hold.
         RuntimeError: what the encoder said, or that it took longer than `seconds`.
+        OSError: the disk is full.
     """
     import imageio_ffmpeg  # only clips need it
 
@@ -49,6 +52,8 @@ def write_mp4(path: Path, frames: Iterable[np.ndarray], fps: float, seconds: flo
             said = encoder.stderr.read().decode(errors="replace").strip()
             encoder.wait()
             limit.cancel()
+    if encoder.returncode and os.strerror(errno.ENOSPC) in said:
+        raise OSError(errno.ENOSPC, said, str(path))
     if encoder.returncode:
         raise RuntimeError(f"clip: not written ({said or f'not done after {seconds:g} s'})")
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import gradio as gr
+from gradio.block_function import BlockFunction
+from gradio.components.api_component import Api
 from gradio.events import api
 from starlette.middleware import Middleware
 
@@ -43,6 +46,27 @@ CALLS_AT_ONCE = 60
 """Calls under way besides growths that wait."""
 
 
+class Studied(gr.Blocks):
+    """Gradio's page, in which a call may leave out arguments that have a default."""
+
+    def validate_inputs(self, block_fn: BlockFunction, inputs: list[Any]) -> None:
+        """Add what was left out; gr.Error where that has no default."""
+        missing = block_fn.inputs[len(inputs) :]
+        if not missing:
+            return
+        name = block_fn.api_name
+        if not isinstance(missing[0], Api):  # an event of the page
+            told = f"request: got {len(inputs)} values, expected {len(block_fn.inputs)}"
+            raise gr.Error(f"{told}; reload the page", print_exception=False)
+        assert block_fn.fn is not None
+        _, *known = inspect.signature(block_fn.fn).parameters.values()  # the first is who calls
+        needed = [one.name for one in known if one.default is one.empty]
+        if len(inputs) < len(needed):
+            told = f"{name}: got {len(inputs)} arguments, expected {', '.join(needed)}"
+            raise gr.Error(f"{told} at least; add the others", print_exception=False)
+        inputs += [one.default for one in known[len(inputs) :]]
+
+
 def build(studio: Studio, default: str | None = None) -> gr.Blocks:
     """The whole page. No weights are loaded here.
 
@@ -51,7 +75,7 @@ def build(studio: Studio, default: str | None = None) -> gr.Blocks:
     """
     engines = studio.engines
     first = engines.first("image", default)
-    with gr.Blocks(
+    with Studied(
         title="NAR Studio", analytics_enabled=False, delete_cache=(3600, 3600), fill_width=True
     ) as demo:
         # first, so that no private event of the page takes one of their names

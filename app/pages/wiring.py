@@ -101,9 +101,10 @@ def wire_start(studio: Studio, page: Page, start: Callable[[Form, Any, Client], 
             raise wrong
 
     started = page.player.start(checking, [checked, *page.components], checked, **STARTING)
+    grown = started.success(growing, checked, page.player, **STARTING)
     # where Gradio's own queue is full
     started.failure(_rejected, None, page.player, **PRIVATE)
-    return started.success(growing, checked, page.player, **STARTING)
+    return grown
 
 
 def _rejected() -> RejectedMessage:

@@ -5,19 +5,54 @@ They lie in Gradio's cache, in folders that nobody guesses, until Gradio clears 
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import mimetypes
+import os
 import secrets
+import tempfile
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
 
-from gradio import FileData, utils
+from gradio import FileData, routes, utils
 
 from app.wire import data_uri
 from nar_core.foreign import shown
 
+log = logging.getLogger(__name__)
+
 ADDRESS = "/gradio_api/file="
 """What comes before the path of a file in its address."""
+
+
+FOLDER = "GRADIO_TEMP_DIR"
+"""The variable that names Gradio's cache."""
+
+
+def settle() -> None:
+    """Have Gradio's cache where files can be written, another where its own is not such a folder.
+
+    Raises:
+        ValueError: there is none on this machine.
+    """
+    named = Path(utils.get_upload_folder())
+    try:
+        named.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=named):
+            return
+    except OSError as error:
+        why = error.strerror
+    try:
+        other = tempfile.mkdtemp(prefix="nar-studio-")
+    except OSError as error:
+        raise ValueError(
+            f"{FOLDER}: got {named}, expected a folder to write to ({why}); name another one"
+        ) from error
+    log.warning("%s: %s cannot be written (%s); %s is used", FOLDER, named, why, other)
+    os.environ[FOLDER] = other
+    # where it has looked the variable up at its import
+    routes.DEFAULT_TEMP_DIR = other  # pyright: ignore[reportPrivateImportUsage]
 
 
 class Shelf:
@@ -32,7 +67,13 @@ class Shelf:
         # never one path for equal files: another studio here may clear its own
         path = self.folder / secrets.token_hex(16) / name
         path.parent.mkdir(parents=True)
-        path.write_bytes(data)
+        try:
+            path.write_bytes(data)
+        except OSError:  # nobody would clear away the half of it
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)
+                path.parent.rmdir()
+            raise
         self.files.add(str(path))
         return path
 

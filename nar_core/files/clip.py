@@ -6,10 +6,12 @@ An MP4 carries its recipe as a top-level `uuid` box behind the movie, which play
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import struct
 import subprocess
+import sys
 import tempfile
 import threading
 import uuid
@@ -17,6 +19,9 @@ import zlib
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
+
+if sys.platform == "linux":
+    import resource
 
 import imageio_ffmpeg
 import numpy as np
@@ -26,6 +31,7 @@ from ..foreign import parse, shown
 from ..video import write_mp4
 from .growth import PAPER
 from .limits import (
+    FFMPEG_BYTES,
     FFMPEG_SECONDS,
     LIMITS,
     MAX_CLIP_FRAMES,
@@ -241,6 +247,7 @@ def _decoded(data: bytes, size: tuple[int, int], most: int) -> Iterator[bytes]:
         path = Path(folder) / "clip.mp4"
         path.write_bytes(data)
         command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-nostdin"]
+        command += ["-max_alloc", str(FFMPEG_BYTES), "-filter_threads", "1"]
         command += ["-protocol_whitelist", "file", "-f", "mov", "-threads", "1"]
         command += ["-max_pixels", str(wide * high), "-i", str(path), "-map", "0:v:0"]
         command += ["-frames:v", str(most), "-fps_mode", "passthrough"]
@@ -251,6 +258,7 @@ def _decoded(data: bytes, size: tuple[int, int], most: int) -> Iterator[bytes]:
             command, stdin=quiet, stdout=subprocess.PIPE, stderr=quiet
         ) as decoder:
             assert decoder.stdout is not None
+            _limit_memory(decoder.pid)
             limit = threading.Timer(FFMPEG_SECONDS, decoder.kill)
             limit.start()
             try:
@@ -259,3 +267,13 @@ def _decoded(data: bytes, size: tuple[int, int], most: int) -> Iterator[bytes]:
             finally:
                 limit.cancel()
                 decoder.kill()
+
+
+def _limit_memory(process: int) -> None:
+    """A film may say that it has billions of frames, of which a decoder makes a list.
+
+    Elsewhere than on Linux, what is reserved at once is limited (`-max_alloc`), not the whole.
+    """
+    if sys.platform == "linux":
+        with contextlib.suppress(ProcessLookupError):  # it has ended already
+            resource.prlimit(process, resource.RLIMIT_DATA, (FFMPEG_BYTES, FFMPEG_BYTES))

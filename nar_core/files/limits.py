@@ -21,6 +21,9 @@ LIMITS = Limits()
 MAX_SIDE = 32_768
 """Of a picture, in pixels."""
 
+MAX_SCANS = 100
+"""Of a JPEG; each goes through all of its pixels. Encoders write a dozen."""
+
 MAX_CELLS = 65_536
 MAX_STEPS_TIMES_CELLS = 4_000_000
 """What growing one cell after the other may come to; fronts are always taken."""
@@ -41,6 +44,9 @@ MAX_GIF_PIXELS = 32_000_000
 
 FFMPEG_SECONDS = 20.0
 """How long ffmpeg may take for one file."""
+
+FFMPEG_BYTES = 300_000_000
+"""What it may need of memory to read one: its frames are of less than half a megapixel."""
 
 _ROOM = threading.BoundedSemaphore(2)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import io
 import json
@@ -12,9 +13,10 @@ import signal
 from pathlib import Path
 
 import pytest
+from gradio import routes
 
 from app import command
-from app.server import logins, logs
+from app.server import logins, logs, shelf
 from app.server.engines import Engines
 from nar_core import Engine, __version__
 from tests.app.fake_engine import MODELS, FakeEngine
@@ -166,3 +168,40 @@ def test_logs_are_lines_of_json_and_do_not_grow_without_end(tmp_path):
     assert "RuntimeError: odd" in last["traceback"]
     assert len(list(tmp_path.iterdir())) == 1 + logs.KEPT
     assert sum(path.stat().st_size for path in tmp_path.iterdir()) < 6000
+
+
+def test_files_are_kept_elsewhere_where_gradios_folder_cannot_be_written(
+    monkeypatch, tmp_path, caplog
+):
+    """It may be of another user, or on a disk that is full or read-only."""
+    monkeypatch.setattr(routes, "DEFAULT_TEMP_DIR", "x")
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "new"))
+    shelf.settle()
+    assert shelf.Shelf().folder == tmp_path / "new"
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "file" / "in"))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    shelf.settle()
+    [other] = tmp_path.glob("nar-studio-*")
+    assert shelf.Shelf().folder == other
+    assert str(other) == routes.DEFAULT_TEMP_DIR
+    assert "cannot be written (Not a directory)" in caplog.text
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "file" / "in"))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "nowhere"))
+    with pytest.raises(ValueError, match=r"GRADIO_TEMP_DIR: got .*, expected a folder to write"):
+        shelf.settle()
+
+
+def test_half_a_file_is_not_left_where_the_disk_is_full(monkeypatch, tmp_path):
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    kept = shelf.Shelf()
+
+    def full(path, data):
+        path.touch()
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OSError, match="No space"):
+        kept.put(b"x", "nar.png")
+    assert list(tmp_path.iterdir()) == []
+    assert kept.files == set()

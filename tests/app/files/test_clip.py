@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import io
+import struct
 import subprocess
+import sys
 
 import imageio_ffmpeg
 import numpy as np
@@ -23,6 +25,9 @@ from nar_core.files.recipe import recipe_from
 from nar_core.files.values import text_of
 from tests.app.fake_engine import FakeEngine
 from tests.app.studios import fake_studio, finish, picture_uri
+
+if sys.platform == "linux":
+    import resource
 
 
 @pytest.fixture
@@ -145,6 +150,21 @@ def test_ffmpeg_is_stopped_when_it_takes_too_long(studio, monkeypatch):
     monkeypatch.setattr(clips, "FFMPEG_SECONDS", 0.0)
     with pytest.raises(ValueError, match="clip: got"):
         read_mp4(data)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere only what is reserved at once")
+def test_a_film_of_billions_of_frames_takes_little_memory(studio):
+    """Two kilobytes that say so made ffmpeg's list of them 3.7 GB."""
+    data = bytearray(bytes_at(studio.clip(grown(studio)["pictures"], "mp4", 12)))
+    at = data.index(b"stsz")
+    data[at + 8 : at + 16] = struct.pack(">II", 1, 2**26)
+    at = data.index(b"stsc")
+    data[at + 12 : at + 24] = struct.pack(">III", 1, 2**26, 1)
+    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    with pytest.raises(ValueError, match="clip: got 0 frames, expected 9"):
+        read_mp4(bytes(data))
+    most = max(before, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)  # a fork is as large
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < most + 500_000
 
 
 def test_a_first_frame_is_kept_as_tokens(studio):

@@ -131,3 +131,57 @@ def test_the_size_is_read_before_the_pixels(size):
         read_picture(bomb(*size), (32, 32))
     with pytest.raises(ValueError, match=r"got 20 x 20 pixels, expected at most 0.0001 million"):
         read_picture(saved(Image.new("RGB", (20, 20))), (8, 8), Limits(pixels=100))
+
+
+def test_no_size_is_taken_for_damage_by_rounding():
+    """49 / 128 * 128 is more than 49 by the least there is."""
+    for side in (49, 98, 103, 107, 197, 253):
+        for size in ((side, side), (side, 2 * side), (3 * side, side)):
+            out = read_picture(saved(Image.new("RGB", size, "red")), (128, 128))
+            assert out[64, 64].tolist() == [255, 0, 0]
+
+
+def tiled(side: int) -> bytes:
+    """A TIFF of 16 x 16 pixels in one tile of side x side."""
+    row = zlib.compressobj(9)
+    data = b"".join(row.compress(bytes(side)) for _ in range(side)) + row.flush()
+    tags = {256: 16, 257: 16, 258: 8, 259: 8, 262: 1, 277: 1, 322: side, 323: side}
+    at = 8 + 2 + 12 * (len(tags) + 2) + 4
+    tags |= {324: at, 325: len(data)}
+    head = b"II*\0" + struct.pack("<IH", 8, len(tags))
+    return (
+        head + b"".join(struct.pack("<HHII", t, 4, 1, n) for t, n in tags.items()) + bytes(4) + data
+    )
+
+
+def test_what_is_unpacked_at_once_is_bounded_too():
+    assert read_picture(tiled(64), (8, 8)).max() == 0
+    with pytest.raises(ValueError, match=r"picture: got 5008 x 5008 pixels, expected at most 16"):
+        read_picture(tiled(5008), (8, 8))
+
+
+def test_a_jpeg_is_not_gone_through_without_an_end():
+    data = saved(Image.new("RGB", (64, 64), "red"), "JPEG", progressive=True)
+    last = data[data.rindex(b"\xff\xda") : -2]
+    assert read_picture(data[:-2] + last * 40 + data[-2:], (8, 8))[4, 4, 0] > 240
+    with pytest.raises(ValueError, match=r"got a JPEG of \d+ scans, expected at most 100; save"):
+        read_picture(data[:-2] + last * 100 + data[-2:], (8, 8))
+
+
+def icon(data: bytes) -> bytes:
+    """An icon that says 16 x 16 of whatever picture it holds."""
+    return struct.pack("<HHHBBBBHHII", 0, 1, 1, 16, 16, 0, 0, 1, 32, len(data), 22) + data
+
+
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        (icon(saved(Image.new("RGB", (300, 300)))), "an icon"),
+        (saved(Image.new("RGB", (64, 64)), "ICNS"), "an icon"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n", "a page to print"),
+        (saved(Image.new("RGB", (64, 64)), "JPEG2000"), "a JPEG 2000 picture"),
+    ],
+)
+def test_readers_that_do_more_than_read_are_not_begun(data, told):
+    with pytest.raises(ValueError, match=f"picture: got {told}, expected an image; use a whole"):
+        read_picture(data, (8, 8))

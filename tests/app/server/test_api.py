@@ -255,6 +255,30 @@ def test_bad_input_is_named(client, name, given, words):
         client.predict(api_name=name, **given)
 
 
+@pytest.mark.parametrize(
+    ("name", "data", "told"),
+    [
+        ("generate", ["fox", "emoji"], ""),
+        ("generate", [], ""),
+        ("replay", [], "replay: got 0 arguments, expected picture at least; add the others"),
+        ("outpaint", ["x"], "outpaint: got 1 arguments, expected picture, keep at least"),
+    ],
+)
+def test_the_last_arguments_may_be_left_out_by_position_too(client, served, name, data, told):
+    """Programs of before a setting came do not know of it."""
+    calls = {call["api_name"]: call["id"] for call in client.config["dependencies"]}
+    call = {"fn_index": calls[name], "data": data, "session_hash": f"short{len(data)}{name}"}
+    assert httpx.post(f"{served.url}gradio_api/queue/join", json=call).status_code == 200
+    heard = {"session_hash": call["session_hash"]}
+    with httpx.stream("GET", f"{served.url}gradio_api/queue/data", params=heard) as lines:
+        said = [json.loads(line[5:]) for line in lines.iter_lines() if line.startswith("data:")]
+    [done] = [one for one in said if one["msg"] == "process_completed"]
+    if told:
+        assert done["output"]["error"].startswith(told)
+    else:
+        assert done["output"]["data"][0]["pictures"]
+
+
 def test_the_last_step_has_the_picture(client):
     job = client.submit(prompt="fox", rng_seed=4, api_name="/generate_stream")
     last = job.result()
