@@ -169,18 +169,31 @@ class Engines:
         """Whether the model is in memory."""
         return name in self._engines
 
+    def bring(self, name: str, progress: Progress | None = None) -> None:
+        """Have the files of a model on this machine, fetched if need be; `progress` may raise.
+
+        Without the lock: a transfer takes long, and others use what is here meanwhile.
+
+        Raises:
+            ValueError: an unknown name, or what to download and where to put it.
+        """
+        self.info(name)
+        if self.resident(name):
+            return
+        try:
+            self._fetch(self._folders.get(name, name), progress)
+        except (FileNotFoundError, ImportError) as error:
+            raise ValueError(str(error)) from error
+
     def get(self, name: str, progress: Progress | None = None) -> Engine:
         """The engine of a model, fetched and loaded if need be.
 
         Raises:
             ValueError: an unknown name, or what to download and where to put it.
         """
-        self.info(name)
+        self.bring(name, progress)
         source = self._folders.get(name, name)
         try:
-            # Without the lock: a transfer takes long, and others use what is here meanwhile.
-            if not self.resident(name):
-                self._fetch(source, progress)
             with self._lock:
                 if name not in self._engines:
                     # Room is made first: two models would need the memory of both.

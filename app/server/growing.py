@@ -162,6 +162,35 @@ class Grower:
         for number, job in enumerate(jobs):
             yield from self._alone(number, job, steps[number], wanted)
 
+    def lacks(self, model: str) -> bool:
+        """Whether a model must be fetched before it can be loaded."""
+        return not (self.engines.resident(model) or self.engines.info(model).available)
+
+    def bring(self, model: str, told: Callable[[Loading], None], left: Callable[[], bool]) -> None:
+        """Have the files of a model here, beside what is being grown; `told` how far that is.
+
+        What has come when everybody has `left` is kept and gone on with next time.
+
+        Raises:
+            Stopped: they have left. Refused: what to download and where to put it.
+        """
+        last = -SECONDS_PER_NEWS
+
+        def progress(text: str, share: float | None) -> None:
+            nonlocal last
+            if left():
+                raise Closed
+            if (now := time.monotonic()) - last >= SECONDS_PER_NEWS:
+                last = now
+                told(Loading(text[:1].upper() + text[1:], share))
+
+        try:
+            self.engines.bring(model, progress)
+        except Closed:
+            raise Stopped from None
+        except ValueError as error:
+            raise Refused(str(error)) from error
+
     def warm(self, name: str) -> None:
         """Have a model in memory and its first steps behind it, before anybody comes."""
         engine = self.engines.get(name)

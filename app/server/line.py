@@ -67,6 +67,8 @@ class Asked:
         rows: how many pictures it is.
         signs: whether who waits for it gives signs of life (`Line.place`) all the time.
         kind: what an operator calls it.
+        before: what must be done before its turn, beside the line, when somebody listens: it may
+            take long and needs no engine. What it raises ends the growth.
     """
 
     work: Work
@@ -75,6 +77,7 @@ class Asked:
     rows: int = 1
     signs: bool = False
     kind: str = "program"
+    before: Callable[[Ticket], None] | None = None
 
 
 class Ticket:
@@ -82,6 +85,7 @@ class Ticket:
 
     Attributes:
         run: its name; client: of whom; stopped: whether it should end; over: whether it has.
+        ready: whether it could have its turn now.
     """
 
     def __init__(
@@ -90,13 +94,14 @@ class Ticket:
         asked: Asked,
         client: Client,
         number: int,
-        changed: Callable[[], None],
+        heard: Callable[[Ticket], None],
         note: Callable[[str, str], None],
     ) -> None:
         self.run, self.asked, self.client, self.number = run, asked, client, number
         self.stopped = self.listening = self.over = False
+        self.ready = asked.before is None
         self.joined = self.seen = self.began = time.monotonic()
-        self._changed, self._note = changed, note
+        self._heard, self._note = heard, note
         # a GPU that is lent is lent to the request in whose context it is asked for
         self.context: Context = copy_context()
         self._made: deque[Any] = deque()
@@ -132,7 +137,7 @@ class Ticket:
         if self.listening:
             raise Stopped  # a run begins only once
         self._wake, self.listening = wake, True
-        self._changed()
+        self._heard(self)
         wake()
         try:
             while True:
@@ -206,7 +211,7 @@ class Line:
                 self._make_room(client, asked.kind)
             self._fairness.comes(client, self._waiting.values())
             number = next(self._numbers)
-            ticket = Ticket(run, asked, client, number, self.look, self._note)
+            ticket = Ticket(run, asked, client, number, self._heard, self._note)
             self._waiting[run] = ticket
             if len(self._workers) < self._lanes:  # one more for each of the first who come
                 worker = threading.Thread(target=self._serve, daemon=True, name="engine")
@@ -251,7 +256,8 @@ class Line:
                     ticket.seen = now
             self._forget()
             ahead, turns = len(self._running), len(self._running) >= self._lanes
-            for group in self._groups(self._fairness.order(self._waiting.values())):
+            order = self._fairness.order(self._waiting.values())
+            for group in self._groups(t for t in order if t.ready or t.run == run):
                 if any(ticket.run == run for ticket in group):
                     seconds = turns * self._seconds / self._lanes
                     return {"ahead": ahead, "seconds": round(seconds, 1)}
@@ -347,7 +353,7 @@ class Line:
         """Whose turn it is, of those who wait and for whom somebody listens."""
         self._forget()
         order = self._fairness.order(self._waiting.values())
-        ready = [t for t in order if t.listening and self._present(t.client.session)]
+        ready = [t for t in order if t.ready and t.listening and self._present(t.client.session)]
         for group in self._groups(ready):
             for ticket in group:
                 self._fairness.had(ticket.client)
@@ -409,6 +415,26 @@ class Line:
             never = not ticket.listening and now - ticket.joined > NEVER_AFTER
             if ticket.stopped or never or now - ticket.seen > FORGET_AFTER:
                 self._end(run)
+
+    def _heard(self, ticket: Ticket) -> None:
+        """Somebody listens for a ticket: it may be their turn, or what comes before that begins."""
+        if not ticket.ready:
+            threading.Thread(target=self._prepare, args=[ticket], daemon=True).start()
+        self.look()
+
+    def _prepare(self, ticket: Ticket) -> None:
+        """Do what must be done before a ticket can have its turn."""
+        assert ticket.asked.before is not None
+        end: Exception | None = None
+        try:
+            ticket.asked.before(ticket)
+        except BaseException as error:
+            end = ended(error)
+        with self._changed:
+            ticket.ready = True
+            if end is not None:
+                self._end(ticket.run, end)
+            self._changed.notify_all()
 
     def _runs(self, run: str) -> bool:
         return any(ticket.run == run for ticket in self._running)

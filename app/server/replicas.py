@@ -142,6 +142,10 @@ class Replicas(Grower):
                 log.warning("replica lost, try %d of %d: %s", tried, TRIES, error)
         raise Failed(LOST)
 
+    def lacks(self, model: str) -> bool:
+        """Never: a replica fetches for itself, perhaps on another machine."""
+        return False
+
     def explain(self, job: Job, cell: tuple[int, ...]) -> Explanation:
         """As `Grower.explain`."""
         told = self._for(job).explain.remote(job, cell).result()

@@ -19,7 +19,7 @@ from app.server.engines import Engines
 from app.server.errors import Busy, Stopped, sentence
 from app.server.form import Form, typed
 from app.server.gate import Listeners
-from app.server.growing import Event, Finished, Grower, Stepped
+from app.server.growing import Event, Finished, Grower, Loading, Stepped
 from app.server.jobs import Desk, Job
 from app.server.line import MOST_OF_ONE, MOST_TOGETHER, Asked, Line, Ticket
 from app.server.metrics import Metrics
@@ -168,7 +168,14 @@ class Studio:
                 for message in messages(events, job.run, job.expected):
                     yield 0, {**message, "pane": pane}
 
-        self._join(start.run, Asked(panes, kind="comparison"), client, *jobs)
+        def told(event: Event) -> Iterable[dict[str, Any]]:
+            teller = Teller(start.run, None)
+            return ({**message, "pane": 0} for message in teller.told(event))
+
+        befores = (self._before(job.model, told) for job in jobs)
+        before = next(filter(None, befores), None)  # others are only offered where they are here
+        asked = Asked(panes, kind="comparison", before=before)
+        self._join(start.run, asked, client, *jobs)
         return start.run
 
     def events(self, job: Job, client: Client) -> AsyncGenerator[Event, None]:
@@ -208,7 +215,8 @@ class Studio:
             tickets[0].restart()
             yield 0, answer()
 
-        async with aclosing(self.line.join(run, Asked(told), client).made()) as answers:
+        asked = Asked(told, before=self._before(model, lambda event: ()))
+        async with aclosing(self.line.join(run, asked, client).made()) as answers:
             async for made in answers:
                 return made
         raise RuntimeError(f"{run} ended without a word")
@@ -220,8 +228,24 @@ class Studio:
         return self.line.join(run, asked, client)
 
     def _asked(self, job: Job, tell: Callable[[Event], Iterable[Any]], **more: Any) -> Asked:
-        rows = job.prepared.num_samples
-        return Asked(self._grown, Growth(job, tell), job.kin, rows, **more)
+        rows, before = job.prepared.num_samples, self._before(job.model, tell)
+        return Asked(self._grown, Growth(job, tell), job.kin, rows, before=before, **more)
+
+    def _before(
+        self, model: str, tell: Callable[[Event], Iterable[Any]]
+    ) -> Callable[[Ticket], None] | None:
+        """What brings a model that is not on this machine."""
+        if not self.grower.lacks(model):
+            return None
+
+        def bringing(ticket: Ticket) -> None:
+            def told(event: Loading) -> None:
+                for made in tell(event):
+                    ticket.put(made)
+
+            self.grower.bring(model, told, lambda: ticket.over or self.line.left(ticket))
+
+        return bringing
 
     def _grown(self, tickets: Sequence[Ticket]) -> Generator[tuple[int, Any], None, None]:
         """Growths of one kin, each told in its own way."""

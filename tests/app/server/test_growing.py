@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import io
 import threading
@@ -13,10 +14,13 @@ import pytest
 from PIL import Image
 
 from app.server import growing
+from app.server.engines import Engines
 from app.server.form import Form
+from app.server.growing import Finished
 from app.server.jobs import Job
 from app.server.studio import Studio
 from app.server.telling import replayed
+from app.server.turns import Client
 from app.wire import bytes_of_uri, data_uri, start_of
 from nar_core import checks, samples
 from nar_core.files.limits import Limits
@@ -24,7 +28,7 @@ from nar_core.files.png import read_png
 from nar_core.files.recipe import Recipe
 from nar_core.files.values import UNKNOWN_TOKEN, text_of
 from tests.app import fake_engine
-from tests.app.fake_engine import INFO, FakeEngine
+from tests.app.fake_engine import INFO, MODELS, FakeEngine
 from tests.app.studios import check, fake_studio, finish, grow, picture_uri, png_with
 
 
@@ -295,6 +299,48 @@ def test_closing_the_growth_stops_a_transfer():
     assert told.wait(30)
     growth.close()
     assert stopped.wait(30)
+
+
+def test_who_waits_for_a_model_is_told_how_far_it_is_and_others_grow_meanwhile():
+    go, left = threading.Event(), threading.Event()
+    here = list(MODELS)
+
+    def fetch(name, progress):
+        if name != "far" or all(model.available for model in here):
+            return
+        try:
+            while not go.is_set():
+                progress("downloading far", 0.25)
+                time.sleep(0.01)
+        except BaseException:
+            left.set()
+            raise
+        here[:] = [replace(model, available=True) for model in here]
+
+    engines = Engines(lambda name, **options: FakeEngine(name), lambda: here, fetch=fetch)
+    engines.configure("cpu", 2, may_fetch=True)
+    studio, form = Studio(engines), Form("far", "owl")
+    for client in (Client("1"), Client("2")):
+        with pytest.raises(ValueError, match="Ask for it once more"):
+            studio.start(form, {"run": "r"}, client)
+
+    async def both():
+        studio.start(form, {"run": "r"}, Client("1"))
+        far = studio.line.ticket("r").made()
+        assert await anext(far) == {
+            "kind": "progress", "run": "r", "text": "Downloading far", "share": 0.25
+        }  # fmt: skip
+        other = studio.events(check(studio, Form("emoji", "owl"), {"run": "s"}), Client())
+        assert isinstance([event async for event in other][-1], Finished)
+        studio.start(form, {"run": "t"}, Client("2"))
+        away = studio.line.ticket("t").made()
+        await anext(away)
+        await away.aclose()
+        await asyncio.to_thread(left.wait, 30)
+        go.set()
+        return [message async for message in far][-1]["kind"]
+
+    assert asyncio.run(both()) == "done"
 
 
 def upload(pixels: np.ndarray, kept: slice = slice(4, 12)) -> dict[str, str]:

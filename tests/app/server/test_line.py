@@ -6,13 +6,14 @@ import asyncio
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from app.server import line as lines
-from app.server.errors import Busy, Failed, Stopped
+from app.server.errors import Busy, Failed, Refused, Stopped
 from app.server.form import Form
 from app.server.growing import Finished, Loading
 from app.server.line import Asked, Line, Ticket
@@ -86,6 +87,39 @@ def test_the_line_counts_who_is_ahead():
         return line.place("c")["ahead"], line.place("nobody")["ahead"]
 
     assert asyncio.run(look()) == (0, 0)
+
+
+def test_what_is_done_before_a_turn_takes_nobodys_turn():
+    line, go, gone = Line(), threading.Event(), threading.Event()
+
+    def fetch(ticket: Ticket):
+        ticket.put("half")
+        assert go.wait(20)
+
+    def broken(ticket: Ticket):
+        raise Refused("no network")
+
+    def endless(ticket: Ticket):
+        until(lambda: ticket.over)
+        gone.set()
+
+    async def all_of_them():
+        asked = [replace(counting(2), before=before) for before in (fetch, broken, endless)]
+        slow, bad, left = (line.join(run, one) for run, one in zip("abc", asked, strict=True))
+        hearing = [asyncio.create_task(heard(ticket)) for ticket in (slow, bad, left)]
+        with pytest.raises(Refused, match="no network"):
+            await hearing[1]
+        assert await heard(line.join("d", counting(3))) == [0, 1, 2]
+        line.join("e", counting(3))
+        await asyncio.to_thread(until, lambda: line.place("e")["ahead"] == 0)
+        line.stop("c")
+        with pytest.raises(Stopped):
+            await hearing[2]
+        go.set()
+        return await hearing[0]
+
+    assert asyncio.run(all_of_them()) == ["half", 0, 1]
+    assert gone.wait(20)
 
 
 def test_a_stopped_growth_ends_at_its_step_before_the_next_begins():
