@@ -100,4 +100,5 @@ class RecipeAnswer(TypedDict, total=False):
     mirrored: bool
     holistic: bool
     resumed_from: int
+    order: str
     growth: list[GrowthStep]

@@ -183,6 +183,7 @@ def replayed(engines: Engines, data: bytes, run: str, limits: Limits = LIMITS) -
             "slice_of_frame": list(recipe.slice_of_frame),
             "directions": list(recipe.directions),
             "known_level": recipe.known_level,
+            "order": recipe.order,
             "mirrors": recipe.mirrored,
             "accepts_known": not recipe.holistic,
             "seed_position": recipe.request["seed_position"],

@@ -99,6 +99,12 @@ const MIRRORED = { '+w': '-w', '-w': '+w' };
  */
 const isMirror = (spec, seedPosition) => Boolean(spec.mirrors && `${seedPosition}` === `0,0,${spec.grid[2] - 1}`);
 
+/** How far cell i is from the start, in the model's own order. @param {Spec} spec @param {Position} start @param {number} i */
+function distanceOf({ grid, order }, start, i) {
+  const n = cellsOf(grid);
+  return order === 'raster' ? (i - flatOf(grid, start) + n) % n : distanceBetween(positionOf(grid, i), start);
+}
+
 /**
  * @param {Spec} spec
  * @param {Position} seedPosition
@@ -110,10 +116,7 @@ export function makePlan(spec, seedPosition, known = null) {
   const distance = new Int32Array(n);
   const fronts = /** @type {Set<number>} */ (new Set());
   for (let i = 0; i < n; i++) {
-    distance[i] =
-      spec.order === 'raster'
-        ? (i - flatOf(spec.grid, seedPosition) + n) % n
-        : distanceBetween(positionOf(spec.grid, i), seedPosition);
+    distance[i] = distanceOf(spec, seedPosition, i);
     if (!known?.[i]) fronts.add(distance[i]);
   }
   const rank = new Map([...fronts].sort((a, b) => a - b).map((d, k) => [d, k + 1]));
@@ -139,7 +142,7 @@ export function planFromSteps(spec, seedPosition, step, distance) {
     spec,
     seedPosition,
     step,
-    distance: distance ?? Int32Array.from(step, (_, i) => distanceBetween(positionOf(spec.grid, i), seedPosition)),
+    distance: distance ?? Int32Array.from(step, (_, i) => distanceOf(spec, seedPosition, i)),
     total,
     counts,
     cells,

@@ -7,6 +7,8 @@ A recipe is one JSON object in the PNG text chunk `nar_studio`. Schema 1:
     grid              [T, H, W] of the token grid
     directions        directions the checkpoint has heads for, to name each cell's senders
     known_level       level of given cells, "zero" or "distance"
+    order             "raster" where cells came one after the other, each told by the one before, or
+                      absent
     size              [height, width] of a frame in pixels
     frames, fps       pixel frames of the whole picture or clip (1 and 0 for a picture)
     slice_of_frame    which slice of the grid each frame belongs to
@@ -39,14 +41,14 @@ import platform
 import zlib
 from dataclasses import dataclass, field
 from importlib.metadata import version
-from typing import Any, TypedDict
+from typing import Any, TypedDict, cast, get_args
 
 import numpy as np
 
 from ..engine import Engine
 from ..foreign import Fields, settled, shown
 from ..info import ModelInfo
-from ..plan import DecodePlan
+from ..plan import DecodePlan, Order
 from ..request import Frame, Request
 from ..settings import SETTINGS
 from .limits import (
@@ -103,6 +105,7 @@ class Recipe:
     mirrored: bool = False
     holistic: bool = False
     resumed_from: int = 0
+    order: Order = "neighbours"
     made_with: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -146,6 +149,7 @@ class Recipe:
             "mirrored": self.mirrored,
             "holistic": self.holistic,
             "resumed_from": self.resumed_from,
+            "order": self.order if self.order != "neighbours" else "",
         }
         return out | {name: value for name, value in more.items() if value}
 
@@ -236,6 +240,7 @@ def recipe_from(data: Any, size: tuple[int, int] | None = None, limits: Limits =
         mirrored=given.flag("mirrored"),
         holistic=given.flag("holistic"),
         resumed_from=given.whole("resumed_from", 0, int(steps.max()), 0),
+        order=cast(Order, given.one_of("order", get_args(Order), "neighbours")),
         made_with={n: made_with.text(n, 80) for n in MADE_WITH if made_with and made_with.has(n)},
     )
     if given.text("token_digest", 64, "") != recipe.token_digest:
@@ -336,6 +341,11 @@ def request_of(recipe: Recipe, info: ModelInfo) -> Request:
             f"recipe: got a grid of {list(recipe.grid)}, {info.name} has {list(info.grid)}; "
             "replay it instead of making it again"
         )
+    if info.order != recipe.order:
+        raise ValueError(
+            f"recipe: got a growth in the order of {recipe.order}, {info.name} grows in that of "
+            f"{info.order}; replay it instead of making it again"
+        )
     if recipe.mirrored:
         raise ValueError(
             "recipe: got the mirror image of a growth, which is no longer made; "
@@ -377,6 +387,7 @@ def recipe_of(engine: Engine, frame: Frame, steps: np.ndarray, sample: int) -> R
         confidence=confidence_bytes(frame.confidence[sample]),
         holistic=not info.accepts_known,
         resumed_from=0 if resumed is None else int(resumed.step),
+        order=info.order,
         made_with=made_with(engine),
     )
 

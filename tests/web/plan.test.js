@@ -138,4 +138,5 @@ test('in raster order a cell is told by the one before, also across lines', () =
   );
   assert.ok(isLegal(plan));
   assert.ok(!isLegal(makePlan(spec, [0, 1, 0])));
+  assert.deepEqual(planFromSteps(spec, [0, 0, 0], plan.step), plan);
 });

@@ -9,11 +9,14 @@ import numpy as np
 import pytest
 
 from app.server.form import Form
-from app.wire import bytes_of_uri
+from app.server.telling import replayed
+from app.wire import bytes_of_uri, data_uri
 from nar_core.files import read_file
 from nar_core.files.png import png_bytes
 from nar_core.files.recipe import Recipe, pack, recipe_from, recipes_from, unpack, verdict
 from nar_core.foreign import parse
+from tests.app import studios
+from tests.app.fake_engine import INFO, FakeEngine
 from tests.app.studios import check, fake_studio, finish
 
 FILE_DATA = {"path": "/etc/passwd", "url": "/etc/passwd", "meta": {"_type": "gradio.FileData"}}
@@ -51,6 +54,32 @@ def test_json_goes_both_ways(recipe):
     again = recipe_from(json.loads(json.dumps(recipe.json())))
     assert again.json() == recipe.json()
     assert again.request["prompt"] == "red apple"
+
+
+def test_a_growth_line_by_line_is_replayed_and_made_again_as_one(monkeypatch):
+    lines = replace(
+        INFO["corner"], name="lines", directions=("+w",), known_level="zero", order="raster"
+    )
+
+    def load(name, **options):
+        engine = FakeEngine("corner")
+        engine.info = lines
+        return engine
+
+    monkeypatch.setattr(studios, "MODELS", (lines, replace(INFO["corner"], name="near")))
+    studio = fake_studio(load)
+    done = finish(studio, Form("lines", "red apple"), {})
+    file = bytes_of_uri(done["pictures"][0], 5_000_000)
+    recipe = read_file(file)[0]
+    assert recipe.json()["order"] == "raster"
+    assert recipe_from(json.loads(json.dumps(recipe.json()))).json() == recipe.json()
+    assert recipe.steps.reshape(-1).tolist() == list(range(1, 257))
+    assert replayed(studio.engines, file, "r")["spec"]["order"] == "raster"
+    again = finish(studio, Form("lines"), {"file": done["pictures"][0]})
+    assert again["verdict"] == {"same": True, "differs": []}
+    near = png_bytes(read_file(file)[1][0], replace(recipe, model="near"))
+    with pytest.raises(ValueError, match="order of raster, near grows in that of neighbours"):
+        check(studio, Form("near"), {"file": data_uri(near, "image/png")})
 
 
 @pytest.mark.parametrize("foreign", [FILE_DATA, [FILE_DATA], {"a": [FILE_DATA]}])
@@ -91,6 +120,7 @@ def test_nothing_foreign_survives_wherever_it_stands(recipe, foreign):
         ({"fps": float("inf")}, "fps"),
         ({"sample": 0.5}, "sample"),
         ({"directions": ["<b>"]}, "directions"),
+        ({"order": "<b>"}, "order"),
         ({"slice_of_frame": [5]}, "slice_of_frame"),
         ({"resumed_from": 99}, "resumed_from"),
         ({"request": {"seed_position": [0, 16, 0], "rng_seed": 0}}, "seed_position"),
