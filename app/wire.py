@@ -16,6 +16,7 @@ chosen by the browser, so that a message of an earlier run can be told from the 
 | `read` | the tokens of a chosen picture, and how well the model knows such pictures |
 | `unread` | it was not read; a toast says why |
 | `explained` | why a cell became what it is, see `explaining.explanation_of` |
+| `disagreement` | how much the heads disagreed in every cell of what is seen |
 | `unexplained` | that was not told; a toast says why |
 | `replay` | a dropped file, as `done` and with what it was planned by |
 
@@ -240,6 +241,14 @@ class ExplainedMessage(Explanation):
     run: str
 
 
+class DisagreementMessage(TypedDict):
+    """How much the heads disagreed in every cell, nats [T][H][W]; 0 where one was given."""
+
+    kind: Literal["disagreement"]
+    run: str
+    values: list[list[list[float]]]
+
+
 class UnexplainedMessage(TypedDict):
     kind: Literal["unexplained"]
     run: str
@@ -275,6 +284,7 @@ Message = (
     | ReadMessage
     | UnreadMessage
     | ExplainedMessage
+    | DisagreementMessage
     | UnexplainedMessage
     | ReplayMessage
 )
@@ -340,16 +350,19 @@ class Start:
 
 @dataclass(frozen=True, eq=False)
 class Explain:
-    """The cell (t, h, w) of a file of which it is asked why it became what it is."""
+    """The cell (t, h, w) of a file of which it is asked why it became what it is.
+
+    None asks of all cells where the heads disagreed.
+    """
 
     file: bytes
-    cell: tuple[int, ...]
+    cell: tuple[int, ...] | None
 
 
 def explain_of(data: Any, largest: int) -> Explain:
     """What the player asks of a cell; files of at most `largest` bytes."""
     given = Fields(data, "explain", RELOAD)
-    cell = given.wholes("cell", range(3, 4), LONGEST_GRID)
+    cell = given.wholes("cell", range(3, 4), LONGEST_GRID) if given.has("cell") else None
     return Explain(bytes_of_uri(given.any("file"), largest), cell)
 
 

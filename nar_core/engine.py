@@ -20,7 +20,7 @@ from .card import model_card
 from .checks import cell_of, prepare
 from .decode import Growth
 from .device import arithmetic, pick_device, pick_dtype
-from .explain import Explanation, explain
+from .explain import Explanation, disagreement, explain
 from .info import ModelInfo
 from .models.condition import Caption, word_ids
 from .models.packed import pack_linears, release_mapping
@@ -279,13 +279,7 @@ class Engine:
             ValueError: the frame is of another model, or the cell was not decoded in it.
         """
         at = cell_of(self.info, cell, "cell")
-        plan = self.plan(frame.request)
-        if frame.model not in ("", self.info.name) or frame.total != plan.total:
-            raise ValueError(
-                f"frame: got one of {frame.model or 'some model'}, expected {self.info.name}"
-            )
-        if not 0 <= sample < len(frame.tokens):
-            raise ValueError(f"sample: got {sample}, expected 0 to {len(frame.tokens) - 1}")
+        plan = self._plan_of(frame, sample)
         flat = int(np.ravel_multi_index(at, plan.grid))
         steps = [i for i, step in enumerate(plan.steps[: frame.step]) if flat in step.positions]
         if not steps:
@@ -293,6 +287,30 @@ class Engine:
                 f"cell: got {tuple(cell)}, expected one that was decoded up to step {frame.step}"
             )
         return explain(self._growth_before(frame, plan, sample, steps[0]), at, candidates)
+
+    def disagreement(self, frame: Frame, sample: int = 0) -> np.ndarray:
+        """How much the heads disagreed in every cell of a frame of this engine.
+
+        Returns:
+            Jensen-Shannon divergence in nats, float32 [T, H, W]: 0 where one head spoke alone, nan
+            where nothing was decoded.
+
+        Raises:
+            ValueError: the frame is of another model.
+        """
+        plan = self._plan_of(frame, sample)
+        return disagreement(self._growth_before(frame, plan, sample, frame.step - 1))
+
+    def _plan_of(self, frame: Frame, sample: int) -> DecodePlan:
+        """The plan of a frame; ValueError where it is of another model or has no such sample."""
+        plan = self.plan(frame.request)
+        if frame.model not in ("", self.info.name) or frame.total != plan.total:
+            raise ValueError(
+                f"frame: got one of {frame.model or 'some model'}, expected {self.info.name}"
+            )
+        if not 0 <= sample < len(frame.tokens):
+            raise ValueError(f"sample: got {sample}, expected 0 to {len(frame.tokens) - 1}")
+        return plan
 
     def _growth_before(self, frame: Frame, plan: DecodePlan, sample: int, step: int) -> Growth:
         """The growth of one sample of a frame as it was before a step, counted from 0."""

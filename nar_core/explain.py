@@ -20,6 +20,9 @@ from .sampling import filtered_probabilities, guide, implausible
 
 Cell = tuple[int, int, int]
 
+CELLS_AT_ONCE = 64
+"""Of which every head's whole vocabulary is in memory."""
+
 
 @dataclass(frozen=True)
 class Candidate:
@@ -115,7 +118,7 @@ def explain(growth: Growth, cell: Cell, most: int) -> Explanation:
             plausible, settings.temperature, settings.top_k, settings.top_p
         )
     spoken = [i for i in range(len(DIRECTIONS)) if senders[i] >= 0]
-    heads = _each_head(growth, senders)
+    heads = _each_head(growth, senders[None])[:, 0]
     places = coordinates(plan.grid)
     told = []
     for i, chance in zip(spoken, heads, strict=True):
@@ -138,13 +141,39 @@ def explain(growth: Growth, cell: Cell, most: int) -> Explanation:
     )
 
 
+@torch.inference_mode()
+def disagreement(growth: Growth) -> np.ndarray:
+    """How much the heads of every cell disagree, up to the front that a growth of one row is at.
+
+    Jensen-Shannon divergence in nats, float32 [T, H, W]: 0 where one head spoke alone, nan where
+    nothing was decoded.
+    """
+    growth.logits()  # has everything fed that the front is told by
+    plan = growth.plan
+    cells = np.concatenate([step.positions for step in plan.steps[: growth.next_step + 1]])
+    out = np.full(plan.grid.cells, np.nan, np.float32)
+    out[cells] = 0
+    senders = growth.senders_of[cells]
+    for spoken in np.unique(senders >= 0, axis=0):
+        if spoken.sum() < 2:
+            continue
+        alike = np.flatnonzero(((senders >= 0) == spoken).all(1))
+        for some in np.array_split(alike, -(-len(alike) // CELLS_AT_ONCE)):
+            out[cells[some]] = divergence(_each_head(growth, senders[some])).cpu().numpy()
+    return out.reshape(plan.grid)
+
+
 def _each_head(growth: Growth, senders: np.ndarray) -> Tensor:
-    """Probabilities [k, V] of each of a cell's k heads alone, before guidance; senders [6]."""
+    """Probabilities [k, n, V] of each of the k heads of n cells alone, before guidance.
+
+    Args:
+        senders: [n, 6], by the same heads.
+    """
+    hidden = {depth: states[:1] for depth, states in growth.hidden.items()}
     out = []
-    for i in np.flatnonzero(senders >= 0):
-        alone = np.where(np.arange(len(DIRECTIONS)) == i, senders, -1)[None]
-        logits = growth.model.heads(growth.hidden, torch.from_numpy(alone))
-        out.append(logits[0, 0].float().softmax(-1))
+    for i in np.flatnonzero(senders[0] >= 0):
+        alone = np.where(np.arange(len(DIRECTIONS)) == i, senders, -1)
+        out.append(growth.model.heads(hidden, torch.from_numpy(alone))[0].float().softmax(-1))
     return torch.stack(out)
 
 

@@ -145,11 +145,17 @@ def wire_growth(studio: Studio, page: Page, facts: gr.HTML) -> None:
         try:
             run = run_of(event._data.get("run") if isinstance(event._data, dict) else None)
             asked = explain_of(event._data, studio.limits.upload)
-            told = await studio.explained(asked.file, asked.cell, client_of(request))
+            client = client_of(request)
+            if asked.cell is None:
+                values = await studio.disagreement(asked.file, client)
+                told: dict[str, Any] = {"kind": "disagreement", "values": values}
+            else:
+                explained = await studio.explained(asked.file, asked.cell, client)
+                told = {"kind": "explained", **explained}
         except Exception as error:
             yield {"kind": "unexplained", "run": run}
             raise for_page(error, "Not explained") from error
-        yield {"kind": "explained", "run": run, **told}
+        yield {"run": run, **told}
 
     page.player.explain(explain, None, page.player, **PRIVATE)
 

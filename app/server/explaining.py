@@ -26,13 +26,7 @@ def explanation_of(engine: Engine, job: Job, cell: tuple[int, ...]) -> Explanati
     Raises:
         ValueError: other weights made the file, or the cell was not decoded.
     """
-    recipe = job.expected
-    assert recipe is not None
-    if recipe.digest != engine.digest:
-        raise ValueError(
-            f"file: got one that other weights of {recipe.model} made ({recipe.digest}), expected "
-            f"one of these ({engine.digest}); make it again first"
-        )
+    recipe = _own(engine, job)
     told = engine.explain(_frame(job, recipe), cell, recipe.sample, CANDIDATES)
     pictures = _pictures(engine, told)
 
@@ -68,6 +62,29 @@ def explanation_of(engine: Engine, job: Job, cell: tuple[int, ...]) -> Explanati
         "attention": np.round(told.attention.astype(float), 5).tolist(),
         "attention_to_condition": round(told.attention_to_condition, 4),
     }
+
+
+def disagreement_of(engine: Engine, job: Job) -> list[list[list[float]]]:
+    """How much the heads disagreed in every cell of a file, nats [T][H][W], 0 where one was given.
+
+    Raises:
+        ValueError: as `explanation_of`.
+    """
+    recipe = _own(engine, job)
+    found = engine.disagreement(_frame(job, recipe), recipe.sample)
+    return np.round(np.nan_to_num(found).astype(float), 4).tolist()
+
+
+def _own(engine: Engine, job: Job) -> Recipe:
+    """The recipe of a file that this engine made; ValueError where other weights did."""
+    recipe = job.expected
+    assert recipe is not None
+    if recipe.digest != engine.digest:
+        raise ValueError(
+            f"file: got one that other weights of {recipe.model} made ({recipe.digest}), expected "
+            f"one of these ({engine.digest}); make it again first"
+        )
+    return recipe
 
 
 def _frame(job: Job, recipe: Recipe) -> Frame:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, wait
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from PIL import Image
@@ -18,7 +18,7 @@ from PIL import Image
 from app.server import zero
 from app.server.engines import Closed, Engines
 from app.server.errors import Refused, Stopped, is_out_of_memory
-from app.server.explaining import explanation_of
+from app.server.explaining import disagreement_of, explanation_of
 from app.server.given import blended, encoded, likeness, pasted, reading
 from app.server.jobs import Job
 from app.wire import Explanation, Reading
@@ -26,6 +26,8 @@ from nar_core import Engine, Frame, Prepared, Request
 from nar_core.files import Recipe, recipe_of, steps_of
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 SECONDS_PER_NEWS = 0.25
 """How often a model that is being fetched or loaded is asked how far it is."""
@@ -115,6 +117,7 @@ class Grower:
         self._lent = zero.on_gpu(self._run, duration=self.seconds_on_gpu)
         self._lent_to_read = zero.on_gpu(self._read, duration=lambda *_: 15)
         self._lent_to_explain = zero.on_gpu(self._explained, duration=lambda *_: 15)
+        self._lent_to_map = zero.on_gpu(self._mapped, duration=lambda *_: 15)
 
     def grow(
         self, job: Job, loaded: Callable[[], None] = lambda: None
@@ -208,10 +211,20 @@ class Grower:
         Raises:
             Refused: what to download and where to put it, or why it cannot be told.
         """
+        explained = self._explained if zero.spaces is None else self._lent_to_explain
+        return self._of_file(job, lambda: explained(job, cell))
+
+    def disagreement(self, job: Job) -> list[list[list[float]]]:
+        """Where the heads disagreed in a file, as `explaining.disagreement_of`; raises as it."""
+        mapped = self._mapped if zero.spaces is None else self._lent_to_map
+        return self._of_file(job, lambda: mapped(job))
+
+    def _of_file(self, job: Job, answer: Callable[[], T]) -> T:
+        """What the engine says of a file; Refused where it cannot."""
         for _ in self._engine(job.model):
             pass
         try:
-            return (self._explained if zero.spaces is None else self._lent_to_explain)(job, cell)
+            return answer()
         except ValueError as error:
             raise Refused(str(error)) from error
 
@@ -230,6 +243,9 @@ class Grower:
 
     def _explained(self, job: Job, cell: tuple[int, ...]) -> Explanation:
         return explanation_of(self.engines.get(job.model), job, cell)
+
+    def _mapped(self, job: Job) -> list[list[list[float]]]:
+        return disagreement_of(self.engines.get(job.model), job)
 
     def _alone(
         self, number: int, job: Job, step: int, wanted: Callable[[int], bool]

@@ -191,6 +191,11 @@ class Studio:
         job = await anyio.to_thread.run_sync(self.desk.again, "explain", file)
         return await self._once(job.model, lambda: self.grower.explain(job, cell), client)
 
+    async def disagreement(self, file: bytes, client: Client) -> list[list[list[float]]]:
+        """Where the heads disagreed in a file, when its turn has come. Raises as `explained`."""
+        job = await anyio.to_thread.run_sync(self.desk.again, "explain", file)
+        return await self._once(job.model, lambda: self.grower.disagreement(job), client)
+
     async def reading(self, model: str, picture: bytes, client: Client) -> Reading:
         """What a model makes of a picture, see `given.reading`, when its turn in the line has come.
 

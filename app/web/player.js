@@ -142,6 +142,7 @@ export class Player {
     }
     if (message.kind === 'replay') return this.replay(message);
     if (message.kind === 'explained') return this.set(store.withExplanation(this.state, message));
+    if (message.kind === 'disagreement') return this.set(store.withMap(this.state, message));
     if (message.kind === 'unexplained') return this.set(store.unexplained(this.state));
     if (message.kind === 'read' || message.kind === 'unread') return this.takeReading(message);
     const active = store.activeRun(this.state);
@@ -235,6 +236,14 @@ export class Player {
     if (run.plan.step[flatOf(run.spec.grid, cell)] === 0) return this.say('This cell was given, not grown.');
     this.set({ ...store.askedOf(state, cell), hover: cell });
     this.trigger('explain', { run: run.id, file: run.pictures[state.sample], cell });
+  }
+
+  /** Ask where the heads disagreed, or look at the picture again. */
+  disagree() {
+    this.set(store.mapTurned(this.state));
+    const run = store.currentRun(this.state);
+    if (run && store.mapNow(this.state))
+      this.trigger('explain', { run: run.id, file: run.pictures[this.state.sample] });
   }
 
   /** Go on with another token in the explained cell. @param {number} token */

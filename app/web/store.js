@@ -32,6 +32,7 @@ import * as regions from './tools/region.js';
 /** @typedef {'slices' | 'slice' | 'loop'} Layout all slices, that of the start, or the clip as it moves */
 
 /** @typedef {{ run: string, sample: number, cell: Position, told: import('./wire.js').Explained | null }} Asked */
+/** @typedef {{ run: string, sample: number, values: number[][][] | null }} DisagreementMap null while it is awaited */
 
 /**
  * @typedef {object} State
@@ -53,6 +54,7 @@ import * as regions from './tools/region.js';
  * @property {boolean} lens whether a click asks why a cell became what it is
  * @property {{ run: string, cell: number, token: number } | null} forced a token in place of the one that was drawn
  * @property {Asked | null} asked the cell of which that was asked last, and what was told
+ * @property {DisagreementMap | null} map where the heads disagreed, shown in place of what is told of a cell
  * @property {Record<Layer, boolean>} layers
  * @property {Layout} layout how the slices of a clip are shown
  * @property {boolean} layoutChosen by somebody, so that it does not change by itself
@@ -96,6 +98,7 @@ export const initial = (mode, spec) => ({
   lens: false,
   forced: null,
   asked: null,
+  map: null,
   layers: { picture: true, front: true, confidence: false, tokens: false },
   layout: 'slices',
   layoutChosen: false,
@@ -691,7 +694,20 @@ export const explainedNow = (s) =>
 export const askedOf = (s, cell) => ({
   ...s,
   asked: { run: String(s.current), sample: s.sample, cell, told: null },
+  map: null,
 });
+
+/** The map of what is seen; null where none was asked for. @param {State} s @returns {DisagreementMap | null} */
+export const mapNow = (s) => (s.lens && s.map?.run === s.current && s.map?.sample === s.sample ? s.map : null);
+
+/** The map is asked for, or put away. @param {State} s @returns {State} */
+export function mapTurned(s) {
+  if (!s.lens || !canExplain(s) || mapNow(s)) return { ...s, map: null };
+  return { ...s, asked: null, map: { run: String(s.current), sample: s.sample, values: null } };
+}
+
+/** @param {State} s @param {import('./wire.js').Disagreement} told @returns {State} */
+export const withMap = (s, { run, values }) => (s.map?.run === run ? { ...s, map: { ...s.map, values } } : s);
 
 /** What was asked is told; nothing of a question that another has replaced. @param {State} s @param {import('./wire.js').Explained} told @returns {State} */
 export function withExplanation(s, told) {
@@ -716,4 +732,8 @@ export function forcedTo(s, token) {
 }
 
 /** No answer will come. @param {State} s @returns {State} */
-export const unexplained = (s) => (s.asked?.told === null ? { ...s, asked: null } : s);
+export const unexplained = (s) => ({
+  ...s,
+  asked: s.asked?.told === null ? null : s.asked,
+  map: s.map?.values === null ? null : s.map,
+});

@@ -73,6 +73,8 @@ export const UNKNOWN_CONFIDENCE = 255;
  * }} Explained
  */
 
+/** How much the heads disagreed in every cell, nats [T][H][W]. @typedef {OfRun & { kind: 'disagreement', values: number[][][] }} Disagreement */
+
 /** It was not explained; a toast says why. @typedef {OfRun & { kind: 'unexplained' }} Unexplained */
 
 /** A chosen picture as tokens, and whether the model knows such. @typedef {OfRun & { kind: 'read', tokens: string, text: string, foreign: boolean }} Read */
@@ -89,7 +91,8 @@ export const UNKNOWN_CONFIDENCE = 255;
 
 /**
  * @typedef {(
- *   Begun | Progress | Likeness | Steps | Done | Failed | Rejected | Replay | Model | Explained | Unexplained |
+ *   Begun | Progress | Likeness | Steps | Done | Failed | Rejected | Replay | Model | Explained | Disagreement |
+ *   Unexplained |
  *   Read | Unread
  * )} Message
  */
@@ -115,7 +118,7 @@ export const UNKNOWN_CONFIDENCE = 255;
 /**
  * @typedef {(
  *   Begun | Progress | Likeness | StepsRead | DoneRead | Failed | Rejected | ReplayRead | Model | Explained |
- *   Unexplained | TokensRead | Unread
+ *   Disagreement | Unexplained | TokensRead | Unread
  * )} MessageRead
  */
 
@@ -178,6 +181,7 @@ export function read(message) {
     case 'rejected':
     case 'model':
     case 'explained':
+    case 'disagreement':
     case 'unexplained':
     case 'unread':
       return message;

@@ -199,6 +199,11 @@ class FakeEngine:
             tuple(cell), step, token, heads, sure, sure, sure, 0.125, 0.5, attention, 0.5
         )
 
+    def disagreement(self, frame: Frame, sample: int = 0) -> np.ndarray:
+        """As the engine's: the more, the later a cell came."""
+        plan = prepare(self.info, frame.request).plan
+        return np.where(plan.known, np.nan, 0.01 * plan.levels).reshape(plan.grid)
+
     def generate_all(self, request: Request) -> Frame:
         *_, last = self.generate(request)
         return last

@@ -292,6 +292,35 @@ def test_the_microscope_tells_why_a_cell_became_what_it_is(grown):
     assert grown.locator(".microscope").is_hidden()
 
 
+def test_a_map_shows_where_the_heads_disagree(grown, served):
+    """In place of what is told of a cell, until one is clicked, while the microscope is open."""
+    button = ".player .disagree"
+    assert grown.locator(button).is_hidden()
+    grown.click(".player .lens")
+    before = grown.evaluate("document.querySelector('.player .screen canvas').toDataURL()")
+    grown.click(button)
+    grown.wait_for_function("document.querySelector('.microscope').innerText.includes('nats')")
+    assert "by up to 0.17 nats" in grown.inner_text(".microscope")  # of 17 steps
+    values = grown.evaluate(f"{STATE}.map.values")
+    steps = grown.evaluate(f"[...{RUN}.plan.step]")
+    assert [value for row in values[0] for value in row] == [step / 100 for step in steps]
+    seen = grown.evaluate("document.querySelector('.player .screen canvas').toDataURL()")
+    assert seen != before
+    assert grown.get_attribute(button, "aria-pressed") == "true"
+    grown.click(".player .screen canvas", position={"x": 40, "y": 40})
+    grown.wait_for_selector(".microscope header")
+    assert grown.get_attribute(button, "aria-pressed") == "false"
+    served.engine("emoji").digest, kept = "other weights", served.engine("emoji").digest
+    try:
+        grown.click(button)
+        assert "other weights of emoji made" in toast(grown)
+        assert grown.get_attribute(button, "aria-pressed") == "false"
+    finally:
+        served.engine("emoji").digest = kept
+    grown.keyboard.press("m")
+    assert grown.locator(button).is_hidden()
+
+
 def test_what_cannot_be_explained_is_a_toast(grown, served, monkeypatch):
     def refused(*asked):
         raise ValueError("cell: got one that nobody knows")

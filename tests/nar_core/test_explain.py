@@ -58,6 +58,27 @@ def test_heads_are_those_of_the_senders_and_their_mean_is_the_fusion(engine):
     assert 0 < told.disagreement <= np.log(2) + 1e-6
 
 
+def test_the_map_of_disagreement_tells_of_every_cell_what_its_explanation_does(engine):
+    frames = grown(engine, guidance_scale=2.0, guidance_interval=40, num_samples=2)
+    for frame in (frames[9], frames[-1]):
+        found = engine.disagreement(frame, 1)
+        assert np.array_equal(np.isfinite(found), frame.tokens[1] >= 0)
+        for cell in ((8, 8), (8, 10), (9, 9), (5, 6)):
+            told = engine.explain(frame, cell, sample=1)
+            assert found[(0, *cell)] == pytest.approx(told.disagreement, abs=2e-4), cell
+        alone = {engine.explain(frame, (8, w), sample=1).disagreement for w in (7, 9)}
+        assert found[0, 8, 7] == found[0, 8, 9] == 0
+        assert alone == {0.0}
+    known = np.full(engine.info.grid, -1)
+    known[0, 4:10, 4:10] = frames[-1].tokens[0, 0, 4:10, 4:10]
+    around = engine.generate_all(Request(prompt="a cat", known=known))
+    found = engine.disagreement(around)
+    assert np.array_equal(np.isnan(found), known >= 0)
+    assert found[0, 2, 2] == pytest.approx(engine.explain(around, (2, 2)).disagreement, abs=2e-4)
+    with pytest.raises(ValueError, match="sample: got 2, expected 0 to 1"):
+        engine.disagreement(frames[-1], 2)
+
+
 def test_the_seed_is_told_by_the_condition_alone(engine):
     told = engine.explain(grown(engine)[0], (8, 8))
     assert told.step == 1

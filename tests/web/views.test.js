@@ -11,7 +11,7 @@ import { fileStem, offeredFor } from '../../app/web/views/actions.js';
 import { cutOf } from '../../app/web/views/crop.js';
 import { factsOf } from '../../app/web/views/facts.js';
 import { boardPlace } from '../../app/web/views/grid.js';
-import { explanationOf } from '../../app/web/views/microscope.js';
+import { explanationOf, mapText } from '../../app/web/views/microscope.js';
 import { matching, replacedWord, wordsOf } from '../../app/web/views/names.js';
 import { placeOf } from '../../app/web/views/starts.js';
 import { hintsOf, statusText } from '../../app/web/views/status.js';
@@ -243,6 +243,27 @@ test('an explanation names senders, and marks what was drawn', () => {
   assert.match(markup, /by the number 0.250/);
   assert.match(markup, /disagree by 0.13 nats/);
   assert.match(explanationOf(told, true), /slice 1, row 4, column 9/);
+});
+
+test('the map of disagreement is that of what is seen, and a cell takes its place', () => {
+  const run = { ...newRun('a', makePlan(spec, spec.seed_position), 1, {}), pictures: ['file'] };
+  const open = { ...store.initial('image', spec), phase: 'done', current: 'a', runs: { a: run }, lens: true };
+  const asked = store.mapTurned({ ...open, asked: { run: 'a', sample: 0, cell: [0, 3, 9], told } });
+  assert.deepEqual(store.mapNow(asked), { run: 'a', sample: 0, values: null });
+  assert.equal(store.explainedNow(asked), null);
+  const values = [[[0, 0.25]]];
+  const come = store.withMap(asked, { run: 'a', values });
+  assert.equal(store.mapNow(come).values, values);
+  assert.equal(store.withMap(asked, { run: 'b', values }), asked);
+  assert.equal(store.withMap(open, { run: 'a', values }), open);
+  assert.match(mapText(values), /by up to 0.25 nats/);
+  assert.equal(store.mapNow({ ...come, sample: 1 }), null);
+  assert.equal(store.mapNow({ ...come, lens: false }), null);
+  assert.equal(store.mapTurned(come).map, null);
+  assert.equal(store.mapTurned({ ...open, lens: false }).map, null);
+  assert.equal(store.askedOf(come, [0, 1, 1]).map, null);
+  assert.equal(store.unexplained(asked).map, null);
+  assert.equal(store.unexplained(come).map, come.map);
 });
 
 test('an answer belongs to the cell that was asked last', () => {

@@ -141,7 +141,7 @@ export function articleView(root, article) {
       layers: { picture: !shades, confidence: Boolean(shades), front: true },
       confidence: shades?.(s.step),
       hover: ready || store.isMoving(s) ? null : spoken,
-      attention: light,
+      heat: light,
       hideFront: s.step >= total,
     });
   }

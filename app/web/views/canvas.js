@@ -93,7 +93,7 @@ export function sceneOf(s, run, sample, colours) {
     tokens: sampleOf(run, run.tokens, sample),
     confidence: sampleOf(run, run.confidence, sample),
     hover: s.lens ? (store.explainedNow(s)?.cell ?? null) : s.hover,
-    attention: store.explainedNow(s)?.told?.attention ?? null,
+    heat: store.explainedNow(s)?.told?.attention ?? store.mapNow(s)?.values ?? null,
     hideFront: step >= plan.total && !s.active,
     density: density(),
   };

@@ -28,7 +28,8 @@ import { UNKNOWN_CONFIDENCE } from '../wire.js';
  * @property {Uint8Array} [confidence]
  * @property {((i: number) => number[]) | null} [mean] the mean colour of a cell
  * @property {Position | null} [hover] the cell whose senders are shown
- * @property {number[][][] | null} [attention] where the senders of that cell looked, in its place of what it may see
+ * @property {number[][][] | null} [heat] what of the grid is clear, in place of what a cell may see: where its senders
+ *   looked, or where heads disagreed
  * @property {Uint8Array | null} [keep] cells that are kept; their border is drawn
  * @property {boolean} [hideFront]
  * @property {Frame | null} [frame] the board around the grid
@@ -207,7 +208,7 @@ function paintTile(pen, tile, place, scene) {
   if (layers.front && !ready && !scene.hideFront && scene.step > 0) paintFront(pen, place, scene);
   if (ready && layers.front && scene.isLegal) paintRings(pen, place, scene);
   if (scene.keep) paintBorder(pen, place, scene, scene.keep);
-  if (scene.attention) paintAttention(pen, place, scene, scene.attention);
+  if (scene.heat) paintHeat(pen, place, scene, scene.heat);
   else if (hover && !ready) paintSeen(pen, place, scene, hover);
   if (hover && !ready && hover[0] === place.t) paintSenders(pen, place, scene, hover);
 }
@@ -399,16 +400,16 @@ function paintSeen(pen, { first, last, c, x, y }, { plan, colours }, at) {
 }
 
 /**
- * The more a cell was looked at, the clearer it is seen.
- * @param {Pen} pen @param {Place} place @param {Scene} scene @param {number[][][]} attention
+ * The more there is of it in a cell, the clearer that is seen.
+ * @param {Pen} pen @param {Place} place @param {Scene} scene @param {number[][][]} heat
  */
-function paintAttention(pen, { t, first, last, c, x, y }, { plan, colours }, attention) {
-  const most = Math.max(...attention.flat(2), 1e-9);
+function paintHeat(pen, { t, first, last, c, x, y }, { plan, colours }, heat) {
+  const most = Math.max(...heat.flat(2), 1e-9);
   const W = plan.spec.grid[2];
   pen.fillStyle = colours.bg;
   for (let i = first; i < last; i++) {
     const [h, w] = [Math.floor((i - first) / W), (i - first) % W];
-    pen.globalAlpha = 0.82 * (1 - Math.sqrt(attention[t][h][w] / most));
+    pen.globalAlpha = 0.82 * (1 - Math.sqrt(heat[t][h][w] / most));
     // whole pixels: where two of them overlap, a line would be seen
     const [left, top] = [Math.round(x(i)), Math.round(y(i))];
     pen.fillRect(left, top, Math.round(x(i) + c) - left, Math.round(y(i) + c) - top);

@@ -53,10 +53,17 @@ export function explanationOf(told, isClip, canForce = false) {
   );
 }
 
+/** What is seen of a map. @param {number[][][]} values nats */
+export const mapText = (values) =>
+  `The clearer a cell, the more its heads disagreed: by up to ${Math.max(...values.flat(2)).toFixed(2)} nats ` +
+  '(Jensen-Shannon). Where one head spoke alone there is nothing to disagree about. Click a cell to see why.';
+
 /** @param {HTMLElement} root @param {import('../player.js').Player} player */
 export function microscopeView(root, player) {
   const panel = find(root, '.microscope');
   const button = find(root, '.lens');
+  const disagree = find(root, '.disagree');
+  disagree.onclick = () => player.disagree();
   button.onclick = () => player.set(store.lensTurned(player.state));
   panel.addEventListener('click', (e) => {
     const token = around(e, '[data-token]')?.dataset.token;
@@ -68,10 +75,13 @@ export function microscopeView(root, player) {
     const run = store.currentRun(s);
     button.hidden = !store.canExplain(s);
     setChosen(button, s.lens);
-    panel.hidden = !s.lens || !store.canExplain(s);
+    panel.hidden = disagree.hidden = !s.lens || !store.canExplain(s);
+    setChosen(disagree, store.mapNow(s) !== null);
     if (panel.hidden || !run) return;
     const asked = store.explainedNow(s);
-    if (!asked) setMarkup(panel, `<p class="ask">${ASK}</p>`);
+    const map = store.mapNow(s);
+    if (map) setMarkup(panel, `<p class="ask">${map.values ? mapText(map.values) : 'Looking'}</p>`);
+    else if (!asked) setMarkup(panel, `<p class="ask">${ASK}</p>`);
     else if (!asked.told) setMarkup(panel, '<p class="ask">Looking</p>');
     else setMarkup(panel, explanationOf(asked.told, run.spec.grid[0] > 1, store.canForce(s)));
   }
