@@ -548,7 +548,7 @@ export class Player {
       this.set(store.withFirstSlices(this.state, { ...source, image }, 1));
     } else this.set(store.withSource(this.state, source));
     this.startsWhenRead = false;
-    if (mode === 'outpaint' && !source.tokens && !handed.isExample) this.readSource();
+    if (!source.tokens && !handed.isExample) this.readSource();
   }
 
   /** A picture of the model's world, with its own prompt. @param {string} picture @param {string} prompt */

@@ -243,7 +243,10 @@ export const home = (s, seedPosition = s.seedPosition) =>
  * @returns {State}
  */
 export function withModel(s, spec, seedPosition) {
-  const next = home({ ...settled(s), spec, source: null, likeness: '' }, seedPosition ?? spec.seed_position);
+  const next = home(
+    { ...settled(s), spec, source: null, likeness: '', reading: '' },
+    seedPosition ?? spec.seed_position,
+  );
   return { ...next, earlier: [], board: null, past: [], window: null, region: regions.emptyRegion(spec) };
 }
 
@@ -528,7 +531,8 @@ export function withSource(s, source) {
 
 /** What was given has been read. @param {State} s @param {import('./wire.js').TokensRead} read @returns {State} */
 export function withReading(s, { run, tokens, text }) {
-  if (!s.board || s.reading !== run) return s;
+  if (s.reading !== run) return s;
+  if (!s.board) return { ...s, likeness: text, reading: '' };
   const past = s.past.map((board) => boards.withTokens(board, tokens));
   return { ...s, board: boards.withTokens(s.board, tokens), past, likeness: text, reading: '' };
 }
@@ -540,12 +544,12 @@ export function withReading(s, { run, tokens, text }) {
  */
 export function withFirstSlices(s, source, slices, earlier = []) {
   const { region, seedPosition } = regions.withSlices(s.region, s.spec.grid, slices);
-  return home({ ...settled(s), source, likeness: '', region, earlier }, seedPosition);
+  return home({ ...settled(s), source, likeness: '', reading: '', region, earlier }, seedPosition);
 }
 
 /** A clip begins with nothing. @param {State} s @returns {State} */
 export function withoutSource(s) {
-  const next = { ...s, source: null, likeness: '', earlier: [] };
+  const next = { ...s, source: null, likeness: '', reading: '', earlier: [] };
   return isBusy(s) ? next : home(next, s.spec.seed_position);
 }
 

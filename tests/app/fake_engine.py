@@ -96,7 +96,7 @@ MODELS = (
         default_seed_position=(0, 0, 0),
     ),
     _info("far", GridShape(1, 16, 16), available=False, embedded=False, download=522_000_000),
-    _info("frames", GridShape(9, 8, 8), frames=9),
+    _info("frames", GridShape(9, 8, 8), frames=9, held_out_loss=2.0),
     _info("composed", GridShape(1, 16, 16), world="emoji", prompts=("a red car",), names=()),
 )
 INFO = {m.name: m for m in MODELS}

@@ -129,6 +129,27 @@ def test_the_words_of_another_picture_do_not_begin_a_clip(video, tmp_path):
     assert "after the picture" in video.inner_text(".studio.video .now")
 
 
+def test_before_a_clip_begins_with_a_picture_it_is_told_whether_the_model_knows_such(
+    video, tmp_path
+):
+    note, file = ".studio.video .upload-note", tmp_path / "picture.png"
+    noise = np.random.default_rng(0).integers(
+        0, 255, (8, 8, 3), np.uint8
+    )  # a colour for every cell
+    for pixels, told in (
+        (noise, "This picture is unlike what Frames has learnt"),
+        (np.full((8, 8, 3), (200, 60, 20), np.uint8), "Frames knows such pictures"),
+    ):
+        Image.fromarray(pixels).resize((640, 640), Image.Resampling.NEAREST).save(file)
+        video.set_input_files(".studio.video .source input", file)
+        video.wait_for_function(f"{STATE}.likeness.includes({told!r})")
+        assert told in video.inner_text(note)
+        assert "begins with this picture" in video.inner_text(note)
+    assert video.evaluate(f"{STATE}.phase") == "ready"
+    video.click(".studio.video .clear")
+    assert "Frames" not in video.inner_text(note)
+
+
 def test_with_reduced_motion_a_clip_moves_only_when_it_is_played(open_page):
     page = open_page(reduced_motion="reduce")
     page.click("#pages [data-tab-id=video]")

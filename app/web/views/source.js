@@ -64,8 +64,10 @@ export function sourceView(studio, player) {
     const [T] = spec.grid;
     const given = s.mode === 'video' && source && !source.before;
     const begins = given ? `The clip begins with this picture; the other ${T - 1} slices grow from it.` : '';
-    const said = s.likeness || begins || (isAble ? (spec.upload_note ?? '') : (spec.note ?? ''));
-    if (note) setText(note, s.reading ? 'Looking whether the model knows such pictures …' : said);
+    const said =
+      [begins, s.likeness].filter(Boolean).join(' ') || (isAble ? (spec.upload_note ?? '') : (spec.note ?? ''));
+    const looking = 'Looking whether the model knows such pictures …';
+    if (note) setText(note, s.reading ? [begins, looking].filter(Boolean).join(' ') : said);
     image.hidden = !source?.address;
     if (source?.address && image.getAttribute('src') !== source.address) image.src = source.address;
     const isExample = s.mode === 'outpaint' && player.chosen?.isExample;
