@@ -23,7 +23,9 @@ def lab_page(studio: Studio, model: gr.Dropdown, first: ModelInfo) -> Page:
         with gr.Row(elem_classes=["lab-head"]):
             prompt = gr.Textbox(
                 example_of(first),
-                label="Prompt",
+                label="Prompt, or several, one a line",
+                lines=1,
+                max_lines=8,
                 elem_classes=["prompt"],
                 min_width=200,
                 **start["prompt"],

@@ -23,9 +23,9 @@ LINK_NAMES = {"rng": "rng_seed", "pictures": "num_samples", "seed": "seed_positi
 """Names in links that are not those of the form; settings know their own (`Setting.aliases`)."""
 
 
-def typed(prompt: Any) -> str:
-    """A prompt as it came, "" for none; ValueError where it is no text, or too long."""
-    longest = presets()["longest_prompt"]
+def typed(prompt: Any, prompts: int = 1) -> str:
+    """So many prompts as they came, "" for none; ValueError where it is no text, or too long."""
+    longest = prompts * presets()["longest_prompt"]
     prompt = "" if prompt is None else prompt
     if not is_text(prompt):
         raise ValueError(f"prompt: got {shown(prompt)}, expected a text; type some words")

@@ -11,7 +11,7 @@ from PIL import Image
 
 from app.presets import presets
 from app.server.engines import Engines
-from app.server.form import Form
+from app.server.form import Form, typed
 from app.server.spec import comparisons, swept
 from app.wire import Branch, Kept, Start
 from nar_core import ModelInfo, Prepared, Request, prepare
@@ -26,6 +26,9 @@ from nar_core.files import (
     room,
     tokens_of,
 )
+
+MOST_PROMPTS = 8
+"""Prompts that the lab grows in every pane."""
 
 NOTHING_KEPT = "Nothing of the picture is kept. Keep a part of it, or use Image."
 
@@ -114,12 +117,25 @@ class Desk:
         panes = sets[start.compare]
         if start.values:
             panes = swept(start.compare, start.values, panes[0]["seed_position"])
+        prompts = [line for line in typed(form.prompt, MOST_PROMPTS).splitlines() if line.strip()]
+        if len(prompts) > MOST_PROMPTS:
+            raise ValueError(
+                f"prompt: got {len(prompts)} lines, expected at most {MOST_PROMPTS}; leave some out"
+            )
         jobs = []
         for pane in panes:
             changed = dict(pane["form"])
             asked = replace(form, model=changed.pop("model", form.model), settings=changed)
             info = self.engines.info(asked.model)
-            jobs.append(Job(start.run, prepare(info, asked.request(info, pane["seed_position"]))))
+            each = [
+                replace(asked, prompt=line).request(info, pane["seed_position"])
+                for line in prompts or [""]
+            ]
+            request = each[0]
+            if info.task == "text" and len(each) > 1:
+                words = tuple(str(one.prompt) for one in each)
+                request = replace(request, prompt=words, num_samples=len(words))
+            jobs.append(Job(start.run, prepare(info, request)))
         return jobs
 
     def _keep(

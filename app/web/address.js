@@ -63,6 +63,12 @@ function writeSoon() {
   writing = setTimeout(() => write(false), WAIT);
 }
 
+/** The address as it is to be: what was changed last may not stand in it yet. */
+export function now() {
+  write(false);
+  return location.href;
+}
+
 /** What the address said of something when the page was opened. @param {string} name */
 export const wanted = (name) => new URLSearchParams(opened).get(name) ?? undefined;
 

@@ -1,7 +1,7 @@
 // What the lab knows and how it changes: two to four growths side by side, the same random numbers in each. Pure.
 
 import { makePlan } from './plan.js';
-import { meanConfidence, newRun, withEnd, withFinals, withSheet, withSteps } from './run.js';
+import { meanConfidence, newRun, sampleOf, withEnd, withFinals, withSheet, withSteps } from './run.js';
 
 /** @typedef {import('./plan.js').Spec} Spec */
 /** @typedef {import('./run.js').Pixels} Pixels */
@@ -22,6 +22,7 @@ const MOST_PANES = 8;
  * @property {'ready' | 'growing' | 'done'} phase
  * @property {string | null} active the run that grows
  * @property {number} step
+ * @property {number} sample which of several prompts is seen
  * @property {boolean} playing
  * @property {{ text: string, share: number | null } | null} news of a model being fetched or loaded
  */
@@ -32,7 +33,7 @@ export function initial(spec, sets, compare) {
   return chosen(
     {
       ...{ spec, sets, compare: name, values: [], panes: [], phase: 'ready' },
-      ...{ active: null, step: 0, playing: false, news: null },
+      ...{ active: null, step: 0, sample: 0, playing: false, news: null },
     },
     name,
   );
@@ -55,7 +56,16 @@ export function chosen(s, compare) {
     run: newRun('', makePlan(spec, seed_position), 1),
     facts: /** @type {Pane['facts']} */ ([]),
   }));
-  return { ...s, compare, values, panes, phase: 'ready', step: 0, playing: false };
+  return { ...s, compare, values, panes, phase: 'ready', step: 0, sample: 0, playing: false };
+}
+
+/** How many prompts are grown in every pane. @param {LabState} s */
+export const samplesOf = (s) => Math.max(...s.panes.map(({ run }) => run.samples));
+
+/** What was asked of one of several prompts. @param {Run} run @param {number} sample */
+export function promptOf({ request }, sample) {
+  const words = request?.prompt ?? request?.label ?? '';
+  return Array.isArray(words) ? (words[sample] ?? '') : words;
 }
 
 /** The set that is compared. @param {LabState} s */
@@ -76,18 +86,20 @@ export function valued(s, text) {
   return chosen({ ...s, values: chosenValues }, s.compare);
 }
 
+/** @param {Uint8Array} confidence */
+const probability = (confidence) => meanConfidence(confidence)?.toFixed(3) ?? '–';
+
 /**
- * What was measured, a row for each pane, with what it was asked.
+ * What was measured, a row for each pane and prompt, with what it was asked.
  * @param {LabState} s
  */
 export function tableOf(s) {
-  const asked = s.panes.map(({ run }) =>
-    Object.entries(run.request ?? {}).map(([k, v]) => /** @type {const} */ ([k, v])),
-  );
-  const rows = s.panes.map(({ title, run, facts }, k) =>
-    Object.fromEntries(
-      /** @type {[string, unknown][]} */ ([['pane', title], ['model', run.spec.model], ...facts, ...asked[k]]),
-    ),
+  const rows = s.panes.flatMap(({ title, run, facts }) =>
+    Array.from({ length: run.samples }, (_, k) => {
+      const several = { Probability: probability(sampleOf(run, run.confidence, k)), prompt: promptOf(run, k) };
+      const told = { pane: title, model: run.spec.model, ...Object.fromEntries(facts), ...run.request };
+      return /** @type {Record<string, unknown>} */ (run.samples > 1 ? { ...told, ...several } : told);
+    }),
   );
   const names = [...new Set(rows.flatMap(Object.keys))];
   const cell = (/** @type {unknown} */ value) => {
@@ -123,7 +135,12 @@ const changed = (s, pane, change) => ({
 
 /** @param {LabState} s @param {import('./wire.js').StepsRead} message @returns {LabState} */
 export const withStepsOf = (s, message) =>
-  changed({ ...s, news: null }, message.pane ?? 0, ({ run }) => ({ run: withSteps(run, message) }));
+  changed({ ...s, news: null }, message.pane ?? 0, ({ run }) => {
+    // how many prompts there are is known from what comes
+    const [{ step, tokens }] = message.frames;
+    const samples = tokens.length / message.order.filter((k) => k === step).length;
+    return { run: withSteps(samples === run.samples ? run : newRun(run.id, run.plan, samples), message) };
+  });
 
 /** @param {LabState} s @param {number} pane @param {number} step @param {Pixels | null} sheet @returns {LabState} */
 export const withSheetOf = (s, pane, step, sheet) =>
@@ -137,7 +154,7 @@ export const withEndOf = (s, message) =>
       ['Steps', run.plan.total],
       ['Passes', message.passes],
       ['Seconds', message.elapsed.toFixed(2)],
-      ['Probability', meanConfidence(message.confidence)?.toFixed(3) ?? '–'],
+      ['Probability', probability(message.confidence)],
     ],
   }));
 
@@ -150,6 +167,9 @@ export function withFinalsOf(s, pane, finals) {
   const next = changed(s, pane, ({ run }) => ({ run: withFinals(run, finals) }));
   return pane === s.panes.length - 1 ? ended(next) : next;
 }
+
+/** Another of the prompts is seen. @param {LabState} s @param {number} sample @returns {LabState} */
+export const withSample = (s, sample) => ({ ...s, sample });
 
 /** @param {LabState} s @param {number} step @returns {LabState} */
 export const scrubbed = (s, step) => ({ ...s, playing: false, step });

@@ -22,7 +22,7 @@ export class Lab {
     this.server = server;
     this.message = /** @type {import('./wire.js').Message | null} */ (null);
     this.isLooping = false;
-    this.state = store.initial(spec, sets, address.wanted('compare'));
+    this.state = store.valued(store.initial(spec, sets, address.wanted('compare')), address.wanted('values') ?? '');
     this.view = labView(this.element, this.page, this);
     new ResizeObserver(() => this.render()).observe(find(this.element, '.panes'));
     onThemeChange(() => this.render());
@@ -37,8 +37,9 @@ export class Lab {
   }
 
   render() {
-    const { spec, compare, sets } = this.state;
-    address.place('lab', spec, spec.seed_position, compare === sets[0].name ? {} : { compare });
+    const { spec, compare, sets, values } = this.state;
+    const more = { ...(compare !== sets[0].name && { compare }), ...(values.length && { values: values.join() }) };
+    address.place('lab', spec, spec.seed_position, more);
     this.view.render(this.state);
   }
 
@@ -46,6 +47,11 @@ export class Lab {
   take({ query, compare }) {
     if (compare) this.set(store.chosen(this.state, compare));
     this.trigger('fill', { query });
+  }
+
+  /** A link to what is compared. */
+  address() {
+    return address.now();
   }
 
   start() {
@@ -69,10 +75,10 @@ export class Lab {
     this.message = sent;
     const message = read(sent);
     if (!message) return;
-    const { active, compare } = this.state;
+    const { active, compare, values } = this.state;
     if (message.kind === 'model') {
       this.stop();
-      return this.set(store.initial(message.spec, message.sets ?? [], compare));
+      return this.set(store.valued(store.initial(message.spec, message.sets ?? [], compare), values.join()));
     }
     if (message.kind === 'rejected') return active && !store.lastOf(this.state) && this.stop();
     if (message.run !== active) return; // of an earlier comparison

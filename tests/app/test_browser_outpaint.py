@@ -372,6 +372,18 @@ def test_the_address_holds_what_the_lab_compares(open_page):
     page.wait_for_function("location.search.includes('compare=seeds')")
     page.reload()
     page.wait_for_selector(".lab [data-compare=seeds].on")
+    page.click("[data-compare=guidance]")
+    page.fill(".lab .values input", "1, 2.5, 4")
+    page.keyboard.press("Tab")
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.click(".lab .link")
+    page.wait_for_function("document.querySelector('.lab .link').textContent === 'Copied'")
+    link = page.evaluate("navigator.clipboard.readText()")
+    other = open_page("?" + link.partition("?")[2])
+    titles = "[...document.querySelectorAll('.lab figcaption b')].map((b) => b.textContent).join()"
+    other.wait_for_function(f"{titles}.includes('2.5')")
+    other.wait_for_function("nar.pages.get('lab').state.spec.model === 'emoji'")
+    assert other.evaluate("nar.pages.get('lab').state.values") == ["1", "2.5", "4"]
 
 
 def test_a_setting_leads_to_what_it_does_in_the_lab(open_page):

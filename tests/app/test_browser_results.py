@@ -203,6 +203,27 @@ def test_lab_compares_checkpoints(open_page):
     assert steps == ["17", "31", "33"]
 
 
+def test_the_lab_grows_several_prompts_in_every_pane(open_page):
+    page = open_page()
+    page.click("#pages [data-tab-id=lab]")
+    page.click("[data-compare=guidance]")
+    page.fill(".lab-head .prompt textarea", "owl\n\nred  apple\nfox")
+    page.click(".lab-page .grow")
+    page.wait_for_selector(".lab[data-state=done]")
+    seen = "document.querySelector('.lab canvas').toDataURL()"
+    options = page.locator(".lab .which option")
+    assert options.all_inner_texts() == ["owl", "red apple", "fox"]
+    first = page.evaluate(seen)
+    page.select_option(".lab .which select", index=2)
+    assert page.evaluate(seen) != first
+    with page.expect_download() as download:
+        page.click(".lab [data-save=csv]")
+    rows = download.value.path().read_text().splitlines()
+    panes = page.locator(".lab figure").count()
+    assert len(rows) == 1 + 3 * panes
+    assert sum(",fox," in row for row in rows) == panes
+
+
 def test_lab_compares_heads_as_in_table_5(open_page):
     page = open_page()
     page.click("#pages [data-tab-id=lab]")

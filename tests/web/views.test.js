@@ -340,3 +340,32 @@ test('the values of a setting can be others, and what was measured is a table', 
   assert.equal(first, 'Guidance 1.5,picture,17,"a ""red"", car",7');
   assert.equal(rest.length, 4);
 });
+
+test('of several prompts each has a row in the table, and one is seen', () => {
+  const pane = { title: 'Guidance 1', seed_position: spec.seed_position, form: {} };
+  const plan = makePlan(spec, spec.seed_position);
+  const order = Uint16Array.from(plan.step);
+  let s = lab.started(lab.initial(spec, [{ name: 'guidance', title: 'Guidance', panes: [pane] }]), 'run');
+  assert.equal(lab.samplesOf(s), 1);
+  const frame = { step: 1, tokens: Uint16Array.of(5, 6), confidence: Uint8Array.of(254, 127), sheet: null, elapsed: 1 };
+  s = lab.withStepsOf(s, { kind: 'steps', run: 'run', pane: 0, order, frames: [frame] });
+  assert.equal(lab.samplesOf(s), 2);
+  const seed = plan.cells[1][0];
+  assert.deepEqual(
+    [seed, 256 + seed].map((i) => s.panes[0].run.tokens[i]),
+    [5, 6],
+  );
+  const confidence = Uint8Array.from({ length: 512 }, (_, i) => (i < 256 ? 254 : 127));
+  const request = { prompt: ['a car', 'a cat'], rng_seed: 7 };
+  const end = { order, tokens: new Uint16Array(512), confidence, pictures: ['', ''], elapsed: 1, passes: 17, request };
+  s = lab.withEndOf(s, { kind: 'done', run: 'run', pane: 0, sheets: [], verdict: null, again: false, ...end });
+  const [head, ...rows] = lab.tableOf(s).split('\n');
+  assert.equal(head, 'pane,model,Steps,Passes,Seconds,Probability,prompt,rng_seed');
+  assert.deepEqual(rows, [
+    'Guidance 1,picture,17,17,1.00,1.000,a car,7',
+    'Guidance 1,picture,17,17,1.00,0.500,a cat,7',
+  ]);
+  assert.equal(lab.promptOf(s.panes[0].run, 1), 'a cat');
+  assert.equal(lab.withSample(s, 1).sample, 1);
+  assert.equal(lab.started(lab.withSample(lab.ended(s), 1), 'next').sample, 0);
+});

@@ -70,6 +70,18 @@ export function labView(root, page, lab) {
   typed.addEventListener('change', () => lab.set(store.valued(lab.state, typed.value)));
   for (const button of findAll(root, '[data-save]'))
     button.onclick = () => keep(/** @type {'csv' | 'png'} */ (button.dataset.save));
+  const link = find(root, '.link');
+  link.onclick = async () => {
+    const isCopied = await navigator.clipboard.writeText(lab.address()).then(
+      () => true,
+      () => false,
+    );
+    setText(link, isCopied ? 'Copied' : 'Copy the address above');
+    setTimeout(() => setText(link, 'Copy link'), 2000);
+  };
+  const which = find(root, '.which');
+  const prompts = /** @type {HTMLSelectElement} */ (find(which, 'select'));
+  prompts.onchange = () => lab.set(store.withSample(lab.state, prompts.selectedIndex));
   scrub.addEventListener('input', () => lab.set(store.scrubbed(lab.state, Number(scrub.value))));
   play.addEventListener('click', () => lab.play(!lab.state.playing));
   page.addEventListener('click', (e) => {
@@ -103,7 +115,7 @@ export function labView(root, page, lab) {
     const { ready, step } = momentOf(s, pane);
     setText(find(figure, '.k'), ready ? `${plan.total} steps` : `${step} of ${plan.total}`);
     setMarkup(find(figure, 'dl'), definitions(facts));
-    const { image, row } = imageAt(run, step, 0);
+    const { image, row } = imageAt(run, step, Math.min(s.sample, run.samples - 1));
     paintPane(findCanvas(figure, 'canvas'), root, {
       ...{ plan, step, ready, row, isLegal: isLegal(plan) },
       image: run.last ? image : null,
@@ -128,6 +140,14 @@ export function labView(root, page, lab) {
     });
     setMarkup(panes, figures.join(''));
     panes.dataset.count = String(s.panes.length);
+    which.hidden = store.samplesOf(s) < 2;
+    const shown = s.panes.find(({ run }) => run.request)?.run;
+    const options = Array.from({ length: store.samplesOf(s) }, (_, k) => {
+      const words = (shown && store.promptOf(shown, k)) || `Prompt ${k + 1}`;
+      return `<option>${escapeText(words)}</option>`;
+    });
+    setMarkup(prompts, options.join(''));
+    prompts.selectedIndex = s.sample;
     values.hidden = !store.setOf(s).setting;
     if (document.activeElement !== typed) typed.value = store.typedValues(s);
     typed.disabled = s.active !== null;

@@ -391,6 +391,22 @@ def test_checkpoints_that_can_be_asked_the_same_are_compared(studio):
     assert [message["total"] for message in done] == [17, 31, 33]
 
 
+def test_the_lab_grows_every_line_of_its_prompt_in_every_pane(studio):
+    asked = start_of({"run": "r", "compare": "guidance"}, 0)
+    jobs = studio.desk.comparison(Form("emoji", "owl\n\n red  apple \nfox"), asked)
+    requests = [job.prepared.request for job in jobs]
+    assert len(requests) > 1
+    assert {(r.prompt, r.num_samples) for r in requests} == {(("owl", "red apple", "fox"), 3)}
+    *_, done = grow(studio, jobs[0])
+    assert len(done["pictures"]) == 3
+    assert done["request"]["prompt"] == ["owl", "red apple", "fox"]
+    [one, *_] = studio.desk.comparison(Form("emoji", "\nowl\n"), asked)
+    assert (one.prepared.request.prompt, one.prepared.num_samples) == (("owl",), 1)
+    for prompt, wrong in (("a\n" * 9, "got 9 lines, expected at most 8"), ("x" * 201, "shorten")):
+        with pytest.raises(ValueError, match=wrong):
+            studio.desk.comparison(Form("emoji", prompt), asked)
+
+
 @pytest.mark.parametrize(
     ("limits", "words"),
     [
