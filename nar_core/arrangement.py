@@ -9,11 +9,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .models.condition import ConditionConfig
 from .models.transformer import NARTransformer
 from .plan import distances_from, fan_in_of, levels_of
-from .worlds.world import World
+from .worlds.world import Facts, World
 
 CLEARLY = 3.0  # nats by which another arrangement must explain better what is there
+
+
+def told(world: World, facts: Facts, config: ConditionConfig) -> list[int]:
+    """Facts as ids for a model: of as many slots as it has and, where it is told, of cells."""
+    cells = world.cells(facts).ravel().tolist() if config.told else []
+    return [*world.encode(facts)[: config.slots], *cells]
 
 
 def settled(
@@ -32,17 +39,16 @@ def settled(
         there: tokens [B, N], -1 where unknown, that are there already. Then the seed's arrangement
             is taken unless another one clearly led to them: a branch keeps what has been begun.
     """
-    slots = model.config.condition.slots
-    rows = []
+    config, rows = model.config.condition, []
     for i, prompt in enumerate(prompts):
         facts = world.understand(prompt).facts
         if facts is None:
-            rows.append([-1] * slots)
+            rows.append([-1] * (config.slots + model.config.grid.cells * config.told))
             continue
         if seeds is None:
-            rows.append(world.encode(facts)[:slots])
+            rows.append(told(world, facts, config))
             continue
-        ways = [world.encode(way)[:slots] for way in world.arrangements(facts)]
+        ways = [told(world, way, config) for way in world.arrangements(facts)]
         first = seeds[i] % len(ways)
         ways = ways[first:] + ways[:first]
         if there is not None and bool((there[i] >= 0).any()):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -24,8 +25,8 @@ def _without_padding(condition: Condition) -> Condition:
         return condition
     first = int(condition.valid.any(0).int().argmax())
     valid = condition.valid[:, first:]
-    return Condition(
-        condition.slots[:, first:], None if bool(valid.all()) else valid, condition.broadcast
+    return replace(
+        condition, slots=condition.slots[:, first:], valid=None if bool(valid.all()) else valid
     )
 
 
@@ -39,6 +40,7 @@ def joined(first: Condition, second: Condition) -> Condition:
         torch.cat([first.slots, second.slots]),
         both(first.valid, second.valid),
         both(first.broadcast, second.broadcast),
+        both(first.cells, second.cells),
     )
 
 
@@ -162,7 +164,7 @@ class Growth:
         tokens = self.tokens[:, self.cells[start:end]]
         tokens = torch.cat([tokens, tokens]) if self.guided else tokens
         places = None if self.places is None else self.places[start:end]
-        return self.model.embed_tokens(tokens, places, self.condition)
+        return self.model.embed_tokens(tokens, self.cells[start:end], places, self.condition)
 
     def _mask(self, levels: Tensor, device: torch.device) -> Tensor | None:
         """None when everything fed so far and now is visible to all that is fed now."""
@@ -255,9 +257,5 @@ class Growth:
         """Forget the states of all other rows, those of the null half counted too."""
         self.cache.keep_rows(rows)
         self.hidden = {depth: x[rows] for depth, x in self.hidden.items()}
-        slots, valid, broadcast = vars(self.condition).values()
-        self.condition = Condition(
-            slots[rows],
-            None if valid is None else valid[rows],
-            None if broadcast is None else broadcast[rows],
-        )
+        parts = {k: None if x is None else x[rows] for k, x in vars(self.condition).items()}
+        self.condition = replace(self.condition, **parts)

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from tqdm import tqdm
 
+from ..arrangement import told
 from ..checks import cell_of
 from ..decode import Growth
 from ..engine import Engine
@@ -56,7 +57,7 @@ def of_world(grower: Grower, count: int) -> Shown:
     for _, _, facts in asked:
         ways = world.arrangements(facts)
         way = ways[int(rng.integers(len(ways)))]
-        rows.append(world.encode(way)[: engine.model.config.condition.slots])
+        rows.append(told(world, way, engine.model.config.condition))
         tokens.append(engine.encode(world.render(way, rng)[None]).reshape(-1))
     return Shown(
         torch.tensor(rows, device=engine.device),

@@ -125,7 +125,9 @@ def sample_as_published(
         else:
             cells = torch.tensor([int(p) for p in fed], device=device)
             drawn = tokens[:, cells]
-            x = model.embed_tokens(torch.cat([drawn] * len(rows)), model.places(cells), condition)
+            x = model.embed_tokens(
+                torch.cat([drawn] * len(rows)), cells, model.places(cells), condition
+            )
             messages = feed(x, length + cells)
             column = {int(p): i for i, p in enumerate(fed)}
             some = next(iter(messages.values()))

@@ -32,6 +32,8 @@ class ConditionConfig:
         causal: condition tokens see only earlier ones (official models), or each other.
         seed_query: end the condition with a token that carries the seed position.
         broadcast: also add the pooled condition to every token.
+        told: ids that a world tells of each cell besides (what stands there); 0 where it does not.
+        parts: rows of their table.
     """
 
     kind: str
@@ -43,6 +45,8 @@ class ConditionConfig:
     causal: bool = True
     seed_query: bool = False
     broadcast: bool = False
+    told: int = 0
+    parts: int = 0
 
     @property
     def length(self) -> int:
@@ -58,11 +62,13 @@ class Condition:
         slots: [B, C, D].
         valid: bool [B, C], False at padding, or None where nothing is padded.
         broadcast: [B, D] added to every token, or None.
+        cells: [B, N, D] added to the token of each cell, or None.
     """
 
     slots: Tensor
     valid: Tensor | None = None
     broadcast: Tensor | None = None
+    cells: Tensor | None = None
 
 
 class ClassCondition(nn.Module):
@@ -208,7 +214,11 @@ class FactsCondition(_Slots):
         super().__init__(config, config.classes, width)
 
     def forward(self, ids: Tensor) -> Condition:
-        """Ids int64 [B, slots], -1 where a slot is empty; nothing but -1 is the null condition."""
+        """Ids int64 [B, slots], -1 where a slot is empty; nothing but -1 is the null condition.
+
+        What may follow them is of cells, see `cells.Cells`.
+        """
+        ids = ids[:, : len(self.places)]
         values = self.norm(self.table(ids.clamp(min=0)))
         slots, counted = self.filled(values, (ids >= 0).unsqueeze(-1))
         slots = slots + self.places  # pooled with its place: a colour belongs to a thing

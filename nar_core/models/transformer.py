@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from ..plan import DIRECTIONS, GridShape, KnownLevel, Order
 from .cache import KVCache
+from .cells import Cells
 from .condition import CONDITIONS, Condition, ConditionConfig
 from .heads import Heads
 from .packed import gated, plus
@@ -177,6 +178,11 @@ class NARTransformer(nn.Module):
             if condition.seed_query
             else None
         )
+        self.cells = (
+            Cells(condition.told, condition.parts, config.width, config.grid)
+            if condition.told
+            else None
+        )
         self.tokens = nn.Embedding(config.vocab_size, config.width)
         self.positions = (
             LearnedPositions(config.learned, config.grid, condition.slots, config.width)
@@ -225,6 +231,8 @@ class NARTransformer(nn.Module):
             seed: flat index of the seed position, int64 [B], where there is a seed query.
         """
         out = self.condition(values)
+        if self.cells is not None:
+            out.cells = self.cells(values[:, self.config.condition.slots :])
         if self.positions is not None:
             out.slots = out.slots + self.positions.condition()
         if self.seed_query is not None:
@@ -232,6 +240,9 @@ class NARTransformer(nn.Module):
             if self.positions is not None:
                 assert seed is not None
                 query = query + self.positions.cells(seed)
+            if out.cells is not None:
+                assert seed is not None
+                query = query + out.cells[torch.arange(len(seed), device=seed.device), seed]
             out.slots = torch.cat([out.slots, query[:, None]], 1)
         return out
 
@@ -239,13 +250,23 @@ class NARTransformer(nn.Module):
         """What is added to tokens in cells of flat index [...], [..., D], or None for nothing."""
         return None if self.positions is None else self.positions.cells(index)
 
-    def embed_tokens(self, tokens: Tensor, places: Tensor | None, condition: Condition) -> Tensor:
-        """Tokens int64 [B, n] in their `places` [n, D] or [B, n, D], or None, to [B, n, D]."""
+    def embed_tokens(
+        self, tokens: Tensor, index: Tensor, places: Tensor | None, condition: Condition
+    ) -> Tensor:
+        """Tokens int64 [B, n] to [B, n, D].
+
+        Args:
+            index: flat index of their cells, int64 [n] or [B, n].
+            places: what `self.places` makes of it.
+        """
         x = self.tokens(tokens)
         if places is not None:
             x = x + places
         if condition.broadcast is not None:
             x = x + condition.broadcast[:, None]
+        if condition.cells is not None:
+            rows = torch.arange(len(x), device=x.device)[:, None]
+            x = x + condition.cells[rows, index.expand(len(x), -1)]
         return x
 
     def condition_levels(self, length: int) -> Tensor:
@@ -301,7 +322,7 @@ class NARTransformer(nn.Module):
         index = torch.arange(tokens.shape[1], device=tokens.device) if cells is None else cells
         condition = self.embed_condition(values, seed)
         length = condition.slots.shape[1]
-        x = self.embed_tokens(tokens, self.places(index), condition)
+        x = self.embed_tokens(tokens, index, self.places(index), condition)
         x = torch.cat([condition.slots, x], 1)
         ahead = self.condition_levels(length).to(levels.device).expand(*levels.shape[:-1], -1)
         valid = condition.valid

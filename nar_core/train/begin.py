@@ -98,7 +98,9 @@ def start_from(model: NARTransformer, folder: Path) -> None:
     except RuntimeError as error:  # a tensor of another shape
         raise ValueError(f"init_from: the weights in {folder} do not fit: {error}") from None
     anew = "condition.table.weight" not in state
-    wrong = [k for k in missing if ".tables." not in k and not (anew and k.startswith("condition"))]
+    begun = (".tables.", "cells.parts.", "cells.around.")
+    wrong = [k for k in missing if not any(part in k for part in begun)]
+    wrong = [k for k in wrong if not (anew and k.startswith("condition"))]
     wrong += unexpected
     if wrong:
         raise ValueError(f"init_from: the weights in {folder} do not fit: {wrong[:5]}")

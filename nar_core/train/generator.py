@@ -122,6 +122,7 @@ class Trainer:
                 (config.train.seed, run.rank),
                 taken,
                 config.train.null_share,
+                form.condition.told > 0,
             )
         self.stream: TokenStream = stream
         # Without guidance, which would double the cost.
@@ -197,6 +198,8 @@ class Trainer:
             )
         condition, world = self.config.model.condition, WORLDS[source.world]()
         condition.slots, condition.classes = len(world.slots), len(world.terms)
+        if condition.told:
+            condition.told, condition.parts = world.told, world.parts
 
     def loss_of(self, index: int) -> Tensor:
         """The loss of one process's share of a step."""

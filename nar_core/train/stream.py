@@ -65,8 +65,11 @@ def chunk_of(
     key: tuple[int, ...],
     n: int = CHUNK,
     held_out: bool | None = None,
+    told: bool = False,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The n pictures of one key: facts int64 [n, slots] and tokens int16 [n, cells].
+    """The n pictures of one key: facts int16 [n, slots] and tokens int16 [n, cells].
+
+    Behind the facts, where it is to be `told`, what stands in each cell.
 
     With `held_out` said, every picture is drawn apart, to measure by. Else they are as training
     wants them: a world with `views` looks at a land several times, since making one is slow, and of
@@ -88,17 +91,23 @@ def chunk_of(
     x = torch.from_numpy(pixels).movedim(-1, -3).float() / 255
     with torch.inference_mode():
         tokens = tokenizer.encode(x).flatten(1).to(torch.int16).numpy()
-    return np.array([world.encode(f) for f in facts]), tokens
+    ids = np.array([world.encode(f) for f in facts], np.int16)
+    if told:
+        cells = np.stack([world.cells(f).astype(np.int16).ravel() for f in facts])
+        ids = np.concatenate([ids, cells], 1)
+    return ids, tokens
 
 
-def _produce(name: str, folder: str, grid: tuple, key: tuple[int, ...], first: int, out) -> None:
+def _produce(
+    name: str, folder: str, grid: tuple, key: tuple[int, ...], first: int, told: bool, out
+) -> None:
     # Ctrl-C reaches every process of a terminal; the one that trains still needs pictures.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     torch.set_num_threads(1)
     world = WORLDS[name]()
     tokenizer = load_tokenizer_folder(Path(folder), GridShape(*grid))[0].float().eval()
     while True:
-        out.put((first, *chunk_of(world, tokenizer, (*key, first))))
+        out.put((first, *chunk_of(world, tokenizer, (*key, first), told=told)))
         first += 1
 
 
@@ -114,6 +123,7 @@ class WorldStream:
         key: seed of the run and rank of this process.
         start: how many samples have been taken before.
         null_share: share of the samples that nothing is said of.
+        told: whether what stands in each cell is part of the condition input.
     """
 
     names: tuple[str, ...] = ()
@@ -126,9 +136,10 @@ class WorldStream:
         key: tuple[int, int],
         start: int,
         null_share: float = 0.0,
+        told: bool = False,
     ):
         self.world = WORLDS[config.world]()
-        self.folder, self.grid, self.null_share = tokenizer, grid, null_share
+        self.folder, self.grid, self.null_share, self.told = tokenizer, grid, null_share, told
         self.window, self.repeats = config.window, config.repeats
         if self.window % CHUNK:
             raise ValueError(f"source.window: got {self.window}, expected a multiple of {CHUNK}")
@@ -136,7 +147,8 @@ class WorldStream:
         self.pictures = start // (self.window * self.repeats) * self.window
         self._first = self._begun = self.pictures
         self._since = time.monotonic()
-        self._facts = np.zeros((self.window, len(self.world.slots)), np.int64)
+        ids = len(self.world.slots) + told * grid.cells * self.world.told
+        self._facts = np.zeros((self.window, ids), np.int16)
         self._tokens = np.zeros((self.window, grid.cells), np.int16)
         context = processes.get_context("spawn")
         self._queue = context.Queue(2 * self.window // CHUNK)
@@ -148,6 +160,7 @@ class WorldStream:
                 tuple(grid),
                 key,
                 self.pictures // CHUNK,
+                told,
                 self._queue,
             ),
             daemon=True,
@@ -160,7 +173,7 @@ class WorldStream:
         return (self.pictures - self._begun) / (time.monotonic() - self._since)
 
     def take(self, n: int) -> tuple[Tensor, Tensor]:
-        """The next n samples: facts int64 [n, slots] and tokens int64 [n, cells]."""
+        """The next n samples: condition input int64 [n, ids] and tokens int64 [n, cells]."""
         facts, tokens = [], []
         for _ in range(n):
             round_, at = divmod(self.next, self.window)
@@ -170,7 +183,7 @@ class WorldStream:
             facts.append(self._facts[at].copy())
             tokens.append(self._tokens[at].copy())
             self.next += 1
-        return torch.from_numpy(np.stack(facts)), torch.from_numpy(np.stack(tokens)).long()
+        return tuple(torch.from_numpy(np.stack(x)).long() for x in (facts, tokens))
 
     def _receive(self) -> None:
         number, facts, tokens = self._queue.get(timeout=600)
@@ -189,8 +202,8 @@ class WorldStream:
         """48 pictures of each kind, always the same; see `TokenStream`."""
         tokenizer = load_tokenizer_folder(self.folder, self.grid)[0]
         for name in ("", "held_out_"):
-            values, tokens = chunk_of(self.world, tokenizer, (0,), 48, bool(name))
-            yield name, torch.from_numpy(values), torch.from_numpy(tokens).long()
+            values, tokens = chunk_of(self.world, tokenizer, (0,), 48, bool(name), self.told)
+            yield name, torch.from_numpy(values).long(), torch.from_numpy(tokens).long()
 
     def seen(self, processes: int) -> int:
         """Pictures of all processes, each of which has its own."""

@@ -84,6 +84,8 @@ class World(Protocol):
         slots: names of the places that facts fill in the model's condition.
         terms: every value of every slot; its index is its id in the model's table, so the order is
             fixed and new ones are appended.
+        told: ids that it tells of each cell of the token grid, 0 where nothing stands in cells of
+            its own; parts: how many values they have, all together.
         vocabulary: the words that it knows, by what they say, each as it may be typed.
     """
 
@@ -97,6 +99,10 @@ class World(Protocol):
     def slots(self) -> tuple[str, ...]: ...
     @property
     def terms(self) -> tuple[str, ...]: ...
+    @property
+    def told(self) -> int: ...
+    @property
+    def parts(self) -> int: ...
     @property
     def vocabulary(self) -> dict[str, tuple[str, ...]]: ...
 
@@ -114,6 +120,10 @@ class World(Protocol):
 
     def arrangements(self, facts: Facts) -> list[Facts]:
         """Every way to settle what a prompt leaves open: where things stand."""
+        ...
+
+    def cells(self, facts: Facts) -> np.ndarray:
+        """What stands in each cell, int64 [T * H * W, told]; -1 for nothing or open."""
         ...
 
     def render(self, facts: Facts, rng: np.random.Generator) -> np.ndarray:

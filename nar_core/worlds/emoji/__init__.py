@@ -11,6 +11,7 @@ import numpy as np
 
 from ..world import Understood, pair_is_held_out
 from . import grammar
+from .cells import PARTS, TOLD, mark, nothing
 from .colours import COLOURS
 from .objects import BY_NOUN, OBJECTS
 from .scene import (
@@ -18,6 +19,7 @@ from .scene import (
     COUNTS,
     PLACES,
     RELATIONS,
+    SCENES,
     SIDE,
     SIZES,
     WORN,
@@ -29,6 +31,8 @@ from .scene import (
     layouts,
     paint,
     random_place,
+    spot,
+    sprite,
 )
 
 VERBS = (
@@ -86,6 +90,7 @@ class EmojiWorld:
         "second y",
     )
     terms = _TERMS
+    parts, told = PARTS, TOLD
     vocabulary = grammar.vocabulary(moving=False)
 
     def draw(self, rng: np.random.Generator) -> Scene:
@@ -187,6 +192,22 @@ class EmojiWorld:
             *self._where(facts.layout),
         )
         return [_IDS.get(value, -1) for value in values]
+
+    def cells(self, facts: Scene) -> np.ndarray:
+        if not facts.layout:
+            high, wide = (side // CELL for side in self.size)
+            return nothing(self.frames * high * wide)
+        [layout] = self.layouts(facts)
+        return self._told(facts, layout).reshape(-1, TOLD)
+
+    def _told(self, facts: Scene, layout: Layout) -> np.ndarray:
+        """What stands in each cell of a layout, int64 [F, h, w, 4]."""
+        out = nothing(1, SIDE // CELL, SIDE // CELL)
+        for placed in layout:
+            corner = spot(placed, facts.place in SCENES)
+            extent = sprite(placed.thing, placed.cells)[0].size
+            mark(out[0], placed.thing, placed.cells, 0, corner, extent)
+        return out
 
     @staticmethod
     def _where(layout: Corners) -> list[str]:

@@ -42,6 +42,7 @@ class LandscapeWorld:
     frames = 1
     slots = SLOTS
     terms = TERMS
+    parts = told = 0
     vocabulary = words.VOCABULARY
 
     def draw(self, rng: np.random.Generator) -> Landscape:
@@ -55,6 +56,9 @@ class LandscapeWorld:
 
     def arrangements(self, facts: Landscape) -> list[Landscape]:
         return [facts]
+
+    def cells(self, facts: Landscape) -> np.ndarray:
+        return np.empty(((SIDE // 8) ** 2, 0), int)
 
     def render(self, facts: Landscape, rng: np.random.Generator) -> np.ndarray:
         """A picture of the facts, blanks as the rng has it: uint8 [1, 128, 128, 3]."""
