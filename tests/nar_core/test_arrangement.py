@@ -86,3 +86,13 @@ def test_batches_and_single_runs_are_told_the_same(model):
         assert (
             settled(world, prompts[i : i + 1], [4 + i], model, there[i : i + 1]) == rows[i : i + 1]
         )
+
+
+def test_a_model_is_told_what_stands_in_each_cell_of_the_arrangement(model):
+    grid = GridShape(1, 16, 16)
+    condition = replace(model.config.condition, told=world.told, parts=world.parts)
+    telling = random_model(replace(embedded_config(grid), condition=condition))
+    ways = world.arrangements(world.understand("a red car").facts)
+    rows = settled(world, ["a red car", "", "a red car"], [1, 0, 2], telling)
+    told = [[*world.encode(way), *world.cells(way).ravel().tolist()] for way in ways]
+    assert rows == [told[1], [-1] * len(told[0]), told[2]]

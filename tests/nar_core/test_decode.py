@@ -277,3 +277,49 @@ def test_padded_text_costs_nothing_where_all_rows_agree(lengths, kept, masked):
     assert growth.length == kept
     assert growth.cache.data.shape[-2] == kept + grid.cells
     assert (growth.condition.valid is not None) == masked
+
+
+def told_model(grid: GridShape, told: int = 2):
+    """A model of facts that is told what stands in each cell, and condition input of two rows."""
+    form = ConditionConfig("facts", 3, 5, causal=False, seed_query=True, broadcast=True)
+    form = replace(form, told=told, parts=7 * bool(told))
+    model = random_model(replace(embedded_config(grid), condition=form))
+    ids = torch.randint(
+        0, 5, (2, 3 + told * grid.cells), generator=torch.Generator().manual_seed(2)
+    )
+    ids[1, 3 : 3 + grid.cells] = -1  # nothing stands in half of its cells
+    return model, ids
+
+
+@pytest.mark.parametrize("grid", GRIDS)
+def test_what_is_told_of_cells_is_decoded_as_it_is_trained(grid):
+    model, values = told_model(grid)
+    null = model.condition.null_like(values)
+    plan = make_plan(grid, (grid.t - 1, 1, 0))
+    tokens, logits, _ = grow(model, plan, start(plan), values=(values, null), guidance_scale=2.0)
+    full = torch.cat([full_grid(model, plan, tokens, v) for v in (values, null)])
+    for cell, got in logits.items():
+        torch.testing.assert_close(got, full[:, cell], atol=1e-4, rtol=0)
+    for row in range(2):  # each is its single run
+        own = slice(row, row + 1)
+        alone = torch.full((1, grid.cells), -1)
+        growth = Growth(
+            model, plan, values[own], null[own], alone, uniforms(3, 2, grid.cells)[own],
+            SamplingSettings(guidance_scale=2.0),
+        )  # fmt: skip
+        for _ in plan.steps:
+            growth.step()
+        assert torch.equal(alone[0], tokens[row])
+
+
+def test_a_cell_is_told_of_itself_and_of_what_it_predicts():
+    """What stands in one cell changes the states of it and of its neighbours, none else's."""
+    model, values = told_model(GRIDS[0])
+    other = values.clone()
+    cell = 2 * 5 + 2
+    other[:, 3 + 2 * cell : 3 + 2 * cell + 2] = 6
+    seed = torch.zeros(2, dtype=torch.int64)
+    with torch.inference_mode():
+        a, b = (model.embed_condition(v, seed).cells for v in (values, other))
+    changed = (a != b).any(-1).any(0).nonzero().flatten().tolist()
+    assert changed == sorted([cell, cell - 5, cell + 5, cell - 1, cell + 1])

@@ -99,3 +99,20 @@ def test_a_model_of_fewer_blocks_begins_with_some_evenly_apart(tmp_path):
             assert mine
             for k, v in mine.items():
                 assert torch.equal(v, old[k.replace(f"blocks.{i}.", f"blocks.{block}.", 1)])
+
+
+def test_a_model_that_is_told_of_cells_begins_as_one_that_is_not(tmp_path):
+    plain = facts_model(3, 5)
+    before = random_model(plain)
+    save_file(before.state_dict(), tmp_path / "generator.safetensors")
+    told = replace(plain, condition=replace(plain.condition, told=2, parts=7))
+    model = fresh(told, None)
+    start_from(model, tmp_path)
+    ids = torch.randint(0, 5, (2, 3 + 2 * 4))
+    rest = torch.zeros(2, 4, dtype=torch.int64), torch.arange(4), torch.full((4, 6), -1)
+    seed = torch.zeros(2, dtype=torch.int64)
+    with torch.inference_mode():
+        was = before(ids[:, :3], *rest, seed)
+        assert torch.allclose(model(ids, *rest, seed), was, atol=1e-5)
+        torch.nn.init.normal_(model.cells.around.weight)
+        assert not torch.allclose(model(ids, *rest, seed), was, atol=1e-2)

@@ -145,3 +145,16 @@ def test_models_to_be_compared_train_and_grow_from_the_corner(tmp_path, name):
     assert frame.total == (256 if name == "raster" else 31)
     with pytest.raises(ValueError, match="seed"):
         engine.validate(Request(prompt="green hills", seed_position=(0, 8, 8)))
+
+
+def test_a_stream_tells_of_cells_where_the_model_wants_it():
+    world = WORLDS["emoji"]()
+    tokenizer, _ = load_tokenizer_folder(TOKENIZER, GRID)
+    plain, told = (chunk_of(world, tokenizer, (3,), told=t) for t in (False, True))
+    slots = len(world.slots)
+    assert np.array_equal(plain[0], told[0][:, :slots])
+    assert np.array_equal(plain[1], told[1])
+    cells = told[0][:, slots:].reshape(CHUNK, -1, world.told)
+    where = plain[0][:, world.slots.index("x")] >= 0
+    assert np.array_equal((cells >= 0).any((1, 2)), where)  # nothing of cells where it is open
+    assert 0 < where.sum() < CHUNK
