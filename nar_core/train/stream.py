@@ -183,7 +183,8 @@ class WorldStream:
             facts.append(self._facts[at].copy())
             tokens.append(self._tokens[at].copy())
             self.next += 1
-        return tuple(torch.from_numpy(np.stack(x)).long() for x in (facts, tokens))
+        values, codes = (torch.from_numpy(np.stack(x)).long() for x in (facts, tokens))
+        return values, codes
 
     def _receive(self) -> None:
         number, facts, tokens = self._queue.get(timeout=600)
