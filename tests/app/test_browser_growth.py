@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 
 import numpy as np
@@ -442,18 +443,23 @@ def test_the_plan_drawn_is_the_plan_decoded(served, context):
     script = (
         f"const {{ isLegal, makePlan, maySee, sendersOf }} = await import('/{address()}/plan.js');"
         """
-    const plan = makePlan(spec, seed, known); return {
+    const plan = makePlan(spec, seed, known), cells = [...plan.step.keys()];
+    return JSON.stringify({
       step: [...plan.step], legal: isLegal(plan), total: plan.total,
-      sees: [...plan.step.keys()].map(i => [...plan.step.keys()].filter(j => maySee(plan, i, j))),
-      senders: [...plan.step.keys()].map(i => sendersOf(plan, i).map(s => [s.head.name, s.cell])) };
+      sees: cells.map(i => cells.filter(j => maySee(plan, i, j))),
+      senders: cells.map(i => sendersOf(plan, i).map(s => [s.head.name, s.cell])) });
     """
     )
+
+    def planned(spec, seed, known):
+        """As text: to read it value by value would take most of the test's time."""
+        call = f"async ([spec, seed, known]) => {{ {script} }}"
+        return json.loads(page.evaluate(call, [spec, list(seed), known]))
+
     for grid, seed, known, directions, level in cases:
         spec = {"grid": list(grid), "directions": list(directions), "known_level": level}
         given = None if known is None else known.astype(int).reshape(-1).tolist()
-        drawn = page.evaluate(
-            f"async ([spec, seed, known]) => {{ {script} }}", [spec, list(seed), given]
-        )
+        drawn = planned(spec, seed, given)
         legal = legal_seed_positions(grid, directions, known, level)[seed]
         assert drawn["legal"] == bool(legal)
         if not legal:
@@ -472,9 +478,7 @@ def test_the_plan_drawn_is_the_plan_decoded(served, context):
     # a file of before may hold the mirror image of a growth
     plan = make_plan(info.grid, seed, None, ("-w", "+h"), "distance")
     spec = {**spec_of(info), "mirrors": True}
-    drawn = page.evaluate(
-        f"async ([spec, seed, known]) => {{ {script} }}", [spec, list(seed), None]
-    )
+    drawn = planned(spec, seed, None)
     for cell, fan_in in enumerate(plan.fan_in):
         senders = [[DIRECTIONS[d], int(s)] for d, s in enumerate(fan_in) if s >= 0]
         assert drawn["senders"][cell] == senders

@@ -21,6 +21,12 @@ def grown(engine: Engine, **said) -> list[Frame]:
     return list(engine.generate(Request(prompt="a red car", rng_seed=3, **said)))
 
 
+@pytest.fixture(scope="module")
+def frames(engine) -> list[Frame]:
+    """A growth as the model does it unless it is told otherwise."""
+    return grown(engine)
+
+
 def test_the_token_of_every_cell_is_the_one_that_the_number_draws(engine):
     """From what was left of the distribution, in the order of tokens, as `sampling.draw` does."""
     frames = grown(engine, temperature=1.0, top_p=0.9, min_p=0.05, guidance_scale=2.0)
@@ -38,9 +44,8 @@ def test_the_token_of_every_cell_is_the_one_that_the_number_draws(engine):
         assert sure == pytest.approx(frame.confidence[0][tuple(cell)], abs=1e-4)
 
 
-def test_heads_are_those_of_the_senders_and_their_mean_is_the_fusion(engine):
-    frame = grown(engine)[-1]
-    told = engine.explain(frame, (10, 11), candidates=10**6)
+def test_heads_are_those_of_the_senders_and_their_mean_is_the_fusion(engine, frames):
+    told = engine.explain(frames[-1], (10, 11), candidates=10**6)
     assert {s.direction for s in told.heads} == {"+w", "+h"}
     for said in told.heads:
         step = OFFSETS[DIRECTIONS.index(said.direction)]
@@ -79,8 +84,8 @@ def test_the_map_of_disagreement_tells_of_every_cell_what_its_explanation_does(e
         engine.disagreement(frames[-1], 2)
 
 
-def test_the_seed_is_told_by_the_condition_alone(engine):
-    told = engine.explain(grown(engine)[0], (8, 8))
+def test_the_seed_is_told_by_the_condition_alone(engine, frames):
+    told = engine.explain(frames[0], (8, 8))
     assert told.step == 1
     assert {s.sender for s in told.heads} == {None}
     assert told.attention_to_condition == pytest.approx(1, abs=1e-5)
@@ -90,8 +95,7 @@ def test_the_seed_is_told_by_the_condition_alone(engine):
     )
 
 
-def test_attention_lies_on_what_had_grown_when_the_senders_looked(engine):
-    frames = grown(engine)
+def test_attention_lies_on_what_had_grown_when_the_senders_looked(engine, frames):
     told = engine.explain(frames[-1], (8, 12))
     seen = frames[told.step - 2].tokens[0] >= 0
     assert told.attention.shape == (1, 16, 16)
@@ -122,12 +126,11 @@ def test_samples_branches_and_known_cells_are_explained_as_they_grew(engine):
 
 
 @pytest.mark.parametrize("cell", [(16, 0), (0, 0, 0, 0), (-1, 2), (), (3.5, 1), (True, 2), "ab", 7])
-def test_a_cell_outside_or_not_yet_there_is_refused(engine, cell):
-    frame = grown(engine)[2]
+def test_a_cell_outside_or_not_yet_there_is_refused(engine, frames, cell):
     with pytest.raises(ValueError, match="cell: got"):
-        engine.explain(frame, cell)
+        engine.explain(frames[2], cell)
     with pytest.raises(ValueError, match="up to step 3"):
-        engine.explain(frame, (0, 0))
+        engine.explain(frames[2], (0, 0))
 
 
 def test_divergence_is_none_of_one_and_the_most_of_strangers():

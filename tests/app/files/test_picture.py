@@ -121,7 +121,7 @@ def bomb(width: int, height: int) -> bytes:
         )
 
     head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
-    rows = chunk(b"IDAT", zlib.compress(bytes(1 + width * 3)))
+    rows = chunk(b"IDAT", zlib.compress(bytes(min(1 + width * 3, 2**20))))
     return b"\x89PNG\r\n\x1a\n" + head + rows + chunk(b"IEND", b"")
 
 

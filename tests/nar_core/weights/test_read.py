@@ -188,25 +188,25 @@ def test_loading_keeps_one_copy_in_memory(tmp_path):
     script = textwrap.dedent("""
         import re, sys, torch
         from nar_core.weights.read import fill, read
-        make = lambda: torch.nn.Sequential(*[torch.nn.Linear(2048, 2048, bias=False) for _ in range(12)])
-        if sys.argv[2] == "write":
-            torch.save({"model": make().half().state_dict(), "optimizer": torch.zeros(50_000_000)}, sys.argv[1])
-        else:
-            torch.zeros(1) @ torch.zeros(1)
-            # not getrusage: its peak is inherited from the process that started this one
-            status = lambda: open("/proc/self/status").read()
-            peak = lambda: int(re.search(r"VmHWM:\\s+(\\d+)", status())[1]) / 1024
-            before = peak()
-            tensors = read(sys.argv[1]).tensors
-            module = fill(make, tensors, where="here")
-            print(peak() - before)
-            from nar_core.weights.load import load_model
-            load_model("emoji")
-            assert "torch._dynamo" not in sys.modules
-    """)  # noqa: E501
-    path = str(tmp_path / "w.pt")
-    run = [sys.executable, "-c", script, path]
-    subprocess.run([*run, "write"], check=True)
-    grown = float(subprocess.run([*run, "read"], check=True, capture_output=True).stdout)
+        make = lambda: torch.nn.Sequential(
+            *[torch.nn.Linear(2048, 2048, bias=False) for _ in range(12)]
+        )
+        torch.zeros(1) @ torch.zeros(1)
+        # not getrusage: its peak is inherited from the process that started this one
+        status = lambda: open("/proc/self/status").read()
+        peak = lambda: int(re.search(r"VmHWM:\\s+(\\d+)", status())[1]) / 1024
+        before = peak()
+        tensors = read(sys.argv[1]).tensors
+        module = fill(make, tensors, where="here")
+        print(peak() - before)
+        from nar_core.weights.load import load_model
+        load_model("emoji")
+        assert "torch._dynamo" not in sys.modules
+    """)
+    path = tmp_path / "w.pt"
+    half = {f"{i}.weight": torch.ones(2048, 2048).half() for i in range(12)}
+    torch.save({"model": half, "optimizer": torch.zeros(50_000_000)}, path)
+    run = [sys.executable, "-c", script, str(path)]
+    grown = float(subprocess.run(run, check=True, capture_output=True).stdout)
     # 96 MiB mapped in half precision, 192 MiB as float32; the optimizer's 190 MiB are never read.
     assert 150 < grown < 96 + 192 + 60

@@ -66,7 +66,7 @@ def server():
 def test_a_transfer_tells_its_progress_and_goes_on_where_it_was_stopped(server, tmp_path):
     address, asked = server
     script = textwrap.dedent("""
-        import sys
+        import socket, sys
         from nar_core.weights.fetch import Source, fetch
 
         class Closed(BaseException):
@@ -81,6 +81,8 @@ def test_a_transfer_tells_its_progress_and_goes_on_where_it_was_stopped(server, 
         try:
             path = fetch(Source("NAR-L", "REPO"), progress)
             print("done", path.stat().st_size, told == sorted(told), *told[-1:])
+            socket.socket.connect = None  # now it is here, without any network
+            print(fetch(Source("NAR-L", "REPO"), progress) == path)
         except Closed:
             print("closed", told[-1] < 0.9)
     """).replace("REPO", REPO)
@@ -98,12 +100,10 @@ def test_a_transfer_tells_its_progress_and_goes_on_where_it_was_stopped(server, 
         return out.stdout.split()
 
     assert run("stop") == ["closed", "True"]
-    assert run("finish") == ["done", str(len(CONTENT)), "True", "1.0"]
+    assert run("finish") == ["done", str(len(CONTENT)), "True", "1.0", "True"]
     assert asked[0] == 0
     assert len(asked) == 2
     assert 0 < asked[1] < len(CONTENT)
     assert (tmp_path / "weights" / "NAR-L" / "any.pt").read_bytes() == CONTENT
     there = {p.name for p in (tmp_path / "weights" / "NAR-L").iterdir()}
     assert there == {"any.pt", "any.pt.sha256"}
-    environment["HF_ENDPOINT"] = "http://127.0.0.1:9"
-    assert "done" in run("finish")[0]  # now it is here, without any network
