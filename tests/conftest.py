@@ -19,8 +19,9 @@ LONG = (
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Two for each core: tests of the page wait as long as they compute."""
-    return 2 * (os.cpu_count() or 1)
+    """Half as many again as there are cores: tests of the page wait as long as they compute."""
+    cores = os.cpu_count() or 1
+    return cores + cores // 2
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

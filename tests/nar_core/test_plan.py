@@ -285,3 +285,18 @@ def test_in_raster_order_every_cell_is_a_step_told_by_the_one_before():
     plan = make_plan(grid, (0, 0, 0), None, ("+w", "+h"), order="raster")
     assert plan.fan_in[5].tolist() == [4, -1, 1, -1, -1, -1]
     assert (plan.fan_in < np.arange(12)[:, None]).all()
+    # and from further down than the second line, nobody has told the first cell when its turn comes
+    legal = legal_seed_positions(grid, DIRECTIONS, order="raster")
+    assert legal.reshape(-1).tolist() == [True] * 5 + [False] * 7
+
+
+@pytest.mark.parametrize(
+    ("height", "listed"),
+    [
+        (4, r"\(0, 0, 0\), \(0, 1, 0\), \(0, 2, 0\), \(0, 3, 0\)$"),
+        (6, r"\(0, 3, 0\) and 2 more$"),
+    ],
+)
+def test_some_legal_seed_positions_are_named(height, listed):
+    with pytest.raises(ValueError, match=listed):
+        make_plan(GridShape(1, height, 3), (0, 1, 1), None, ("+w", "+h", "-h"))

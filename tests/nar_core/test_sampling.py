@@ -40,6 +40,12 @@ def test_top_k_keeps_ties():
     torch.testing.assert_close(kept, torch.tensor([4 / 7, 3 / 7, 0, 0]))
 
 
+@pytest.mark.parametrize(("top_k", "left"), [(0, 4), (1, 1), (3, 3), (4, 4), (9, 4)])
+def test_top_k_leaves_so_many_of_every_row(top_k, left):
+    rows = filtered_probabilities(logits_of(0.4, 0.3, 0.2, 0.1).expand(2, -1), top_k=top_k)
+    assert (rows > 0).sum(-1).tolist() == [left, left]
+
+
 @pytest.mark.parametrize(("top_p", "kept"), [(0.3, 1), (0.5, 2), (0.75, 3), (0.95, 4), (1.0, 4)])
 def test_top_p_keeps_the_token_that_crosses(top_p, kept):
     chances = filtered_probabilities(logits_of(0.1, 0.4, 0.3, 0.2), top_p=top_p)

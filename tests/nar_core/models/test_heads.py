@@ -72,6 +72,12 @@ def test_a_rule_is_what_it_says_in_every_cell(heads, hidden, senders, rule):
     assert winners == {0, 1, 2}
 
 
+def test_heads_have_a_projection_or_a_matrix_of_their_own(heads):
+    shared = heads.output is not None
+    for _, head in heads.each():
+        assert [head.project is None, head.output is None] == [not shared, shared]
+
+
 def test_a_plan_for_each_sample_is_the_mean_of_logits(heads, hidden, senders):
     rows = torch.stack([senders, senders.roll(1, 0)])
     fused = heads(hidden, rows)
@@ -102,7 +108,9 @@ def test_a_gate_begins_as_the_mean_and_then_weighs(hidden, senders, shared):
     said, weights = arriving(heads, hidden, senders, 0, cell), []
     for direction, head in heads.each():
         at = int(senders[cell, DIRECTIONS.index(direction)])
-        weights.append(head.weight(head.features(hidden[heads.taps[direction]][0, at])))
+        assert head.gate is not None
+        state = hidden[heads.taps[direction]][0, at]
+        weights.append(torch.sigmoid(head.gate(head.features(state))))
     wanted = sum(w * x for w, x in zip(weights, said, strict=True)) / sum(weights)
     torch.testing.assert_close(fused[0, cell], wanted)
     # training, where every row has a plan of its own, fuses alike
