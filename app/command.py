@@ -127,7 +127,7 @@ def _serve(args: argparse.Namespace) -> None:
         least, lanes = _replicas(args.replicas)
         warmed = shown.name if shown.available else None
         handle = replicas.deploy(args.device, args.keep_models, warmed, (least, lanes))
-        grower = replicas.Replicas(engines, handle)
+        grower = replicas.Replicas(engines, handle, warmed)
     studio = Studio(
         engines, limits, args.queue_size, args.per_session, args.together, grower, lanes
     )

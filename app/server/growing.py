@@ -165,6 +165,10 @@ class Grower:
         for number, job in enumerate(jobs):
             yield from self._alone(number, job, steps[number], wanted)
 
+    def loaded(self) -> list[str]:
+        """Names of the models in memory."""
+        return self.engines.loaded()
+
     def lacks(self, model: str) -> bool:
         """Whether a model must be fetched before it can be loaded."""
         return not (self.engines.resident(model) or self.engines.info(model).available)

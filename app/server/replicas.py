@@ -13,8 +13,10 @@ import logging
 import os
 import queue
 import threading
+import uuid
 from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from contextlib import aclosing, closing, suppress
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -36,9 +38,20 @@ LOOK_EVERY = 0.25
 
 APPLICATION = "nar-studio"
 
+FAILED, MEMORY = -1, -2
+"""Numbers of no job: what ended them all, and what a replica has in memory."""
+
 LOST = "The growth was lost with the machine that made it; grow it again."
 
-Made = tuple[int, "Event | Exception"]
+Made = tuple[int, "Event | Exception | Memory"]
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What a replica has in memory: its own name, and those of models."""
+
+    replica: str
+    models: tuple[str, ...]
 
 
 class Lost(Exception):
@@ -54,12 +67,18 @@ class Replica:
     """
 
     def __init__(self, make: Callable[[], Grower], first: str | None = None) -> None:
-        self.grower = make()
+        self.grower, self.name = make(), uuid.uuid4().hex
         if first is not None:
             self.grower.warm(first)
 
+    def memory(self) -> Memory:
+        """What it has in memory."""
+        return Memory(self.name, tuple(self.grower.engines.loaded()))
+
     async def grow(self, jobs: Sequence[Job]) -> AsyncGenerator[Made, None]:
         """As `Grower.grow_together`; what would be raised comes last, as job -1.
+
+        First of all, and when a model has been loaded, comes what is in memory, as job -2.
 
         Closing or cancelling this ends the growth at its step, before anything else is begun.
         """
@@ -68,15 +87,20 @@ class Replica:
 
         def growing() -> None:
             end: Made | None = None
+
+            def tell() -> None:
+                loop.call_soon_threadsafe(made.put_nowait, (MEMORY, self.memory()))
+
+            tell()
             try:
-                growth = self.grower.grow_together(jobs, wanted=lambda _: not gone.is_set())
+                growth = self.grower.grow_together(jobs, tell, wanted=lambda _: not gone.is_set())
                 with closing(growth) as events:
                     for event in events:
                         if gone.is_set():
                             break
                         loop.call_soon_threadsafe(made.put_nowait, event)
             except Exception as error:
-                end = -1, error
+                end = FAILED, error
             loop.call_soon_threadsafe(made.put_nowait, end)
 
         thread = threading.Thread(target=growing, daemon=True, name="engine")
@@ -84,7 +108,7 @@ class Replica:
         try:
             while (one := await made.get()) is not None:
                 yield one
-                if one[0] < 0:
+                if one[0] == FAILED:
                     return
         finally:
             gone.set()
@@ -106,11 +130,19 @@ class Replicas(Grower):
     Args:
         engines: what is known of the models; none of them is loaded here.
         handle: Serve's, of `Replica`.
+        first: the model that each of them has in memory before it is used, if any.
     """
 
-    def __init__(self, engines: Engines, handle: Any) -> None:
+    def __init__(self, engines: Engines, handle: Any, first: str | None = None) -> None:
         super().__init__(engines)
-        self._handle = handle
+        self._handle, self._first = handle, first
+        self._memories: dict[str, Memory] = {}
+
+    def loaded(self) -> list[str]:
+        """Models that a replica has in memory, as far as they have told."""
+        memories = list(self._memories.values())
+        told = {model for memory in memories for model in memory.models}
+        return sorted(told) if memories or self._first is None else [self._first]
 
     def grow_together(
         self,
@@ -163,6 +195,7 @@ class Replicas(Grower):
         """What a replica makes, until nobody wants it any more; Lost where nothing more comes."""
         response = self._for(jobs[0], stream=True).grow.remote(jobs)
         made: queue.SimpleQueue[Made | BaseException | None] = queue.SimpleQueue()
+        memory: Memory | None = None
 
         def listen() -> None:
             try:
@@ -183,9 +216,14 @@ class Replicas(Grower):
                 if one is None:
                     return
                 if isinstance(one, BaseException):
+                    if memory is not None:
+                        self._memories.pop(memory.replica, None)
                     raise Lost(f"{type(one).__name__}: {one}") from one
                 number, event = one
-                if number < 0:
+                if isinstance(event, Memory):
+                    memory = self._memories[event.replica] = event
+                    continue
+                if number == FAILED:
                     assert isinstance(event, Exception)
                     raise event
                 yield number, event

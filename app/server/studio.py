@@ -119,7 +119,7 @@ class Studio:
         return {
             "alive": self.line.alive,
             "ready": not self.line.closing,
-            "models": self.engines.loaded(),
+            "models": self.grower.loaded(),
             "waiting": self.line.waiting,
             "running": self.line.running,
         }

@@ -135,7 +135,7 @@ def test_a_growth_that_loses_every_replica_is_told_so(studio):
 
 
 def test_what_a_replica_refuses_is_refused_at_once(studio):
-    def broken(jobs, wanted):
+    def broken(jobs, loaded, wanted):
         raise Refused("model: put it into checkpoints/")
         yield
 
@@ -192,6 +192,25 @@ def test_a_studio_with_replicas_grows_those_that_agree_together(studio):
     assert page[-1]["kind"] == "done"
     assert steps(programs[0]) == list(range(1, programs[0][-1].total + 1))
     assert studio.engines.get("emoji").together == [3]
+
+
+def test_it_is_told_what_replicas_have_in_memory_and_forgotten_with_them(studio):
+    first, second = Handle(fake_studio()), Handle(fake_studio())
+    replicas = Replicas(studio.engines, first, "emoji")
+    behind = fake_studio(grower=replicas)
+    assert behind.health()["models"] == ["emoji"]
+    for handle, model in ((first, "wide"), (second, "emoji")):
+        replicas._handle = handle
+        list(replicas.grow(check(studio, Form(model, "owl"), {})))
+    assert studio.engines.loaded() == []
+    assert behind.health()["models"] == ["emoji", "wide"]
+    replicas._handle, first.lives = first, [3]
+    growth = replicas.grow(check(studio, Form("wide", "owl"), {}))
+    next(growth)
+    first.replica = second.replica  # the first is lost: the second, which had another, goes on
+    assert isinstance([*growth][-1], Finished)
+    assert list(replicas._memories) == [second.replica.name]
+    assert behind.health()["models"] == ["wide"]
 
 
 @pytest.mark.parametrize(("said", "meant"), [("1", (1, 1)), ("2:8", (2, 8)), ("3", (3, 3))])
