@@ -17,7 +17,7 @@ from .models.condition import split_words
 from .plan import make_plan
 from .request import Frame, Prepared, Request
 from .settings import NUM_SAMPLES, RNG_SEED, SETTINGS, SamplingSettings, axes_of, heads_for
-from .splitter import normal
+from .splitter import normal, split
 from .words import understand
 
 Labels = str | int | Sequence[str | int | None] | None
@@ -221,7 +221,9 @@ def _prompts(info: ModelInfo, given: str | Sequence[str] | None, n: int) -> tupl
                 f"prompt: got {words} words, expected at most {info.prompt_words} "
                 f"(fillers such as 'the' do not count); shorten {prompt[:60]!r}"
             )
-        if info.world and split_words(prompt) and understand(info, prompt).facts is None:
+        # of fillers alone it may make what it likes, but not of signs that are no words
+        said = split_words(prompt) or (normal(prompt).strip() and not split(prompt))
+        if info.world and said and understand(info, prompt).facts is None:
             raise ValueError(
                 f"prompt: got {prompt[:60]!r}, in which {info.name} knows nothing to draw, "
                 f"expected words of its world, such as {info.prompts[0]!r}"

@@ -73,6 +73,7 @@ def read_recipe(data: bytes, limits: Limits = LIMITS) -> Recipe:
     """The recipe alone of a PNG, a GIF, an MP4 (its last growth), or of a JSON text."""
     if is_mp4(data):
         return recipes_in(data, limits)[-1]
-    if data.lstrip()[:1] == b"{":
+    # behind the marks of an encoding, which `parse` reads
+    if data[:40].lstrip(b"\xef\xbb\xbf\xfe\xff\0 \t\r\n")[:1] == b"{":
         return recipe_from(parse(data, "recipe", AS_DOWNLOADED), limits=limits)
     return recipe_in(open_within(data, limits), limits)

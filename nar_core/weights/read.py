@@ -45,8 +45,20 @@ class WeightFile:
     kind: str
 
 
+LARGEST_YAML = 2_000_000
+"""Bytes of a configuration: reading one takes five times its size, and seconds."""
+
+
 def read_yaml(path: Path) -> dict[str, Any]:
-    """A YAML file of names and values."""
+    """A YAML file of names and values.
+
+    Raises ValueError for another one, and OSError, YAMLError or the like for what is none.
+    """
+    if (size := path.stat().st_size) > LARGEST_YAML:
+        raise ValueError(
+            f"{path}: got {size * 1e-6:.0f} MB, expected names and values of at most "
+            f"{LARGEST_YAML * 1e-6:g} MB"
+        )
     values = OmegaConf.to_container(OmegaConf.load(path))
     if not isinstance(values, dict):
         raise ValueError(f"{path}: got {type(values).__name__}, expected names and values")

@@ -36,6 +36,7 @@ def config(**changes: str) -> str:
         "!!python/object/apply:os.system ['false']",
         "tokenizer: ../../../../etc\ninfo: {}\nmodel: {}",
         config().replace("tokenizer: ", "tokenizer: ../nowhere/"),
+        config() + f"# {'x' * 2_000_000}\n",
     ],
 )
 def test_a_bad_folder_is_left_out_with_its_path_and_reason(root, caplog, text):
@@ -83,3 +84,13 @@ def test_the_list_is_read_again_only_when_it_changes(root, monkeypatch):
     assert read.count("mine") == 2
     shutil.rmtree(model)
     assert "mine" not in [m.name for m in list_models()]
+
+
+def test_links_in_a_circle_are_no_models_and_take_none_with_them(root, caplog):
+    (root / "circle").symlink_to(root / "circle")
+    (root / "loop").mkdir()
+    (root / "loop" / "up").symlink_to(root)
+    (root / "itself").mkdir()
+    (root / "itself" / "config.yaml").symlink_to("config.yaml")
+    (root / "itself" / "generator.safetensors").write_bytes(b"x")
+    assert {"emoji", "circle", "loop", "itself"} & {m.name for m in list_models()} == {"emoji"}

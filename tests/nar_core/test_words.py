@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from nar_core import ModelInfo, ideas, understand, vocabulary
+from nar_core import ModelInfo, Request, ideas, prepare, understand, vocabulary
 from nar_core.plan import GridShape
 from nar_core.worlds import WORLDS
 
@@ -41,3 +41,14 @@ def test_without_a_world_ideas_come_from_what_was_trained_on():
     assert vocabulary(info) == {"prompts": ("red apple", "fox")}
     assert ideas(replace(info, names=()), 5) == ()
     assert understand(info, "any words at all").words[0].kind == "known"
+
+
+@pytest.mark.parametrize("name", WORLDS)
+def test_signs_that_are_no_words_are_not_taken_for_nothing_said(name):
+    """Somebody who types an apple as an emoji would get whatever the model likes."""
+    info = replace(INFO, world=name, prompts=("a hint",))
+    for prompt in ("\U0001f34e", "\U0001f469\u200d\U0001f467", "--", "\u0301", "?!"):
+        with pytest.raises(ValueError, match=r"knows nothing to draw, expected .*'a hint'"):
+            prepare(info, Request(prompt=prompt))
+    for prompt in ("", " ", "the", "\u200b"):
+        assert prepare(info, Request(prompt=prompt)).request.prompt == (prompt,)

@@ -11,7 +11,7 @@ import pytest
 from app.server.form import Form
 from app.server.telling import replayed
 from app.wire import bytes_of_uri, data_uri
-from nar_core.files import read_file
+from nar_core.files import read_file, read_recipe
 from nar_core.files.png import png_bytes
 from nar_core.files.recipe import Recipe, pack, recipe_from, recipes_from, unpack, verdict
 from nar_core.foreign import parse
@@ -148,6 +148,12 @@ def test_what_is_no_recipe_is_refused(data):
 def test_text_that_is_no_json_is_refused(text):
     with pytest.raises(ValueError, match="recipe: got no readable JSON"):
         parse(text, "recipe", "use another")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-32"])
+def test_a_recipe_by_itself_is_read_as_editors_save_it(recipe, encoding):
+    text = "\r\n" + json.dumps(recipe.json(), indent=1).replace("\n", "\r\n")
+    assert read_recipe(text.encode(encoding)).json() == recipe.json()
 
 
 def test_a_file_of_the_first_release_is_read(recipe):
