@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from omegaconf import OmegaConf
@@ -97,8 +98,12 @@ def write_model_folder(
     kind: str = "words",
     frames: int = 1,
     size: tuple[int, int] = (32, 40),
+    **more: Any,
 ) -> Path:
-    """A random model of the embedded form, with a tokenizer beside it; its folder."""
+    """A random model of the embedded form, with a tokenizer beside it; its folder.
+
+    `more` of its configuration may be said.
+    """
     tokenizer = MiniConfig(
         size=size,
         levels=[4, 4],
@@ -109,7 +114,7 @@ def write_model_folder(
         fine_depth=1,
     )
     grid = tokenizer.grid._replace(t=frames)
-    config = replace(embedded_config(grid, kind), vocab_size=16)
+    config = replace(embedded_config(grid, kind), vocab_size=16, **more)
     torch.manual_seed(0)
     tokens = MiniTokenizer(tokenizer)
     for part, weights, values in (
