@@ -27,11 +27,11 @@ from app.server.growing import Finished, Stepped
 from app.server.jobs import Job
 from app.server.shelf import address_of, file_data
 from app.server.studio import Studio
-from app.server.telling import files_of, quick_picture, understood
+from app.server.telling import files_of, pngs_of, quick_picture, understood
 from app.server.turns import Client
 from app.wire import Explanation, Kept, Start, WordsAnswer, bytes_of_uri
 from nar_core import SETTINGS, ModelInfo
-from nar_core.files import MAX_PARTS, MAX_SAMPLES
+from nar_core.files import MAX_PARTS, MAX_SAMPLES, clip_bytes, room
 from nar_core.foreign import shown
 
 ClipFormat = Literal["mp4", "gif", "webp", "strip"]
@@ -228,15 +228,18 @@ class Api:
         """
         return understood(self.studio.engines.info(model), typed(prompt))
 
-    async def generate(
-        self, client: Client, *, pictures: Any = 1, seed_position: Any = None, **asked: Any
-    ) -> GrownAnswer:
+    async def generate(self, client: Client, **asked: Any) -> GrownAnswer:
         """Grow pictures from a prompt or a class, starting at any cell of the token grid.
 
         Returns:
             pictures (data addresses of PNG files with their recipe), model, digest, request,
             understood (see `understand`), steps, passes and seconds.
         """
+        return await self._told(await self._generate(client, **asked))
+
+    async def _generate(
+        self, client: Client, *, pictures: Any = 1, seed_position: Any = None, **asked: Any
+    ) -> Finished:
         form = Form.of(**asked, num_samples=pictures)
         return await self._finished(client, form, Start(_run(), _position(seed_position)))
 
@@ -274,7 +277,18 @@ class Api:
                         ),
                     }
 
-    async def outpaint(
+    async def outpaint(self, client: Client, **asked: Any) -> GrownAnswer:
+        """Keep a rectangle of a picture and grow the rest, or regrow the rectangle instead.
+
+        The picture is cropped to the model's shape and scaled to its size first. Kept pixels come
+        back unchanged; cells that are only partly kept are grown.
+
+        Returns:
+            As `generate`.
+        """
+        return await self._told(await self._outpaint(client, **asked))
+
+    async def _outpaint(
         self,
         client: Client,
         *,
@@ -285,15 +299,7 @@ class Api:
         seed_position: Any = None,
         pictures: Any = 1,
         **asked: Any,
-    ) -> GrownAnswer:
-        """Keep a rectangle of a picture and grow the rest, or regrow the rectangle instead.
-
-        The picture is cropped to the model's shape and scaled to its size first. Kept pixels come
-        back unchanged; cells that are only partly kept are grown.
-
-        Returns:
-            As `generate`.
-        """
+    ) -> Finished:
         info = self.studio.engines.info(model)
         top, left, bottom, right = _rectangle(info, keep)
         cells = np.zeros(info.grid, bool)
@@ -303,7 +309,17 @@ class Api:
         form = Form.of(model=model, **asked, num_samples=pictures)
         return await self._finished(client, form, Start(_run(), seed, kept=kept))
 
-    async def animate(
+    async def animate(self, client: Client, **asked: Any) -> GrownAnswer:
+        """Begin a clip with a picture: it is the first frame, and the rest grows from it.
+
+        The picture is cropped to the model's shape and scaled to its size first.
+
+        Returns:
+            As `generate`; the pictures are animated PNG, see `clip` for other formats.
+        """
+        return await self._told(await self._animate(client, **asked))
+
+    async def _animate(
         self,
         client: Client,
         *,
@@ -312,14 +328,7 @@ class Api:
         seed_position: Any = None,
         pictures: Any = 1,
         **asked: Any,
-    ) -> GrownAnswer:
-        """Begin a clip with a picture: it is the first frame, and the rest grows from it.
-
-        The picture is cropped to the model's shape and scaled to its size first.
-
-        Returns:
-            As `generate`; the pictures are animated PNG, see `clip` for other formats.
-        """
+    ) -> Finished:
         info = self.studio.engines.info(model)
         if not _begins_with_picture(info):
             able = [m.name for m in self.studio.engines.models() if _begins_with_picture(m)]
@@ -342,7 +351,7 @@ class Api:
             The PNG file with its recipe, and what `generate` returns, in which `pictures` holds
             the address of the file.
         """
-        return await self._filed(await self.generate(client, **asked))
+        return await self._filed(await self._generate(client, **asked), "png")
 
     async def outpaint_image(self, client: Client, **asked: Any) -> tuple[gr.FileData, GrownAnswer]:
         """Keep a rectangle of a picture and grow the rest, or the other way round, as a file.
@@ -350,7 +359,7 @@ class Api:
         Returns:
             As `image`.
         """
-        return await self._filed(await self.outpaint(client, **asked))
+        return await self._filed(await self._outpaint(client, **asked), "png")
 
     async def video(
         self, client: Client, *, model: Any, picture: Any = None, **asked: Any
@@ -370,16 +379,32 @@ class Api:
             )
         given = {"model": model, **asked}
         if picture:
-            answer = await self.animate(client, picture=picture, **given)
+            event = await self._animate(client, picture=picture, **given)
         else:
-            answer = await self.generate(client, **given)
-        clip = await self.clip(client, pictures=answer["pictures"], format="mp4", fps=info.fps)
-        return await self._filed({**answer, "pictures": [clip]})
+            event = await self._generate(client, **given)
+        return await self._filed(event, "mp4")
 
-    async def _filed(self, answer: GrownAnswer) -> tuple[gr.FileData, GrownAnswer]:
-        """A growth with its one file kept here."""
-        path = await anyio.to_thread.run_sync(self.studio.keep, answer["pictures"][0])
-        return file_data(path), {**answer, "pictures": [address_of(path)]}
+    async def _told(self, event: Finished) -> GrownAnswer:
+        """A growth with its pictures as text."""
+        info = self.studio.engines.info(event.model)
+        return await anyio.to_thread.run_sync(lambda: _result(event, info, files_of(event)))
+
+    async def _filed(
+        self, event: Finished, kind: Literal["png", "mp4"]
+    ) -> tuple[gr.FileData, GrownAnswer]:
+        """A growth with its one picture or clip as a file that is kept here."""
+        info = self.studio.engines.info(event.model)
+
+        def write() -> tuple[gr.FileData, GrownAnswer]:
+            if kind == "png":
+                [data] = pngs_of(event)
+            else:
+                with room():
+                    data = clip_bytes([(event.recipe, event.video[0])], kind, float(info.fps))
+            path = self.studio.shelf.put(data, f"nar.{kind}")
+            return file_data(path), _result(event, info, [address_of(path)])
+
+        return await anyio.to_thread.run_sync(write)
 
     async def clip(self, client: Client, *, pictures: Any, format: Any, fps: Any) -> str:
         """Put clips made here into one file. Needs no model.
@@ -431,7 +456,7 @@ class Api:
         job = await anyio.to_thread.run_sync(self.studio.desk.job, form, start)
         return replace(job, previews=False)
 
-    async def _finished(self, client: Client, form: Form, start: Start) -> GrownAnswer:
+    async def _finished(self, client: Client, form: Form, start: Start) -> Finished:
         """Everything a growth makes, once it is there."""
         job = await self._job(form, start)
         async with aclosing(self.studio.events(job, client)) as events:
@@ -439,8 +464,7 @@ class Api:
                 if isinstance(event, Stepped) and self.stepped:
                     await self.stepped(event)
                 if isinstance(event, Finished):
-                    info = self.studio.engines.info(event.model)
-                    return await anyio.to_thread.run_sync(_result, event, info)
+                    return event
         raise RuntimeError("the growth ended without a picture")
 
 
@@ -548,10 +572,10 @@ def _report(event: Stepped, grid: tuple[int, int, int]) -> StepAnswer:
     return out if event.preview is None else {**out, "preview": quick_picture(event.preview)}
 
 
-def _result(event: Finished, info: ModelInfo) -> GrownAnswer:
-    """A finished growth; its files are written here."""
+def _result(event: Finished, info: ModelInfo, pictures: list[str]) -> GrownAnswer:
+    """A finished growth, with the addresses of its files."""
     return {
-        "pictures": files_of(event),
+        "pictures": pictures,
         "model": event.model,
         "digest": event.recipe.digest,
         "request": event.recipe.request,

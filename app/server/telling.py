@@ -128,10 +128,15 @@ def quick_picture(video: np.ndarray) -> str:
     return data_uri(jpeg_bytes(rows), "image/jpeg")
 
 
-def files_of(event: Finished) -> list[str]:
-    """The finished pictures, or clips, as addresses of PNG files with their recipe."""
+def pngs_of(event: Finished) -> list[bytes]:
+    """The finished pictures, or clips, as PNG files with their recipe."""
     pairs = zip(event.video, event.recipes, strict=True)
-    return [data_uri(png_bytes(clip, recipe), "image/png") for clip, recipe in pairs]
+    return [png_bytes(clip, recipe) for clip, recipe in pairs]
+
+
+def files_of(event: Finished) -> list[str]:
+    """As `pngs_of`, by their addresses."""
+    return [data_uri(file, "image/png") for file in pngs_of(event)]
 
 
 def sheets_of(video: np.ndarray) -> list[str] | None:
