@@ -41,6 +41,11 @@ HELD_FOR = 16.0
 MOST_HELD = 3
 """Times the largest body, all large ones of so many seconds together."""
 
+TOO_MUCH = (
+    f"request: got {MOST_HELD} times the largest body within {HELD_FOR:g} s, expected less; try "
+    "again in a few seconds"
+)
+
 ARRIVED = "nar.arrived"
 """Where a request's scope says when it came."""
 
@@ -116,6 +121,10 @@ class TooLarge(Exception):
     """More came in than is taken."""
 
 
+class TooMuch(Exception):
+    """More came in of late than is held."""
+
+
 class Gate:
     """ASGI middleware around the whole page.
 
@@ -159,18 +168,19 @@ class Gate:
         if session:
             self.listeners.comes(session)
         try:
-            await self.app(scope, self._counted(receive), sending)
+            told = int(given.get(b"content-length") or 0)
+            await self.app(scope, self._counted(receive, told), sending)
         except TooLarge:
             await _answer(sending, 413, self._too_large())
+        except TooMuch:
+            await _answer(sending, 503, TOO_MUCH)
         except Exception as error:
             # Gradio's own routes stumble over what they did not expect
             log.warning("%s %s: %r", scope["method"], scope["path"], error)
             if begun:
                 raise
-            told = (
-                f"request: not understood ({type(error).__name__}); see the API page for its form"
-            )
-            await _answer(sending, 400, told)
+            reason = f"request: not understood ({type(error).__name__}); see the API page"
+            await _answer(sending, 400, f"{reason} for its form")
         finally:
             if session:
                 self.listeners.goes(session)
@@ -184,10 +194,7 @@ class Gate:
         if not length.isdigit() or len(length) > 12 or int(length) > self.largest:
             return 413, self._too_large()
         if scope["method"] == "POST" and not self._room(int(length)):
-            return 503, (
-                f"request: got {MOST_HELD} times the largest body within {HELD_FOR:g} s, expected "
-                "less; try again in a few seconds"
-            )
+            return 503, TOO_MUCH
         return None
 
     def _room(self, length: int) -> bool:
@@ -211,16 +218,20 @@ class Gate:
             "send fewer or smaller files"
         )
 
-    def _counted(self, receive: Receive) -> Receive:
-        """`receive` for a body that does not say its length, or says too little."""
-        came = 0
+    def _counted(self, receive: Receive, told: int) -> Receive:
+        """`receive` for a body that does not say its length (`told`), or says too little."""
+        came, counted = 0, told >= SMALL
 
         async def receiving() -> Message:
-            nonlocal came
+            nonlocal came, counted
             message = await receive()
             came += len(message.get("body", b""))
             if came > self.largest:
                 raise TooLarge
+            if came >= SMALL and not counted:
+                counted = True
+                if not self._room(self.largest):  # nobody knows how large it becomes
+                    raise TooMuch
             return message
 
         return receiving

@@ -16,6 +16,7 @@ ACROSS = 16
 MOST_DRAWN = 400
 
 
+@lru_cache(maxsize=4)
 def pictionary(info: ModelInfo) -> VocabularyAnswer:
     """Words by what they say. Drawn are those of the first group: what a picture shows."""
     if not info.world:

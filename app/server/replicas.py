@@ -43,6 +43,7 @@ FAILED, MEMORY = -1, -2
 
 LOST = "The growth was lost with the machine that made it; grow it again."
 
+Told = tuple[int, "Event | Exception"]
 Made = tuple[int, "Event | Exception | Memory"]
 
 
@@ -149,7 +150,7 @@ class Replicas(Grower):
         jobs: Sequence[Job],
         loaded: Callable[[], None] = lambda: None,
         wanted: Callable[[int], bool] = lambda number: True,
-    ) -> Generator[Made, None, None]:
+    ) -> Generator[Told, None, None]:
         """As `Grower.grow_together`. What a replica did not finish is grown anew by another.
 
         Its steps are the same again, so those that have been told are left out.
@@ -191,7 +192,7 @@ class Replicas(Grower):
 
     def _streamed(
         self, jobs: Sequence[Job], wanted: Callable[[int], bool]
-    ) -> Generator[Made, None, None]:
+    ) -> Generator[Told, None, None]:
         """What a replica makes, until nobody wants it any more; Lost where nothing more comes."""
         response = self._for(jobs[0], stream=True).grow.remote(jobs)
         made: queue.SimpleQueue[Made | BaseException | None] = queue.SimpleQueue()

@@ -11,6 +11,7 @@ import mimetypes
 import os
 import secrets
 import tempfile
+import threading
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
@@ -25,6 +26,9 @@ log = logging.getLogger(__name__)
 ADDRESS = "/gradio_api/file="
 """What comes before the path of a file in its address."""
 
+
+MOST_BYTES = 2_000_000_000
+"""Of all files that lie there; the oldest go before Gradio's time."""
 
 FOLDER = "GRADIO_TEMP_DIR"
 """The variable that names Gradio's cache."""
@@ -60,6 +64,8 @@ class Shelf:
 
     def __init__(self) -> None:
         self.files: set[str] = set()
+        self._sizes: dict[str, int] = {}  # the oldest first
+        self._lock = threading.Lock()
         self.folder = Path(utils.get_upload_folder()).resolve()
 
     def put(self, data: bytes, name: str) -> Path:
@@ -74,7 +80,14 @@ class Shelf:
                 path.unlink(missing_ok=True)
                 path.parent.rmdir()
             raise
-        self.files.add(str(path))
+        with self._lock:
+            self.files.add(str(path))
+            self._sizes[str(path)] = len(data)
+            while sum(self._sizes.values()) > MOST_BYTES and len(self._sizes) > 1:
+                oldest = next(iter(self._sizes))
+                del self._sizes[oldest]
+                self.files.discard(oldest)
+                Path(oldest).unlink(missing_ok=True)
         return path
 
     def given(self, value: Any, largest: int) -> Any:

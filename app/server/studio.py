@@ -9,6 +9,7 @@ import secrets
 from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Sequence
 from contextlib import aclosing, closing
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -40,7 +41,7 @@ from app.wire import (
     run_of,
     start_of,
 )
-from nar_core import ideas, samples
+from nar_core import ModelInfo, ideas, samples
 from nar_core.files import (
     FORMATS,
     LIMITS,
@@ -343,7 +344,7 @@ class Studio:
     def ask_names(self, model: Any) -> list[str]:
         """Prompts to pick from: ideas from a model's world, else all that it was trained on."""
         info = self.engines.info(model)
-        return list(ideas(info, IDEAS) if info.world else info.names)
+        return list(_ideas(info) if info.world else info.names)
 
     def ask_vocabulary(self, model: Any) -> VocabularyAnswer:
         """The words that a model knows, with pictures."""
@@ -384,6 +385,12 @@ class Studio:
         None of them raises: a failure is `{"error": a sentence}`.
         """
         return [_answering(name, getattr(self, f"ask_{name}")) for name in names]
+
+
+@lru_cache(maxsize=8)
+def _ideas(info: ModelInfo) -> tuple[str, ...]:
+    """Asked for by every page that is opened, and the same each time."""
+    return ideas(info, IDEAS)
 
 
 def _answering(name: str, ask: Any) -> Any:

@@ -48,14 +48,31 @@ FFMPEG_SECONDS = 20.0
 FFMPEG_BYTES = 300_000_000
 """What it may need of memory to read one: its frames are of less than half a megapixel."""
 
-_ROOM = threading.BoundedSemaphore(2)
+MOST_WAITING = 30
+"""Files that may wait to be opened or written: each that does holds a thread of the server."""
+
+_ROOM, _WAITING = threading.BoundedSemaphore(2), threading.BoundedSemaphore(MOST_WAITING)
 
 
 @contextmanager
 def room() -> Iterator[None]:
-    """Files are opened and written two at a time, so that many small ones do not add up."""
-    with _ROOM:
+    """Files are opened and written two at a time, so that many small ones do not add up.
+
+    Raises ValueError where many wait already.
+    """
+    if not _WAITING.acquire(blocking=False):
+        raise ValueError(
+            f"file: got it while {MOST_WAITING} others wait to be opened or written, expected "
+            "fewer; try again in a few seconds"
+        )
+    try:
+        _ROOM.acquire()
+    finally:
+        _WAITING.release()
+    try:
         yield
+    finally:
+        _ROOM.release()
 
 
 def need_pixels(what: str, width: int, height: int, limits: Limits, frames: int = 1) -> None:

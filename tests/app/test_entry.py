@@ -205,3 +205,14 @@ def test_half_a_file_is_not_left_where_the_disk_is_full(monkeypatch, tmp_path):
         kept.put(b"x", "nar.png")
     assert list(tmp_path.iterdir()) == []
     assert kept.files == set()
+
+
+def test_what_is_kept_for_others_is_bounded(monkeypatch, tmp_path):
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    monkeypatch.setattr(shelf, "MOST_BYTES", 100)
+    kept = shelf.Shelf()
+    paths = [kept.put(bytes(40), "nar.png") for _ in range(5)]
+    assert [path.is_file() for path in paths] == [False] * 3 + [True] * 2
+    assert kept.files == {str(path) for path in paths[3:]}
+    assert kept.put(bytes(500), "nar.mp4").is_file()
+    assert len(list(tmp_path.glob("*/*"))) == 1

@@ -7,6 +7,8 @@ import io
 import struct
 import subprocess
 import sys
+import threading
+import time
 
 import imageio_ffmpeg
 import numpy as np
@@ -150,6 +152,32 @@ def test_ffmpeg_is_stopped_when_it_takes_too_long(studio, monkeypatch):
     monkeypatch.setattr(clips, "FFMPEG_SECONDS", 0.0)
     with pytest.raises(ValueError, match="clip: got"):
         read_mp4(data)
+
+
+def test_files_that_wait_do_not_take_every_thread(monkeypatch):
+    monkeypatch.setattr(limits, "_WAITING", threading.BoundedSemaphore(3))
+    opened, go = [], threading.Event()
+
+    def opening():
+        with limits.room():
+            opened.append(True)
+            assert go.wait(30)
+
+    threads = [threading.Thread(target=opening) for _ in range(5)]
+    for thread in threads:
+        thread.start()
+    end = time.monotonic() + 20
+    while limits._WAITING._value:  # two are open, three wait
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    with pytest.raises(ValueError, match=r"others wait to be opened .*; try again"), limits.room():
+        pass
+    go.set()
+    for thread in threads:
+        thread.join(30)
+    assert len(opened) == 5
+    with limits.room():
+        pass
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere only what is reserved at once")

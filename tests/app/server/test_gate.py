@@ -198,5 +198,9 @@ def test_large_bodies_that_come_all_at_once_are_refused_and_small_ones_never(mon
 
     assert [asked(900_000) for _ in range(5)] == [200, 200, 200, 503, 503]
     assert [asked(2_000) for _ in range(9)] == [200] * 9
+    hiding = Gate(reads_all, 1_000_000, Listeners())
+    for status in (413, 413, 413, 503, 503):  # the first three are read until they are too large
+        assert served_by(hiding, {}, [b"x" * 60_000] * 20)[0] == status
+    assert served_by(gate, {}, [b"x" * 60_000])[0] == 200
     monkeypatch.setattr(gates, "HELD_FOR", -1.0)
     assert asked(900_000) == 200
