@@ -32,6 +32,8 @@ CLOSED = re.compile(
 """Ways of Gradio's that nothing here uses: past its queue, files, recordings, its code editor,
 its developer's (a stream without an end), its monitor, what it keeps of sessions on disk."""
 
+STREAM = b"text/event-stream"
+
 SMALL = 100_000
 """Bytes of a body that is not worth counting."""
 
@@ -145,15 +147,16 @@ class Gate:
         """Let a request through, or answer it here."""
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
-        begun = False
+        begun = streaming = False
         given = {name: value.decode("latin-1") for name, value in scope["headers"]}
         host, origin = given.get(b"host", ""), given.get(b"origin")
 
         async def sending(message: Message) -> None:
-            nonlocal begun
+            nonlocal begun, streaming
             if message["type"] == "http.response.start":
                 begun = True
                 headers = message.get("headers", ())
+                streaming = (b"content-type", STREAM) in [(k.lower(), v[:17]) for k, v in headers]
                 message = {**message, "headers": [*headers, *self.doors.headers()]}
             await send(message)
 
@@ -177,6 +180,8 @@ class Gate:
         except Exception as error:
             # Gradio's own routes stumble over what they did not expect
             log.warning("%s %s: %r", scope["method"], scope["path"], error)
+            if streaming:  # what was wrong has been told in it, so it ends as others do
+                return await sending({"type": "http.response.body"})
             if begun:
                 raise
             reason = f"request: not understood ({type(error).__name__}); see the API page"

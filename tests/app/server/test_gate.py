@@ -98,6 +98,11 @@ def test_what_a_route_stumbles_over_becomes_a_sentence():
     assert "not understood (KeyError)" in json.loads(body)["error"]
 
 
+def test_who_listens_for_what_is_not_there_is_told_so_and_not_cut_off(http):
+    told = http.get("/gradio_api/call/generate/nothing")
+    assert told.text.startswith("event: error\ndata: ")
+
+
 def test_unused_ways_are_closed(http):
     for path in ("upload", "stream/x", "process_recording"):
         answer = http.post(f"/gradio_api/{path}", files={"files": ("a.png", b"x")})
