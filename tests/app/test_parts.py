@@ -6,12 +6,13 @@ import json
 import re
 import urllib.error
 import urllib.request
+from html.parser import HTMLParser
 from typing import get_args, get_type_hints
 
 import pytest
 
 from app import wire
-from app.pages.parts import LATE, address, modules, source
+from app.pages.parts import LATE, WEB, address, modules, source
 
 
 def get(url: str):
@@ -58,6 +59,40 @@ def test_the_page_is_light_and_fetches_each_module_once(served, context):
     assert scripts == [f"{address()}/{module}" for module in modules() if module not in LATE]
     assert len(own) == len([r for r in fetched if r.url.removeprefix(served.url) in own]) < 44
     assert sum(own.values()) < 250_000
+
+
+class Names(HTMLParser):
+    """What the buttons and labels of a file are called, and what is seen on them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None], str]] = []
+        self._open: list[int] = []
+
+    def handle_starttag(self, tag, attrs):
+        if tag in ("a", "button", "label"):
+            self._open.append(len(self.found))
+            self.found.append((tag, dict(attrs), ""))
+
+    def handle_endtag(self, tag):
+        if tag in ("a", "button", "label"):
+            self._open.pop()
+
+    def handle_data(self, data):
+        for at in self._open:
+            tag, attributes, text = self.found[at]
+            self.found[at] = (tag, attributes, text + data)
+
+
+@pytest.mark.parametrize("name", sorted(p.name for p in (WEB / "html").glob("*.html")))
+def test_what_is_seen_on_a_button_is_in_its_name(name):
+    """Who speaks to the page says what stands there (WCAG 2.5.3); and a label is no button."""
+    names = Names()
+    names.feed(source(f"html/{name}"))
+    for tag, attributes, text in names.found:
+        assert tag != "label" or "role" not in attributes, text
+        if called := attributes.get("aria-label"):
+            assert set(re.findall(r"\w+", text.lower())) <= set(re.findall(r"\w+", called.lower()))
 
 
 def test_the_page_knows_every_message_of_the_server():

@@ -22,7 +22,7 @@ const replay = (file) => pages.send(file.startsWith('data:video/') && pages.has(
 /** @param {HTMLElement} element */
 export function mountRecent(element) {
   const [strip, drop] = ['.strip', '.drop'].map((query) => find(element, query));
-  const input = /** @type {HTMLInputElement} */ (find(drop, 'input'));
+  const input = /** @type {HTMLInputElement} */ (find(strip, 'input'));
   const results = () => findAll(strip, 'button[data-run]');
 
   /** @param {string} id */
@@ -70,7 +70,7 @@ export function mountRecent(element) {
   async function read(file) {
     if (!file) return;
     if (file.size <= LARGEST) return replay(await readFile(file));
-    const text = /** @type {Text} */ (drop.childNodes[1]);
+    const text = /** @type {Text} */ (drop.childNodes[0]);
     const words = text.data;
     text.data = 'Over 20 MB, cannot be';
     setTimeout(() => {
@@ -81,11 +81,7 @@ export function mountRecent(element) {
     read(input.files?.[0]);
     input.value = '';
   });
-  drop.addEventListener('keydown', (e) => {
-    if (e.key !== 'Enter' && e.key !== ' ') return;
-    e.preventDefault();
-    input.click();
-  });
+  drop.onclick = () => input.click();
 
   // anywhere on the page, except where a part of it takes files itself
   const isTaken = (/** @type {Event} */ e) => e.target instanceof Element && e.target.closest('[data-takes-files]');
