@@ -316,7 +316,7 @@ class Engine:
         """The growth of one sample of a frame as it was before a step, counted from 0."""
         request, own = frame.request, slice(sample, sample + 1)
         prepared = self.prepare(request)
-        rows = torch.from_numpy(frame.tokens[own].reshape(1, -1)).to(self.device, copy=True)
+        rows = torch.from_numpy(frame.tokens[own].reshape(1, -1).copy()).to(self.device)
         begun = _begun(request, len(frame.tokens), plan.grid.cells)[own]
         one = replace(
             request,

@@ -54,6 +54,8 @@ def test_the_seed_position_is_a_cell_and_a_slice(video):
     assert video.evaluate(f"{RUN}.plan.total") == steps
     assert nearly_all(video.evaluate("nar.painted('video')"), steps)
     # The clip runs on; what has the keyboard's focus keeps it.
+    video.evaluate(f"{PLAYER}.set(nar.store.branchMarked(nar.store.scrubbed({STATE}, 5)))")
+    grow(video)
     video.focus(".studio.video .lane")
     tick = video.evaluate(f"{STATE}.tick")
     video.wait_for_function(f"{STATE}.tick > {tick + 2}")

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as lab from '../../app/web/lab-store.js';
 import { makePlan } from '../../app/web/plan.js';
-import { changesOf, newRun } from '../../app/web/run.js';
+import { branchOf, changesOf, newRun } from '../../app/web/run.js';
 import * as store from '../../app/web/store.js';
 import * as boards from '../../app/web/tools/board.js';
 import { allFrames, overlapOf } from '../../app/web/tools/clip.js';
@@ -15,7 +15,7 @@ import { explanationOf, mapText } from '../../app/web/views/microscope.js';
 import { matching, replacedWord, wordsOf } from '../../app/web/views/names.js';
 import { placeOf } from '../../app/web/views/starts.js';
 import { hintsOf, statusText } from '../../app/web/views/status.js';
-import { scaleOf } from '../../app/web/views/timeline.js';
+import { lanesOf, scaleOf } from '../../app/web/views/timeline.js';
 import { tipOf } from '../../app/web/views/tip.js';
 import { clipSpec, cornerSpec, pictureSpec } from './specs.js';
 
@@ -264,6 +264,15 @@ test('the map of disagreement is that of what is seen, and a cell takes its plac
   assert.equal(store.askedOf(come, [0, 1, 1]).map, null);
   assert.equal(store.unexplained(asked).map, null);
   assert.equal(store.unexplained(come).map, come.map);
+});
+
+test('a trunk is one more stop for the keyboard only where it has branches', () => {
+  const run = { ...newRun('a', makePlan(spec, spec.seed_position), 1, { title: 'owl' }), pictures: ['data:,'] };
+  const s = { ...store.initial('image', spec), phase: 'done', current: 'a', runs: { a: run }, lanes: ['a'] };
+  const isButton = (/** @type {string} */ markup) => /tabindex="0" role="button" aria-label="owl/.test(markup);
+  assert.deepEqual(lanesOf(s, 600, 10).map(isButton), [false]);
+  const branched = { ...s, runs: { a: run, b: { ...branchOf(run, 'b', 5), title: 'owl' } }, lanes: ['a', 'b'] };
+  assert.deepEqual(lanesOf(branched, 600, 10).map(isButton), [true, true]);
 });
 
 test('an answer belongs to the cell that was asked last', () => {

@@ -62,7 +62,7 @@ function numbersOf(s, { run, plan, axis, each, step }) {
 }
 
 /** @param {State} s @param {number} wide @param {number} each */
-function lanesOf(s, wide, each) {
+export function lanesOf(s, wide, each) {
   const lines = /** @type {Map<string, number>} */ (new Map()); // where each lane's line runs
   return s.lanes.map((id, j) => {
     const run = s.runs[id];
@@ -84,7 +84,9 @@ function lanesOf(s, wide, each) {
         `<text x="${px(x + 14)}" y="${middle - 8}">${name}</text>`;
     }
     const on = id === s.current ? ' on' : '';
-    return `<g class="lane${on}" data-lane="${j}" tabindex="0" role="button" aria-label="${name}">${line}${thumb}</g>`;
+    // a trunk without branches leads nowhere: in the slider that it lies in, it would be one more stop
+    const button = s.lanes.length > 1 ? ` tabindex="0" role="button" aria-label="${name}"` : '';
+    return `<g class="lane${on}" data-lane="${j}"${button}>${line}${thumb}</g>`;
   });
 }
 
