@@ -11,7 +11,7 @@ import pytest
 from app.server.form import Form
 from app.server.telling import replayed
 from app.wire import bytes_of_uri, data_uri
-from nar_core.files import read_file, read_recipe
+from nar_core.files import MAX_PARTS, label_of, read_file, read_recipe
 from nar_core.files.png import png_bytes
 from nar_core.files.recipe import Recipe, pack, recipe_from, recipes_from, unpack, verdict
 from nar_core.foreign import parse
@@ -170,6 +170,52 @@ def test_a_setting_that_is_not_said_was_off(recipe):
     read = recipe_from(data)
     said = (read.request[n] for n in ("min_p", "guidance_scale", "heads"))
     assert tuple(said) == (0.0, 1.0, "mixed")
+
+
+def test_what_made_it_and_whose_it_is_come_back(recipe):
+    """Words of several samples are a list; those of a recipe are those of its sample."""
+    made_with = {"device": "cpu", "torch": "2.0"}
+    data = {**recipe.json(), "made_with": {**made_with, "host": "unknown here"}, "sample": 1}
+    data["request"] = {**data["request"], "prompt": ["owl", "fox", "cat"]}
+    read = recipe_from(data)
+    assert (read.made_with, read.request["prompt"]) == (made_with, ["owl", "fox", "cat"])
+    assert label_of(read) == "fox"
+    assert label_of(recipe) == "red apple"
+    nameless = {k: v for k, v in data["request"].items() if k not in ("prompt", "label")}
+    read = recipe_from({**data, "request": nameless})
+    assert (read.request["prompt"], read.request["label"], label_of(read)) == ("", None, "")
+
+
+@pytest.mark.parametrize("grid", [(1, 1, 1), (1, 2, 2), (1, 256, 256)])
+def test_the_smallest_and_the_longest_growth_of_a_grid_are_read(recipe, grid):
+    cells = grid[1] * grid[2]
+    most = 511 if cells > 4 else cells
+    for total in {1, most}:
+        steps = np.minimum(np.arange(cells), total - 1).reshape(grid).astype(np.uint16) + 1
+        tokens = np.zeros(grid, np.int64)
+        data = {
+            **recipe.json(),
+            **{"grid": list(grid), "slice_of_frame": [0], "resumed_from": 0},
+            **{"steps": pack(steps.astype(np.uint16)), "tokens": pack(tokens.astype(np.uint16))},
+            "confidence": pack(np.zeros(grid, np.uint8)),
+            "token_digest": replace(recipe, tokens=tokens).token_digest,
+            "request": {**recipe.json()["request"], "seed_position": [0, 0, 0]},
+        }
+        assert recipe_from(data).total == total
+    with pytest.raises(ValueError, match=f"expected 1 to {most}"):
+        recipe_from({**data, "steps": pack(np.full(grid, most + 1, np.uint16))})
+
+
+@pytest.mark.parametrize(
+    ("count", "is_read"), [(1, True), (MAX_PARTS, True), (MAX_PARTS + 1, False)]
+)
+def test_a_clip_is_put_together_from_so_many_at_most(recipe, count, is_read):
+    data = {"parts": [recipe.json()] * count}
+    if is_read:
+        assert len(recipes_from(data)) == count
+    else:
+        with pytest.raises(ValueError, match=f"expected 1 to {MAX_PARTS}"):
+            recipes_from(data)
 
 
 def test_a_compressed_bomb_is_not_unpacked():
