@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
             f"judge: got {args.world}, expected landscape; growths of emoji worlds are compared "
             "with renderings and need no classifier"
         )
-    tokenizer = load_tokenizer_folder(CHECKPOINTS / "mini-tokenizer", GridShape(1, 16, 16))[0]
+    tokenizer = load_tokenizer_folder(CHECKPOINTS / "world-tokenizer", GridShape(1, 16, 16))[0]
     out = Path(args.out or WEIGHTS)
     need_file(out, "--out")
     return {"judge": str(out)} | teach(tokenizer, out, args.count or 6000, args.rng_seed)

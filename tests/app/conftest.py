@@ -10,15 +10,11 @@ from types import SimpleNamespace
 import pytest
 
 from app.pages.page import build, launch_options
-from app.pages.parts import address
 from app.server.engines import Engines
 from app.server.studio import Studio
 from tests.app.fake_engine import MODELS, FakeEngine
 from tests.app.inside import look_inside
 from tests.app.studios import free_port
-
-ARGUMENTS = ["--no-sandbox", "--process-per-site"]
-"""A page in a process of its own would compile Gradio's scripts anew for every test."""
 
 PATIENCE = 60_000
 """Milliseconds to wait for the browser: generous, because a busy machine is not a fault."""
@@ -81,7 +77,7 @@ def browser():
     )
     with sync_api.sync_playwright() as playwright:
         try:
-            chromium = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+            chromium = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         except sync_api.Error as error:
             pytest.skip(f"no Chromium to run: {str(error).splitlines()[0]}")
         yield chromium
@@ -89,14 +85,10 @@ def browser():
 
 
 @pytest.fixture(scope="module")
-def context(browser, served):
-    """One context for the pages of a module, so that the front end is compiled once.
-
-    Its first page stays: with it stays the process that all of a site share (see `browser`).
-    """
+def context(browser):
+    """One context for the pages of a module, so that the front end is compiled once."""
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     context.set_default_timeout(PATIENCE)
-    context.new_page().goto(f"{served.url}{address()}/plan.js")
     yield context
     context.close()
 

@@ -31,7 +31,7 @@ from nar_core.worlds import WORLDS
 
 PLACES = {"centre": (0, 8, 8), "corner": (0, 0, 0), "aside": (0, 4, 11)}
 SCALES = {"guidance-1": 1.0, "guidance-2": 2.0, "guidance-8": 8.0}
-CLIP = "red heart"
+CLIP = "a jumping frog"
 
 
 def grown(studio: Studio, model: str, request: Request) -> bytes:

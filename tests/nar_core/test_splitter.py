@@ -12,8 +12,9 @@ from nar_core.models.condition import ConditionConfig, cut, split_words, word_id
 from nar_core.plan import GridShape
 from nar_core.splitter import normal, split
 from nar_core.train.source import FolderStream
-from nar_core.weights.fetch import CHECKPOINTS
 from nar_core.worlds import WORLDS
+
+from .helpers import write_model_folder
 
 INFO = ModelInfo("a", "A", "class", "image", GridShape(1, 4, 4), (32, 32))
 
@@ -62,11 +63,23 @@ def test_what_is_cut_is_what_is_counted():
     assert stream.condition([{"text": long}]).shape == (1, 3, 17)
 
 
-@pytest.mark.parametrize("name", ["emoji-motion"])
-def test_every_listed_name_can_be_grown(name):
-    engine = Engine.load(CHECKPOINTS / name, device="cpu")
-    for prompt in engine.info.names:
-        engine.condition(engine.prepare(Request(prompt=prompt)).request)
+def test_every_listed_name_can_be_grown(tmp_path):
+    names = [
+        "1st place medal",
+        "O-ring",
+        "don\u2019t",
+        "flag: C\u00f4te d\u2019Ivoire",
+        "rock \u2018n\u2019 roll",
+    ]
+    folder = write_model_folder(tmp_path)
+    (folder / "names.txt").write_text("\n".join(names) + "\n", encoding="utf-8")
+    engine = Engine.load(folder, device="cpu")
+    assert len(engine.info.names) == len(names)
+    words = [
+        engine.condition(engine.prepare(Request(prompt=p)).request)[0] for p in engine.info.names
+    ]
+    assert all((w >= 0).any() for w in words)
+    assert len({w.numpy().tobytes() for w in words}) == len(names)
 
 
 @pytest.mark.parametrize("world", ["emoji", "emoji-motion"])

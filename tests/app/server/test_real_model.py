@@ -84,7 +84,8 @@ def test_ten_switches_leave_no_memory_behind(tmp_path):
         from tests.app.studios import finish
         studio = Studio(Engines(Engine.load, list_models))
         def grow(name, run):
-            finish(studio, Form(name, "red apple", of_page=True), {"run": str(run)})
+            prompt = studio.engines.info(name).prompts[0]
+            finish(studio, Form(name, prompt, of_page=True), {"run": str(run)})
             return int(re.search(r"VmRSS:\\s+(\\d+)", open("/proc/self/status").read())[1]) / 1024
         one, two = sys.argv[1:]
         grow(one, "a"), grow(two, "b")
@@ -165,11 +166,8 @@ def test_surprise_tells_a_models_own_pictures_from_foreign_ones(studio, grown):
 
 
 def test_embedded_models_know_their_own_examples():
-    by_heart = [m for m in list_models() if m.names]
     composing = [m for m in list_models() if m.world]
-    assert {m.name for m in by_heart} == {"emoji-motion"}
-    assert {m.name for m in composing} == {"emoji"}
-    assert [(m.name, p) for m in by_heart for p in m.prompts if p not in m.names] == []
+    assert {m.name for m in composing} == {"emoji", "emoji-motion", "landscape"}
     for info in composing:
         for prompt in info.prompts:
             found = understand(info, prompt)

@@ -45,7 +45,7 @@ def engine_of(name: str, tokenizer=None) -> SimpleNamespace:
 @pytest.fixture(scope="module", params=["emoji", "emoji-motion"])
 def exam(request) -> EmojiExam:
     engine = engine_of(request.param)
-    tokenizer, _ = load_tokenizer_folder(CHECKPOINTS / "mini-tokenizer", engine.info.grid)
+    tokenizer, _ = load_tokenizer_folder(CHECKPOINTS / "world-tokenizer", engine.info.grid)
     with torch.inference_mode():
         yield exam_of(engine_of(request.param, tokenizer.float().eval()))
 

@@ -170,7 +170,7 @@ def test_a_run_goes_on_with_what_it_has_begun_with_only(folders, capsys):
     assert small(folders, "train.steps=3") == 2
     assert "other values of pictures, expected" in capsys.readouterr().err
     (folders / "pictures" / "cat" / "0.jpg").write_bytes(kept)
-    other = shutil.copytree(ROOT / "checkpoints" / "mini-tokenizer", folders / "other")
+    other = shutil.copytree(ROOT / "checkpoints" / "world-tokenizer", folders / "other")
     with open(other / "config.yaml", "a") as file:
         file.write("# changed\n")
     assert small(folders, "train.steps=3", f"tokenizer={other}") == 2
