@@ -17,10 +17,10 @@ from .worlds.world import Facts, World
 CLEARLY = 3.0  # nats by which another arrangement must explain better what is there
 
 
-def told(world: World, facts: Facts, config: ConditionConfig) -> list[int]:
+def told(world: World, facts: Facts, form: ConditionConfig) -> list[int]:
     """Facts as ids for a model: of as many slots as it has and, where it is told, of cells."""
-    cells = world.cells(facts).ravel().tolist() if config.told else []
-    return [*world.encode(facts)[: config.slots], *cells]
+    cells = world.cells(facts).ravel().tolist() if form.told else []
+    return [*world.encode(facts)[: form.slots], *cells]
 
 
 def settled(

@@ -6,7 +6,7 @@ import gradio as gr
 
 from app.pages.controls import ask, lead, settings
 from app.pages.parts import player, source
-from app.pages.wiring import Page, wire_address, wire_growth, wire_handover, wire_model
+from app.pages.wiring import Page, wire_page
 from app.server.examples import recorded
 from app.server.spec import spec_of
 from app.server.studio import Studio
@@ -34,9 +34,5 @@ def image_page(studio: Studio, model: gr.Dropdown, first: ModelInfo, facts: gr.H
             gr.HTML(source("html/starts.html"), apply_default_css=False)
             form |= settings(first)
     page = Page({"model": model, **form}, canvas)
-    wire_growth(studio, page, facts)
-    wire_handover(studio, page)
-    wire_address(page, "image")
-    # a shared link fills this page by itself; the others follow the model
-    wire_model(studio, page, model.input)
+    wire_page(studio, page, "image", model, facts, reads=False)
     return page

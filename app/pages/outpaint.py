@@ -7,14 +7,7 @@ import gradio as gr
 from app.pages.controls import ask, facts, lead, settings
 from app.pages.image import ASKED
 from app.pages.parts import player, source
-from app.pages.wiring import (
-    Page,
-    wire_address,
-    wire_growth,
-    wire_handover,
-    wire_model,
-    wire_reading,
-)
+from app.pages.wiring import Page, wire_page
 from app.server.spec import spec_of
 from app.server.studio import Studio
 from nar_core import ModelInfo
@@ -42,9 +35,5 @@ def outpaint_page(studio: Studio, first: ModelInfo) -> Page:
             told = facts(studio.engines, model, first)
             form |= settings(first)
     page = Page({"model": model, **form}, canvas)
-    wire_growth(studio, page, told)
-    wire_reading(studio, page)
-    wire_address(page, "outpaint")
-    wire_handover(studio, page)
-    wire_model(studio, page, model.input)
+    wire_page(studio, page, "outpaint", model, told)
     return page

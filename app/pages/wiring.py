@@ -124,6 +124,24 @@ def _not_grown(error: Exception) -> gr.Error:
     return for_page(error, "Not grown", **stays)
 
 
+def wire_page(
+    studio: Studio, page: Page, name: str, model: gr.Dropdown, facts: gr.HTML, reads: bool = True
+) -> None:
+    """All that a page for growing does.
+
+    Args:
+        name: of the page, for its address.
+        model, facts: where a model is chosen, and where what is to be known of it is told.
+        reads: whether a picture can be chosen, which is then read.
+    """
+    wire_growth(studio, page, facts)
+    if reads:
+        wire_reading(studio, page)
+    wire_handover(studio, page)
+    wire_address(page, name)
+    wire_model(studio, page, model.input)
+
+
 def wire_growth(studio: Studio, page: Page, facts: gr.HTML) -> None:
     """Grow and replay."""
     growth = wire_start(studio, page, studio.start)

@@ -122,7 +122,7 @@ class Trainer:
                 (config.train.seed, run.rank),
                 taken,
                 config.train.null_share,
-                form.condition.told > 0,
+                form.condition,
             )
         self.stream: TokenStream = stream
         # Without guidance, which would double the cost.

@@ -15,6 +15,8 @@ import torch
 import torch.multiprocessing as processes
 from torch import Tensor
 
+from ..arrangement import told
+from ..models.condition import ConditionConfig
 from ..plan import GridShape
 from ..tokenizers.base import Tokenizer
 from ..weights.embedded import load_tokenizer_folder
@@ -65,11 +67,10 @@ def chunk_of(
     key: tuple[int, ...],
     n: int = CHUNK,
     held_out: bool | None = None,
-    told: bool = False,
+    form: ConditionConfig | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The n pictures of one key: facts int16 [n, slots] and tokens int16 [n, cells].
-
-    Behind the facts, where it is to be `told`, what stands in each cell.
+    """The n pictures of one key: ids int16 [n, ids] as a model of a form is told them, by default
+    one of facts alone, and tokens int16 [n, cells].
 
     With `held_out` said, every picture is drawn apart, to measure by. Else they are as training
     wants them: a world with `views` looks at a land several times, since making one is slow, and of
@@ -91,15 +92,12 @@ def chunk_of(
     x = torch.from_numpy(pixels).movedim(-1, -3).float() / 255
     with torch.inference_mode():
         tokens = tokenizer.encode(x).flatten(1).to(torch.int16).numpy()
-    ids = np.array([world.encode(f) for f in facts], np.int16)
-    if told:
-        cells = np.stack([world.cells(f).astype(np.int16).ravel() for f in facts])
-        ids = np.concatenate([ids, cells], 1)
-    return ids, tokens
+    form = form or ConditionConfig("facts", len(world.slots))
+    return np.array([told(world, f, form) for f in facts], np.int16), tokens
 
 
 def _produce(
-    name: str, folder: str, grid: tuple, key: tuple[int, ...], first: int, told: bool, out
+    name: str, folder: str, grid: tuple, key: tuple[int, ...], first: int, form: Any, out
 ) -> None:
     # Ctrl-C reaches every process of a terminal; the one that trains still needs pictures.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -107,7 +105,7 @@ def _produce(
     world = WORLDS[name]()
     tokenizer = load_tokenizer_folder(Path(folder), GridShape(*grid))[0].float().eval()
     while True:
-        out.put((first, *chunk_of(world, tokenizer, (*key, first), told=told)))
+        out.put((first, *chunk_of(world, tokenizer, (*key, first), form=form)))
         first += 1
 
 
@@ -123,7 +121,7 @@ class WorldStream:
         key: seed of the run and rank of this process.
         start: how many samples have been taken before.
         null_share: share of the samples that nothing is said of.
-        told: whether what stands in each cell is part of the condition input.
+        form: what a model is told, see `chunk_of`.
     """
 
     names: tuple[str, ...] = ()
@@ -136,10 +134,10 @@ class WorldStream:
         key: tuple[int, int],
         start: int,
         null_share: float = 0.0,
-        told: bool = False,
+        form: ConditionConfig | None = None,
     ):
         self.world = WORLDS[config.world]()
-        self.folder, self.grid, self.null_share, self.told = tokenizer, grid, null_share, told
+        self.folder, self.grid, self.null_share, self.form = tokenizer, grid, null_share, form
         self.window, self.repeats = config.window, config.repeats
         if self.window % CHUNK:
             raise ValueError(f"source.window: got {self.window}, expected a multiple of {CHUNK}")
@@ -147,7 +145,7 @@ class WorldStream:
         self.pictures = start // (self.window * self.repeats) * self.window
         self._first = self._begun = self.pictures
         self._since = time.monotonic()
-        ids = len(self.world.slots) + told * grid.cells * self.world.told
+        ids = len(self.world.slots) + (form.told if form else 0) * grid.cells
         self._facts = np.zeros((self.window, ids), np.int16)
         self._tokens = np.zeros((self.window, grid.cells), np.int16)
         context = processes.get_context("spawn")
@@ -160,7 +158,7 @@ class WorldStream:
                 tuple(grid),
                 key,
                 self.pictures // CHUNK,
-                told,
+                form,
                 self._queue,
             ),
             daemon=True,
@@ -203,7 +201,7 @@ class WorldStream:
         """48 pictures of each kind, always the same; see `TokenStream`."""
         tokenizer = load_tokenizer_folder(self.folder, self.grid)[0]
         for name in ("", "held_out_"):
-            values, tokens = chunk_of(self.world, tokenizer, (0,), 48, bool(name), self.told)
+            values, tokens = chunk_of(self.world, tokenizer, (0,), 48, bool(name), self.form)
             yield name, torch.from_numpy(values).long(), torch.from_numpy(tokens).long()
 
     def seen(self, processes: int) -> int:

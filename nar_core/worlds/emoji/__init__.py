@@ -11,7 +11,7 @@ import numpy as np
 
 from ..world import Understood, pair_is_held_out
 from . import grammar
-from .cells import PARTS, TOLD, mark, nothing
+from .cells import PARTS, TOLD, Shown, mark, nothing
 from .colours import COLOURS
 from .objects import BY_NOUN, OBJECTS
 from .scene import (
@@ -25,6 +25,7 @@ from .scene import (
     WORN,
     Corners,
     Layout,
+    Placed,
     Scene,
     Thing,
     corners,
@@ -194,20 +195,19 @@ class EmojiWorld:
         return [_IDS.get(value, -1) for value in values]
 
     def cells(self, facts: Scene) -> np.ndarray:
-        if not facts.layout:
-            high, wide = (side // CELL for side in self.size)
-            return nothing(self.frames * high * wide)
-        [layout] = self.layouts(facts)
-        return self._told(facts, layout).reshape(-1, TOLD)
+        high, wide = (side // CELL for side in self.size)
+        out = nothing(self.frames, high, wide)
+        for layout in self.layouts(facts) if facts.layout else ():
+            for frame, cells in enumerate(out):
+                for placed in layout:
+                    shown = self._shown(placed, frame, facts.place in SCENES)
+                    mark(cells, placed.thing, shown)
+        return out.reshape(-1, TOLD)
 
-    def _told(self, facts: Scene, layout: Layout) -> np.ndarray:
-        """What stands in each cell of a layout, int64 [F, h, w, 4]."""
-        out = nothing(1, SIDE // CELL, SIDE // CELL)
-        for placed in layout:
-            corner = spot(placed, facts.place in SCENES)
-            extent = sprite(placed.thing, placed.cells)[0].size
-            mark(out[0], placed.thing, placed.cells, 0, corner, extent)
-        return out
+    def _shown(self, placed: Placed, frame: int, stands: bool) -> Shown:
+        """A thing as it is painted in a frame."""
+        image = sprite(placed.thing, placed.cells)[0]
+        return Shown(image, *spot(placed, stands), placed.cells)
 
     @staticmethod
     def _where(layout: Corners) -> list[str]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
+from PIL import Image
 
 from .colours import COLOURS
 from .objects import OBJECTS
@@ -27,21 +30,23 @@ def nothing(*shape: int) -> np.ndarray:
     return np.full((*shape, TOLD), -1)
 
 
-def mark(
-    cells: np.ndarray,
-    thing: Thing,
-    size: int,
-    turns: int,
-    corner: tuple[int, int],
-    extent: tuple[int, int],
-) -> None:
-    """Write a thing over what stood behind it, into cells int64 [h, w, 4].
+class Shown(NamedTuple):
+    """A thing as it is painted: its picture, where that begins in pixels, cells of size, turns.
 
-    Args:
-        size: in cells; turns: quarter turns to the right.
-        corner: x and y where its picture begins, in pixels; extent: width and height of that.
+    Turns are quarters of one, to the right.
     """
-    (x, y), (wide, high) = corner, extent
+
+    image: Image.Image
+    x: int
+    y: int
+    size: int
+    turns: int = 0
+
+
+def mark(cells: np.ndarray, thing: Thing, shown: Shown) -> None:
+    """Write a thing over what stood behind it, into cells int64 [h, w, 4]."""
+    image, x, y, size, turns = shown
+    wide, high = image.size
     left, top = x // CELL, y // CELL
     columns = slice(max(0, left), max(0, min(cells.shape[1], -(-(x + wide) // CELL))))
     rows = slice(max(0, top), max(0, min(cells.shape[0], -(-(y + high) // CELL))))

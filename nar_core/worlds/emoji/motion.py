@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw
 
 from ..world import Understood
 from . import EmojiWorld, grammar, random_thing
-from .cells import mark, nothing
+from .cells import Shown
 from .objects import BY_NOUN
 from .scene import (
     CELL,
@@ -101,8 +101,8 @@ def paint(layout: Layout, place: str, shift: tuple[int, int] = (0, 0)) -> np.nda
     for f in range(FRAMES):
         canvas = behind.copy()
         for thing in layout:
-            image, (x, y), _, _ = _moved(thing, f, stands)
-            paste(canvas, image, x + shift[0], y + shift[1])
+            shown = _moved(thing, f, stands)
+            paste(canvas, shown.image, shown.x + shift[0], shown.y + shift[1])
         if place == "sea":
             top = (GROUND - 1) * CELL
             front = waves().crop((WINDOW[0], 0, WINDOW[0] + SIDE, 2 * CELL))
@@ -112,18 +112,8 @@ def paint(layout: Layout, place: str, shift: tuple[int, int] = (0, 0)) -> np.nda
     return np.stack(frames)
 
 
-def told(layout: Layout, place: str) -> np.ndarray:
-    """What stands in each cell of each frame, int64 [17, 10, 10, 4], see `cells.mark`."""
-    out = nothing(FRAMES, CELLS, CELLS)
-    for f, cells in enumerate(out):
-        for thing in layout:
-            image, corner, size, turns = _moved(thing, f, place in SCENES)
-            mark(cells, thing.thing, size, turns, corner, image.size)
-    return out
-
-
-def _moved(placed: Placed, f: int, stands: bool) -> tuple[Image.Image, tuple[int, int], int, int]:
-    """A thing in frame f: its picture, where that begins in pixels, cells of size, turns."""
+def _moved(placed: Placed, f: int, stands: bool) -> Shown:
+    """A thing in frame f."""
     right, down, turns, share = STEPS[placed.thing.verb](f)
     still = Thing(placed.thing.noun, placed.thing.colour, placed.thing.worn)
     cells = max(1, round(placed.cells * share))
@@ -134,11 +124,9 @@ def _moved(placed: Placed, f: int, stands: bool) -> tuple[Image.Image, tuple[int
     wide, high = -(-image.width // CELL), -(-(image.height - above) // CELL)
     x = placed.x + (placed.cells - wide) // 2
     y = placed.y + (placed.cells - high if stands else (placed.cells - high) // 2)
-    corner = (
-        _around(x, right, placed.cells) * CELL,
-        _around(y, down, placed.cells) * CELL - above,
-    )
-    return image, corner, cells, turns
+    x = _around(x, right, placed.cells) * CELL
+    y = _around(y, down, placed.cells) * CELL - above
+    return Shown(image, x, y, cells, turns)
 
 
 def _around(at: int, by: int, cells: int) -> int:
@@ -191,8 +179,8 @@ class EmojiMotionWorld(EmojiWorld):
         """A clip of one layout of the facts, uint8 [17, 80, 80, 3]."""
         return paint(layout, facts.place)
 
-    def _told(self, facts: Scene, layout: Layout) -> np.ndarray:
-        return told(layout, facts.place)
+    def _shown(self, placed: Placed, frame: int, stands: bool) -> Shown:
+        return _moved(placed, frame, stands)
 
     def understand(self, prompt: str) -> Understood:
         return grammar.understand(prompt, verbs=True)

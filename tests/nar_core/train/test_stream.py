@@ -9,6 +9,7 @@ from omegaconf import OmegaConf
 
 from nar_core.cli import main
 from nar_core.engine import Engine
+from nar_core.models.condition import ConditionConfig
 from nar_core.plan import GridShape
 from nar_core.request import Request
 from nar_core.train.config import WorldSource
@@ -150,8 +151,9 @@ def test_models_to_be_compared_train_and_grow_from_the_corner(tmp_path, name):
 def test_a_stream_tells_of_cells_where_the_model_wants_it():
     world = WORLDS["emoji"]()
     tokenizer, _ = load_tokenizer_folder(TOKENIZER, GRID)
-    plain, told = (chunk_of(world, tokenizer, (3,), told=t) for t in (False, True))
     slots = len(world.slots)
+    form = ConditionConfig("facts", slots, told=world.told, parts=world.parts)
+    plain, told = (chunk_of(world, tokenizer, (3,), form=f) for f in (None, form))
     assert np.array_equal(plain[0], told[0][:, :slots])
     assert np.array_equal(plain[1], told[1])
     cells = told[0][:, slots:].reshape(CHUNK, -1, world.told)
