@@ -414,12 +414,18 @@ class _Reading:
             return True
         if kind in ("noun", "nouns"):
             return self._noun(str(value), 2 if kind == "nouns" else 1)
-        if kind in ("worn", "verb") and self.things:
+        if kind in ("worn", "verb") and self.things and not self._of_next(kind):
             return self._after(kind, str(value))
         if kind == "worn" or len(self.things) >= 2 or kind in self.before:
             return kind == "count" and value == 1
         self.before[kind] = value, word
         return True
+
+    def _of_next(self, kind: str) -> bool:
+        """Whether a verb says something of a thing yet to come: "a cat and a jumping frog"."""
+        return (
+            kind == "verb" and len(self.things) == 1 and bool(self.relation or self.things[0].verb)
+        )
 
     def _noun(self, noun: str, usual: int) -> bool:
         if len(self.things) == 2:
@@ -449,6 +455,8 @@ class _Reading:
             last = self.things[-1]
             if not last.colour and BY_NOUN[last.noun].takes != "none":
                 self.things[-1] = replace(last, colour=str(self.before.pop("colour")[0]))
+        if self.things and "verb" in self.before and not self.things[-1].verb:  # nothing came
+            self.things[-1] = replace(self.things[-1], verb=str(self.before.pop("verb")[0]))
         self.spare |= {word for _, word in self.before.values()}
         if not self.things:
             return None

@@ -54,6 +54,24 @@ def test_strangers_verbs(prompt, verb):
     assert world.understand(prompt).facts.things[0] == Thing("apple", verb=verb)
 
 
+@pytest.mark.parametrize(
+    ("prompt", "plain"),
+    [
+        ("a falling apple and a shaking robot", "an apple falls and a robot shakes"),
+        ("a spinning star above a jumping cat", "a star spins above a cat jumps"),
+        ("a jumping cat, spinning stars", "a cat jumps and a star spins"),
+        ("a cat and a jumping frog", "a cat and a frog jumps"),
+        ("a cat next to a dog that is jumping", "a cat and a dog jumps"),
+        ("a frog and it jumps", "a frog jumps"),
+        ("a dog jumps and spins", "a dog jumps"),
+    ],
+)
+def test_a_verb_belongs_to_its_own_thing(prompt, plain):
+    facts = world.understand(prompt).facts
+    assert world.say(facts) == plain
+    assert world.understand(plain).facts == facts
+
+
 def test_verbs_do_what_they_say():
     still = clip("")
     assert (still == still[0]).all()
