@@ -320,6 +320,9 @@ def test_a_cell_is_told_of_itself_and_of_what_it_predicts():
     other[:, 3 + 2 * cell : 3 + 2 * cell + 2] = 6
     seed = torch.zeros(2, dtype=torch.int64)
     with torch.inference_mode():
-        a, b = (model.embed_condition(v, seed).cells for v in (values, other))
-    changed = (a != b).any(-1).any(0).nonzero().flatten().tolist()
+        a, b = (model.embed_condition(v, seed) for v in (values, other))
+        here = [model.embed_condition(v, seed + cell).slots for v in (values, other)]
+    changed = (a.cells != b.cells).any(-1).any(0).nonzero().flatten().tolist()
     assert changed == sorted([cell, cell - 5, cell + 5, cell - 1, cell + 1])
+    assert torch.equal(a.slots, b.slots)  # and who predicts the seed token of that cell alone
+    assert (here[0] != here[1]).any(-1)[:, -1].all()
