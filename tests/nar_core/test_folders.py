@@ -36,7 +36,6 @@ def config(**changes: str) -> str:
         "!!python/object/apply:os.system ['false']",
         "tokenizer: ../../../../etc\ninfo: {}\nmodel: {}",
         config().replace("tokenizer: ", "tokenizer: ../nowhere/"),
-        config() + f"# {'x' * 2_000_000}\n",
     ],
 )
 def test_a_bad_folder_is_left_out_with_its_path_and_reason(root, caplog, text):
@@ -50,6 +49,16 @@ def test_a_bad_folder_is_left_out_with_its_path_and_reason(root, caplog, text):
     assert str(bad) in caplog.text
     with pytest.raises(ValueError, match="aaa-bad"):
         Engine.load("aaa-bad")
+
+
+def test_a_configuration_is_not_read_whatever_its_size(root, caplog):
+    shutil.copytree(CHECKPOINTS / "world-tokenizer", root / "world-tokenizer")
+    large = shutil.copytree(GOOD, root / "large")
+    assert "large" in [m.name for m in list_models()]
+    with open(large / "config.yaml", "a") as file:
+        file.write(f"# {'x' * 2_000_000}\n")
+    assert "large" not in [m.name for m in list_models()]
+    assert f"{large / 'config.yaml'}: got 2 MB, expected names and values of at most" in caplog.text
 
 
 def test_empty_weights_are_told(root, caplog):
