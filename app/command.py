@@ -14,10 +14,14 @@ from app.server import logins, logs, replicas, shelf, zero
 from app.server.doors import Doors
 from app.server.ending import Ending, leave
 from app.server.engines import Engines
+from app.server.gate import take_connections
 from app.server.line import MOST_OF_ONE, MOST_TOGETHER
 from app.server.studio import MOST_WAITING, Studio
-from nar_core import Engine, __version__, fetch_model, list_models
+from nar_core import Engine, __version__, fetch_model, list_models, trim_heap
 from nar_core.files import LIMITS, Limits
+
+TRIM_EVERY = 10.0
+"""Seconds between two times that freed memory is given back to the system."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -108,6 +112,7 @@ def _serve(args: argparse.Namespace) -> None:
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
     logs.configure(args.verbose, args.log, args.log_size)
     shelf.settle()
+    take_connections()
     host = args.host or os.environ.get("GRADIO_SERVER_NAME", "")
     doors = Doors.of([*args.allow_host, *filter(None, [host])], args.allow_origin, args.share)
     login = logins.checker(args.auth_file) if args.auth_file else None
@@ -157,10 +162,19 @@ def _serve(args: argparse.Namespace) -> None:
     if shown.available and not early:
         # not earlier: Gradio wants its own page to answer within seconds
         threading.Thread(target=studio.warm, args=[shown.name], daemon=True).start()
+    over = threading.Event()
+    threading.Thread(target=_trim, args=[over], daemon=True, name="trim").start()
     ending.wait()
+    over.set()
     if grower is not None:
         replicas.withdraw()
     leave(page)
+
+
+def _trim(over: threading.Event) -> None:
+    """What growths of many shapes have freed would stay with the process, in ever more pieces."""
+    while not over.wait(TRIM_EVERY):
+        trim_heap()
 
 
 def _replicas(said: str) -> tuple[int, int]:

@@ -39,6 +39,7 @@ RELOAD = "reload the page"
 """The remedy where the page itself has sent something odd."""
 
 LONGEST_RUN = 64
+LONGEST_NAME = 80
 LONGEST_TEXT = 2000
 LONGEST_GRID = 65536
 MOST_VALUES = 16
@@ -64,6 +65,7 @@ class Spec(TypedDict, total=False):
     mirrors: bool
     accepts_known: bool
     composes: bool
+    alone: int
     settings: dict[str, Any]
     note: str
     seed_position: list[int]
@@ -71,11 +73,16 @@ class Spec(TypedDict, total=False):
 
 
 class WordsAnswer(TypedDict):
-    """What a model makes of a prompt, see `nar_core.understand`; `drawn` in plain words."""
+    """What a model makes of a prompt, see `nar_core.understand`; `drawn` in plain words.
+
+    `stands`: column and row of the upper-left cell of a thing alone, None where there is no such.
+    """
 
     drawn: str
     words: list[dict[str, str]]
     remarks: list[str]
+    wanting: list[str]
+    stands: list[int] | None
 
 
 class WordGroup(TypedDict):
@@ -369,6 +376,17 @@ def explain_of(data: Any, largest: int) -> Explain:
 def picture_of(data: Any, largest: int) -> bytes:
     """The picture that the player wants to be read, of at most `largest` bytes."""
     return bytes_of_uri(Fields(data, "read", RELOAD).any("picture"), largest)
+
+
+def name_of(data: Any) -> str:
+    """What a file is called that the player sends, for messages; "picture" where it does not say.
+
+    Of no consequence, so that an odd name is no reason to refuse the file.
+    """
+    name = data.get("name") if isinstance(data, dict) else ""
+    if not isinstance(name, str) or not is_text(name) or not name.strip():
+        return "picture"
+    return name[:LONGEST_NAME]
 
 
 def run_of(value: Any) -> str:

@@ -4,6 +4,7 @@ from .checks import prepare
 from .engine import Engine
 from .explain import Candidate, Explanation, Said
 from .info import ModelInfo
+from .original import Original
 from .picture import fit, open_picture, reading_picture
 from .pipeline import NARPipeline
 from .request import Frame, Prepared, Request, growth_strip
@@ -13,7 +14,16 @@ from .video import write_mp4
 from .weights.fetch import Progress
 from .weights.list import list_models
 from .weights.load import fetch_model
-from .words import ideas, illustrate, samples, understand, vocabulary
+from .weights.read import trim_heap
+from .words import (
+    cells_alone,
+    corner_alone,
+    ideas,
+    illustrate,
+    samples,
+    understand,
+    vocabulary,
+)
 from .worlds import Understood, Word
 
 __all__ = [
@@ -28,6 +38,7 @@ __all__ = [
     "Heads",
     "ModelInfo",
     "NARPipeline",
+    "Original",
     "Prepared",
     "Progress",
     "Request",
@@ -36,6 +47,8 @@ __all__ = [
     "Understood",
     "Word",
     "__version__",
+    "cells_alone",
+    "corner_alone",
     "fetch_model",
     "fit",
     "growth_strip",
@@ -47,6 +60,7 @@ __all__ = [
     "prepare",
     "reading_picture",
     "samples",
+    "trim_heap",
     "understand",
     "vocabulary",
     "write_mp4",

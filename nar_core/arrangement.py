@@ -37,7 +37,8 @@ def settled(
     Args:
         prompts, seeds: one for each row; without seeds what is open stays so.
         there: tokens [B, N], -1 where unknown, that are there already. Then the seed's arrangement
-            is taken unless another one clearly led to them: a branch keeps what has been begun.
+            is taken unless another one clearly led to them, or none: a branch keeps what has been
+            begun, and a picture from elsewhere is not arranged anew.
     """
     config, rows = model.config.condition, []
     for i, prompt in enumerate(prompts):
@@ -52,7 +53,7 @@ def settled(
         first = seeds[i] % len(ways)
         ways = ways[first:] + ways[:first]
         if there is not None and bool((there[i] >= 0).any()):
-            ways = [_led(model, ways, there[i])]
+            ways = [_led(model, [*ways, told(world, facts, config)], there[i])]
         rows.append(ways[0])
     return rows
 

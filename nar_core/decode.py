@@ -101,13 +101,9 @@ class Growth:
         self.senders_of = self._senders()
         # All that depends on the plan alone is on the device before the first step, so that no step
         # waits for a copy: which states predict a front, and its cells.
-        heads = model.heads
-        self.routes = {
-            number: Routes.of(
-                torch.from_numpy(self.senders_of[step.positions]), heads.directions, device
-            )
-            for number, step in enumerate(plan.steps[first_step:], first_step)
-        }
+        left = [self.senders_of[step.positions] for step in plan.steps[first_step:]]
+        routes = Routes.of(left, model.heads.directions, device)
+        self.routes = dict(enumerate(routes, first_step))
         sizes = [len(step.positions) for step in plan.steps]
         fronts = torch.from_numpy(np.concatenate([step.positions for step in plan.steps]))
         self.fronts = fronts.to(device).split(sizes)
@@ -217,9 +213,7 @@ class Growth:
         confidence = torch.empty(tokens.shape, device=conditional.device)
         for settings, rows in self._alike():
             own = conditional[rows]
-            logits = guide(own, null[0][rows], settings.guidance_scale) if null else own
-            if settings.min_p:
-                logits = logits.masked_fill(implausible(own, settings.min_p), float("-inf"))
+            logits = guided(own, null[0][rows] if null else None, settings)
             tokens[rows], confidence[rows] = sample_front(
                 logits,
                 self.numbers[rows][:, cells],
@@ -259,3 +253,13 @@ class Growth:
         self.hidden = {depth: x[rows] for depth, x in self.hidden.items()}
         parts = {k: None if x is None else x[rows] for k, x in vars(self.condition).items()}
         self.condition = replace(self.condition, **parts)
+
+
+def guided(conditional: Tensor, null: Tensor | None, settings: SamplingSettings) -> Tensor:
+    """What fused logits become before anything is drawn: guided, and without the implausible."""
+    logits = conditional
+    if null is not None:
+        logits = guide(conditional, null, settings.guidance_scale)
+    if settings.min_p:
+        logits = logits.masked_fill(implausible(conditional, settings.min_p), float("-inf"))
+    return logits

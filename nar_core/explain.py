@@ -12,11 +12,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .decode import Growth
+from .decode import Growth, guided
 from .models.cache import KVCache
 from .models.position import rotate
 from .plan import DIRECTIONS, coordinates
-from .sampling import filtered_probabilities, guide, implausible
+from .sampling import filtered_probabilities
 
 Cell = tuple[int, int, int]
 
@@ -102,20 +102,15 @@ def explain(growth: Growth, cell: Cell, most: int) -> Explanation:
     step = plan.steps[growth.next_step]
     flat = int(np.ravel_multi_index(cell, plan.grid))
     at = int(np.flatnonzero(step.positions == flat)[0])
-    conditional = logits = growth.logits()[:, at]
+    conditional, *null = growth.logits()[:, at].chunk(2 if growth.guided else 1)
     senders = growth.senders()[at]
-    if growth.guided:
-        conditional, null = logits.chunk(2)
-        logits = guide(conditional, null, settings.guidance_scale)
-    plausible = logits
-    if settings.min_p:
-        plausible = logits.masked_fill(implausible(conditional, settings.min_p), float("-inf"))
+    logits = guided(conditional, null[0] if null else None, settings)
     number = growth.numbers[:, flat]
     if settings.temperature == 0:
-        chances = torch.nn.functional.one_hot(plausible.argmax(-1), logits.shape[-1]).float()
+        chances = torch.nn.functional.one_hot(logits.argmax(-1), logits.shape[-1]).float()
     else:
         chances = filtered_probabilities(
-            plausible, settings.temperature, settings.top_k, settings.top_p
+            logits, settings.temperature, settings.top_k, settings.top_p
         )
     spoken = [i for i in range(len(DIRECTIONS)) if senders[i] >= 0]
     heads = _each_head(growth, senders[None])[:, 0]
@@ -132,7 +127,7 @@ def explain(growth: Growth, cell: Cell, most: int) -> Explanation:
         token=int(growth.tokens[0, flat]),
         heads=tuple(told),
         fused=likeliest(conditional[0].float().softmax(-1), most),
-        guided=likeliest(plausible[0].float().softmax(-1), most),
+        guided=likeliest(logits[0].float().softmax(-1), most),
         drawn_from=likeliest(chances[0], most),
         number=float(number[0]),
         disagreement=float(divergence(heads)),

@@ -12,6 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from .engine import Engine
+from .original import keep_pixels
 from .request import Request
 
 
@@ -23,7 +24,8 @@ def panorama(
     Args:
         request: of the first window; the others ask for the same with rng seeds of their own.
         columns: how many cells wide it becomes, at least as many as the grid.
-        middle: pixels uint8 [B, height, width, 3] that stand in the first window's place.
+        middle: pixels uint8 [B, height, width, 3] that stand in the first window's place, and come
+            back unchanged.
 
     Returns:
         Pixels uint8 [B, height, columns of cells, 3]. Next to a window that grew later, its
@@ -36,6 +38,7 @@ def panorama(
         raise ValueError(f"panorama: got {engine.info.name}, expected a model of pictures")
     if columns < grid.w:
         raise ValueError(f"columns: got {columns}, expected {grid.w} or more")
+    given = middle
     if middle is None:
         middle = engine.decode(engine.generate_all(request).tokens)[:, 0]
     there = np.zeros(columns, bool)
@@ -62,6 +65,13 @@ def panorama(
         share = _fading(width, kept)[:, None]
         wide[:, :, pixels] = (shown * (1 - share) + grown * share).round().astype(np.uint8)
         there[left : left + grid.w] = True
+    if given is not None:
+        kept = np.zeros(wide.shape[1:3], bool)
+        kept[:, first * cell : (first + grid.w) * cell] = True
+        for row, picture in zip(wide, given, strict=True):
+            original = np.zeros_like(row)
+            original[kept] = picture.reshape(-1, 3)
+            row[:] = keep_pixels(row, original, kept, cell)
     return wide
 
 

@@ -6,11 +6,14 @@ import re
 import struct
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from io import BytesIO
+from functools import lru_cache
+from io import SEEK_END, BytesIO
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from PIL import Image
+from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 ORIENTATION = 0x0112
 """The EXIF tag that says how the camera was held."""
@@ -31,6 +34,12 @@ KINDS = ("PNG", "JPEG", "GIF", "WEBP", "AVIF", "TIFF", "BMP", "PPM")
 """What is read, by Pillow's names. Others of its readers start other programs (EPS) or unpack
 pictures of another size than they say (icons); few people have such pictures."""
 
+MOST_READS = 20_000
+"""Parts of a file that are read before its first picture is there; ordinary ones have a hundred."""
+
+MOST_FRACTIONS = 1000
+"""Of one note beside a picture; cameras write six at most."""
+
 NO_PICTURES = {
     rb"\s*<!doctype html|\s*<html": "a web page",
     rb"[^\0]{0,1000}<svg": "an SVG drawing",
@@ -50,9 +59,63 @@ NO_PICTURES = {
 
 def open_picture(source: bytes | Path, name: str = "picture") -> Image.Image:
     """An image of which only the head has been read; ValueError, with its name, if it is none."""
+    _bound_notes()
     with reading_picture(source, name):
-        file = BytesIO(source) if isinstance(source, bytes) else source
-        return Image.open(file, formats=KINDS)
+        data = source if isinstance(source, bytes) else source.read_bytes()
+        return Image.open(_InParts(data), formats=KINDS)
+
+
+class _InParts(BytesIO):
+    """A file that is read in a bounded number of parts, however many it says it has.
+
+    Pillow's readers go through all that stands before a picture (and put the remarks of a GIF
+    together one by one), so that a small file could keep them busy for minutes.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(data)
+        self._left = MOST_READS
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        self._left -= 1
+        if self._left < 0:
+            raise Image.DecompressionBombError(f"it has more than {MOST_READS:,} parts")
+        return super().read(size)
+
+
+class _Notes:
+    """A file of notes (EXIF, TIFF's tags), each read once: one place may be named by thousands."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self.seek, self.tell, self._file = file.seek, file.tell, file
+        here = file.tell()
+        self._left = 2 * file.seek(0, SEEK_END) + 65_536  # some overlap a little
+        file.seek(here)
+
+    def read(self, size: int = -1, /) -> bytes:
+        data = self._file.read(size)
+        self._left -= len(data)
+        if self._left < 0:
+            raise Image.DecompressionBombError("its notes are longer than itself")
+        return data
+
+
+@lru_cache(maxsize=1)
+def _bound_notes() -> None:
+    """Have Pillow read no more notes than there are: it reads them itself while it opens a file.
+
+    As it is, 8 KB of them may take gigabytes. Every kind of file comes by this one reader.
+    """
+    load = ImageFileDirectory_v2.load
+
+    def bounded(self: ImageFileDirectory_v2, fp: IO[bytes]) -> None:
+        load(self, _Notes(fp))  # pyright: ignore[reportArgumentType]
+        for tag, kind in self.tagtype.items():
+            # each of them becomes an object of half a dozen others
+            if kind in (5, 10) and len(self._tagdata.get(tag, b"")) > 8 * MOST_FRACTIONS:
+                raise Image.DecompressionBombError("its notes hold too many fractions")
+
+    ImageFileDirectory_v2.load = bounded
 
 
 @contextmanager
@@ -74,6 +137,8 @@ def _instead(source: bytes | Path, error: Exception) -> str:
     """What was given in the place of a picture, as far as it can be told."""
     if isinstance(source, Path) and not source.is_file():
         return "something that is no file"
+    if isinstance(error, PermissionError):
+        return "a file that may not be read"
     begin = source[:1024] if isinstance(source, bytes) else source.open("rb").read(1024)
     if not begin:
         return "an empty file"

@@ -1,7 +1,4 @@
-"""The engine in the manner of diffusers: `NARPipeline.from_pretrained("emoji")("an owl").images`.
-
-diffusers need not be installed; where it is, what comes back is one of its own outputs.
-"""
+"""The engine as diffusers has it: `NARPipeline.from_pretrained("emoji")("an owl").images`."""
 
 from __future__ import annotations
 
@@ -18,6 +15,7 @@ import torch
 from PIL import Image
 
 from .engine import Engine
+from .original import Original
 from .picture import fit
 from .request import Frame, Request
 from .settings import RNG_SEED
@@ -65,7 +63,7 @@ class NARPipeline:
         Args:
             prompt, class_labels: one, or several that are grown together.
             image: a picture to paint around; of a clip the first frame.
-            mask_image: white where the picture is to be grown anew.
+            mask_image: white where the picture is to be grown anew; the rest comes back unchanged.
             generator: its seed is that of the first sample; the next ones count up.
             output_type: "np" are floats from 0 to 1, "latent" are tokens int [B, T, H, W].
             return_dict: False for a plain tuple (images, frames).
@@ -108,12 +106,15 @@ class NARPipeline:
         self._interrupt = False
         tokens = self._grown(Request(**asked, num_samples=rows), told)
         made: tuple[Any, Any] = tokens, tokens
-        if output_type == "np":
-            frames = self.engine.pixels(tokens).astype(np.float32) / 255
-            made = frames[:, 0], frames
-        elif output_type == "pil":
-            clips = [[*map(Image.fromarray, clip)] for clip in self.engine.pixels(tokens)]
-            made = [clip[0] for clip in clips], clips
+        if output_type != "latent":
+            video = self.engine.pixels(tokens)
+            if image is not None and mask_image is not None:
+                kept = Original(fit(image, self.engine.info.size), asked["keep"])
+                video = kept.pasted(video) if (tokens < 0).any() else kept.blended(video)
+            made = video[:, 0].astype(np.float32) / 255, video.astype(np.float32) / 255
+            if output_type == "pil":
+                clips = [[*map(Image.fromarray, clip)] for clip in video]
+                made = [clip[0] for clip in clips], clips
         return output_class()(*made) if return_dict else made
 
     def _grown(self, request: Request, told: Callable[[Frame], np.ndarray]) -> np.ndarray:
@@ -133,14 +134,12 @@ class NARPipeline:
         grid, (high, wide) = self.engine.info.grid, self.engine.info.size
         white = fit(mask.convert("RGB"), (high, wide))[..., 0] > 127
         cells = white.reshape(grid.h, high // grid.h, grid.w, wide // grid.w)
-        out = np.zeros(grid, bool)
-        out[0] = ~cells.any((1, 3))
-        return out
+        return (np.arange(grid.t) == 0)[:, None, None] & ~cells.any((1, 3))
 
 
 @cache
 def output_class() -> type:
-    """`NARPipelineOutput`, of diffusers' own kind where it is installed."""
+    """`NARPipelineOutput`, of diffusers' own kind where it is installed, which it need not be."""
     bases: tuple[type, ...] = ()
     if importlib.util.find_spec("diffusers") is not None:
         from diffusers.utils import BaseOutput  # pyright: ignore

@@ -24,7 +24,8 @@ def uniforms(rng_seed: int, samples: int, cells: int) -> Tensor:
 
 def guide(conditional: Tensor, null: Tensor, scale: float) -> Tensor:
     """Classifier-free guidance on fused logits."""
-    return torch.add(null, conditional - null, alpha=scale)
+    difference = conditional - null
+    return torch.add(null, difference, alpha=scale, out=difference)
 
 
 def implausible(conditional: Tensor, min_p: float) -> Tensor:

@@ -129,7 +129,7 @@ class Sampling(Generic[Unsaid]):
     guidance_scale: float | Unsaid = _row(
         "Guidance",
         "number",
-        "how strongly prompt or class pull: predictions with them, pushed away from those without",
+        "how strongly the prompt or class pulls: what it changes is taken further",
         off=1.0,
         low=1,
         high=30,
@@ -210,7 +210,7 @@ class Sampling(Generic[Unsaid]):
 NUM_SAMPLES = Setting(
     "Pictures",
     "whole",
-    "pictures or clips, sharing one plan",
+    "how many pictures or clips grow together",
     off=1,
     low=1,
     name="num_samples",
@@ -218,7 +218,7 @@ NUM_SAMPLES = Setting(
 RNG_SEED = Setting(
     "Variation",
     "whole",
-    "random seed of the first sample; the next ones count up",
+    "the random seed: another number is another picture, several count up from it",
     off=0,
     low=0,
     high=2**63 - 17,
@@ -229,6 +229,8 @@ SETTINGS: tuple[Setting, ...] = tuple(
     replace(f.metadata["setting"], name=f.name) for f in fields(Sampling)
 )
 """Every sampling setting, in the order of their rows."""
+
+NAMED: Mapping[str, Setting] = {setting.name: setting for setting in SETTINGS}
 
 
 @dataclass(frozen=True, kw_only=True)

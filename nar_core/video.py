@@ -1,4 +1,4 @@
-"""Clips as files: MP4 that browsers and phones play, and GIF."""
+"""Clips as files: MP4 that browsers and phones play, GIF and WebP."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import errno
 import os
 import subprocess
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
+from typing import IO, Any, Literal
 
 import numpy as np
 from PIL import Image
@@ -58,9 +59,14 @@ def write_mp4(path: Path, frames: Iterable[np.ndarray], fps: float, seconds: flo
         raise RuntimeError(f"clip: not written ({said or f'not done after {seconds:g} s'})")
 
 
-def write_gif(
-    path: Path, frames: Sequence[np.ndarray | Image.Image], pace: float | list[int]
+def write_animated(
+    out: Path | IO[bytes],
+    kind: Literal["GIF", "WEBP"],
+    frames: Iterable[Image.Image],
+    pace: float | list[int],
+    **more: Any,
 ) -> None:
-    """Write frames uint8 [height, width, 3] as an endless GIF; `pace` in ms, of all or of each."""
-    first, *rest = (f if isinstance(f, Image.Image) else Image.fromarray(f) for f in frames)
-    first.save(path, "GIF", save_all=True, append_images=rest, duration=pace, loop=0)
+    """Write frames, one by one, as an endless GIF or WebP; `pace` in ms, of all or of each."""
+    rest = iter(frames)
+    first = next(rest)
+    first.save(out, kind, save_all=True, append_images=rest, duration=pace, loop=0, **more)

@@ -34,6 +34,23 @@ def vocabulary(info: ModelInfo) -> dict[str, tuple[str, ...]]:
     return {"prompts": info.names} if info.names else {}
 
 
+def cells_alone(info: ModelInfo) -> int:
+    """Cells along a side of a thing alone in a model's world, 0 where nothing has a size."""
+    return WORLDS[info.world]().alone if info.world else 0
+
+
+def corner_alone(info: ModelInfo, prompt: str) -> tuple[int, int] | None:
+    """The upper-left cell (column, row) of a thing alone, in the first arrangement of a prompt.
+
+    None where the prompt draws none or several, or things in the world have no place.
+    """
+    facts = understand(info, prompt).facts
+    if facts is None or not cells_alone(info):
+        return None
+    layout = WORLDS[info.world]().arrangements(facts)[0].layout
+    return layout[0] if len(layout) == 1 else None
+
+
 def illustrate(info: ModelInfo, prompt: str, rng_seed: int = 0) -> np.ndarray | None:
     """What a model's world itself draws for a prompt, uint8 [h, w, 3]; of a clip the first frame.
 
@@ -65,7 +82,11 @@ def ideas(info: ModelInfo, n: int, rng_seed: int = 0) -> tuple[str, ...]:
     """
     rng = np.random.default_rng(rng_seed)
     if info.world:
-        world = WORLDS[info.world]()
-        return tuple(world.say(world.draw(rng)) for _ in range(n))
+        world, out = WORLDS[info.world](), []
+        while len(out) < n:
+            idea = world.say(world.draw(rng))
+            if not world.understand(idea).wanting:
+                out.append(idea)
+        return tuple(out)
     known = info.names or info.prompts
     return tuple(str(x) for x in rng.permutation(known)[:n]) if known else ()

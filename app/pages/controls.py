@@ -12,12 +12,18 @@ from app.pages.parts import source
 from app.presets import preset, presets
 from app.server.engines import Engines
 from app.server.form import OFFERED, axes_of
+from app.server.spec import SWEPT
 from nar_core import NUM_SAMPLES, RNG_SEED, ModelInfo, Setting, heads_for
 
 PRIVATE: dict[str, Any] = {
-    "api_visibility": "private", "show_progress": "hidden", "concurrency_limit": None
+    "api_visibility": "private", "show_progress": "hidden", "concurrency_limit": None,
+    "preprocess": False
 }  # fmt: skip
-"""Events of the page itself; the player shows what they do."""
+"""Events of the page itself; the player shows what they do.
+
+Values come as they were sent: what reads them says what is wrong, and Gradio's components would say
+less of it.
+"""
 
 DICE = "() => Math.floor(Math.random() * 1000000)"
 
@@ -109,7 +115,7 @@ def settings(info: ModelInfo) -> Controls:
     return out
 
 
-IN_LAB = {"guidance_scale": "guidance", "heads": "heads", "fusion": "fusion"}
+IN_LAB = {"heads": "heads", "fusion": "fusion"} | {row: name for name, (row, _) in SWEPT.items()}
 """Sets of the lab that show what a setting does, see `spec.comparisons`."""
 
 
@@ -160,7 +166,9 @@ def facts_of(engines: Engines, name: str) -> str:
     size = (
         f"{info.download / 1e9:.1f} GB" if info.download >= 1e9 else f"{info.download / 1e6:.0f} MB"
     )
+    or_fetch = f", or grow with it: {size} are fetched first" if engines.may_fetch else ""
+    start = "" if engines.may_fetch else " · start the studio with --fetch"
     return (
-        f"<small>Not on this server; watch a recorded growth, or grow with it: {size} are fetched "
-        f"first.<details><summary>For the operator</summary>{told}</details></small>"
+        f"<small>Not on this server; watch a recorded growth{or_fetch}.<details><summary>For the "
+        f"operator</summary>{told}{start}</details></small>"
     )

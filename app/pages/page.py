@@ -23,6 +23,7 @@ from app.pages.wiring import nothing, wire_link
 from app.server import health, tools
 from app.server.api import endpoints
 from app.server.doors import Doors
+from app.server.errors import for_page
 from app.server.examples import CLIPS, FIGURES, FOLDER, RACE, STORY
 from app.server.gate import CLOSED_TO_OTHERS, Gate
 from app.server.studio import Studio
@@ -47,7 +48,16 @@ CALLS_AT_ONCE = 60
 
 
 class Studied(gr.Blocks):
-    """Gradio's page, in which a call may leave out arguments that have a default."""
+    """Gradio's page: calls may leave out what has a default, and what goes wrong is a sentence."""
+
+    async def call_function(self, *args: Any, **more: Any) -> Any:
+        """Raises gr.Error where the function of an event or endpoint raises anything."""
+        try:
+            return await super().call_function(*args, **more)
+        except gr.Error:
+            raise
+        except Exception as error:
+            raise for_page(error, "Not done") from error
 
     def validate_inputs(self, block_fn: BlockFunction, inputs: list[Any]) -> None:
         """Add what was left out; gr.Error where that has no default."""
@@ -162,9 +172,12 @@ def _closing(studio: Studio) -> Any:
     return closed
 
 
-def _named(query: dict[str, str]) -> Any:
-    """The page that an address names is opened; any other word opens nothing."""
-    page = query.get("tab")  # `page` is a word of Gradio
+def _named(query: dict[str, str] | None) -> Any:
+    """The page that an address names is opened; any other word opens nothing.
+
+    `query` is None for who asks before the page has told its address.
+    """
+    page = (query or {}).get("tab")  # `page` is a word of Gradio
     return gr.update(selected=page) if page in PAGES else gr.skip()
 
 

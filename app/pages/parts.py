@@ -39,7 +39,15 @@ PARTS = (
 )
 STYLES = tuple(f"css/{name}.css" for name in PARTS)
 
-LATE = "article-store.js", "article.js", "tools/orders.js", "views/article.js", "views/evidence.js"
+LATE = (
+    "article-store.js",
+    "article.js",
+    "tools/orders.js",
+    "views/ablations.js",
+    "views/article.js",
+    "views/evidence.js",
+    "views/speed.js",
+)
 """Scripts that the page fetches only when somebody comes to what they draw."""
 
 # Below Gradio's own prefix: what lies elsewhere its server-side rendering takes for a page.

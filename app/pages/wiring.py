@@ -20,7 +20,7 @@ from app.server.gate import client_of
 from app.server.spec import spec_of
 from app.server.studio import Studio
 from app.server.turns import Client
-from app.wire import RejectedMessage, explain_of, picture_of, run_of
+from app.wire import RejectedMessage, explain_of, name_of, picture_of, run_of
 from nar_core import ModelInfo
 
 STARTING = {**PRIVATE, "trigger_mode": "multiple"}
@@ -185,8 +185,8 @@ def wire_reading(studio: Studio, page: Page) -> None:
         run = ""
         try:
             run = run_of(event._data.get("run") if isinstance(event._data, dict) else None)
-            picture = picture_of(event._data, studio.limits.upload)
-            told = await studio.reading(model, picture, client_of(request))
+            picture, name = picture_of(event._data, studio.limits.upload), name_of(event._data)
+            told = await studio.reading(model, picture, client_of(request), name)
         except Exception as error:
             yield {"kind": "unread", "run": run}
             raise for_page(error, "Not read") from error

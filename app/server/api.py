@@ -22,7 +22,7 @@ import numpy as np
 from app.server.answers import GrownAnswer, ModelAnswer, RecipeAnswer, StepAnswer
 from app.server.errors import Stopped, for_program, outcome
 from app.server.form import Form, typed
-from app.server.gate import ARRIVED, client_of, forget
+from app.server.gate import ARRIVED, client_of, forget, free_body
 from app.server.growing import Finished, Stepped
 from app.server.jobs import Job
 from app.server.shelf import address_of, file_data
@@ -169,11 +169,12 @@ def counted(studio: Studio, name: str) -> Iterator[None]:
 async def _listening(studio: Studio, request: gr.Request) -> Client:
     """Who calls; Stopped where nobody listens for what comes of it."""
     client, scope = client_of(request), getattr(request.request, "scope", {})
+    free_body(request.request)
+    forget(scope.get("app"), client.session)
     # from when it came: a call that waits in Gradio's queue is not waited for once more
     end = scope.get(ARRIVED, time.monotonic()) + PATIENCE
     if not await studio.listeners.listened(client.session, end):
         raise Stopped
-    forget(scope.get("app"), client.session)
     return client
 
 
@@ -223,8 +224,9 @@ class Api:
         Returns:
             words, each with text, kind ("known", "taken as", "filler", "left out" or "unknown") and
             meaning (what it is taken as, or the nearest known word); drawn, what would be drawn in
-            plain words, empty where the model reads any text; and remarks, a sentence for each kind
-            of word that was not simply known.
+            plain words, empty where the model reads any text; remarks, a sentence for each kind of
+            word that was not simply known; wanting, words to choose from where nothing moves; and
+            stands, the upper-left cell (column, row) of a thing alone, or null.
         """
         return understood(self.studio.engines.info(model), typed(prompt))
 
@@ -440,9 +442,22 @@ class Api:
         at = _position(cell)
         if at is None:
             raise ValueError("cell: got null, expected [t, h, w], counted from 0")
+        return await self.studio.explained(await self._file(picture), at, client)
+
+    async def disagreement(self, client: Client, *, picture: Any) -> list[list[list[float]]]:
+        """Say in which cells of a picture or clip made here the heads disagreed, and how much.
+
+        The model that made it must be here, with the same weights.
+
+        Returns:
+            For every cell, [T][H][W], the Jensen-Shannon divergence of what the heads of its
+            senders said, in nats; 0 where one spoke alone, and where the cell was given.
+        """
+        return await self.studio.disagreement(await self._file(picture), client)
+
+    async def _file(self, picture: Any) -> bytes:
         largest = self.studio.limits.upload
-        data = await anyio.to_thread.run_sync(bytes_of_uri, self._given(picture), largest)
-        return await self.studio.explained(data, at, client)
+        return await anyio.to_thread.run_sync(bytes_of_uri, self._given(picture), largest)
 
     def _kept(self, cells: np.ndarray, picture: Any) -> Kept:
         data = bytes_of_uri(self._given(picture), self.studio.limits.upload)
@@ -458,14 +473,13 @@ class Api:
 
     async def _finished(self, client: Client, form: Form, start: Start) -> Finished:
         """Everything a growth makes, once it is there."""
-        job = await self._job(form, start)
+        job, last = await self._job(form, start), None
         async with aclosing(self.studio.events(job, client)) as events:
-            async for event in events:
-                if isinstance(event, Stepped) and self.stepped:
-                    await self.stepped(event)
-                if isinstance(event, Finished):
-                    return event
-        raise RuntimeError("the growth ended without a picture")
+            async for last in events:  # to its end: who leaves before has stopped it
+                if isinstance(last, Stepped) and self.stepped:
+                    await self.stepped(last)
+        assert isinstance(last, Finished)
+        return last
 
 
 PLAIN = ("prompt", "model", "label", "seed_position", "rng_seed")
@@ -503,6 +517,7 @@ def given_to() -> dict[str, list[str]]:
         "clip": ["clips", "format", "fps"],
         "replay": ["file"],
         "explain": ["file", "cell"],
+        "disagreement": ["file"],
         "image": _all(*PLAIN),
         "outpaint_image": _all("picture", "keep", *PLAIN, "invert"),
         "video": _all("clip_model", *unprompted, "first_frame"),

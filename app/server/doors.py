@@ -24,7 +24,8 @@ class Doors:
         hosts: names besides addresses and localhost; one that begins with a dot is an ending.
         origins: other sites whose scripts may call.
         frames: sites that may show the page within theirs.
-        any_host: another server in front sees to the names.
+        any_host: another server in front sees to the names; who is behind it is not known, so that
+            all have one address.
     """
 
     hosts: tuple[str, ...] = ()

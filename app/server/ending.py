@@ -8,17 +8,15 @@ import queue
 import signal
 import sys
 import threading
+import time
 from typing import Any
 
 from app.server.studio import Studio
 
 log = logging.getLogger(__name__)
 
-TELLING = 1.0
-"""Seconds in which the last messages reach whoever still listens."""
-
-STOPPING = 0.8
-"""Seconds that a step under way may take to end when the studio is interrupted."""
+LEAVING = 1.4
+"""Seconds that a step under way may take to end, and the last messages to reach who listens."""
 
 
 class Ending:
@@ -51,16 +49,16 @@ class Ending:
             log.warning("stopping: growths under way have %g s", self.patience)
             self._drained()
         line.halt()
-        line.idle(STOPPING)
+        end = time.monotonic() + LEAVING
+        line.idle(LEAVING)
+        while self.studio.listeners.anybody and time.monotonic() < end:
+            time.sleep(0.02)
 
     def _drained(self) -> None:
         """Running growths have ended, or the time is over, or a second signal has come."""
-        steps = max(1, round(self.patience / 0.1))
-        for _ in range(steps):
-            if self.studio.line.idle(0.1):
-                threading.Event().wait(TELLING)
-                return
-            if not self._signals.empty():
+        end = time.monotonic() + self.patience
+        while not self.studio.line.idle(0.1):
+            if time.monotonic() > end or not self._signals.empty():
                 return
 
 

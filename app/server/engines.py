@@ -6,13 +6,12 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from app.presets import presets
 from app.server.turns import ANYBODY, Client
-from nar_core import Engine, ModelInfo
-
-Progress = Callable[[str, float | None], None]
-
+from nar_core import Engine, ModelInfo, Progress
+from nar_core.foreign import shown
 
 CONFIRMED_FOR = 600.0
 """Seconds for which a client that was told how much would be fetched may ask for it."""
@@ -41,11 +40,12 @@ class Engines:
         """
         self._load, self._models, self._keep, self._fetch = load, models, keep, fetch
         self._device, self._only, self._offline = "auto", frozenset[str](), False
-        self._may_fetch = False
+        self.may_fetch = False
         self._told: OrderedDict[tuple[Client, str], float] = OrderedDict()
         self._added: dict[str, ModelInfo] = {}
         self._folders: dict[str, str] = {}
         self._engines: OrderedDict[str, Engine] = OrderedDict()
+        self._loaded_as: dict[str, ModelInfo] = {}
         self._lock = threading.Lock()
 
     def configure(
@@ -66,7 +66,7 @@ class Engines:
         Raises:
             ValueError: a name that is none, or nothing is left to offer.
         """
-        self._device, self._keep, self._may_fetch = device, max(1, keep), may_fetch
+        self._device, self._keep, self.may_fetch = device, max(1, keep), may_fetch
         self._only, self._offline = frozenset(), False
         for name in only:
             self.info(name)
@@ -88,6 +88,7 @@ class Engines:
             self._added[engine.info.name] = engine.info
             self._folders[engine.info.name] = name
             self._engines[engine.info.name] = engine
+            self._loaded_as[engine.info.name] = _described(engine.info)
             return engine.info.name
         return name
 
@@ -134,7 +135,7 @@ class Engines:
             if model.name == name:
                 return model
         raise ValueError(
-            f"model: got {name!r}, expected one of {', '.join(m.name for m in self.models())}"
+            f"model: got {shown(name)}, expected one of {', '.join(m.name for m in self.models())}"
         )
 
     def allow(self, name: str, client: Client = ANYBODY) -> None:
@@ -148,7 +149,7 @@ class Engines:
         if info.available or self.resident(name):
             return
         size = f"{info.download / 1e6:,.0f} MB"
-        if not self._may_fetch:
+        if not self.may_fetch:
             raise ValueError(
                 f"model: got {info.title}, which is not on this machine, expected one that is; "
                 f"choose another, or ask who runs the studio: its {size} are fetched with --fetch"
@@ -188,19 +189,29 @@ class Engines:
     def get(self, name: str, progress: Progress | None = None) -> Engine:
         """The engine of a model, fetched and loaded if need be.
 
+        One whose folder says something else by now is loaded anew: plans are made by what it says.
+
         Raises:
             ValueError: an unknown name, or what to download and where to put it.
         """
         self.bring(name, progress)
-        source = self._folders.get(name, name)
+        source, described = self._folders.get(name, name), _described(self.info(name))
         try:
             with self._lock:
+                if self._loaded_as.get(name) != described:
+                    self._engines.pop(name, None)
                 if name not in self._engines:
                     # Room is made first: two models would need the memory of both.
                     while len(self._engines) >= self._keep:
                         self._engines.popitem(last=False)
                     self._engines[name] = self._load(source, device=self._device, progress=progress)
+                    self._loaded_as[name] = described
                 self._engines.move_to_end(name)
                 return self._engines[name]
         except (FileNotFoundError, ImportError) as error:
             raise ValueError(str(error)) from error
+
+
+def _described(info: ModelInfo) -> ModelInfo:
+    """What a model is, wherever its files are."""
+    return replace(info, available=True, download=0)

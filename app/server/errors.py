@@ -10,6 +10,8 @@ import errno
 import html
 import logging
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import gradio as gr
@@ -59,6 +61,17 @@ def sentence(error: BaseException, doing: str = "") -> str:
         return f"{doing} may not write on the server; make its folder writable, then try again."
     log.error("%s failed", doing, exc_info=error)
     return f"{doing} failed on the server ({kind}); try again, or with other settings."
+
+
+@contextmanager
+def named(name: str) -> Iterator[None]:
+    """What a check says of a picture, a clip or a file, it says of this one by its name."""
+    try:
+        yield
+    except ValueError as error:
+        what, _, told = str(error).partition(": ")
+        plainly = told if what in ("picture", "clip", "file") else str(error)
+        raise ValueError(f"{name}: {plainly}") from error
 
 
 def is_out_of_memory(error: BaseException) -> bool:

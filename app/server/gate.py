@@ -6,11 +6,14 @@ import asyncio
 import contextlib
 import json
 import logging
+import math
 import re
+import sys
 import threading
 import time
-from collections import Counter, deque
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Coroutine, Iterator
+from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 from typing import Any
 from urllib.parse import parse_qs
@@ -19,6 +22,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.server.doors import Doors
 from app.server.turns import Client
+
+if sys.platform == "linux":
+    import resource
 
 log = logging.getLogger(__name__)
 
@@ -43,9 +49,44 @@ HELD_FOR = 16.0
 MOST_HELD = 3
 """Times the largest body, all large ones of so many seconds together."""
 
+MOST_OF_ADDRESS = 2
+"""The same of one address, so that nobody takes the room of all."""
+
+BODY_SECONDS = 60.0
+"""Seconds in which a body must have come: what is held of it meanwhile counts, too."""
+
+MOST_OPEN = 500
+"""Requests of one address that are open at a time; a page has two or three."""
+
+STALLED = 60.0
+"""Seconds after which who takes nothing of what they are sent counts as gone.
+
+Where a connection is slow, a picture as text may well take half of that."""
+
+MOST_VALUES = 20_000
+"""Of the JSON of a call. Files are one text each; of tiny values, a body of 27 MB would take twenty
+times its size, and hold the event loop for as long as it takes to go through them."""
+
+TOO_MANY = (
+    f"request: got more than {MOST_VALUES:,} values, expected fewer; send lists as files, or in "
+    "several calls"
+)
+
+MOST_FILES = 65_536
+"""Files and connections that the process may have open."""
+
 TOO_MUCH = (
-    f"request: got {MOST_HELD} times the largest body within {HELD_FOR:g} s, expected less; try "
+    f"request: got more large bodies within {HELD_FOR:g} s than are held, expected fewer; try "
     "again in a few seconds"
+)
+
+TOO_SLOW = (
+    f"request: got no whole body within {BODY_SECONDS:g} s, expected one; send less, or try again"
+)
+
+TOO_OPEN = (
+    f"request: got one more than the {MOST_OPEN} that one address may have open at a time; close "
+    "some, or end calls that wait"
 )
 
 ARRIVED = "nar.arrived"
@@ -54,6 +95,18 @@ ARRIVED = "nar.arrived"
 CLOSED_TO_OTHERS = Doors()
 
 CLOSED_WAY = "This way is closed; join the queue, and send files as data: addresses in the call."
+
+
+def take_connections() -> None:
+    """Have as many connections as the system allows, not as few as a shell does.
+
+    With a thousand of them, a few hundred pages that are left open keep others out.
+    """
+    if sys.platform == "linux":
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        most = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
+        if soft != resource.RLIM_INFINITY and soft < most:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 class Listeners:
@@ -71,6 +124,11 @@ class Listeners:
     def present(self, session: str) -> bool:
         """Whether somebody listens; always where nobody watches the connections."""
         return not self.watching or not session or self._open[session] > 0
+
+    @property
+    def anybody(self) -> bool:
+        """Whether any connection is open."""
+        return bool(self._open)
 
     def comes(self, session: str) -> None:
         """A connection was opened."""
@@ -104,27 +162,69 @@ def forget(app: Any, session: str) -> None:
         held.session_data[session].config_values.clear()
 
 
-def client_of(request: Any) -> Client:
-    """Who sent a request: the address and, of Gradio's, the session.
+def forget_absent(app: Any, present: Callable[[str], bool]) -> None:
+    """`forget` the sessions for which nobody listens: some have never begun to."""
+    held = getattr(app, "state_holder", None)
+    for session in () if held is None else list(held.session_data):
+        if not present(session):
+            forget(app, session)
 
-    Of an IPv6 address only the network, within which one may choose freely.
+
+async def drop(app: Any, session: str) -> None:
+    """Drop what a session was not told, and its calls, as Gradio does for who hangs up while idle.
+
+    It keeps them for two thousand sessions where a connection ends, or stalls, in a message.
     """
+    blocks = getattr(app, "blocks", None)
+    if blocks is not None:
+        blocks._queue.pending_messages_per_session.pop(session, None)
+        blocks._queue.pending_event_ids_session.pop(session, None)
+        await blocks._queue.clean_events(session_hash=session)
+
+
+def free_body(request: Any) -> None:
+    """Drop the bytes of a call that has been read: Gradio keeps its request while it runs."""
+    getattr(request, "__dict__", {}).pop("_body", None)
+
+
+def client_of(request: Any) -> Client:
+    """Who sent a request: the address and, of Gradio's, the session."""
     session = getattr(request, "session_hash", None) or ""
     peer = getattr(request, "client", None) if request else None
-    address = getattr(peer, "host", None) or ""
+    return Client(_address(getattr(peer, "host", None) or ""), session)
+
+
+def _address(host: str) -> str:
+    """Where a caller is: of an IPv6 address the network, within which one may choose freely."""
     with contextlib.suppress(ValueError):
-        parsed = ip_address(address)
-        if parsed.version == 6:
-            address = str(ip_network(f"{address}/64", strict=False))
-    return Client(address, session)
+        if ip_address(host).version == 6:
+            return str(ip_network(f"{host}/64", strict=False))
+    return host
 
 
 class TooLarge(Exception):
     """More came in than is taken."""
 
 
+class TooMany(Exception):
+    """It has more values than are read."""
+
+
 class TooMuch(Exception):
     """More came in of late than is held."""
+
+
+class TooSlow(Exception):
+    """It has not come in the time that it has."""
+
+
+@dataclass(eq=False)
+class Held:
+    """A large body of which something is held; `since` when no more of it comes."""
+
+    address: str
+    size: int
+    since: float = math.inf
 
 
 class Gate:
@@ -140,25 +240,53 @@ class Gate:
         self, app: ASGIApp, largest: int, listeners: Listeners, doors: Doors = CLOSED_TO_OTHERS
     ) -> None:
         self.app, self.largest, self.listeners, self.doors = app, largest, listeners, doors
-        self._held: deque[tuple[float, int]] = deque()
+        self._held: list[Held] = []
+        self._open: Counter[str] = Counter()
+        self._tasks: set[asyncio.Task[None]] = set()
         listeners.watching = True
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request through, or answer it here."""
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
-        begun = streaming = False
+        address = _address((scope.get("client") or ("",))[0])
+        if self._open[address] >= MOST_OPEN and not self.doors.any_host:
+            return await _answer(send, 503, TOO_OPEN)
+        self._open[address] += 1
+        try:
+            await self._let_in(scope, receive, send, address)
+        finally:
+            self._open[address] -= 1
+            if not self._open[address]:
+                del self._open[address]
+
+    async def _let_in(self, scope: Scope, receive: Receive, send: Send, address: str) -> None:
+        """A request of somebody who has not too many of them open."""
+        begun = streaming = whole = False
+        session: str | None = None
         given = {name: value.decode("latin-1") for name, value in scope["headers"]}
         host, origin = given.get(b"host", ""), given.get(b"origin")
 
         async def sending(message: Message) -> None:
-            nonlocal begun, streaming
+            nonlocal begun, streaming, whole
             if message["type"] == "http.response.start":
                 begun = True
                 headers = message.get("headers", ())
                 streaming = (b"content-type", STREAM) in [(k.lower(), v[:17]) for k, v in headers]
                 message = {**message, "headers": [*headers, *self.doors.headers()]}
-            await send(message)
+            with self._taken(leaves if session else None):
+                await send(message)
+            whole = message["type"] == "http.response.body" and not message.get("more_body")
+
+        async def leaves() -> None:
+            """Nobody listens on this connection any more; once."""
+            nonlocal session
+            if session:
+                gone, session = session, None
+                self.listeners.goes(gone)
+                forget(scope.get("app"), gone)
+                if not whole and not self.listeners.present(gone):
+                    await drop(scope.get("app"), gone)
 
         refused = self.doors.refusal(
             scope["method"], host, origin, given.get(b"sec-fetch-site", "")
@@ -166,15 +294,21 @@ class Gate:
         refusal = (403, refused) if refused else self._refusal(scope)
         if refusal:
             return await _answer(sending, *refusal)
+        body = Body(self, receive, address)
         scope[ARRIVED] = time.monotonic()
         session = _session(scope)
         if session:
             self.listeners.comes(session)
         try:
-            told = int(given.get(b"content-length") or 0)
-            await self.app(scope, self._counted(receive, told), sending)
+            if scope["method"] == "POST":
+                body.hold(int(given.get(b"content-length") or 0))
+            await self.app(scope, body.receive, sending)
+        except TooSlow:
+            await _answer(sending, 408, TOO_SLOW)
         except TooLarge:
-            await _answer(sending, 413, self._too_large())
+            await _answer(sending, 413, self.too_large)
+        except TooMany:
+            await _answer(sending, 413, TOO_MANY)
         except TooMuch:
             await _answer(sending, 503, TOO_MUCH)
         except Exception as error:
@@ -187,9 +321,28 @@ class Gate:
             reason = f"request: not understood ({type(error).__name__}); see the API page"
             await _answer(sending, 400, f"{reason} for its form")
         finally:
-            if session:
-                self.listeners.goes(session)
-                forget(scope.get("app"), session)
+            body.ends()
+            await leaves()
+
+    @contextlib.contextmanager
+    def _taken(self, leaves: Callable[[], Coroutine[Any, Any, None]] | None) -> Iterator[None]:
+        """While a message is sent: `leaves` is run where nobody takes it for too long."""
+        if leaves is None:
+            yield
+            return
+
+        def stalled() -> None:
+            log.warning("a client has taken nothing for %g s, and counts as gone", STALLED)
+            task = loop.create_task(leaves())
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+        loop = asyncio.get_running_loop()
+        waiting = loop.call_later(STALLED, stalled)
+        try:
+            yield
+        finally:
+            waiting.cancel()
 
     def _refusal(self, scope: Scope) -> tuple[int, str] | None:
         """Status and reason of what is not let in at all."""
@@ -197,49 +350,78 @@ class Gate:
             return 404, CLOSED_WAY
         length = dict(scope["headers"]).get(b"content-length", b"0")
         if not length.isdigit() or len(length) > 12 or int(length) > self.largest:
-            return 413, self._too_large()
-        if scope["method"] == "POST" and not self._room(int(length)):
-            return 503, TOO_MUCH
+            return 413, self.too_large
+        if int(length) >= SMALL:
+            forget_absent(scope.get("app"), self.listeners.present)
         return None
 
-    def _room(self, length: int) -> bool:
-        """Whether what is held of the calls of late may grow by so many bytes; small ones always.
+    def held(self, address: str, length: int) -> Held:
+        """Count a body; TooMuch where what is held of the calls of late may not grow by as much.
 
         Gradio keeps the whole body of a call until somebody has listened for it, or has not.
         """
-        if length < SMALL:
-            return True
         now = time.monotonic()
-        while self._held and now - self._held[0][0] > HELD_FOR:
-            self._held.popleft()
-        if sum(size for _, size in self._held) + length > MOST_HELD * self.largest:
-            return False
-        self._held.append((now, length))
-        return True
+        self._held = [held for held in self._held if now - held.since <= HELD_FOR]
+        own = sum(held.size for held in self._held if held.address == address)
+        most = MOST_HELD if self.doors.any_host else MOST_OF_ADDRESS
+        if (
+            own + length > most * self.largest
+            or sum(held.size for held in self._held) + length > MOST_HELD * self.largest
+        ):
+            raise TooMuch
+        self._held.append(Held(address, length))
+        return self._held[-1]
 
-    def _too_large(self) -> str:
+    @property
+    def too_large(self) -> str:
+        """What is said of a body that is larger than any may be."""
         return (
             f"request: got more than {self.largest * 1e-6:.0f} MB, expected less; "
             "send fewer or smaller files"
         )
 
-    def _counted(self, receive: Receive, told: int) -> Receive:
-        """`receive` for a body that does not say its length (`told`), or says too little."""
-        came, counted = 0, told >= SMALL
 
-        async def receiving() -> Message:
-            nonlocal came, counted
-            message = await receive()
-            came += len(message.get("body", b""))
-            if came > self.largest:
-                raise TooLarge
-            if came >= SMALL and not counted:
-                counted = True
-                if not self._room(self.largest):  # nobody knows how large it becomes
-                    raise TooMuch
-            return message
+class Body:
+    """The body of one request, counted while it comes; small ones need no room."""
 
-        return receiving
+    def __init__(self, gate: Gate, receive: Receive, address: str) -> None:
+        self.gate, self._receive, self.address = gate, receive, address
+        self._came = self._values = 0
+        self._whole = False
+        self._end = time.monotonic() + BODY_SECONDS
+        self._held: Held | None = None
+
+    def hold(self, length: int) -> None:
+        """Have room for so many bytes; TooMuch where there is none."""
+        if length >= SMALL and self._held is None:
+            self._held = self.gate.held(self.address, length)
+
+    def ends(self) -> None:
+        """No more of it comes."""
+        self._whole = True
+        if self._held is not None and self._held.since == math.inf:
+            self._held.since = time.monotonic()
+
+    async def receive(self) -> Message:
+        """The next part. Raises TooSlow, TooLarge, TooMany, TooMuch."""
+        if self._whole:
+            return await self._receive()  # whether somebody is still there
+        try:
+            message = await asyncio.wait_for(self._receive(), self._end - time.monotonic())
+        except asyncio.TimeoutError:
+            raise TooSlow from None
+        part = message.get("body", b"")
+        self._came += len(part)
+        if self._came > self.gate.largest:
+            raise TooLarge
+        self._values += sum(map(part.count, (b",", b"[", b"{")))  # none of them is in base64
+        if self._values > MOST_VALUES:
+            raise TooMany
+        if self._came >= SMALL:
+            self.hold(self.gate.largest)  # it did not say how large it becomes
+        if not message.get("more_body"):
+            self.ends()
+        return message
 
 
 def _session(scope: Scope) -> str:

@@ -19,7 +19,7 @@ from app.server import zero
 from app.server.engines import Closed, Engines
 from app.server.errors import Refused, Stopped, is_out_of_memory
 from app.server.explaining import disagreement_of, explanation_of
-from app.server.given import blended, encoded, likeness, pasted, reading
+from app.server.given import encoded, likeness, reading
 from app.server.jobs import Job
 from app.wire import Explanation, Reading
 from nar_core import Engine, Frame, Prepared, Request
@@ -339,7 +339,9 @@ class Grower:
                         continue
                     job, last[number], preview, guess = jobs[number], frame, None, None
                     if job.previews and engine.info.accepts_known:
-                        preview = pasted(engine.preview(frame.tokens), job.original)
+                        preview = engine.preview(frame.tokens)
+                        if job.original is not None:
+                            preview = job.original.pasted(preview)
                     elif job.previews and self._may_guess(engine, frame, spent):
                         guess, cost = self._guess(engine, frame)
                         spent += cost
@@ -386,6 +388,7 @@ class Grower:
 
 
 def _finished(engine: Engine, job: Job, last: Frame, order: np.ndarray) -> Finished:
+    video = engine.decode(last.tokens)
     return Finished(
         model=job.model,
         total=int(last.total),
@@ -394,7 +397,7 @@ def _finished(engine: Engine, job: Job, last: Frame, order: np.ndarray) -> Finis
         confidence=last.confidence,
         elapsed=float(last.elapsed),
         passes=int(last.passes),
-        video=blended(engine.decode(last.tokens), job.original),
+        video=video if job.original is None else job.original.blended(video),
         recipes=[recipe_of(engine, last, order, i) for i in range(len(last.tokens))],
     )
 

@@ -14,7 +14,7 @@ from app.server.engines import Engines
 from app.server.form import Form, typed
 from app.server.spec import comparisons, swept
 from app.wire import Branch, Kept, Start
-from nar_core import ModelInfo, Prepared, Request, prepare
+from nar_core import ModelInfo, Original, Prepared, Request, prepare
 from nar_core.files import (
     LIMITS,
     Limits,
@@ -31,25 +31,6 @@ MOST_PROMPTS = 8
 """Prompts that the lab grows in every pane."""
 
 NOTHING_KEPT = "Nothing of the picture is kept. Keep a part of it, or use Image."
-
-
-@dataclass(frozen=True, eq=False)
-class Original:
-    """The picture whose kept pixels must come back unchanged.
-
-    Attributes:
-        pixels: uint8 [h, w, 3] at the model's size; cells: bool [T, H, W], True where kept.
-    """
-
-    pixels: np.ndarray
-    cells: np.ndarray
-
-    def mask(self) -> np.ndarray:
-        """Kept pixels of a picture, bool [h, w]."""
-        height, width = self.pixels.shape[:2]
-        rows = np.arange(height) * self.cells.shape[1] // height
-        columns = np.arange(width) * self.cells.shape[2] // width
-        return self.cells[0][rows[:, None], columns]
 
 
 @dataclass(frozen=True, eq=False)

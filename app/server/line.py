@@ -26,8 +26,10 @@ from app.server.turns import ANYBODY, Client, Fairness
 
 log = logging.getLogger(__name__)
 
-FORGET_AFTER = 6.0
-"""Seconds without a sign of life after which somebody waiting no longer counts."""
+FORGET_AFTER = 15.0
+"""Seconds without a sign of life after which somebody waiting no longer counts.
+
+Pages give one every second; a server whose machine is busy may hear nobody for ten."""
 
 SILENT_AFTER = 90.0
 """Seconds without a sign of life after which a page is gone, whatever a proxy keeps open for it.
@@ -54,7 +56,7 @@ CLOSING = "The studio is being stopped; try again in a minute."
 Work = Callable[[Sequence["Ticket"]], Generator[tuple[int, Any], None, None]]
 """Grows the jobs of tickets of one kin; yields the number of a ticket and what was made for it.
 
-An exception that is yielded ends that ticket, one that is raised ends all."""
+An exception that is yielded ends that ticket, None ends it well; what is raised ends all."""
 
 
 @dataclass(frozen=True, eq=False)

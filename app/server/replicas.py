@@ -21,11 +21,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from app.server.engines import Engines
 from app.server.errors import Failed
 from app.server.growing import Event, Grower, Likeness, Loading, Stepped
 from app.server.jobs import Job
-from app.wire import Explanation
+from app.wire import Explanation, Reading
 from nar_core import Engine, list_models
 
 log = logging.getLogger(__name__)
@@ -117,10 +119,10 @@ class Replica:
                 with suppress(asyncio.CancelledError):
                     await asyncio.to_thread(thread.join)
 
-    async def explain(self, job: Job, cell: tuple[int, ...]) -> Explanation | Exception:
-        """As `Grower.explain`; an exception is returned."""
+    async def answer(self, question: str, *given: Any) -> Any:
+        """What the method of `Grower` by that name answers; an exception is returned."""
         try:
-            return await asyncio.to_thread(self.grower.explain, job, cell)
+            return await asyncio.to_thread(getattr(self.grower, question), *given)
         except Exception as error:
             return error
 
@@ -181,20 +183,31 @@ class Replicas(Grower):
 
     def explain(self, job: Job, cell: tuple[int, ...]) -> Explanation:
         """As `Grower.explain`."""
-        told = self._for(job).explain.remote(job, cell).result()
+        return self._answer(job.model, "explain", job, cell)
+
+    def disagreement(self, job: Job) -> list[list[list[float]]]:
+        """As `Grower.disagreement`."""
+        return self._answer(job.model, "disagreement", job)
+
+    def read(self, model: str, pixels: np.ndarray) -> Reading:
+        """As `Grower.read`."""
+        return self._answer(model, "read", model, pixels)
+
+    def _answer(self, model: str, question: str, *given: Any) -> Any:
+        told = self._for(model).answer.remote(question, *given).result()
         if isinstance(told, Exception):
             raise told
         return told
 
-    def _for(self, job: Job, **more: Any) -> Any:
+    def _for(self, model: str, **more: Any) -> Any:
         """Serve's handle, which asks a replica that has the model in memory, if there is one."""
-        return self._handle.options(multiplexed_model_id=job.model, **more)
+        return self._handle.options(multiplexed_model_id=model, **more)
 
     def _streamed(
         self, jobs: Sequence[Job], wanted: Callable[[int], bool]
     ) -> Generator[Told, None, None]:
         """What a replica makes, until nobody wants it any more; Lost where nothing more comes."""
-        response = self._for(jobs[0], stream=True).grow.remote(jobs)
+        response = self._for(jobs[0].model, stream=True).grow.remote(jobs)
         made: queue.SimpleQueue[Made | BaseException | None] = queue.SimpleQueue()
         memory: Memory | None = None
 

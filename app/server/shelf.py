@@ -12,11 +12,12 @@ import os
 import secrets
 import tempfile
 import threading
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
 
-from gradio import FileData, routes, utils
+from gradio import FileData, processing_utils, routes, utils
 
 from app.wire import data_uri
 from nar_core.foreign import shown
@@ -59,6 +60,28 @@ def settle() -> None:
     routes.DEFAULT_TEMP_DIR = other  # pyright: ignore[reportPrivateImportUsage]
 
 
+@lru_cache(maxsize=1)
+def fetch_nothing() -> None:
+    """Have Gradio leave what callers name as files as it came, to be checked like whatever comes.
+
+    It would fetch what lies at an address, of any size, from wherever this machine reaches.
+    """
+    moved = processing_utils.async_move_files_to_cache
+
+    async def ours(
+        data: Any,
+        block: Any,
+        postprocess: bool = False,
+        check_in_upload_folder: bool = False,
+        keep_in_cache: bool = False,
+    ) -> Any:
+        if not postprocess:
+            return data
+        return await moved(data, block, postprocess, check_in_upload_folder, keep_in_cache)
+
+    processing_utils.async_move_files_to_cache = ours
+
+
 class Shelf:
     """What was put there; `files` is for whoever clears the cache."""
 
@@ -67,6 +90,7 @@ class Shelf:
         self._sizes: dict[str, int] = {}  # the oldest first
         self._lock = threading.Lock()
         self.folder = Path(utils.get_upload_folder()).resolve()
+        fetch_nothing()
 
     def put(self, data: bytes, name: str) -> Path:
         """Keep a file; its path."""

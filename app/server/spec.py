@@ -8,7 +8,7 @@ from typing import Any
 from app.presets import preset
 from app.server.form import OFFERED, axes_of
 from app.wire import Spec
-from nar_core import SETTINGS, ModelInfo, heads_for
+from nar_core import SETTINGS, ModelInfo, cells_alone, heads_for
 
 CHOICES = {setting.name: setting.choices for setting in SETTINGS}
 
@@ -17,6 +17,9 @@ ROWS = {setting.name: setting for setting in SETTINGS}
 SWEPT = {
     "guidance": ("guidance_scale", (1, 2, 4, 8)),
     "temperature": ("temperature", (0, 0.2, 0.5, 1)),
+    "top_k": ("top_k", (1, 10, 100, 0)),
+    "top_p": ("top_p", (0.5, 0.8, 0.95, 1)),
+    "min_p": ("min_p", (0, 0.05, 0.2, 0.5)),
 }
 """Sets of the lab whose values can be chosen: the setting, and the values to begin with."""
 
@@ -48,6 +51,7 @@ def spec_of(info: ModelInfo) -> Spec:
         "seed_positions": info.seed_positions,
         "accepts_known": info.accepts_known,
         "composes": bool(info.world),
+        "alone": cells_alone(info),
         "settings": {setting.name: getattr(info, setting.name) for setting in OFFERED},
         "note": "" if info.accepts_known else WHOLE_CLIP,
         "seed_position": list(info.default_seed_position),
@@ -81,9 +85,7 @@ def comparisons(info: ModelInfo, models: Sequence[ModelInfo] = ()) -> list[dict[
             "Aside": [t, h // 2, w // 2],
         }
         sets.append(("heads", "Heads", panes(heads, own)))
-        sets.append(
-            ("seeds", "Seed position", [p for k, v in places.items() for p in panes([(k, {})], v)])
-        )
+        sets.append(("seeds", "Start", [p for k, v in places.items() for p in panes([(k, {})], v)]))
     for name, (setting, values) in SWEPT.items():
         sets.append((name, ROWS[setting].title, swept(name, values, own)))
     rules = [(title, {"fusion": name}) for name, title in CHOICES["fusion"].items()]

@@ -17,7 +17,7 @@ import anyio
 import numpy as np
 
 from app.server.engines import Engines
-from app.server.errors import Busy, Stopped, sentence
+from app.server.errors import Busy, Stopped, named, sentence
 from app.server.form import Form, typed
 from app.server.gate import Listeners
 from app.server.growing import Event, Finished, Grower, Loading, Stepped
@@ -38,6 +38,7 @@ from app.wire import (
     WordsAnswer,
     bytes_of_uri,
     data_uri,
+    name_of,
     run_of,
     start_of,
 )
@@ -104,6 +105,7 @@ class Studio:
     ) -> None:
         self.engines, self.limits = engines, limits
         self.listeners, self.shelf = Listeners(), Shelf()
+        self._readings: dict[Client, str] = {}
         self.desk = Desk(engines, limits)
         self.grower = grower or Grower(engines)
         self.metrics = Metrics()
@@ -197,25 +199,42 @@ class Studio:
         job = await anyio.to_thread.run_sync(self.desk.again, "explain", file)
         return await self._once(job.model, lambda: self.grower.disagreement(job), client)
 
-    async def reading(self, model: str, picture: bytes, client: Client) -> Reading:
+    async def reading(
+        self, model: str, picture: bytes, client: Client, name: str = "picture"
+    ) -> Reading:
         """What a model makes of a picture, see `given.reading`, when its turn in the line has come.
+
+        Who has another picture read does not wait for the one before any more.
+
+        Args:
+            name: of the picture, for messages.
 
         Raises:
             ValueError: why it cannot be read. Busy, Stopped: as `Line.join`.
         """
         size = self.engines.info(model).size
+        run = f"read-{secrets.token_hex(6)}"
+        if earlier := self._readings.get(client):
+            self.line.stop(earlier)
+        self._readings[client] = run
 
         def sized() -> np.ndarray:
-            with room():
+            with named(name), room():
                 return read_picture(picture, size, self.limits)
 
-        pixels = await anyio.to_thread.run_sync(sized)
-        return await self._once(model, lambda: self.grower.read(model, pixels), client)
+        try:
+            pixels = await anyio.to_thread.run_sync(sized)
+            return await self._once(model, lambda: self.grower.read(model, pixels), client, run)
+        finally:
+            if self._readings.get(client) == run:
+                del self._readings[client]
 
-    async def _once(self, model: str, answer: Callable[[], T], client: Client) -> T:
+    async def _once(
+        self, model: str, answer: Callable[[], T], client: Client, run: str | None = None
+    ) -> T:
         """What needs a model's engine and ends with one answer, when its turn has come."""
         self.engines.allow(model, client)
-        run = f"once-{secrets.token_hex(6)}"
+        run = run or f"once-{secrets.token_hex(6)}"
 
         def told(tickets: Sequence[Ticket]) -> Generator[tuple[int, T], None, None]:
             tickets[0].restart()
@@ -223,9 +242,9 @@ class Studio:
 
         asked = Asked(told, before=self._before(model, lambda event: ()))
         async with aclosing(self.line.join(run, asked, client).made()) as answers:
-            async for made in answers:
-                return made
-        raise RuntimeError(f"{run} ended without a word")
+            # to its end: who leaves before has stopped it
+            made = [made async for made in answers]
+        return made[-1]
 
     def _join(self, run: str, asked: Asked, client: Client, *jobs: Job) -> Ticket:
         """As `Line.join`; ValueError where a model would have to be fetched and may not be."""
@@ -285,6 +304,8 @@ class Studio:
         try:
             for made in growth.tell(event):
                 yield number, made
+            if isinstance(event, Finished):  # before the pictures of the others are made
+                yield number, None
         except Exception as error:  # the others are told all the same
             yield number, error
 
@@ -298,8 +319,10 @@ class Studio:
     def replay(self, event: Any) -> Message:
         """A file dropped on the page -> its message for the player."""
         given = Fields(event, "replay", RELOAD)
-        data = bytes_of_uri(given.any("file"), self.limits.upload)
-        return replayed(self.engines, data, run_of(given.any("run")), self.limits)
+        run = run_of(given.any("run"))
+        with named(name_of(event)):
+            data = bytes_of_uri(given.any("file"), self.limits.upload)
+            return replayed(self.engines, data, run, self.limits)
 
     def clip(self, files: Any, kind: Any, fps: Any) -> str:
         """Clips that continue each other (data addresses) -> the address of one file.

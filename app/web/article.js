@@ -7,6 +7,7 @@ import { recorded, withFinals } from './run.js';
 import { loadImage } from './tools/pixels.js';
 import { articleView } from './views/article.js';
 import { find, onThemeChange, readFile } from './views/dom.js';
+import { mountSpeed } from './views/speed.js';
 import { read } from './wire.js';
 
 /** @typedef {import('./run.js').Run} Run */
@@ -116,4 +117,5 @@ export class Article {
 /** @param {HTMLElement} element @param {import('./wire.js').Tools} _tools @param {any} config */
 export function mountArticle(element, _tools, config) {
   new Article(element, config);
+  mountSpeed(element, config.folder);
 }

@@ -8,6 +8,8 @@
  * @property {string} [address] a picture
  * @property {string} [name] of its file
  * @property {number} [along] which part of it, 0 to 1, where it is no square
+ * @property {boolean} [isAlone] whether it shows a thing alone, which can be moved
+ * @property {[number, number] | null} [stands] column and row of the cell where a thing alone begins
  * @property {boolean} [isExample] whether the page shows it by itself
  * @property {Uint16Array | null} [tokens] of the picture
  * @property {string} [model] which they belong to
@@ -44,7 +46,10 @@ export function mount(name, page) {
 /** Open a page and hand something over; it may have to be mounted first. @param {string} name @param {Handed} handed */
 export function send(name, handed) {
   const tab = tabOf(name);
-  if (tab && !tab.classList.contains('selected')) tab.click();
+  if (tab && !tab.classList.contains('selected')) {
+    tab.click();
+    scrollTo(0, 0); // what was pressed may lie far down
+  }
   const page = mounted.get(name);
   if (page) page.take(handed);
   else waiting.set(name, handed);

@@ -8,7 +8,7 @@ import { sampleOf } from './run.js';
 import * as store from './store.js';
 import { missingOf, nextWindow, tokensOf } from './tools/board.js';
 import { overlapOf as overlapOfClip } from './tools/clip.js';
-import { cropped, loadImage, stripOf, windowFilled } from './tools/pixels.js';
+import { cropped, framed, loadImage, stripOf, windowFilled } from './tools/pixels.js';
 import { actionsView } from './views/actions.js';
 import { canvasView, windowPicture } from './views/canvas.js';
 import { cropView } from './views/crop.js';
@@ -509,10 +509,10 @@ export class Player {
 
   /** @param {Handed} handed */
   take(handed) {
-    const { file, run, query, seedPosition } = handed;
+    const { file, name, run, query, seedPosition } = handed;
     whenShown(this.element, () => {
       if (run) this.open(run);
-      else if (file) this.trigger('replay', { run: `file${Date.now()}`, file });
+      else if (file) this.trigger('replay', { run: `file${Date.now()}`, file, name });
       else {
         if (seedPosition) {
           this.endRun();
@@ -526,10 +526,24 @@ export class Player {
 
   // ---- a picture or clip that is continued -----------------------------------------------------
 
+  /** What the model sees of a picture. A thing that is to move is as large as those it has learnt. @param {Handed} handed */
+  async seen({ address, along, isExample, stands }) {
+    const { spec, mode } = this.state;
+    const isAlone = mode === 'video' && spec.alone && along === undefined && !isExample;
+    return (isAlone && (await framed(String(address), spec, stands))) || cropped(String(address), spec, along);
+  }
+
+  /** What is to move stands where the prompt would have it: what jumps needs room above. @param {[number, number] | null} stands */
+  standAt(stands) {
+    const { chosen } = this;
+    if (!chosen?.isAlone || this.state.phase !== 'ready' || `${chosen.stands ?? ''}` === `${stands ?? ''}`) return;
+    this.useSource({ ...chosen, stands });
+  }
+
   /** @param {Handed} handed with the address of a picture */
   async useSource(handed) {
     const { spec, mode } = this.state;
-    const picture = await cropped(String(handed.address), spec, handed.along).catch(() => null);
+    const picture = await this.seen(handed).catch(() => null);
     const name = handed.name ?? 'That file';
     if (!picture) return this.say(`${name}: no picture that this browser can read; use PNG, JPEG or WebP.`);
     if (mode === 'video' && spec.accepts_known === false) {
@@ -539,7 +553,7 @@ export class Player {
     // words said beside another picture do not fit this one
     const isNew = handed.address !== this.chosen?.address && !handed.isExample;
     if (isNew && !handed.query?.prompt) this.views.form.say('');
-    this.chosen = handed;
+    this.chosen = { ...handed, isAlone: picture.isAlone };
     const isOwn = picture.isWhole && handed.model === spec.model;
     const source = { ...picture, tokens: (isOwn && handed.tokens) || null, before: null };
     this.endRun();
@@ -563,7 +577,7 @@ export class Player {
     if (!source) return;
     const run = newRunId();
     this.set({ ...this.state, reading: run });
-    this.trigger('read', { run, picture: source.address });
+    this.trigger('read', { run, picture: source.address, name: this.chosen?.name });
   }
 
   /** A clip begins with nothing. */

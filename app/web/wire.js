@@ -250,7 +250,7 @@ export const startMessage = ({ run, seedPosition, file, prompt, rngSeed, query, 
 });
 
 /** Names in links that are not those of a request; see `form_of_link`. @type {Record<string, string>} */
-const LINK_NAMES = { seed_position: 'seed', rng_seed: 'rng', num_samples: 'pictures' };
+const LINK_NAMES = { seed_position: 'seed' };
 
 /**
  * What fills a form, in a link or on another page: what the engine was asked for, nothing about the session.
@@ -283,7 +283,7 @@ export function queryOf(model, asked) {
 /** @typedef {{ groups?: WordGroup[], sheet?: string | null, tile?: number, across?: number, error?: string }} Vocabulary */
 /** @typedef {'known' | 'taken as' | 'filler' | 'left out' | 'unknown'} WordKind */
 /** @typedef {{ text: string, kind: WordKind, meaning: string }} Word */
-/** @typedef {{ drawn?: string, words?: Word[], error?: string }} WordsAnswer */
+/** @typedef {{ drawn?: string, words?: Word[], wanting?: string[], stands?: [number, number] | null, error?: string }} WordsAnswer */
 
 /**
  * What Gradio hands to a component's script.

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from ..device import arithmetic
+from ..device import arithmetic, pick_device
 from ..engine import Engine
-from ..measure.speed import random_engine, random_model, speed
-from ..measure.suite import PUBLISHED, SUITES, save_chart, suite, table
+from ..measure.speed import device_name, random_engine, random_model, speed
+from ..measure.suite import GUIDANCE, PUBLISHED, SUITES, save_chart, suite, table
+from ..settings import NAMED
 from ..weights.list import official_models
 from ..weights.load import load_model
-from .arguments import add_device, add_model
+from ..writing import need_file, whole_file
+from .arguments import add_device, add_model, add_setting
 
 HELP = "measure speed and memory beside the published way of sampling"
 
@@ -34,9 +37,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="many batches and ways of sampling of models of official sizes, within --minutes",
     )
     parser.add_argument("--minutes", type=float, default=8.0, help="of a suite, at most")
-    parser.add_argument("--picture", type=Path, help="where a suite is drawn against the batch")
+    parser.add_argument("--picture", type=Path, help="where a suite is drawn")
+    parser.add_argument(
+        "--figures", type=Path, help="where a suite is written as JSON; the page draws it"
+    )
     parser.add_argument("--batch", type=int, default=1, help="pictures or clips at once")
-    parser.add_argument("--guidance", type=float, default=2.0, help="guidance scale, 1 for none")
+    add_setting(parser, NAMED["guidance_scale"], GUIDANCE)
     parser.add_argument("--repeats", type=int, default=3, help="timed runs; medians are reported")
     parser.add_argument(
         "--steps-only", action="store_true", help="leave out previews and the final decode"
@@ -55,6 +61,11 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
             raise ValueError(f"--{name}: got {getattr(args, name)}, expected 1 or more")
     if args.threads:
         torch.set_num_threads(args.threads)
+    for name in ("picture", "figures"):
+        if file := getattr(args, name):
+            if not args.suite:
+                raise ValueError(f"--{name}: got {file} without a suite; add --suite cpu")
+            need_file(file, f"--{name}")
     if args.suite:
         return _suite(args)
     plain = None
@@ -73,21 +84,41 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         engine,
         plain,
         batch=args.batch,
-        guidance_scale=args.guidance,
+        guidance_scale=args.guidance_scale,
         repeats=args.repeats,
         steps_only=args.steps_only,
     )
 
 
 def _suite(args: argparse.Namespace) -> dict[str, Any]:
-    """See `measure.suite`."""
+    """What was timed, where and by which command; see `measure.suite`."""
     rows, left = suite(args.suite, args.device, args.dtype, args.repeats, args.minutes)
     if args.picture:
-        title = f"{rows[0].model}, guidance 2, {args.dtype}, {torch.get_num_threads()} threads"
+        told = f"guidance {GUIDANCE:g}, {args.dtype}, {torch.get_num_threads()} threads"
+        title = f"{rows[0].model}, {told}"
         save_chart([row for row in rows if row.model == rows[0].model], title, args.picture)
-    found: dict[str, Any] = {"rows": table(rows), "threads": torch.get_num_threads()}
+    found: dict[str, Any] = {
+        "command": _command(args),
+        "device_name": device_name(pick_device(args.device)),
+        "dtype": args.dtype,
+        "threads": torch.get_num_threads(),
+        "guidance": GUIDANCE,
+        "rows": table(rows),
+    }
     if args.suite == "gpu":
         found["published on an A100"] = PUBLISHED
     if left:
         found["no time for"] = left
+    if args.figures:
+        with whole_file(args.figures) as part:
+            part.write_text(json.dumps(found, indent=1) + "\n", "utf-8")
     return found
+
+
+def _command(args: argparse.Namespace) -> str:
+    """What to type for the same figures; what was left out is left out."""
+    told = f"python -m nar_core bench --suite {args.suite}"
+    for name, plain in (("repeats", 3), ("device", "auto"), ("dtype", "auto"), ("threads", None)):
+        if getattr(args, name) != plain:
+            told += f" --{name} {getattr(args, name)}"
+    return told + (f" --figures {args.figures.name}" if args.figures else "")

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from ..engine import Engine
+from ..measure.ablations import ablations
 from ..measure.configurations import compare
 from ..measure.growing import Grower
 from ..measure.items import TrainingPictures, part_of, spread
 from ..measure.likelihood import measure
 from ..measure.rightness import recall
 from ..measure.sheets import contact_sheet, drawn_prompts, growth_strips
-from ..measure.starts import seed_map
+from ..measure.starts import drawn, seed_map
 from ..measure.tables import PROMPTS_FILE, TABLES, TableRun, make_table
 from ..measure.world import drift, reconstruction, rightness, variation
 from ..settings import RNG_SEED, SETTINGS
@@ -55,8 +56,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="grow --count prompts of the model's world from every cell, judge them and write what "
         "was found to this JSON file; a run that finds it goes on",
     )
+    parser.add_argument("--picture", metavar="FILE", help="draw the seed map to this PNG")
     parser.add_argument(
         "--every", type=int, default=1, help="of --seed-map only every n-th row and column"
+    )
+    parser.add_argument(
+        "--ablations",
+        metavar="FOLDER",
+        help="measure the models of the run folders in it beside each other, by --world prompts "
+        "and three rng seeds each, and write ablations.json there; --model is not asked",
     )
     parser.add_argument("--sheet", help="write a contact sheet to this PNG")
     parser.add_argument(
@@ -112,6 +120,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Measure what was asked for: `psnr` (dB), `loss_*` (nats per token), `sheet`, `scores`."""
+    if args.ablations:
+        return _ablations(args)
     settings = said(args)
     heads, fusion = (settings.pop(name, []) for name in ("heads", "fusion"))
     comparing = bool(args.seed_position) or max(len(heads), len(fusion)) > 1
@@ -119,7 +129,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         _check_comparison(args)
     else:
         settings |= {n: v[0] for n, v in (("heads", heads), ("fusion", fusion)) if v}
-    wanted = ("data", "world", "drift", "seed_map", "sheet", "growth", "table")
+    wanted = ("data", "world", "drift", "seed_map", "sheet", "growth", "table", "ablations")
     if not any(getattr(args, name) for name in wanted):
         names = ", ".join(f"--{name.replace('_', '-')}" for name in wanted)
         raise ValueError(f"evaluate: got nothing to do, expected one of {names}")
@@ -127,7 +137,9 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         raise ValueError("recall: got no --data, expected the training folder")
     if args.table and not args.out:
         raise ValueError(f"table {args.table}: expected --out with a folder for the samples")
-    for name in ("sheet", "growth", "seed_map"):
+    if args.picture and not args.seed_map:
+        raise ValueError("--picture: got no --seed-map, expected what is to be drawn")
+    for name in ("sheet", "growth", "seed_map", "picture"):
         if getattr(args, name):
             need_file(Path(getattr(args, name)), f"--{name.replace('_', '-')}")
     if args.table:
@@ -151,7 +163,10 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     if args.drift:
         out |= drift(grower)
     if args.seed_map:
-        out |= seed_map(grower, args.count, Path(args.seed_map), args.every)
+        found = seed_map(grower, args.count, Path(args.seed_map), args.every)
+        if args.picture:
+            drawn(found).save(args.picture)
+        out |= found
     prompts = read_prompts(args.prompts or ())
     if args.sheet:
         chosen = prompts or drawn_prompts(grower, train, args.count)
@@ -172,6 +187,22 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
             ),
         )
     return out
+
+
+def _ablations(args: argparse.Namespace) -> dict[str, Any]:
+    """See `measure.ablations`; without the rounds, which the file keeps."""
+    if not args.world:
+        raise ValueError("--ablations: got no --world, expected how many prompts to grow, 256 say")
+    folder = Path(args.ablations)
+    need_folder(folder, "--ablations")
+
+    def load(path: Path) -> Engine:
+        return Engine.load(str(path), device=own_device(args.device), dtype=args.dtype)
+
+    told = ablations(folder, args.world, load)
+    for row in told["rows"]:
+        del row["rounds"]
+    return told
 
 
 def _check_comparison(args: argparse.Namespace) -> None:

@@ -23,6 +23,7 @@ from ..files import (
     growth_gif,
     label_of,
     png_bytes,
+    read_file,
     read_recipe,
     recipe_of,
     request_of,
@@ -30,6 +31,7 @@ from ..files import (
     verdict,
 )
 from ..info import ModelInfo
+from ..original import Original
 from ..panorama import panorama
 from ..picture import fit, open_picture, reading_picture
 from ..request import Frame, Prepared, Request, growth_strip
@@ -48,6 +50,7 @@ from .arguments import (
 log = logging.getLogger(__name__)
 HELP = "grow pictures or clips and write them to a folder"
 ENDINGS = (".png", ".mp4", "-growth.gif", "-growth.png")
+PNG = b"\x89PNG"
 WIDE_CHUNK = "nar_studio_wide"
 """The PNG text chunk that tells how a picture wider than the grid was made."""
 
@@ -140,6 +143,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     name = args.model or (recipe.model if recipe else DEFAULT_MODEL)
     engine = Engine.load(name, args.device, args.dtype)
     base = _base(engine, args, recipe)
+    original = _original(engine.info, args, base)
     jobs = _jobs(engine.info, args, base, words, recipe)
     understood = [engine.understand(p) for p in _prompts(jobs)]
     for found in understood:
@@ -151,8 +155,9 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         "drawn": [u.caption for u in understood if u.caption],
         "words": [asdict(w) for u in understood for w in u.words],
     }
-    grow = _wide if args.columns else _grown
-    return told | grow(engine, jobs, args, recipe)
+    if args.columns:
+        return told | _wide(engine, jobs, args)
+    return told | _grown(engine, jobs, args, recipe, original)
 
 
 def _check(args: argparse.Namespace) -> None:
@@ -217,6 +222,21 @@ def _base(engine: Engine, args: argparse.Namespace, recipe: Recipe | None) -> Re
     else:
         return request
     return replace(request, known=tokens, seed_position=_inside(info, args.seed_position, tokens))
+
+
+def _original(info: ModelInfo, args: argparse.Namespace, base: Request) -> Original | None:
+    """The picture whose kept pixels come back; None where there are only its tokens."""
+    if base.known is None or info.grid.t > 1:
+        return None
+    if args.image:
+        pixels = np.asarray(_picture(args.image, "--image", info))
+    else:
+        data = Path(args.known or args.resume).read_bytes()
+        # a growth as GIF has few colours, a recipe or an array none
+        pixels = read_file(data)[1][0] if data.startswith(PNG) else None
+    if pixels is None or pixels.shape[:2] != tuple(info.size):
+        return None
+    return Original(pixels, np.asarray(base.known).reshape(info.grid) >= 0)
 
 
 def _jobs(
@@ -335,7 +355,11 @@ def _inside(
 
 
 def _grown(
-    engine: Engine, jobs: Sequence[Prepared], args: argparse.Namespace, recipe: Recipe | None
+    engine: Engine,
+    jobs: Sequence[Prepared],
+    args: argparse.Namespace,
+    recipe: Recipe | None,
+    original: Original | None,
 ) -> dict[str, Any]:
     """Grow every batch and write its files as soon as it is done."""
     folder, files, frames = Path(args.out), [], []
@@ -353,7 +377,10 @@ def _grown(
             steps, passes = frames[-1].total, passes + frames[-1].passes
             seconds += frames[-1].elapsed
             folder.mkdir(parents=True, exist_ok=True)
-            for sample, clip in enumerate(engine.decode(frames[-1].tokens)):
+            video = engine.decode(frames[-1].tokens)
+            if original is not None:
+                video = original.blended(video)
+            for sample, clip in enumerate(video):
                 own = _single(recipe_of(engine, frames[-1], steps_of(job.plan), sample))
                 first = first or own
                 files += _write(folder, own, clip, frames if args.growth else (), sample)
@@ -401,9 +428,7 @@ def _put(path: Path, ending: str, data: bytes) -> Path:
     return path
 
 
-def _wide(
-    engine: Engine, jobs: Sequence[Prepared], args: argparse.Namespace, _: Recipe | None
-) -> dict[str, Any]:
+def _wide(engine: Engine, jobs: Sequence[Prepared], args: argparse.Namespace) -> dict[str, Any]:
     """Pictures wider than the grid; a chunk tells the request, the columns and what is around."""
     folder, files = Path(args.out), []
     for job in jobs:

@@ -28,7 +28,7 @@ import numpy as np
 from PIL import Image
 
 from ..foreign import parse, shown
-from ..video import write_mp4
+from ..video import write_animated, write_mp4
 from .growth import PAPER
 from .limits import (
     FFMPEG_BYTES,
@@ -81,7 +81,8 @@ def clip_bytes(parts: list[tuple[Recipe, np.ndarray]], kind: str, fps: float) ->
     elif kind in ("gif", "tall"):
         _save_gif(out, clip, fps, kind == "tall", [recipe for recipe, _ in parts])
     else:
-        _save_animated(out, "WEBP", map(Image.fromarray, _enlarged(clip)), fps, quality=90)
+        pictures = map(Image.fromarray, _enlarged(clip))
+        write_animated(out, "WEBP", pictures, 1000 / fps, method=2, quality=90)
     return out.getvalue()
 
 
@@ -113,16 +114,6 @@ def _enlarged(clip: np.ndarray) -> Iterator[np.ndarray]:
         yield np.asarray(Image.fromarray(frame).resize(size, Image.Resampling.BICUBIC))
 
 
-def _save_animated(
-    out: io.BytesIO, kind: str, pictures: Iterator[Image.Image], fps: float, **more: object
-) -> None:
-    first = next(pictures)
-    pace = 1000 / fps
-    first.save(
-        out, kind, save_all=True, append_images=pictures, duration=pace, loop=0, method=2, **more
-    )
-
-
 def _save_gif(
     out: io.BytesIO, clip: np.ndarray, fps: float, tall: bool, recipes: list[Recipe]
 ) -> None:
@@ -146,7 +137,7 @@ def _save_gif(
     )
     told = {"parts": [recipe.json() for recipe in recipes]}
     comment = json.dumps(told, separators=(",", ":")).encode()
-    _save_animated(out, "GIF", pictures, fps, optimize=False, comment=comment)
+    write_animated(out, "GIF", pictures, 1000 / fps, optimize=False, comment=comment)
 
 
 def _mp4(clip: np.ndarray, fps: float) -> bytes:

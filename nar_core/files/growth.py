@@ -8,6 +8,7 @@ import json
 import numpy as np
 from PIL import Image
 
+from ..video import write_animated
 from .limits import MAX_GIF_PIXELS
 from .recipe import Recipe
 
@@ -52,10 +53,8 @@ def growth_gif(pixels: np.ndarray, recipe: Recipe, tall: bool = False) -> bytes:
     out = io.BytesIO()
     pace = [max(60, min(160, 3000 // len(frames)))] * len(frames)
     pace[-1] = HOLD
-    frames[0].save(
-        out, "GIF", save_all=True, append_images=frames[1:], duration=pace, loop=0,
-        optimize=False, comment=json.dumps(recipe.json(), separators=(",", ":")).encode(),
-    )  # fmt: skip
+    comment = json.dumps(recipe.json(), separators=(",", ":")).encode()
+    write_animated(out, "GIF", frames, pace, optimize=False, comment=comment)
     return out.getvalue()
 
 

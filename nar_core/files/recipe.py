@@ -39,6 +39,7 @@ import hashlib
 import math
 import platform
 import zlib
+from copy import deepcopy
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any, TypedDict, cast, get_args
@@ -125,7 +126,7 @@ class Recipe:
         return given[list(self.slice_of_frame)]
 
     def json(self) -> dict[str, Any]:
-        """As it stands in a file."""
+        """As it stands in a file; a copy, which may be changed."""
         out: dict[str, Any] = {
             "schema": SCHEMA,
             "model": self.model,
@@ -137,13 +138,13 @@ class Recipe:
             "frames": self.frames,
             "fps": self.fps,
             "slice_of_frame": list(self.slice_of_frame),
-            "request": self.request,
+            "request": deepcopy(self.request),
             "sample": self.sample,
             "steps": pack(self.steps.astype(np.uint16)),
             "tokens": pack(self.tokens.astype(np.uint16)),
             "confidence": pack(self.confidence.astype(np.uint8)),
             "token_digest": self.token_digest,
-            "made_with": self.made_with,
+            "made_with": dict(self.made_with),
         }
         more = {
             "mirrored": self.mirrored,

@@ -115,7 +115,7 @@ def compare(
     shown = of_world(grower, count) if data is None else of_folder(engine, data)
     # all is checked before the first is grown
     batches = -(-max(len(shown.tokens), count) // BATCH)
-    seeds = {place: _seeds(engine, place, batches, grower.rng_seed) for place in places}
+    seeds = {place: seeds_from(engine, place, batches, grower.rng_seed) for place in places}
     growers = {
         (head, rule): replace(grower, settings={**grower.settings, "heads": head, "fusion": rule})
         for head, rule in product(heads, fusion)
@@ -139,8 +139,8 @@ def compare(
     return out
 
 
-def _seeds(engine: Engine, place: str, batches: int, rng_seed: int) -> list[Cell]:
-    """A seed position for every batch."""
+def seeds_from(engine: Engine, place: str, batches: int, rng_seed: int) -> list[Cell]:
+    """A seed position for every batch: "corner", "centre", "any" or "[t,]h,w"."""
     grid, rng = engine.info.grid, np.random.default_rng((rng_seed, 6))
     if place == "any":
         return [any_cell(grid, rng) for _ in range(batches)]

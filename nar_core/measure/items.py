@@ -63,12 +63,12 @@ def spread(data: DataFolder, limit: int) -> DataFolder:
 
 
 def rgba_of(engine: Engine, data: DataFolder) -> np.ndarray:
-    """Items as the model sees them, RGBA uint8 [N, F, side, side, 4]; clips go round a whole loop.
+    """Items as the model sees them, RGBA uint8 [N, F, H, W, 4]; clips go round a whole loop.
 
     Raises ValueError where the folder holds clips that are too short, or no clips at all.
     """
     frames = engine.info.frames
-    pixels = data.pixels(engine.info.size[0])
+    pixels = data.pixels(engine.info.size)
     if frames == 1 and pixels.shape[1] == 1:
         return pixels
     stride = pixels.shape[1] // max(1, frames - 1)
@@ -95,7 +95,7 @@ class TrainingPictures:
 
     Attributes:
         names: prompt or class of every picture.
-        pixels: RGB uint8 [N, F, side, side, 3].
+        pixels: RGB uint8 [N, F, H, W, 3].
     """
 
     def __init__(self, engine: Engine, model: str, folder: str):

@@ -81,6 +81,7 @@ def sample_as_published(
         valid = F.pad(valid, (0, whole - length), value=True)
     mask = proximity_mask(levels.to(device), valid).expand(len(condition.slots), whole, whole)
     rotations = model.rotations(config.condition.slots)
+    rotations = None if rotations is None else rotations.flatten(1)
     if rotations is not None and model.seed_query is not None:
         slots = config.condition.slots
         rotations = torch.cat([rotations[:slots], rotations[slots, None], rotations[slots:]])

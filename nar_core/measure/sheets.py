@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 from tqdm import tqdm
 
 from ..picture import tiled
-from ..video import write_gif
+from ..video import write_animated
 from ..worlds import WORLDS
 from .growing import Grower, any_cell, seeds_of
 from .items import TrainingPictures
@@ -99,7 +99,7 @@ def save_sheet(
         for f in range(frames)
     ]
     out["moving"] = str(path.with_suffix(".gif"))
-    write_gif(Path(out["moving"]), moving, 1000 / (fps or 8))
+    write_animated(Path(out["moving"]), "GIF", moving, 1000 / (fps or 8))
     return out
 
 

@@ -20,6 +20,7 @@ from ..engine import Engine, Frame
 from ..models.condition import Caption, ConditionConfig
 from ..models.packed import pack_linears
 from ..models.transformer import NARTransformer
+from ..plan import GridShape
 from ..request import Prepared, Request
 from ..tokenizers.larp_video import LarpConfig, LarpTokenizer
 from ..tokenizers.vq_image import VQConfig, VQTokenizer
@@ -74,7 +75,7 @@ def speed(
         "model": info.name,
         "parameters": info.parameters,
         "device": str(engine.device),
-        "device_name": _device_name(engine.device),
+        "device_name": device_name(engine.device),
         "dtype": str(engine.dtype).removeprefix("torch."),
         "threads": torch.get_num_threads(),
         "batch": batch,
@@ -144,14 +145,18 @@ def _peak_memory(device: torch.device) -> float:
     return peak / (2**20 if sys.platform == "darwin" else 2**10)
 
 
-def _device_name(device: torch.device) -> str:
+def device_name(device: torch.device) -> str:
+    """What a device calls itself."""
     return torch.cuda.get_device_name() if device.type == "cuda" else platform.processor() or "cpu"
 
 
-def random_model(name: str, device: torch.device, dtype: torch.dtype) -> NARTransformer:
-    """A transformer of an official size; the same weights every time."""
+def random_model(
+    name: str, device: torch.device, dtype: torch.dtype, grid: GridShape | None = None
+) -> NARTransformer:
+    """A transformer of an official size, for its grid or another; the same weights every time."""
+    config = official_models()[name].config
     with torch.device("meta"):
-        model = NARTransformer(official_models()[name].config)
+        model = NARTransformer(replace(config, grid=grid) if grid else config)
     model = model.to(dtype).to_empty(device=device).eval().requires_grad_(False)
     generator = torch.Generator(device).manual_seed(0)
     for key, p in model.named_parameters():
@@ -161,12 +166,23 @@ def random_model(name: str, device: torch.device, dtype: torch.dtype) -> NARTran
     return model
 
 
-def random_engine(name: str, device: str, dtype: str, with_tokenizer: bool = True) -> Engine:
-    """An engine of an official size with random weights, for speed and memory only."""
+def random_engine(
+    name: str,
+    device: str,
+    dtype: str,
+    with_tokenizer: bool = True,
+    grid: GridShape | None = None,
+) -> Engine:
+    """An engine of an official size with random weights, for speed and memory only.
+
+    Another grid than its own has no tokenizer.
+    """
     official = official_models()[name]
     info, target = official.info, pick_device(device)
     numbers = pick_dtype(dtype, target, info.parameters)
-    model = random_model(name, target, arithmetic(numbers, target, info.parameters))
+    model = random_model(name, target, arithmetic(numbers, target, info.parameters), grid)
+    if grid:
+        info = replace(info, grid=grid, cache_values=model.config.cache_values)
     pack_linears(model, numbers == torch.int8)
     tokenizer: Any = None
     if with_tokenizer:

@@ -9,6 +9,7 @@ from statistics import median
 from typing import Any
 
 import numpy as np
+from PIL import Image, ImageDraw, ImageFont
 from tqdm import tqdm
 
 from ..plan import GridShape, make_plan
@@ -18,14 +19,15 @@ from .judge import interval
 from .world import exam_of
 
 ROUND = 8
-"""Prompts that are grown from every cell before the next ones are."""
+"""Prompts, at most, that are grown from every cell before the next ones are."""
 
 
 def seed_map(grower: Grower, count: int, file: Path, every: int = 1) -> dict[str, Any]:
     """Grow `count` prompts of a model's world from cells of its grid, and judge them.
 
-    Every cell is asked the same prompts under the same random numbers. The file is written after
-    each round of `ROUND` prompts; a run that finds it goes on from there.
+    Every cell is asked the same prompts under the same random numbers, so that cells differ by
+    where they are alone. The file is written after each round of up to `ROUND` prompts; a run that
+    finds it goes on from there. All cells of a grid of 16 x 16 are 256 growths for each prompt.
 
     Args:
         every: 1 for all cells of the middle slice, n for every n-th row and column, counted so that
@@ -34,7 +36,7 @@ def seed_map(grower: Grower, count: int, file: Path, every: int = 1) -> dict[str
     Returns:
         What the file holds: `cells` [[h, w], ...] and for each of them `steps`, `right` (how many
         of `prompts`), `damage` (share of cells), `seconds` (of a processor for a picture, in
-        batches of `ROUND`, the median of the rounds); `by_steps`: for growths of so many steps the
+        batches of a round, the median of the rounds); `by_steps`: for growths of so many steps the
         share that is right, with Wilson's 95 % interval; `command`: what measured it.
 
     Raises:
@@ -50,33 +52,43 @@ def seed_map(grower: Grower, count: int, file: Path, every: int = 1) -> dict[str
         "settings": dict(grower.settings),
         "rng_seed": grower.rng_seed,
         "cells": [list(cell[1:]) for cell in cells],
-        "command": f"python -m nar_core evaluate --model {info.name} --seed-map {file.name} "
-        f"--every {every}",
     })  # fmt: skip
+    found["command"] = (
+        f"python -m nar_core evaluate --model {info.name} --seed-map {file.name} --every {every}"
+    )
     exam, world = exam_of(grower.engine), WORLDS[info.world]()
-    rounds = -(-count // ROUND)
-    with tqdm(total=rounds * len(cells), initial=len(found["rounds"]) * len(cells)) as bar:
-        for number in range(len(found["rounds"]), rounds):
+    asked = sum(map(_prompts, found["rounds"]))
+    with tqdm(total=max(count, asked) * len(cells), initial=asked * len(cells)) as bar:
+        while asked < count:
+            number, size = len(found["rounds"]), min(ROUND, count - asked)
             rng = np.random.default_rng((grower.rng_seed, number))
-            facts = [exam.ask(exam.categories[i % len(exam.categories)], False, rng)
-                     for i in range(ROUND)]  # fmt: skip
+            facts = [exam.ask(exam.categories[(asked + i) % len(exam.categories)], False, rng)
+                     for i in range(size)]  # fmt: skip
             prompts = [world.say(f, rng) for f in facts]
             grown, seconds = [], []
             for cell in cells:
                 started = time.process_time()
                 frame = grower.engine.generate_all(grower.request(prompts, cell, number * ROUND))
-                seconds.append(round((time.process_time() - started) / ROUND, 4))
+                seconds.append(round((time.process_time() - started) / size, 4))
                 grown.append(grower.engine.decode(frame.tokens))
-                bar.update()
+                bar.update(size)
             told = [exam.judge(f, np.stack([g[i] for g in grown])) for i, f in enumerate(facts)]
-            right = [sum(told[i][k].right for i in range(ROUND)) for k in range(len(cells))]
+            right = [sum(told[i][k].right for i in range(size)) for k in range(len(cells))]
             damage = [
-                round(float(np.mean([told[i][k].damage or 0 for i in range(ROUND)])), 4)
+                round(float(np.mean([told[i][k].damage or 0 for i in range(size)])), 4)
                 for k in range(len(cells))
             ]
-            found["rounds"].append({"right": right, "damage": damage, "seconds": seconds})
+            found["rounds"].append(
+                {"prompts": size, "right": right, "damage": damage, "seconds": seconds}
+            )
+            asked += size
             _write(file, found, summary(found, info.grid))
     return summary(found, info.grid)
+
+
+def _prompts(found: dict[str, Any]) -> int:
+    """How many a round asked; those of before asked `ROUND` and do not say so."""
+    return found.get("prompts", ROUND)
 
 
 def cells_of(grid: GridShape, every: int) -> list[tuple[int, int, int]]:
@@ -88,7 +100,8 @@ def cells_of(grid: GridShape, every: int) -> list[tuple[int, int, int]]:
 def summary(found: dict[str, Any], grid: GridShape) -> dict[str, Any]:
     """What the rounds say together, see `seed_map`."""
     rounds, cells = found["rounds"], found["cells"]
-    prompts = ROUND * len(rounds)
+    each = list(map(_prompts, rounds))
+    prompts = sum(each)
     t = grid.t // 2
     steps = [make_plan(grid, (t, h, w)).total for h, w in cells]
     right = np.sum([r["right"] for r in rounds], 0).tolist()
@@ -98,13 +111,14 @@ def summary(found: dict[str, Any], grid: GridShape) -> dict[str, Any]:
         of = prompts * steps.count(total)
         by_steps[str(total)] = [round(x, 3) for x in (hits / of, *interval(hits, of))]
     told = {
-        **{k: found[k] for k in ("command", "model", "digest", "settings", "rng_seed")},
+        "command": f"{found['command'].partition(' --count')[0]} --count {prompts}",
+        **{k: found[k] for k in ("model", "digest", "settings", "rng_seed")},
         "grid": list(grid),
         "prompts": prompts,
         "cells": cells,
         "steps": steps,
         "right": right,
-        "damage": np.mean([r["damage"] for r in rounds], 0).round(4).tolist(),
+        "damage": np.average([r["damage"] for r in rounds], 0, each).round(4).tolist(),
         "by_steps": by_steps,
     }
     if all("seconds" in r for r in rounds):  # a machine that was busy tells none
@@ -112,6 +126,42 @@ def summary(found: dict[str, Any], grid: GridShape) -> dict[str, Any]:
             round(median(s), 4) for s in zip(*(r["seconds"] for r in rounds), strict=True)
         ]
     return told
+
+
+QUANTITIES = {
+    "right": ("right", "{:.0%}"),
+    "damage": ("damaged cells", "{:.1%}"),
+    "steps": ("steps", "{:.0f}"),
+    "seconds": ("seconds", "{:.2f}"),
+}
+LEAST, MOST, INK = (233, 243, 240), (7, 87, 70), (25, 26, 29)
+SIDE, GAP = 12, 28  # pixels of a cell, and between maps
+
+
+def drawn(told: dict[str, Any]) -> Image.Image:
+    """A map for each quantity, side by side, its least and greatest value below it."""
+    _, rows, columns = told["grid"]
+    cells = np.array(told["cells"])
+    away = np.abs(np.indices((rows, columns)).reshape(2, -1, 1) - cells.T[:, None]).sum(0)
+    nearest = away.argmin(1).reshape(rows, columns)
+    names = [name for name in QUANTITIES if name in told]
+    wide, high = columns * SIDE + GAP, rows * SIDE
+    sheet = Image.new("RGB", (wide * len(names) + GAP, high + 68), "white")
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(13)
+    for x, name in zip(range(GAP, sheet.width, wide), names, strict=False):
+        title, form = QUANTITIES[name]
+        values = np.array(told[name], float) / (told["prompts"] if name == "right" else 1)
+        low, high_value = values.min(), values.max()
+        share = (values - low) / (high_value - low or 1)
+        colours = np.array(LEAST) + share[:, None] * (np.array(MOST) - LEAST)
+        tiles = colours[nearest].round().astype(np.uint8)
+        sheet.paste(Image.fromarray(tiles.repeat(SIDE, 0).repeat(SIDE, 1)), (x, 32))
+        draw.text((x, 10), title, INK, font)
+        ends = (
+            form.format(low) if low == high_value else f"{form} to {form}".format(low, high_value)
+        )
+        draw.text((x, high + 38), ends, INK, font)
+    return sheet
 
 
 def _begun(file: Path, asked: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Speed and memory against the batch: ours, the published way, and raster order."""
+"""Speed and memory against batch or grid: ours, the published way, and raster order."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from ..device import arithmetic, pick_device, pick_dtype
 from ..engine import Engine
-from ..plan import make_plan
+from ..plan import GridShape, make_plan
 from ..request import Request
 from ..weights.list import official_models
 from .published import sample_as_published
@@ -35,17 +35,27 @@ PUBLISHED = {
 
 @dataclass(frozen=True)
 class Case:
-    """What is timed: a model of an official size, how many at once, and which ways of sampling."""
+    """What is timed: a model of an official size, how many at once, and which ways of sampling.
+
+    Attributes:
+        grid: another than its own.
+    """
 
     model: str
     batch: int
     ways: tuple[str, ...] = ("ours",)
+    grid: GridShape | None = None
 
 
 ALL = ("ours", "published", "raster")
 SUITES: dict[str, tuple[Case, ...]] = {
     # Figure 6 of the paper
     "cpu": tuple(Case("NAR-B", batch, ALL) for batch in (1, 2, 4, 8)),
+    # how cost grows with the grid
+    "sizes": (
+        *(Case("NAR-B", 1, grid=GridShape(1, n, n)) for n in (16, 24, 32, 48, 64)),
+        *(Case("NAR-LP-ucf101", 1, grid=GridShape(t, 16, 16)) for t in (1, 2, 4, 8)),
+    ),
     # what is of most use first: the time may not suffice for all
     "gpu": (
         *(Case("NAR-B", batch, ALL[:2] if batch < 256 else ALL[:1]) for batch in (1, 64, 8, 256)),
@@ -69,6 +79,7 @@ class Row:
     Attributes:
         seconds: median of the runs; per_second: pictures or clips.
         memory_mb: weights and KV cache, or on a GPU the peak of what was allocated.
+        grid: (t, h, w).
         limit: seconds in which the weights can be read once for each forward pass: nothing can be
             faster. share: what part of that speed was reached.
     """
@@ -82,6 +93,12 @@ class Row:
     memory_mb: int
     limit: float
     share: float
+    grid: tuple[int, int, int] = (1, 16, 16)
+
+    @property
+    def cells(self) -> int:
+        """Tokens of a picture or clip."""
+        return GridShape(*self.grid).cells
 
 
 def suite(
@@ -98,13 +115,17 @@ def suite(
     rate = bandwidth(target)
     for case in tqdm(SUITES[name], desc="bench"):
         if time.perf_counter() > ends:
-            left.append(f"{case.model}, batch {case.batch}")
+            left.append(f"{case.model}, batch {case.batch}{_of(case.grid)}")
             continue
         rows += _timed(case, target, dtype, repeats, rate)
         gc.collect()
         if target.type == "cuda":
             torch.cuda.empty_cache()
     return rows, left
+
+
+def _of(grid: GridShape | None) -> str:
+    return f", grid {'x'.join(map(str, grid))}" if grid else ""
 
 
 def bandwidth(device: torch.device) -> float:
@@ -121,7 +142,7 @@ def _timed(
     case: Case, device: torch.device, dtype: str, repeats: int, rate: float
 ) -> Iterable[Row]:
     official = official_models()[case.model]
-    engine = random_engine(case.model, str(device), dtype, with_tokenizer=False)
+    engine = random_engine(case.model, str(device), dtype, with_tokenizer=False, grid=case.grid)
     numbers = pick_dtype(dtype, device, official.info.parameters)
     said: dict[str, Any] = {"prompt": "a"} if official.info.task == "text" else {"label": 0}
     prepared = engine.prepare(
@@ -167,6 +188,7 @@ def _timed(
             round(memory[way] / 2**20),
             round(limit, 4),
             round(limit / seconds, 3),
+            engine.info.grid,
         )
 
 
@@ -190,12 +212,12 @@ def _memory(engine: Engine, batch: int, device: torch.device) -> float:
 
 def table(rows: Sequence[Row]) -> list[dict[str, Any]]:
     """The rows, those of our way with their ratio to the published one where that was timed."""
-    published = {(r.model, r.batch): r.seconds for r in rows if r.way == "published"}
+    published = {(r.model, r.batch, r.grid): r.seconds for r in rows if r.way == "published"}
     out = []
     for row in rows:
-        other = published.get((row.model, row.batch))
+        other = published.get((row.model, row.batch, row.grid))
         ratio = {"ratio": round(other / row.seconds, 2)} if other and row.way == "ours" else {}
-        out.append({**asdict(row), **ratio})
+        out.append({**asdict(row), "grid": list(row.grid), **ratio})
     return out
 
 
@@ -205,28 +227,40 @@ INK, GRID, LIMIT = (40, 44, 52), (222, 226, 232), (150, 156, 166)
 COLOURS = {"ours": (22, 120, 201), "published": (214, 96, 42), "raster": (104, 159, 56)}
 PANEL, EDGE = (380, 300), (64, 44)
 QUANTITIES = (("seconds", "seconds"), ("memory_mb", "memory, MB"), ("per_second", "per second"))
+SIZES = (("seconds", "seconds"), ("memory_mb", "memory, MB"), ("passes", "steps"))
 
 
 def chart(rows: Sequence[Row], title: str) -> Image.Image:
     """Latency, memory and throughput against the batch, both axes logarithmic.
 
-    A grey line is what reading the weights once for each pass of ours allows.
+    Of sizes seconds, memory and steps against the number of cells. A grey line is what reading the
+    weights once for each pass of ours allows.
     """
-    sheet = Image.new("RGB", (PANEL[0] * len(QUANTITIES), PANEL[1] + 56), "white")
+    sizes = len({row.cells for row in rows}) > 1
+    quantities = SIZES if sizes else QUANTITIES
+
+    def at_of(row: Row) -> int:
+        return row.cells if sizes else row.batch
+
+    sheet = Image.new("RGB", (PANEL[0] * len(quantities), PANEL[1] + 56), "white")
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(13)
     draw.text((EDGE[0], 8), title, INK, font)
-    limits = [(r.batch, r.limit, r.batch / r.limit) for r in rows if r.way == "ours"]
-    for number, (name, said) in enumerate(QUANTITIES):
+    limits = {
+        "seconds": [(at_of(r), r.limit) for r in rows if r.way == "ours"],
+        "per_second": [(at_of(r), r.batch / r.limit) for r in rows if r.way == "ours"],
+    }
+    for number, (name, said) in enumerate(quantities):
         lines = {
-            way: [(r.batch, float(getattr(r, name))) for r in rows if r.way == way]
+            way: [(at_of(r), float(getattr(r, name))) for r in rows if r.way == way]
             for way in COLOURS
         }
-        if name != "memory_mb":
-            at = 1 if name == "seconds" else 2
-            lines["limit"] = [(limit[0], limit[at]) for limit in limits]
+        lines["limit"] = limits.get(name, [])
         _panel(draw, font, number * PANEL[0], said, {k: v for k, v in lines.items() if v})
     x = EDGE[0]
+    ways = {r.way for r in rows} | {"limit"}
     for way, colour in {**COLOURS, "limit": LIMIT}.items():
+        if way not in ways:
+            continue
         draw.line((x, PANEL[1] + 38, x + 22, PANEL[1] + 38), colour, 3)
         draw.text((x + 28, PANEL[1] + 30), way, INK, font)
         x += 130

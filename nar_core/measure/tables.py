@@ -135,7 +135,7 @@ def _geneval(grower: Grower, run: TableRun, count: int) -> tuple[dict[str, Any],
 # ---- samples ---------------------------------------------------------------------------------
 
 
-class Progress:
+class Tally:
     """Which samples of a folder are there, shared between processes and kept between runs.
 
     Raises ValueError where the folder holds samples of other settings.
@@ -201,8 +201,8 @@ def write_balanced(grower: Grower, folder: Path, count: int, batch: int) -> np.n
     """
     info, path = grower.engine.info, folder / "samples.npy"
     frames = (info.frames,) if info.media == "video" else ()
-    progress = Progress(folder, settings_of(grower, count), count)
-    if progress.rank == 0 and not (path.is_file() and progress.done.any()):
+    tally = Tally(folder, settings_of(grower, count), count)
+    if tally.rank == 0 and not (path.is_file() and tally.done.any()):
         shape = (count, *frames, *info.size, 3)
         np.lib.format.open_memmap(path, "w+", np.uint8, shape).flush()
     _together(barrier=True)
@@ -213,7 +213,7 @@ def write_balanced(grower: Grower, folder: Path, count: int, batch: int) -> np.n
         out[numbers] = video if frames else video[:, 0]
         out.flush()
 
-    progress.left(batch, info.name, step)
+    tally.left(batch, info.name, step)
     return out
 
 
@@ -233,7 +233,7 @@ def write_geneval(
     `samples/0000.png`, ...
     """
     lines = [x for x in source.read_text(encoding="utf-8").splitlines() if x.strip()]
-    progress = Progress(folder, settings_of(grower, count), len(lines))
+    tally = Tally(folder, settings_of(grower, count), len(lines))
 
     def step(numbers: np.ndarray) -> None:
         (index,) = numbers.tolist()
@@ -247,5 +247,5 @@ def write_geneval(
             for i, pixels in enumerate(grower.grow([prompt] * size, number=start)[:, 0]):
                 Image.fromarray(pixels).save(place / "samples" / f"{start + i:04d}.png")
 
-    progress.left(1, grower.engine.info.name, step)
+    tally.left(1, grower.engine.info.name, step)
     return {"samples": str(folder), "prompts": len(lines)}

@@ -75,36 +75,51 @@ def questions(exam: Exam, count: int, rng: np.random.Generator) -> list[tuple[st
     return asked[:count]
 
 
-def rightness(grower: Grower, count: int) -> dict[str, Any]:
+def places_of(engine: Engine) -> tuple[str, ...]:
+    """Where a model is asked to start: `corner`, `centre` and `any`, or where it always does."""
+    if engine.info.seed_positions == "corner":
+        return ("corner",)
+    return (*seeds_of(engine.info.grid), "any")
+
+
+def main_of(places: Sequence[str]) -> str:
+    """The place that is meant where one is: the centre, or where the model starts."""
+    return "centre" if "centre" in places else places[0]
+
+
+def rightness(grower: Grower, count: int, places: Sequence[str] = ()) -> dict[str, Any]:
     """Grow `count` prompts from the corner, the centre and any cell, and judge them.
 
     Prompts take turns among the categories, and there among combinations that training shows and
     those that it never does, as `Exam.ask` has them; every batch of them has an `any` cell of its
     own.
 
+    Args:
+        places: some of these three; all by default, of a model that starts in the corner that one.
+
     Returns:
-        `right_*` and `damage_*` for `corner`, `centre` and `any`; `right_seen` and
-        `right_held_out`, from the centre; `differs`, in which fact the wrong ones are wrong; and
+        `right_*` and `damage_*` for each place; `right_seen` and `right_held_out`, from the centre,
+        or from the first place; `differs`, in which fact the wrong ones are wrong; and
         `categories`, with Wilson's 95 % intervals: for seen and held_out and each place
         [right, low, high], and over all places `damage`; and what `Exam.told` has to say.
     """
     engine, rng = grower.engine, np.random.default_rng(grower.rng_seed)
     exam, world = exam_of(engine), WORLDS[engine.info.world]()
     asked = questions(exam, count, rng)
-    places = seeds_of(engine.info.grid)
+    places = tuple(places) or places_of(engine)
     found: dict[tuple[str, str, str], list[Verdict]] = defaultdict(list)
     with tqdm(total=count, desc="rightness") as bar:
         for i in range(0, count, BATCH):
             batch = asked[i : i + BATCH]
             prompts = [world.say(facts, rng) for _, _, facts in batch]
-            places["any"] = any_cell(engine.info.grid, rng)
-            grown = [grower.grow(prompts, seed, i) for seed in places.values()]
+            cells = {**seeds_of(engine.info.grid), "any": any_cell(engine.info.grid, rng)}
+            grown = [grower.grow(prompts, cells[place], i) for place in places]
             for (category, part, facts), *answers in zip(batch, *grown, strict=True):
                 verdicts = exam.judge(facts, np.stack(answers))
                 for where, verdict in zip(places, verdicts, strict=True):
                     found[category, part, where].append(verdict)
                 bar.update()
-    return _report(found, tuple(places)) | exam.told(rng)
+    return _report(found, places) | exam.told(rng)
 
 
 def _report(
@@ -118,7 +133,7 @@ def _report(
 
     out: dict[str, Any] = {"prompts": len(where(places[0]))}
     out |= {f"right_{place}": _share(where(place)) for place in places}
-    out |= {f"right_{part}": _share(where("centre", part)) for part in ("seen", "held_out")}
+    out |= {f"right_{part}": _share(where(main_of(places), part)) for part in ("seen", "held_out")}
     out |= {f"damage_{place}": _damage(where(place)) for place in places}
     out["differs"] = dict(Counter(v.differs for v in where() if v.differs).most_common())
     categories: dict[str, Any] = defaultdict(lambda: defaultdict(dict))
@@ -157,17 +172,17 @@ def reconstruction(grower: Grower, pictures: int = 64) -> float:
 
 
 def variation(grower: Grower, prompts: int = 8, samples: int = 4) -> float:
-    """How far four growths of one prompt from the centre lie apart.
+    """How far four growths of one prompt from the centre, or where the model starts, lie apart.
 
     Mean absolute distance of pixels (0 to 255) between any two of them, over some prompts.
     """
     engine, rng = grower.engine, np.random.default_rng((grower.rng_seed, 2))
     exam, world = exam_of(engine), WORLDS[engine.info.world]()
-    centre = seeds_of(engine.info.grid)["centre"]
+    seed = seeds_of(engine.info.grid)[main_of(places_of(engine))]
     distances = []
     for i in tqdm(range(prompts), desc="variation"):
         facts = exam.ask(exam.categories[i % len(exam.categories)], False, rng)
-        grown = grower.grow([world.say(facts)] * samples, centre, i * samples).astype(float)
+        grown = grower.grow([world.say(facts)] * samples, seed, i * samples).astype(float)
         distances += [np.abs(a - b).mean() for a, b in combinations(grown, 2)]
     return round(float(np.mean(distances)), 3)
 

@@ -27,11 +27,12 @@ class KVCache:
 
         `length` moves only when the caller has fed every layer and calls `advance`.
         """
-        end = self.length + keys.shape[2]
-        store = self.data[layer]
-        store[0, :, :, self.length : end] = keys
-        store[1, :, :, self.length : end] = values
-        return store[0, :, :, :end], store[1, :, :, :end]
+        store, n = self.data[layer], keys.shape[2]
+        new = store.narrow(3, self.length, n)
+        new[0].copy_(keys)
+        new[1].copy_(values)
+        seen = store.narrow(3, 0, self.length + n)
+        return seen[0], seen[1]
 
     def advance(self, n: int) -> None:
         """Count `n` more tokens as fed."""

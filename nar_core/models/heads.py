@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -32,17 +33,35 @@ class Routes:
     counts: Tensor | None
 
     @classmethod
-    def of(cls, senders: Tensor, directions: Iterable[str], device: torch.device) -> Routes:
-        """From senders int64 [n, 6] on the CPU, see `Heads.forward`."""
-        arrivals, counts = [], torch.zeros(len(senders), 1)
-        for direction in directions:
-            column = senders[:, DIRECTIONS.index(direction)]
-            there = column >= 0
-            if bool(there.any()):
-                rows = None if bool(there.all()) else there.nonzero().flatten().to(device)
-                arrivals.append((direction, rows, column[there].to(device)))
-                counts += there[:, None]
-        return cls(len(senders), arrivals, counts.to(device) if len(arrivals) > 1 else None)
+    def of(
+        cls, fronts: Sequence[np.ndarray], directions: Sequence[str], device: torch.device
+    ) -> list[Routes]:
+        """Those of each front, from its senders int64 [n, 6], see `Heads.forward`.
+
+        All go to the device in one copy: hundreds of small ones would take longer than a front.
+        """
+        if not fronts:
+            return []
+        columns = [DIRECTIONS.index(direction) for direction in directions]
+        there = [senders[:, columns] >= 0 for senders in fronts]
+        told: list[np.ndarray] = []
+        for senders, reached in zip(fronts, there, strict=True):
+            for number, column in enumerate(columns):
+                rows = reached[:, number].nonzero()[0]
+                told += [rows, senders[rows, column]]
+        sent = torch.from_numpy(np.concatenate(told)).to(device).split([*map(len, told)])
+        several = torch.from_numpy(np.concatenate(there).sum(1, keepdims=True, dtype=np.float32))
+        counts = several.to(device).split([*map(len, fronts)])
+        out, each = [], 2 * len(columns)
+        for number, count in enumerate(counts):
+            own, cells = sent[each * number : each * (number + 1)], len(count)
+            arrivals = [
+                (direction, None if len(rows) == cells else rows, at)
+                for direction, rows, at in zip(directions, own[::2], own[1::2], strict=True)
+                if len(rows)
+            ]
+            out.append(cls(cells, arrivals, count if len(arrivals) > 1 else None))
+        return out
 
     def placed(self, rows: Tensor | None, values: Tensor) -> Tensor:
         """Values [B, rows, X] at their cells, [B, n, X], zero elsewhere."""
@@ -56,6 +75,8 @@ class Routes:
     ) -> Tensor:
         """Mean over what arrives in each cell, of each direction [B, rows, X], as [B, n, X].
 
+        Logits of a front are millions: the first part may be overwritten, for less to be fetched.
+
         Args:
             heard: how much each direction counts in each cell, [B, n, 1]; alike without.
         """
@@ -65,8 +86,8 @@ class Routes:
             return sum(weighed[1:], weighed[0]) / sum(heard[1:], heard[0]).to(weighed[0].dtype)
         total, *others = placed
         for other in others:
-            total = total + other
-        return total if self.counts is None else (total / self.counts).to(total.dtype)
+            total = total.add_(other)
+        return total if self.counts is None else total.div_(self.counts)
 
 
 class Head(nn.Module):
@@ -172,7 +193,8 @@ class Heads(nn.Module):
         """
         if senders.ndim == 3:
             return self._per_sample(hidden, senders)
-        return self.fused(hidden, Routes.of(senders, self.directions, self.device), rule)
+        [routes] = Routes.of([senders.cpu().numpy()], self.directions, self.device)
+        return self.fused(hidden, routes, rule)
 
     def fused(self, hidden: dict[int, Tensor], routes: Routes, rule: str = "logits") -> Tensor:
         """As `forward`, by routes that were made before; nothing is asked of the device."""

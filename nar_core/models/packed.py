@@ -21,9 +21,10 @@ class PackedLinear(nn.Module):
         super().__init__()
         # Not a buffer: the layout is opaque, and can neither be moved nor saved.
         self.packed = torch.ops.mkldnn._reorder_linear_weight(weight.detach(), ROWS)
+        self.product = torch.ops.mkldnn._linear_pointwise.default
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.ops.mkldnn._linear_pointwise(x, self.packed, None, "none", [], "")
+        return self.product(x, self.packed, None, "none", [], "")
 
 
 class Int8Linear(nn.Module):

@@ -11,7 +11,9 @@ from ..plan import GridShape, coordinates
 def rotations_of(
     grid: GridShape, pairs: tuple[int, int, int], base: float, slots: int, condition: str
 ) -> Tensor:
-    """Turn of every position, condition slots first, complex64 [slots + N, sum(pairs)].
+    """Turn of every position, condition slots first, complex64 [slots + N, 1, 1, sum(pairs)].
+
+    The axes of one are those of queries and keys, and of heads.
 
     Args:
         pairs: how many component pairs turn by t, h and w; together half the head width.
@@ -27,20 +29,20 @@ def rotations_of(
     ]
     angles = torch.cat(angles, -1)
     front = torch.full((slots, angles.shape[-1]), float(condition == "identity"))
-    return torch.cat([front, torch.polar(torch.ones_like(angles), angles)])
+    return torch.cat([front, torch.polar(torch.ones_like(angles), angles)])[:, None, None]
 
 
 def rotate(x: Tensor, rotations: Tensor) -> Tensor:
-    """Turn interleaved pairs of `x` [B, S, 2, H, D] by `rotations` [S, D/2] or [B, S, D/2].
+    """Turn interleaved pairs of `x` [B, S, 2, H, D] by `rotations` [..., S, 1, 1, D/2].
 
     In float32 whatever the dtype of `x`, as the official models were trained.
     """
-    pairs, turns = x.float().unflatten(-1, (-1, 2)), rotations[..., None, None, :]
+    pairs = x.float().view(*x.shape[:-1], -1, 2)
     if torch.compiler.is_compiling():  # which makes one kernel of this, and none of complex numbers
-        (even, odd), (cos, sin) = pairs.unbind(-1), torch.view_as_real(turns).unbind(-1)
+        (even, odd), (cos, sin) = pairs.unbind(-1), torch.view_as_real(rotations).unbind(-1)
         turned = torch.stack([even * cos - odd * sin, odd * cos + even * sin], -1)
     else:
-        turned = torch.view_as_real(torch.view_as_complex(pairs) * turns)
+        turned = torch.view_as_real(torch.view_as_complex(pairs) * rotations)
     return turned.flatten(-2).to(x.dtype)
 
 

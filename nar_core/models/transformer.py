@@ -135,7 +135,7 @@ class Block(nn.Module):
         cache: KVCache | None,
         layer: int,
     ) -> Tensor:
-        parts = self.qkv(self.attention_norm(x)).unflatten(-1, (3, self.attention_heads, -1))
+        parts = self.qkv(self.attention_norm(x)).view(*x.shape[:2], 3, self.attention_heads, -1)
         turned = parts[:, :, :2] if rotations is None else rotate(parts[:, :, :2], rotations)
         q, k, v = (y.transpose(1, 2) for y in (*turned.unbind(2), parts[:, :, 2]))
         if cache is not None:

@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from ..models.condition import Caption
 from ..models.transformer import NARTransformer, TransformerConfig
 
 
@@ -63,11 +64,14 @@ def start_from(model: NARTransformer, folder: Path) -> None:
     Along an axis that has become longer or shorter, learned positions are stretched to fit; where a
     picture model becomes one of clips, the heads that it lacks begin as the one to the right. A
     condition of another kind begins anew, and so do the codes of another tokenizer; facts of which
-    there are more keep those that were there, since new ones are appended. A model of fewer blocks
-    begins with some of them, evenly apart from the first to the last.
+    there are more keep those that were there, since new ones are appended; what was told
+    of cells is left out where the model is not told of them. A model of fewer blocks begins with
+    some of them, evenly apart from the first to the last.
     Raises ValueError where the weights are of another shape.
     """
     state = _thinned(load_file(folder / "generator.safetensors"), model.config.depth)
+    if model.cells is None:
+        state = {k: v for k, v in state.items() if not k.startswith("cells.")}
     wanted_condition = {k: v for k, v in model.state_dict().items() if k.startswith("condition.")}
     if model.config.condition.kind == "facts":
         state = {k: _appended(v, wanted_condition.get(k, v)) for k, v in state.items()}
@@ -114,7 +118,8 @@ def continued(before: NARTransformer, config: TransformerConfig) -> NARTransform
     """A model of another form that begins with the weights of a published one.
 
     Heads of directions that it lacks begin as copies, and classes of another number anew, but for
-    "no class", which a seed query begins as, too. Raises ValueError where the rest does not fit.
+    "no class", which a seed query begins as, too; of captions as the mean of "no caption". Raises
+    ValueError where the rest does not fit.
     """
     model = NARTransformer(config)
     state, own = before.state_dict(), model.state_dict()
@@ -124,7 +129,7 @@ def continued(before: NARTransformer, config: TransformerConfig) -> NARTransform
         own[table][-1] = state[table][-1]
         state[table] = own[table]
     if "seed_query" in own and "seed_query" not in state:
-        state["seed_query"] = state[table][-1]
+        state["seed_query"] = _told_nothing(before)
     for name in own:
         head = re.match(r"heads\.heads\.(\w+)\.", name)
         if name not in state and head and head[1] in COPIED:
@@ -134,6 +139,16 @@ def continued(before: NARTransformer, config: TransformerConfig) -> NARTransform
     except RuntimeError as error:
         raise ValueError(f"init_from: the weights do not fit: {error}") from None
     return model
+
+
+@torch.no_grad()
+def _told_nothing(model: NARTransformer) -> Tensor:
+    """The condition of a published model that is told nothing, as one vector."""
+    null = model.condition.null
+    if isinstance(null, int):
+        return model.condition.table.weight[-1]
+    there = torch.ones(1, len(null), dtype=torch.bool, device=null.device)
+    return model.condition(Caption(null[None], there)).slots.mean((0, 1))
 
 
 def _thinned(state: dict[str, Tensor], depth: int) -> dict[str, Tensor]:

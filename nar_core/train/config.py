@@ -38,19 +38,22 @@ class LoopConfig:
 
     Attributes:
         seed: of everything that is drawn.
-        steps: how many there are; warmup: steps until the learning rates are at their peak;
-            anneal: share of the steps, the last ones, over which they fall to nothing.
+        steps: how many there are, or fewer where `minutes` are over sooner.
+        warmup: steps until the learning rates are at their peak; anneal: share of the run, the last
+            one, over which they fall to nothing.
         muon_lr, muon_weight_decay: of the matrices inside the network; 0 leaves them to AdamW.
         adamw_lr, betas, weight_decay: of all the rest, and of matrices whose names hold one of
             `adamw_names`.
         clip: largest norm of the gradients. ema: decay of the averaged weights.
         bf16, compile: mixed precision; a compiled graph.
-        save_minutes: how often the run is saved. eval_every: steps between measurements.
+        save_minutes: how often the run is saved, or less often where that would take a tenth of the
+            time. eval_every: steps between measurements.
         tensorboard: these also for TensorBoard, beside `log.csv`.
     """
 
     seed: int = 0
     steps: int = MISSING
+    minutes: float = 0.0
     warmup: int = MISSING
     anneal: float = MISSING
     muon_lr: float = 0.0
@@ -119,13 +122,14 @@ class TokenizerSource(HeldOut, Changes):
 
     Attributes:
         size: that the pictures of a folder are read at, the tokenizer's where nothing is said.
-        pool: pictures of a world at hand.
+        pool: pictures of a world at hand; fresh: new ones among them for each that is drawn.
     """
 
     folder: str = ""
     world: str = ""
     weight: float = 1.0
     pool: int = 1024
+    fresh: float = 0.25
     size: int | None = None
     hold_out: float = 0.03
     shift: float = 0.06
@@ -192,20 +196,31 @@ class FolderSource(HeldOut, Changes):
 
 @dataclass
 class WorldSource:
-    """A stream of a world's pictures, `window` at hand and gone through `repeats` times."""
+    """A stream of a world's pictures, `window` at hand and gone through `repeats` times.
+
+    Attributes:
+        processes: how many draw them.
+    """
 
     world: str = MISSING
     window: int = MISSING
     repeats: int = MISSING
+    processes: int = 1
 
 
 @dataclass
 class Growths:
-    """A share of the steps grows the first `cells` cells of `batch` samples."""
+    """A share of the steps grows the first `cells` cells of `batch` samples.
+
+    Attributes:
+        one_slice: each sample grows the slice of its seed alone, as a picture would: clips show
+            their shapes at the cost of one frame.
+    """
 
     cells: int = MISSING
     batch: int = MISSING
     share: float = MISSING
+    one_slice: bool = False
 
 
 @dataclass
@@ -300,7 +315,8 @@ class OfficialConfig:
     """`train generator` for an official size.
 
     Attributes:
-        data: a folder with a sub-folder of pictures per class.
+        data: a folder with a sub-folder of pictures per class; of a text model one of pictures
+            with captions.
         tokenizer: a local VQ-16 file; by default that of the official model.
         init_from: official name or weight file to start from.
         ten_crops: of every picture, or two.

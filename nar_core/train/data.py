@@ -59,14 +59,15 @@ class DataFolder:
         """The same folder with the records for which `keep(record)` holds."""
         return DataFolder(self.root, [r for r in self.records if keep(r)])
 
-    def pixels(self, size: int, progress: bool = True) -> np.ndarray:
-        """All items in index order, RGBA uint8 [N, F, size, size, 4]; F = 1 for pictures.
+    def pixels(self, size: tuple[int, int], progress: bool = True) -> np.ndarray:
+        """All items in index order, RGBA uint8 [N, F, height, width, 4]; F = 1 for pictures.
 
         A clip is one file of square tiles in rows, and its record says how many `frames` it has.
+        Of pictures and tiles of another shape than `size`, the middle is taken.
         Raises ValueError when items differ in length, or naming the file that cannot be read.
         """
         frames = self._frames()
-        out = np.empty((len(self.records), frames, size, size, 4), np.uint8)
+        out = np.empty((len(self.records), frames, *size, 4), np.uint8)
         label = f"reading {self.root.name}"
         with ExitStack() as stack:
             members = self._members(stack)
@@ -77,9 +78,10 @@ class DataFolder:
                 image = open_picture(raw, where)
                 with reading_picture(raw, where):
                     image = upright(image)
-                for f, box in enumerate(_tiles(image.size, frames, where)):
+                for f, tile in enumerate(_tiles(image.size, frames, where)):
+                    box = _middle(tile, size)
                     out[i, f] = np.asarray(
-                        image.resize((size, size), Image.Resampling.BICUBIC, box=box)
+                        image.resize((size[1], size[0]), Image.Resampling.BICUBIC, box=box)
                     )
         return out
 
@@ -186,13 +188,15 @@ def _record(record: Any, key: str, where: str) -> dict:
     return record
 
 
-def _tiles(size: tuple[int, int], frames: int, where: str) -> list[tuple[int, int, int, int]]:
-    """Boxes (left, top, right, bottom) of a sheet's tiles, or the middle square of a picture."""
+Box = tuple[int, int, int, int]
+"""Left, top, right, bottom."""
+
+
+def _tiles(size: tuple[int, int], frames: int, where: str) -> list[Box]:
+    """Boxes of a sheet's tiles, or the one of a whole picture, of (width, height)."""
     width, height = size
     if frames == 1:
-        side = min(size)
-        left, top = (width - side) // 2, (height - side) // 2
-        return [(left, top, left + side, top + side)]
+        return [(0, 0, width, height)]
     side = round((width * height / frames) ** 0.5)
     if not side or (width // side) * (height // side) < frames:
         raise ValueError(
@@ -201,6 +205,16 @@ def _tiles(size: tuple[int, int], frames: int, where: str) -> list[tuple[int, in
         )
     corners = [divmod(f, width // side) for f in range(frames)]
     return [(x * side, y * side, (x + 1) * side, (y + 1) * side) for y, x in corners]
+
+
+def _middle(box: Box, size: tuple[int, int]) -> Box:
+    """The largest box of the shape of `size`, (height, width), in the middle of another."""
+    (left, top, right, bottom), (height, width) = box, size
+    wide, high = right - left, bottom - top
+    w = max(1, min(wide, high * width // height))
+    h = max(1, min(high, wide * height // width))
+    left, top = left + (wide - w) // 2, top + (high - h) // 2
+    return (left, top, left + w, top + h)
 
 
 def _by_folder(root: Path) -> list[dict]:

@@ -40,7 +40,7 @@ from .data import DataFolder
 from .exposure import own_cells, wrong_cells
 from .graph import compiled
 from .identity import FREE, claim, digest, digest_of_folder
-from .loop import Run
+from .loop import Run, rank_and_world
 from .losses import plan_losses, step_weights
 from .plans import PlanBatch, first_cells, growth_of, plans_for, samples_of
 from .source import FolderStream, TokenSource
@@ -123,6 +123,7 @@ class Trainer:
                 taken,
                 config.train.null_share,
                 form.condition,
+                None if device.type == "cpu" else tokenizer.float().eval(),
             )
         self.stream: TokenStream = stream
         # Without guidance, which would double the cost.
@@ -140,6 +141,7 @@ class Trainer:
             told.label = told.label or "label"
         data = DataFolder.open(told.folder)
         pictures, weights = digest(data.checksums()), self._weights()
+        rank = rank_and_world()[0]
         claim(folder, {
             "pictures": pictures,
             "captions": digest(data.records),
@@ -150,7 +152,7 @@ class Trainer:
             told,
             tokenizer,
             self.device,
-            folder / "tokens.npy",
+            folder / ("tokens.npy" if rank == 0 else f"tokens-{rank}.npy"),
             others,
             digest([pictures, weights, tuple(self.grid)]),
         )
@@ -205,15 +207,17 @@ class Trainer:
         """The loss of one process's share of a step."""
         config = self.config.train
         rng = np.random.default_rng((config.seed, index))
-        length, batch = growth_of(config, self.grid, self.run.step)
-        plans = plans_for(config, self.grid, length, batch, rng, self.model.config.order)
+        growth = growth_of(config, self.grid, self.run.step)
+        length = growth.cells
+        plans = plans_for(config, self.grid, growth, rng, self.model.config.order)
         # Alike in all processes, since each waits for the slowest.
         turn = np.random.default_rng((config.seed, self.run.step)).random()
-        own = turn < config.own_share and self.run.step >= config.own_after * config.steps
+        own = turn < config.own_share and self.run.done >= config.own_after
+        own &= not growth.one_slice  # it is no plan that is grown by
         if own:
-            plans = plans[:1] * batch  # all rows of a growth share one
+            plans = plans[:1] * growth.batch  # all rows of a growth share one
         values, tokens = self.stream.draw(plans, rng)
-        values = values.to(self.device)
+        values = self._sent(values)
         plan = PlanBatch.of(plans, self.directions)
         if own:
             right = config.own_right
@@ -233,9 +237,10 @@ class Trainer:
         if length < self.grid.cells:
             tokens, levels, fan_in, cells = first_cells(length, tokens, levels, fan_in)
             known, shown = known.gather(1, cells), shown.gather(1, cells)
-            cells = cells.to(self.device)
-        tokens, shown, levels, fan_in, known, seeds = (
-            x.to(self.device) for x in (tokens, shown, levels, fan_in, known, plan.seeds)
+            cells = self._sent(cells)
+        weights = step_weights(levels, ~known)
+        tokens, shown, levels, fan_in, weights, seeds = (
+            self._sent(x) for x in (tokens, shown, levels, fan_in, weights, plan.seeds)
         )
         logits = self.forward(values, shown, levels, fan_in, seeds, cells)
         losses = F.cross_entropy(
@@ -244,8 +249,12 @@ class Trainer:
             reduction="none",
             label_smoothing=self.config.train.label_smoothing,
         )
-        weights = step_weights(levels, ~known)
         return (losses * weights.flatten()).sum() / weights.sum()
+
+    def _sent(self, x: Tensor) -> Tensor:
+        """On its way to where the model lies; an accelerator is not waited for."""
+        cuda = self.device.type == "cuda"
+        return x.pin_memory().to(self.device, non_blocking=True) if cuda else x.to(self.device)
 
     def figures(self) -> dict[str, float]:
         """`loss_*` of training pictures and `loss_held_out_*` of others, nats per token."""

@@ -17,7 +17,16 @@ from typing import Any
 log = logging.getLogger(__name__)
 
 FILE = "run.json"
-FREE = ("steps", "anneal", "save_minutes", "eval_every", "bf16", "compile", "tensorboard")
+FREE = (
+    "steps",
+    "minutes",
+    "anneal",
+    "save_minutes",
+    "eval_every",
+    "bf16",
+    "compile",
+    "tensorboard",
+)
 """What of `train` a run may go on with other values of."""
 
 

@@ -24,15 +24,21 @@ from .config import LoopConfig
 
 log = logging.getLogger(__name__)
 
+SPARED = 10.0  # times as long as saving took, a run trains before it saves again
+
 
 def rank_and_world() -> tuple[int, int]:
     """This process's rank and the number of processes, as torchrun sets them."""
     return int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
 
 
-def learning_rate_share(step: int, steps: int, warmup: int, anneal: float) -> float:
-    """Share of the peak learning rate: warm up, stay, then fall linearly over the last `anneal`."""
-    falling = (steps - step) / max(1.0, anneal * steps)
+def learning_rate_share(step: int, done: float, warmup: int, anneal: float) -> float:
+    """Share of the peak learning rate: warm up, stay, then fall linearly over the last `anneal`.
+
+    Args:
+        done: share of the run that lies behind.
+    """
+    falling = (1 - done) / max(1e-9, anneal)
     return max(0.0, min(1.0, (step + 1) / warmup, falling))
 
 
@@ -114,6 +120,8 @@ class Run:
     """
 
     def __init__(self, model: nn.Module, config: LoopConfig, folder: Path, device: torch.device):
+        if config.minutes < 0:
+            raise ValueError(f"train.minutes: got {config.minutes:g}, expected 0 or more")
         self.model, self.config, self.folder, self.device = model, config, folder, device
         self.rank, self.world = rank_and_world()
         if self.world > 1 and not dist.is_initialized():
@@ -144,6 +152,21 @@ class Run:
             optimizer.load_state_dict(saved)
         self.step, self.seconds, self.rows = state["step"], state["seconds"], state["rows"]
         log.info("resumed %s at step %d", self.folder, self.step)
+
+    @property
+    def done(self) -> float:
+        """Share of the run that lies behind: of its steps or of its minutes, which is further."""
+        config = self.config
+        behind = self.step / config.steps if config.steps else 1.0
+        return max(behind, self.seconds / (60 * config.minutes)) if config.minutes else behind
+
+    def _tell_time(self, seconds: float) -> None:
+        """How long the run has taken, alike in all processes, since its end may hang on it."""
+        self.seconds = seconds
+        if self.world > 1 and self.config.minutes:
+            told = torch.tensor([seconds], device=self.device)
+            dist.broadcast(told, 0)
+            self.seconds = told.item()
 
     def save(self) -> None:
         """Write `last.pt` (whole or not at all) and the log."""
@@ -191,7 +214,9 @@ class Run:
         loss_of: Callable[[int], Tensor],
         evaluate: Callable[[], dict[str, float]] | None = None,
     ) -> dict[str, float]:
-        """Train until `config.steps`; asked to end, by Ctrl-C or SIGTERM, save before that.
+        """Train for `config.steps` or `config.minutes`; asked to end before, save.
+
+        It is asked by Ctrl-C or SIGTERM.
 
         Args:
             loss_of: the loss of step i on this process's share of the batch.
@@ -217,9 +242,9 @@ class Run:
         params = [p for p in self.model.parameters() if p.requires_grad]
         bar = tqdm(total=config.steps, initial=self.step, disable=bool(self.rank), mininterval=10)
         started = saved = time.monotonic()
-        before, recent = self.seconds, []
-        while self.step < config.steps:
-            share = learning_rate_share(self.step, config.steps, config.warmup, config.anneal)
+        before, recent, took = self.seconds, [], 0.0
+        while self.done < 1:
+            share = learning_rate_share(self.step, self.done, config.warmup, config.anneal)
             for optimizer, peaks in zip(self.optimizers, self.peaks, strict=True):
                 for group, peak in zip(optimizer.param_groups, peaks, strict=True):
                     group["lr"] = peak * share
@@ -238,15 +263,15 @@ class Run:
                 for k, v in self.model.state_dict().items():
                     if v.is_floating_point():
                         self.ema[k].lerp_(v, 1 - decay)
-            recent.append(loss.item())
+            recent.append(loss.detach())  # asking for its value would wait for an accelerator
             bar.update()
             now = time.monotonic()
-            self.seconds = before + now - started
-            if self.step % config.eval_every == 0 or self.step == config.steps:
+            self._tell_time(before + now - started)
+            if self.step % config.eval_every == 0 or self.done >= 1:
                 row = {
                     "step": self.step,
                     "minutes": round(self.seconds / 60, 2),
-                    "loss": round(sum(recent) / len(recent), 5),
+                    "loss": round(torch.stack(recent).mean().item(), 5),
                 }
                 recent = []
                 if evaluate:
@@ -263,9 +288,10 @@ class Run:
                 self.save()
                 log.warning("saved %s at step %d", self.folder, self.step)
                 raise KeyboardInterrupt(interruption.asked)
-            if now - saved > 60 * config.save_minutes:
+            if now - saved > max(60 * config.save_minutes, SPARED * took):
                 self.save()
                 saved = time.monotonic()
+                took = saved - now
         bar.close()
         self.save()
         row = self.rows[-1] if self.rows else {}

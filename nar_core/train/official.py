@@ -1,17 +1,21 @@
-"""The paper's recipe for the official class-to-image sizes (section 4.1): codes first, then plain
+"""The paper's recipe for the official picture sizes (section 4.1): codes first, then plain
 next-neighbour training from the upper-left corner.
 
-`python -m nar_core train generator nar-b data=FOLDER`, where FOLDER has one sub-folder per class.
-With `init_from`, `own_classes` and `any_seed` it fine-tunes a published model to other classes, and
-to directions that it lacks.
+`python -m nar_core train generator nar-b data=FOLDER`, where FOLDER has one sub-folder per class;
+of a text model it is a data folder with captions.
+With `init_from`, `own_classes` and `any_seed` it fine-tunes a published model to other classes or
+captions, and to directions that it lacks.
 """
 
 from __future__ import annotations
 
 import json
 import logging
-from dataclasses import asdict, replace
+import zlib
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
+from os import SEEK_END
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +26,10 @@ from omegaconf import OmegaConf
 from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from ..card import model_card
+from ..info import ModelInfo
+from ..models.condition import Caption
 from ..models.transformer import NARTransformer, TransformerConfig
 from ..picture import on_white, open_picture, reading_picture, upright
 from ..plan import make_plan
@@ -35,11 +40,13 @@ from ..weights.adapt import published
 from ..weights.embedded import EXPORT, read_info, write_config
 from ..weights.fetch import fetch
 from ..weights.list import Official, official_models
-from ..weights.load import digest_of, load_generator, load_tokenizer
+from ..weights.load import digest_of, load_generator, load_text_encoder, load_tokenizer
 from ..weights.read import find_weight_file
 from .begin import continued
+from .captions import Captions, captioned_files
 from .config import OfficialConfig, said
 from .data import PICTURES
+from .filling import fill, filled
 from .graph import compiled
 from .identity import FREE, claim, digest
 from .loop import Run, rank_and_world
@@ -48,25 +55,101 @@ from .plans import PlanBatch, random_plan
 log = logging.getLogger(__name__)
 
 RIBBON = 8  # times as long as it is wide, and no longer
+EXAMPLES = 6  # prompts to begin with
 
 
-def labelled_files(root: str | Path) -> tuple[list[Path], np.ndarray]:
-    """Pictures of a folder with a sub-folder per class, and class numbers in order of their names.
+@dataclass(frozen=True, eq=False)
+class Pictures:
+    """What is trained on.
+
+    Attributes:
+        root: the data folder; files: of every picture.
+        told: int [N], the number of the class or caption that each is told.
+        classes: the names of own classes; captions: each once, of a text model.
+    """
+
+    root: Path
+    files: list[Path]
+    told: np.ndarray
+    classes: tuple[str, ...] = ()
+    captions: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, config: OfficialConfig, official: Official) -> Pictures:
+        """What the data folder of a configuration holds.
+
+        Raises:
+            ValueError: there is nothing, or it is of no class of the model's.
+        """
+        root, info = Path(config.data), official.info
+        if official.config.condition.kind == "caption":
+            if config.own_classes:
+                raise ValueError(
+                    f"own_classes: got true, expected false: {info.name} is told captions; put "
+                    "them into the metadata.jsonl of data"
+                )
+            files, said = captioned_files(root)
+            captions = tuple(sorted(set(said)))
+            told = np.array([captions.index(text) for text in said])
+            return cls(root, files, told, captions=captions)
+        files, folders, names = labelled_files(root)
+        if config.own_classes:
+            return cls(root, files, folders, classes=names)
+        return cls(root, files, np.array(numbers_of(names, info))[folders])
+
+    @property
+    def digest(self) -> str:
+        """Short hash of their names, sizes and ends; there are too many to read all of them."""
+        return digest([(str(f.relative_to(self.root)), *_end_of(f)) for f in self.files])
+
+
+END = 4096  # bytes; of packed pictures they are others wherever the pictures are
+
+
+def _end_of(file: Path) -> tuple[int, int]:
+    """The size of a file and the checksum of its end."""
+    with file.open("rb") as opened:
+        size = opened.seek(0, SEEK_END)
+        opened.seek(max(0, size - END))
+        return size, zlib.crc32(opened.read())
+
+
+def labelled_files(root: Path) -> tuple[list[Path], np.ndarray, tuple[str, ...]]:
+    """Pictures of a folder with a sub-folder per class, the folder's number of each, their names.
 
     Raises:
         ValueError: there are no such pictures.
     """
-    folders = sorted(p for p in Path(root).iterdir() if p.is_dir()) if Path(root).is_dir() else []
-    files, labels = [], []
-    for label, folder in enumerate(folders):
+    folders = sorted(p for p in root.iterdir() if p.is_dir()) if root.is_dir() else []
+    files, numbers = [], []
+    for number, folder in enumerate(folders):
         found = sorted(p for p in folder.rglob("*") if p.suffix.lower() in PICTURES)
         files += found
-        labels += [label] * len(found)
+        numbers += [number] * len(found)
     if not files:
         raise ValueError(
             f"data: got {root}, expected a folder with a sub-folder of pictures per class"
         )
-    return files, np.array(labels)
+    return files, np.array(numbers), tuple(p.name for p in folders)
+
+
+def numbers_of(folders: Sequence[str], info: ModelInfo) -> list[int]:
+    """The class of each folder: by its place where there is one for every class, else by its name.
+
+    Raises:
+        ValueError: one is of no class of the model's, or of two that are called the same.
+    """
+    if len(folders) == len(info.labels):
+        return list(range(len(folders)))
+    unknown = [name for name in folders if info.labels.count(name) != 1]
+    if unknown:
+        raise ValueError(
+            f"data: got {len(folders)} class folders, among them {unknown[0]!r} "
+            f"({len(unknown)} are not the name of one class of {info.name}), expected one for each "
+            f"of its {len(info.labels)} classes in their order, or their names; "
+            "say own_classes=true to train on other classes"
+        )
+    return [info.labels.index(name) for name in folders]
 
 
 def resized(image: Image.Image, short: int) -> Image.Image:
@@ -100,42 +183,31 @@ def crops(image: Image.Image, size: int, ten: bool) -> np.ndarray:
     return np.concatenate([cut, cut[:, :, ::-1]])
 
 
-@torch.inference_mode()
 def extract_codes(
-    files: list[Path], tokenizer: Tokenizer, path: Path, ten: bool, device: torch.device
+    files: Sequence[Path],
+    tokenizer: Tokenizer,
+    path: Path,
+    ten: bool,
+    device: torch.device,
+    of: str,
 ) -> np.ndarray:
     """Codes of every crop of every picture, uint16 [N, crops, cells], kept in `path`.
 
-    Extraction that was cut short goes on where it stopped.
+    Extraction that was cut short goes on where it stopped, where pictures and tokenizer are the
+    same, which `of` (a short hash) says.
     """
-    shape = (len(files), 10 if ten else 2, tokenizer.grid.cells)
-    progress = path.with_suffix(".json")
-    state = {"files": [str(f) for f in files], "shape": list(shape), "done": 0}
-    if path.is_file() and progress.is_file():
-        before = json.loads(progress.read_text())
-        if (before["files"], before["shape"]) != (state["files"], state["shape"]):
-            raise ValueError(
-                f"{path}: holds the codes of other pictures; remove it, or use another --out"
-            )
-        state = before
-        codes = np.lib.format.open_memmap(path, "r+")
-    else:
-        codes = np.lib.format.open_memmap(path, "w+", np.uint16, shape)
-    if state["done"] < len(files) and rank_and_world()[1] > 1:
+    if filled(path, of) < len(files) and rank_and_world()[1] > 1:
         raise ValueError("codes: extract them first, by one process with train.steps=0")
-    bar = tqdm(
-        range(state["done"], len(files)), initial=state["done"], total=len(files), desc="codes"
-    )
-    for i in bar:
-        name = str(files[i])
-        with open_picture(files[i], name) as image, reading_picture(files[i], name):
+
+    @torch.inference_mode()
+    def codes(first: int, last: int) -> np.ndarray:
+        name = str(files[first])
+        with open_picture(files[first], name) as image, reading_picture(files[first], name):
             pixels = torch.from_numpy(crops(image, tokenizer.size[0], ten)).to(device)
         video = pixels.permute(0, 3, 1, 2)[:, None].float() / 255
-        codes[i] = tokenizer.encode(video).flatten(1).cpu().numpy()
-        if i + 1 == len(files) or (i + 1) % 1000 == 0:
-            codes.flush()
-            progress.write_text(json.dumps(state | {"done": i + 1}))
-    return np.load(path, mmap_mode="r")
+        return tokenizer.encode(video).flatten(1).cpu().numpy().astype(np.uint16)[None]
+
+    return fill(path, of, len(files), 1, codes, "codes")
 
 
 def fresh(official: Official) -> NARTransformer:
@@ -151,100 +223,132 @@ def fresh(official: Official) -> NARTransformer:
 
 def train(config: OfficialConfig, folder: Path, device: torch.device) -> None:
     """Train by the paper's recipe in a run folder, then export."""
-    official = official_models()[config.official]
-    info, settings = official.info, config.train
-    folder.mkdir(parents=True, exist_ok=True)
-    files, labels = labelled_files(config.data)
-    names = tuple(sorted(p.name for p in Path(config.data).iterdir() if p.is_dir()))
-    if not config.own_classes and labels.max() >= len(info.labels):
-        raise ValueError(
-            f"data: got {labels.max() + 1} class folders, expected at most {len(info.labels)}; "
-            "say own_classes=true to train on other classes"
-        )
-    torch.manual_seed(settings.seed)
-    place = Path(config.tokenizer) if config.tokenizer else fetch(official.tokenizer)
-    tokenizer = load_tokenizer(place, size=info.size).to(device)
-    told = {k: v for k, v in said(settings).items() if k not in FREE}
-    data = [(str(f.relative_to(config.data)), f.stat().st_size) for f in files]
-    if not claim(folder, {
-        "pictures": digest(data),
-        "tokenizer": digest_of(find_weight_file(place)),
-        "train": digest([told, config.official, config.ten_crops, *_changes(config)]),
-    }):  # fmt: skip
-        (folder / "codes.npy").unlink(missing_ok=True)
-    codes = extract_codes(files, tokenizer, folder / "codes.npy", config.ten_crops, device)
-    if config.own_classes or config.any_seed:
-        keep_tokenizer(tokenizer, folder / "tokenizer")
-    del tokenizer
+    trainer = Trainer(config, folder, device)
+    trainer.run.fit(trainer.loss_of)
+    if trainer.run.rank == 0:
+        with trainer.run.averaged():
+            trainer.export()
 
-    form = form_of(config, official, len(names))
-    if config.init_from:
-        path, known = Path(config.init_from), official_models()
-        if not path.exists():
-            if config.init_from not in known:
-                raise ValueError(
-                    f"init_from: got {config.init_from}, expected a weight file or one of "
-                    f"{', '.join(known)}"
-                )
-            path = fetch(known[config.init_from].weights)
-        model = load_generator(path, grid=info.grid).requires_grad_(True)
-        before = replace(official.config, condition=model.config.condition)
-        if model.config != (before if _changes(config) else official.config):
-            raise ValueError(f"init_from: got {path}, expected weights of {info.name}")
-    else:
-        model = fresh(official)
-    if form != model.config:
-        model = continued(model, form).requires_grad_(True)
-    model.to(device).train()
-    model.rotations(0)
-    if settings.steps is None:
-        settings.steps = settings.epochs * len(files) // settings.batch
-    forward = compiled(model, device) if settings.compile else model
-    plan = make_plan(info.grid, (0, 0, 0), None, info.directions, info.known_level)
-    levels, fan_in = (torch.from_numpy(x).to(device) for x in (plan.levels, plan.fan_in))
-    run = Run(model, settings, folder, device)
-    share, rest = divmod(settings.batch, run.world)
-    if rest:
-        raise ValueError(
-            f"batch: got {settings.batch}, expected a multiple of {run.world} processes"
+
+class Trainer:
+    """A model of a published size, the codes that it learns from, and its run.
+
+    Raises ValueError where the configuration and what it names do not go together.
+    """
+
+    def __init__(self, config: OfficialConfig, folder: Path, device: torch.device):
+        self.config, self.device = config, device
+        self.official = official_models()[config.official]
+        folder.mkdir(parents=True, exist_ok=True)
+        self.pictures = Pictures.of(config, self.official)
+        torch.manual_seed(config.train.seed)
+        self._read(folder)
+        self.form = form_of(config, self.official, len(self.pictures.classes))
+        self.model = self._begun().to(device).train()
+        self.model.rotations(0)
+        train, count = config.train, len(self.pictures.files)
+        if train.steps is None:
+            train.steps = train.epochs * count // train.batch
+        self.forward = compiled(self.model, device) if train.compile else self.model
+        info = self.official.info
+        plan = make_plan(info.grid, (0, 0, 0), None, info.directions, info.known_level)
+        self.corner = [torch.from_numpy(x).to(device) for x in (plan.levels, plan.fan_in)]
+        self.run = Run(self.model, train, folder, device)
+        self.share, rest = divmod(train.batch, self.run.world)
+        if rest:
+            raise ValueError(
+                f"batch: got {train.batch}, expected a multiple of {self.run.world} processes"
+            )
+        self.order = lru_cache(maxsize=2)(
+            lambda epoch: np.random.default_rng((train.seed, 1, epoch)).permutation(count)
         )
 
-    @lru_cache(maxsize=2)
-    def order(epoch: int) -> np.ndarray:
-        return np.random.default_rng((settings.seed, 1, epoch)).permutation(len(files))
+    def _read(self, folder: Path) -> None:
+        """Codes and captions, from what is kept in the run folder; it is claimed for them."""
+        config, pictures = self.config, self.pictures
+        place = Path(config.tokenizer) if config.tokenizer else fetch(self.official.tokenizer)
+        tokenizer = load_tokenizer(place, size=self.official.info.size).to(self.device)
+        told = {k: v for k, v in said(config.train).items() if k not in FREE}
+        identity = {
+            "pictures": pictures.digest,
+            "tokenizer": digest_of(find_weight_file(place)),
+            "train": digest([told, config.official, config.ten_crops, *_changes(config)]),
+        }
+        if pictures.captions:
+            identity["captions"] = digest([pictures.told.tolist(), pictures.captions])
+        claim(folder, identity)
+        of = digest([identity["pictures"], identity["tokenizer"], config.ten_crops])
+        path, ten = folder / "codes.npy", config.ten_crops
+        self.codes = extract_codes(pictures.files, tokenizer, path, ten, self.device, of)
+        self.is_own = bool(pictures.captions or _changes(config))
+        if self.is_own:
+            keep_tokenizer(tokenizer, folder / "tokenizer")
+        self.captions = None
+        if pictures.captions:
+            path, load = folder / "captions.npy", load_text_encoder
+            self.captions = Captions(pictures.captions, path, load, self.device)
 
-    def batch_of(index: int) -> tuple[Tensor, Tensor]:
-        """Labels [share] and tokens [share, N]; every epoch has an order of its own."""
+    def _begun(self) -> NARTransformer:
+        """The model before its first step: fresh, or with the weights that it begins from."""
+        config, official = self.config, self.official
+        if config.init_from:
+            path, known = Path(config.init_from), official_models()
+            if not path.exists():
+                if config.init_from not in known:
+                    raise ValueError(
+                        f"init_from: got {config.init_from}, expected a weight file or one of "
+                        f"{', '.join(known)}"
+                    )
+                path = fetch(known[config.init_from].weights)
+            model = load_generator(path, grid=official.info.grid).requires_grad_(True)
+            before = replace(official.config, condition=model.config.condition)
+            if model.config != (before if _changes(config) else official.config):
+                raise ValueError(f"init_from: got {path}, expected weights of {official.info.name}")
+        else:
+            model = fresh(official)
+        if self.form != model.config:
+            model = continued(model, self.form).requires_grad_(True)
+        return model
+
+    def _batch(self, index: int) -> tuple[Tensor | Caption, Tensor]:
+        """What so many rows are told, and tokens [share, N]; every epoch has its own order."""
+        share, count = self.share, len(self.pictures.files)
         at = index * share + np.arange(share)
-        rng = np.random.default_rng((settings.seed, index))
-        rows = np.array([order(i // len(files))[i % len(files)] for i in at.tolist()])
-        tokens = codes[rows, rng.integers(0, codes.shape[1], share)].astype(np.int64)
-        kept = np.where(rng.random(share) < settings.null_share, -1, labels[rows])
-        return torch.from_numpy(kept).to(device), torch.from_numpy(tokens).to(device)
+        rng = np.random.default_rng((self.config.train.seed, index))
+        rows = np.array([self.order(i // count)[i % count] for i in at.tolist()])
+        codes = self.codes[rows, rng.integers(0, self.codes.shape[1], share)]
+        tokens = torch.from_numpy(codes.astype(np.int64)).to(self.device)
+        nothing, told = rng.random(share) < self.config.train.null_share, self.pictures.told[rows]
+        if self.captions is not None:
+            return self.captions.rows(told, nothing, self.model.condition.null), tokens
+        return torch.from_numpy(np.where(nothing, -1, told)).to(self.device), tokens
 
-    def loss_of(index: int) -> Tensor:
-        values, tokens = batch_of(index)
-        if not config.any_seed:
-            logits = forward(values, tokens, levels, fan_in)
+    def loss_of(self, index: int) -> Tensor:
+        """The loss of one process's share of a step."""
+        values, tokens = self._batch(index)
+        if not self.config.any_seed:
+            logits = self.forward(values, tokens, *self.corner)
             return F.cross_entropy(logits.float().flatten(0, 1), tokens.flatten())
-        rng = np.random.default_rng((settings.seed, index, 2))
-        plans = [random_plan(info.grid, rng, config.known_share) for _ in range(share)]
-        shown = PlanBatch.of(plans, form.directions)
-        around, senders, known, seeds = (
-            x.to(device) for x in (shown.levels, shown.fan_in, shown.known, shown.seeds)
+        rng = np.random.default_rng((self.config.train.seed, index, 2))
+        grid, known_share = self.official.info.grid, self.config.known_share
+        plans = [random_plan(grid, rng, known_share) for _ in range(self.share)]
+        shown = PlanBatch.of(plans, self.form.directions)
+        levels, fan_in, known, seeds = (
+            x.to(self.device) for x in (shown.levels, shown.fan_in, shown.known, shown.seeds)
         )
-        logits = forward(values, tokens, around, senders, seeds).float().flatten(0, 1)
+        logits = self.forward(values, tokens, levels, fan_in, seeds).float().flatten(0, 1)
         losses = F.cross_entropy(logits, tokens.flatten(), reduction="none")
         weights = (~known).flatten().float()
         return (losses * weights).sum() / weights.sum()
 
-    run.fit(loss_of)
-    if run.rank == 0:
-        with run.averaged():
-            if not _changes(config):
-                export(model, official, run)
-            else:
-                export_own(model, official, run, config, names if config.own_classes else ())
+    def export(self) -> None:
+        """Write the averaged weights: in the published form, or of another model as a folder."""
+        if not self.is_own:
+            export(self.model, self.official, self.run)
+            return
+        pictures, official = self.pictures, self.official
+        labels = pictures.classes if self.config.own_classes else official.info.labels
+        export_own(self.model, official, self.run, self.config, labels, pictures.captions)
 
 
 def _changes(config: OfficialConfig) -> list[bool | float]:
@@ -286,6 +390,7 @@ def export_own(
     run: Run,
     config: OfficialConfig,
     labels: tuple[str, ...],
+    captions: tuple[str, ...],
 ) -> None:
     """Write a model folder of this project's form: the published one has no place for it."""
     folder, info = run.folder / EXPORT, official.info
@@ -295,11 +400,13 @@ def export_own(
     grid, anywhere = info.grid, config.any_seed
     told = {
         "title": run.folder.resolve().name,
-        "task": "class",
+        "task": info.task,
         "seed_positions": "any" if anywhere else "corner",
         "default_seed_position": [0, grid.h // 2, grid.w // 2] if anywhere else [0, 0, 0],
         "guidance_scale": info.guidance_scale,
-        "labels": list(labels or info.labels),
+        "labels": list(labels),
+        "prompts": list(captions[:: max(1, len(captions) // EXAMPLES)][:EXAMPLES]),
+        "text_parameters": info.text_parameters,
         "parameters": sum(v.numel() for v in state.values()),
         "trained_on": f"the folder {Path(config.data).resolve().name}",
         "note": f"Begun from {info.name}, whose licence holds too: {info.licence}."

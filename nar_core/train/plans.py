@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from ..plan import GridShape, Order, distances_from, fan_in_of, levels_of
-from .config import GeneratorTraining
+from .config import GeneratorTraining, Growths
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +74,14 @@ def plan_from(
     return GrowthPlan(grid, levels, known, seed_position, order)
 
 
+def slice_plan(grid: GridShape, seed_position: tuple[int, int, int]) -> GrowthPlan:
+    """The plan that grows the seed's slice as a picture, and the other slices after it."""
+    none = np.zeros(grid.cells, bool)
+    apart = np.abs(np.arange(grid.t) - seed_position[0]) * (grid.h + grid.w)
+    distances = distances_from(grid, seed_position) + apart.repeat(grid.h * grid.w)
+    return GrowthPlan(grid, levels_of(distances, none, "zero"), none, seed_position)
+
+
 def random_plan(
     grid: GridShape,
     rng: np.random.Generator,
@@ -120,42 +128,47 @@ def random_plan(
 def plans_for(
     config: GeneratorTraining,
     grid: GridShape,
-    length: int,
-    batch: int,
+    growth: Growths,
     rng: np.random.Generator,
     order: Order = "neighbours",
 ) -> list[GrowthPlan]:
-    """A random plan for each sample of a step, of which the first `length` cells are grown.
+    """A random plan for each sample of a step.
 
     What is known comes first: a short growth that would hardly reach beyond it knows nothing.
     """
     if config.starts == "corner":
-        return [plan_from(grid, (0, 0, 0), None, order)] * batch
+        corner = (0, 0, 0)
+        is_part = growth.one_slice and order == "neighbours"  # line by line it comes first anyway
+        plan = slice_plan(grid, corner) if is_part else plan_from(grid, corner, None, order)
+        return [plan] * growth.batch
 
     def drawn(known_share: float) -> GrowthPlan:
         return random_plan(grid, rng, known_share, config.corner_share, config.centre_share)
 
-    plans = [drawn(config.known_share) for _ in range(batch)]
-    most = grid.cells if length == grid.cells else length // 2
+    if growth.one_slice:
+        return [slice_plan(grid, drawn(0.0).seed_position) for _ in range(growth.batch)]
+    plans = [drawn(config.known_share) for _ in range(growth.batch)]
+    most = grid.cells if growth.cells == grid.cells else growth.cells // 2
     return [p if p.known.sum() <= most else drawn(0.0) for p in plans]
 
 
-def growth_of(config: GeneratorTraining, grid: GridShape, step: int) -> tuple[int, int]:
-    """How many cells each sample of a step grows, and how many samples it has.
+def growth_of(config: GeneratorTraining, grid: GridShape, step: int) -> Growths:
+    """What the samples of a step grow, no more cells than there are.
 
     Alike in all processes, since each waits for the slowest.
     """
     if not config.growths:
-        return grid.cells, config.batch or 1
+        return Growths(grid.cells, config.batch or 1, 1.0)
     share = np.array([g.share for g in config.growths])
     rng = np.random.default_rng((config.seed, step, 1))
     chosen = config.growths[rng.choice(len(share), p=share / share.sum())]
-    return min(chosen.cells, grid.cells), chosen.batch
+    most = grid.h * grid.w if chosen.one_slice else grid.cells
+    return replace(chosen, cells=min(chosen.cells, most))
 
 
 def samples_of(config: GeneratorTraining, grid: GridShape, steps: int) -> int:
     """How many growths the first `steps` steps have shown to each process."""
-    return sum(growth_of(config, grid, step)[1] for step in range(steps))
+    return sum(growth_of(config, grid, step).batch for step in range(steps))
 
 
 def first_cells(n: int, tokens: Tensor, levels: Tensor, fan_in: Tensor) -> tuple[Tensor, ...]:

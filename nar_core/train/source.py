@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,12 +9,12 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from ..models.condition import ConditionConfig, cut, word_ids
 from ..tokenizers.base import Tokenizer
 from .config import FolderSource, GeneratorTraining
 from .data import DataFolder, as_float, augment, is_held_out, on_white, windows
+from .filling import fill
 from .identity import digest
 from .plans import GrowthPlan
 
@@ -80,8 +79,8 @@ class TokenSource:
         training, validation: rows of what `config` selects, without and with what is held out.
         others: rows of what it leaves aside and does not hold out; empty unless `with_others`.
 
-    Tokens are kept in `cache`, and taken from there while `of` (pictures and tokenizer, as a short
-    hash) and what is done to them are the same.
+    Tokens are kept in `cache`, which belongs to this process, and taken from there while `of`
+    (pictures and tokenizer, as a short hash) and what is done to them are the same.
     """
 
     def __init__(
@@ -112,40 +111,32 @@ class TokenSource:
         self.chances = self._chances(config)
         shown = {f: getattr(config, f) for f in SHOWN}
         key = digest([of, [r["file"] for r in self.records], shown])
-        told = cache.with_suffix(".txt")
-        if cache.is_file() and told.is_file() and told.read_text("utf-8") == key:
-            self.tokens = np.load(cache)
-            return
-        self.tokens = self._encoded(data, config, tokenizer, device)
-        # In one move: another process of the same run may be waiting to read it.
-        written = cache.with_name(f"{cache.stem}-{os.getpid()}.npy")
-        np.save(written, self.tokens)
-        os.replace(written, cache)
-        told.write_text(key, encoding="utf-8")
+        chunks = self._chunks(data, config, tokenizer, device)
+        self.tokens = fill(cache, key, len(self.records), CHUNK, chunks, "encoding")
 
-    def _encoded(
-        self, data: DataFolder, config: FolderSource, tokenizer: Tokenizer, device: torch.device
-    ) -> np.ndarray:
-        """Tokens int16 [N, variants, cells]; only as many pictures as are encoded are in memory."""
-        generator = torch.Generator().manual_seed(0)
-        rng = np.random.default_rng(0)
-        out = None
-        for i in tqdm(range(0, len(data.records), CHUNK), desc="encoding"):
-            part = DataFolder(data.root, data.records[i : i + CHUNK])
-            clips = part.pixels(tokenizer.size[0], progress=False)
+    @staticmethod
+    def _chunks(
+        data: DataFolder, config: FolderSource, tokenizer: Tokenizer, device: torch.device
+    ) -> Callable[[int, int], np.ndarray]:
+        """What encodes items, int16 [n, variants, cells]; only these pictures are in memory."""
+
+        def encoded(first: int, last: int) -> np.ndarray:
+            generator = torch.Generator().manual_seed(first)
+            rng = np.random.default_rng(first)
+            part = DataFolder(data.root, data.records[first:last])
+            clips = part.pixels(tokenizer.size, progress=False)
             starts = np.zeros(len(clips), int)
+            out = []
             for v in range(config.variants):
                 rgba = as_float(windows(clips, tokenizer.frames, config.stride, starts))
                 rgb = on_white(rgba) if v == 0 else augment(
                     rgba, generator, config.shift, config.scale, config.flip, config.tinted
                 )  # fmt: skip
-                tokens = tokenizer.encode(rgb.to(device)).flatten(1).to(torch.int16).cpu().numpy()
-                if out is None:
-                    out = np.empty((len(data.records), config.variants, tokens.shape[1]), np.int16)
-                out[i : i + CHUNK, v] = tokens
+                out.append(tokenizer.encode(rgb.to(device)).flatten(1).to(torch.int16).cpu())
                 starts = rng.integers(0, clips.shape[1], len(clips))
-        assert out is not None
-        return out
+            return torch.stack(out, 1).numpy()
+
+        return encoded
 
     def classes(self) -> list[str]:
         """The labels that are trained on, in order. Raises ValueError where an item has none."""

@@ -118,27 +118,28 @@ class Source:
     Args:
         config: folder, weight, size, key (the record field that decides what is held out),
             hold_out (share), and the arguments of `augment`.
-        size: of the pictures, where `config` says none.
+        size: (height, width) of the pictures, where `config` says no side of a square.
         cache: a file in which they are kept as they are read, and from which they are drawn.
 
     Attributes:
         pictures: short hash of them; captions: of their records.
-        clips: RGBA uint8 [N, F, size, size, 4], on disk; rows: which of them are trained on.
-        validation: the first frames of what is held out, [N, 1, size, size, 4].
+        clips: RGBA uint8 [N, F, H, W, 4], on disk; rows: which of them are trained on.
+        validation: the first frames of what is held out, [N, 1, H, W, 4].
     """
 
-    def __init__(self, config: TokenizerSource, size: int, cache: Path):
+    def __init__(self, config: TokenizerSource, size: tuple[int, int], cache: Path):
         self.config = config
         data = DataFolder.open(config.folder)
         self.pictures, self.captions = digest(data.checksums()), digest(data.records)
         out = np.array([is_held_out(r, config) for r in data.records])
-        clips = self._read(data, config.size or size, cache)
+        own = (config.size, config.size) if config.size else size
+        clips = self._read(data, own, cache)
         self.clips, self.rows = clips, np.flatnonzero(~out)
         self.validation = clips[np.flatnonzero(out), :1]
 
     @staticmethod
-    def _read(data: DataFolder, size: int, cache: Path) -> np.ndarray:
-        """RGBA uint8 [N, F, size, size, 4] on disk: more pictures than fit into memory may come."""
+    def _read(data: DataFolder, size: tuple[int, int], cache: Path) -> np.ndarray:
+        """RGBA uint8 [N, F, H, W, 4] on disk: more pictures than fit into memory may come."""
         kept = None
         for i in tqdm(range(0, len(data.records), CHUNK), desc=f"reading {data.root.name}"):
             part = DataFolder(data.root, data.records[i : i + CHUNK]).pixels(size, progress=False)
@@ -155,11 +156,11 @@ class Source:
         return opened
 
     def spread(self, most: int) -> np.ndarray:
-        """First frames of at most so many of the pictures trained on, [n, 1, size, size, 4]."""
+        """First frames of at most so many of the pictures trained on, [n, 1, H, W, 4]."""
         return self.clips[self.rows[:: max(1, len(self.rows) // most)], :1]
 
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
-        """RGB float [n, 1, 3, size, size] in [0, 1]."""
+        """RGB float [n, 1, 3, H, W] in [0, 1]."""
         chosen = self.rows[torch.randint(len(self.rows), (n,), generator=generator).numpy()]
         frame = torch.randint(self.clips.shape[1], (n,), generator=generator).numpy()
         return augment(
@@ -186,10 +187,13 @@ class WorldPool:
             raise ValueError(
                 f"sources: got the world {config.world!r}, expected one of {', '.join(WORLDS)}"
             )
+        if not 0 <= config.fresh <= 1:
+            raise ValueError(f"sources, fresh: got {config.fresh:g}, expected 0 to 1")
         self.config, self.world = config, WORLDS[config.world]()
         self.pictures, self.captions = config.world, config.world
         self._views: Any = getattr(self.world, "views", None)
         self._recoloured: Any = getattr(self.world, "recoloured", None)
+        self._render: Any = getattr(self.world, "loose", self.world.render)
         rng = np.random.default_rng(0)
         drawn = [self.world.render(self.world.draw_held_out(rng), rng) for _ in range(HELD_OUT)]
         self.validation = _opaque(np.stack([d[rng.integers(len(d))] for d in drawn])[:, None])
@@ -205,13 +209,13 @@ class WorldPool:
         ways = self.world.arrangements(self.world.draw(self.rng))
         facts = ways[self.rng.integers(len(ways))]
         same = self.rng.bit_generator.state
-        frames = self.world.render(facts, self.rng)
+        frames = self._render(facts, self.rng)
         at = int(self.rng.integers(len(frames)))
         if self._recoloured is None:
             return frames[at : at + 1]
         other = self._recoloured(facts, self.rng)
         self.rng.bit_generator.state = same
-        twin = self.world.render(other, self.rng)
+        twin = self._render(other, self.rng)
         return np.stack([frames[at], twin[at]])
 
     def spread(self, most: int) -> np.ndarray:
@@ -220,7 +224,7 @@ class WorldPool:
 
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
         """RGB float [n, 1 or 2, 3, H, W] in [0, 1], a picture and its twin."""
-        for _ in range(-(-n // 4)):
+        for _ in range(math.ceil(n * self.config.fresh)):
             self.pairs[self.next % len(self.pairs)] = self._pair()
             self.next += 1
         chosen = torch.randint(len(self.pairs), (n,), generator=generator).numpy()
@@ -233,7 +237,7 @@ def _opaque(rgb: np.ndarray) -> np.ndarray:
 
 
 def source_of(
-    config: TokenizerSource, size: int, folder: Path, key: tuple[int, int]
+    config: TokenizerSource, size: tuple[int, int], folder: Path, key: tuple[int, int]
 ) -> Source | WorldPool:
     """What a part of the configuration names: a folder's pictures, or a world's."""
     if bool(config.folder) == bool(config.world):
@@ -297,7 +301,7 @@ def train(config: TokenizerConfig, folder: Path, device: torch.device) -> None:
             module.requires_grad_(False)
     folder.mkdir(parents=True, exist_ok=True)
     key = (config.train.seed, rank_and_world()[0])
-    sources = [source_of(s, model.size[0], folder, key) for s in config.sources]
+    sources = [source_of(s, tokenizer.size, folder, key) for s in config.sources]
     claim(folder, {
         "pictures": digest([s.pictures for s in sources]),
         "captions": digest([s.captions for s in sources]),

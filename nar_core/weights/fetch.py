@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import hashlib
 import json
 import logging
 import os
+import shutil
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -203,12 +205,16 @@ def _download_shards(
 ) -> Path:
     """An index and the shards it names; they come into place together, when all are there."""
     stage = folder / ".fetching"
-    names = shards_of(transfer(source.hub, index, stage))
-    for number, name in enumerate(names, 1):
-        transfer(source.hub, name, stage, f"{text}, {number} of {len(names)}", progress)
-    for name in (*names, index):
-        (stage / name).replace(folder / name)
-    stage.rmdir()
+    with _alone(folder / ".fetching.lock", f"{text}: another process fetches it", progress):
+        if not (folder / index).is_file():
+            names = shards_of(transfer(source.hub, index, stage))
+            for number, name in enumerate(names, 1):
+                transfer(source.hub, name, stage, f"{text}, {number} of {len(names)}", progress)
+            for name in (*names, index):
+                for path in (_beside(stage / name), stage / name):
+                    if path.is_file():
+                        path.replace(folder / path.name)
+            shutil.rmtree(stage)
     return folder / index
 
 
@@ -236,24 +242,32 @@ def transfer(
     # The version stands in the name, so that parts of two versions are never joined.
     version = hashlib.sha256(str(found.etag).encode()).hexdigest()[:8]
     partial = target.with_name(f"{target.name}.{version}.partial")
-    partial.parent.mkdir(parents=True, exist_ok=True)
-    lock = partial.with_suffix(".lock")
+    lock = target.with_name(f"{target.name}.lock")
     with _alone(lock, f"{text or file}: another process fetches it", progress):
         if not target.is_file():
             log.info("downloading %s from %s", file, repository)
-            _download_rest(partial, found.location, found.size, text or file, progress)
+            try:
+                _download_rest(partial, found.location, found.size, text or file, progress)
+            finally:
+                if partial.is_file() and not partial.stat().st_size:
+                    partial.unlink()
             _verify(partial, file, found.size, str(found.etag))
             partial.replace(target)
             _note_sha256(target, str(found.etag))
-    lock.unlink(missing_ok=True)  # not where it failed: others may be waiting for it
+            for old in target.parent.glob(f"{glob.escape(target.name)}.*.partial"):
+                old.unlink()  # of a version that the hub has no more
     return target
 
 
 @contextlib.contextmanager
 def _alone(lock: Path, text: str, progress: Progress | None) -> Iterator[None]:
-    """Hold a lock between processes and threads; `progress` is told of the waiting."""
+    """Hold a lock between processes and threads; `progress` is told of the waiting.
+
+    Its file goes with it, however that ends; one that a killed process left is taken over.
+    """
     from huggingface_hub.utils import WeakFileLock
 
+    lock.parent.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as stack:
         while True:
             try:
@@ -262,7 +276,12 @@ def _alone(lock: Path, text: str, progress: Progress | None) -> Iterator[None]:
             except TimeoutError:
                 if progress is not None:
                     progress(text, None)
-        yield
+        try:
+            yield
+        finally:
+            # While it is held: who waits for a file that is gone sees that, and makes a new one.
+            with contextlib.suppress(PermissionError):  # Windows removes it when it is released
+                lock.unlink(missing_ok=True)
 
 
 def _download_rest(

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
+from stat import S_ISREG
 from typing import Any
 
 from ..info import ModelInfo
@@ -143,8 +145,13 @@ def _stamp() -> tuple[tuple[str, int, int], ...]:
         for form in ("*/*", f"*/{TOKENIZER}/*")
         for path in sorted(root.glob(form))
     )
-    found = ((str(path), path.stat()) for path in files if path.is_file())
-    return tuple((path, told.st_mtime_ns, told.st_size) for path, told in found)
+    found = []
+    for path in files:
+        with suppress(OSError):  # a folder may go while it is looked at, or lead round in a circle
+            told = path.stat()
+            if S_ISREG(told.st_mode):
+                found.append((str(path), told.st_mtime_ns, told.st_size))
+    return tuple(found)
 
 
 @lru_cache(maxsize=4)

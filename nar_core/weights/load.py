@@ -32,7 +32,10 @@ def load_model(name: str | Path, progress: Progress | None = None) -> Loaded:
     folders = model_folders()
     folder = folders.get(str(name), Path(name))
     if is_model_folder(folder):
-        return load_folder(folder, embedded=folder.parent == CHECKPOINTS)
+        loaded = load_folder(folder, embedded=folder.parent == CHECKPOINTS)
+        if loaded.model.config.condition.kind == "caption":  # begun from an official text model
+            loaded.text_encoder = load_text_encoder(progress)
+        return loaded
     official = official_models().get(Path(name).name)
     if official is None:
         raise ValueError(

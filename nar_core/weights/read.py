@@ -327,7 +327,7 @@ def _fixed_tables(module: nn.Module, built: nn.Module) -> None:
 
 
 def trim_heap() -> None:
-    """Give memory that an earlier model has freed back to the system, where the C library can."""
+    """Give memory that has been freed back to the system, where the C library can; some 4 ms."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if os.name == "posix" else None
     if trim is not None:
         trim(0)

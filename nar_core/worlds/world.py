@@ -24,7 +24,7 @@ class Word:
         text: the word as it was typed.
         kind: "known", "taken as" another word of the world, "filler" (says nothing), "left out"
             (known, but nothing that is drawn can take it), or "unknown".
-        meaning: the word it was taken as, or the nearest known one to an unknown word.
+        meaning: the word it was taken as, or one that an unknown word may be a misspelling of.
     """
 
     text: str
@@ -40,11 +40,13 @@ class Understood:
         facts: what will be drawn, None where nothing was understood.
         words: the words of the prompt, in order.
         caption: the facts in the world's plain words.
+        wanting: words to choose from where it says nothing of what matters: what a clip does.
     """
 
     facts: Facts | None
     words: tuple[Word, ...]
     caption: str = ""
+    wanting: tuple[str, ...] = ()
 
     def of(self, kind: str) -> tuple[Word, ...]:
         """The words of one kind."""
@@ -71,6 +73,8 @@ class Understood:
         if left := self.of("left out"):
             words = ", ".join(repr(w.text) for w in left)
             out.append(f"{words}: nothing here can take it, left out")
+        if self.wanting:
+            out.append(f"nothing moves; say what it does, such as {self.wanting[0]!r}")
         return tuple(out)
 
 
@@ -86,6 +90,7 @@ class World(Protocol):
             fixed and new ones are appended.
         told: ids that it tells of each cell of the token grid, 0 where nothing stands in cells of
             its own; parts: how many values they have, all together.
+        alone: cells along a side of a thing that is alone, 0 where nothing has a size.
         vocabulary: the words that it knows, by what they say, each as it may be typed.
     """
 
@@ -103,6 +108,8 @@ class World(Protocol):
     def told(self) -> int: ...
     @property
     def parts(self) -> int: ...
+    @property
+    def alone(self) -> int: ...
     @property
     def vocabulary(self) -> dict[str, tuple[str, ...]]: ...
 
@@ -150,6 +157,10 @@ def pair_is_held_out(*parts: str) -> bool:
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """The known word that an unknown one resembles most, "" where none does."""
-    found = difflib.get_close_matches(word, list(known), 1, 0.6)
+    """The known word that an unknown one may be a misspelling of, "" where it is another word.
+
+    What only shares some letters ("rain", "train") helps nobody.
+    """
+    near = [k for k in known if k[0] == word[0] and abs(len(k) - len(word)) < 2]
+    found = difflib.get_close_matches(word, near, 1, 0.76)
     return found[0] if found else ""

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import argparse
 import shutil
+from collections.abc import Sequence
+from pathlib import Path
 
 from app.server.engines import Engines
 from app.server.examples import CLIPS
@@ -19,6 +21,17 @@ from nar_core import Engine, ideas, list_models
 from tests.app.race import from_place
 
 MOST = 6
+
+
+def record(studio: Studio, model: str, prompts: Sequence[str], rng_seed: int, to: Path) -> None:
+    """Grow a clip of each prompt and write them to a folder, in place of what was in it."""
+    shutil.rmtree(to, ignore_errors=True)
+    to.mkdir(parents=True)
+    place = studio.engines.info(model).default_seed_position
+    for number, prompt in enumerate(prompts):
+        form = Form(model, prompt, rng_seed=rng_seed)
+        name = f"{number}-{prompt.replace(' ', '-')}.png"
+        (to / name).write_bytes(from_place(studio, form, place))
 
 
 def main() -> None:
@@ -31,12 +44,7 @@ def main() -> None:
     studio = Studio(Engines(Engine.load, list_models))
     info = studio.engines.info(args.model)
     own = dict.fromkeys([*info.prompts, *ideas(info, MOST, args.rng_seed)])
-    shutil.rmtree(CLIPS, ignore_errors=True)
-    CLIPS.mkdir(parents=True)
-    for number, prompt in enumerate((args.prompt or list(own))[:MOST]):
-        form = Form(args.model, prompt, rng_seed=args.rng_seed)
-        name = f"{number}-{prompt.replace(' ', '-')}.png"
-        (CLIPS / name).write_bytes(from_place(studio, form, info.default_seed_position))
+    record(studio, args.model, (args.prompt or list(own))[:MOST], args.rng_seed, CLIPS)
 
 
 if __name__ == "__main__":

@@ -5,23 +5,56 @@ from __future__ import annotations
 import shutil
 import threading
 from collections.abc import Iterator
+from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 
 import pytest
 
+from app.pages import page as layout
 from app.pages.page import build, launch_options
+from app.server import examples
 from app.server.engines import Engines
 from app.server.studio import Studio
+from tests.app.clips import record
 from tests.app.fake_engine import MODELS, FakeEngine
 from tests.app.inside import look_inside
-from tests.app.studios import free_port
+from tests.app.studios import fake_studio, free_port
 
 PATIENCE = 60_000
 """Milliseconds to wait for the browser: generous, because a busy machine is not a fault."""
 
+PACE = """{
+  const real = requestAnimationFrame.bind(window);
+  let [time, before] = [0, 0];
+  window.requestAnimationFrame = (then) => real((now) => {
+    if (now !== before) {
+      time = window.pace && time ? time + window.pace : Math.max(now, time + 50);
+      before = now;
+    }
+    then(time);
+  });
+}"""
+"""Every frame of a page is 50 ms after the one before it, or more on a slow machine.
+
+So what plays is through in few frames. `unhurried` of `inside` has each of its steps painted.
+"""
+
 
 @pytest.fixture(scope="session")
-def served() -> Iterator[SimpleNamespace]:
+def six_clips(tmp_path_factory) -> Iterator[None]:
+    """The Video page offers six recorded clips, whatever has been recorded."""
+    folder = tmp_path_factory.mktemp("recorded") / "clips"
+    record(fake_studio(), "frames", ("owl", "fox", "car", "dog", "cat", "tree"), 7, folder)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(examples, "CLIPS", folder)
+        patched.setattr(layout, "CLIPS", folder)
+        examples.recorded_clips.cache_clear()
+        yield
+    examples.recorded_clips.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def served(six_clips) -> Iterator[SimpleNamespace]:
     """The page on a free port; `engine(name)` is the engine behind it."""
     loaded: dict[str, FakeEngine] = {}
 
@@ -65,9 +98,16 @@ def quick_engines(request: pytest.FixtureRequest) -> None:
             served.engine(model.name).seconds_per_step = 0.0
 
 
+@pytest.fixture(scope="session")
+def profile() -> Iterator[str]:
+    """Chromium's folder: only in one it keeps compiled code."""
+    with TemporaryDirectory(prefix="chromium-", ignore_cleanup_errors=True) as folder:
+        yield folder
+
+
 @pytest.fixture(scope="module")
-def browser():
-    """Chromium, or a skip that says what is missing.
+def context(profile):
+    """One context of Chromium for the pages of a module, or a skip that says what is missing.
 
     One for each module: while playwright runs, no other test of its process can run a loop.
     """
@@ -77,34 +117,61 @@ def browser():
     )
     with sync_api.sync_playwright() as playwright:
         try:
-            chromium = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+            context = playwright.chromium.launch_persistent_context(
+                profile,
+                executable_path=path,
+                args=["--no-sandbox"],
+                viewport={"width": 1280, "height": 900},
+            )
         except sync_api.Error as error:
             pytest.skip(f"no Chromium to run: {str(error).splitlines()[0]}")
-        yield chromium
-        chromium.close()
+        context.set_default_timeout(PATIENCE)
+        context.add_init_script(PACE)
+        yield context
+        context.close()
 
 
 @pytest.fixture(scope="module")
-def context(browser):
-    """One context for the pages of a module, so that the front end is compiled once."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
-    context.set_default_timeout(PATIENCE)
-    yield context
-    context.close()
+def left() -> list:
+    """Pages of tests before, which show nothing: what they have loaded opens them sooner."""
+    return []
 
 
 @pytest.fixture
-def open_page(served, context):
-    """`open_page(query="", width=1280, ready=True, **media)` -> a page whose player is ready, or
-    that plays what a link says."""
+def new_page(served, context, left):
+    """`new_page(width=1280, height=900, **media)` -> a page that shows nothing yet."""
     pages, faults = [], []
 
-    def opened(query: str = "", width: int = 1280, ready: bool = True, **media):
-        page = context.new_page()
+    def fault(error) -> None:
+        faults.append(str(error))
+
+    def opened(width: int = 1280, height: int = 900, **media):
+        page = left.pop() if left else context.new_page()
         pages.append(page)
-        page.set_viewport_size({"width": width, "height": 900})
-        page.emulate_media(**media)
-        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.bring_to_front()  # a page behind another is hardly painted
+        page.set_viewport_size({"width": width, "height": height})
+        page.emulate_media(**{"reduced_motion": "no-preference", **media})
+        page.on("pageerror", fault)
+        return page
+
+    yield opened
+    for page in pages:
+        if not page.is_closed():
+            if page.url.startswith(served.url):
+                page.evaluate("localStorage.clear(); sessionStorage.clear()")
+            page.goto("about:blank")
+            page.remove_listener("pageerror", fault)
+            left.append(page)
+    assert not faults, faults
+
+
+@pytest.fixture
+def open_page(served, new_page):
+    """`open_page(query="", width=1280, ready=True, **media)` -> a page whose player is ready, or
+    that plays what a link says."""
+
+    def opened(query: str = "", width: int = 1280, ready: bool = True, **media):
+        page = new_page(width, **media)
         page.goto(served.url + query)
         # Whichever page a link opens: the others are hidden by the time a busy machine looks.
         page.wait_for_selector(f".player{'[data-state=ready]' if ready else ''} canvas:visible")
@@ -113,10 +180,7 @@ def open_page(served, context):
         look_inside(page)
         return page
 
-    yield opened
-    for page in pages:
-        page.close()
-    assert not faults, faults
+    return opened
 
 
 @pytest.fixture

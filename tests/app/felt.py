@@ -24,6 +24,7 @@ from typing import Any
 
 import torch
 from playwright.sync_api import Page, sync_playwright
+from tqdm import tqdm
 
 from nar_core.measure.speed import random_model
 from nar_core.tokenizers.vq_image import VQConfig, VQTokenizer
@@ -33,18 +34,23 @@ from tests.nar_core.helpers import published
 ROOT = Path(__file__).parents[2]
 SAID: dict[str, Any] = {"cwd": ROOT, "check": True, "capture_output": True, "text": True}
 
-WATCHED = """() => new Promise((resolve) => {
+WATCHED = """() => new Promise((resolve, reject) => {
   const player = [...document.querySelectorAll('.player')].find((one) => one.offsetParent);
   const track = player.querySelector('.track');
   const began = performance.now();
   let isAsked = false, first = 0;
+  // told of every change: on a busy machine a state may begin and end between two frames
+  const told = new MutationObserver(() => { isAsked ||= player.dataset.state === 'waiting'; });
+  told.observe(player, { attributeFilter: ['data-state'] });
   // looked at in every frame: what is found was drawn by the one before
   const look = () => {
     const { state } = player.dataset, step = Number(track.ariaValueNow);
-    isAsked ||= state === 'waiting';
     if (isAsked && !first && state !== 'waiting' && step >= 1) first = performance.now() - began;
     if (first && state === 'done' && step === Number(track.ariaValueMax)) {
       return resolve({ first, done: performance.now() - began });
+    }
+    if (performance.now() - began > 60000) {
+      return reject(new Error(`${isAsked ? state : 'not asked'} at step ${step} after a minute`));
     }
     requestAnimationFrame(look);
   };
@@ -53,10 +59,10 @@ WATCHED = """() => new Promise((resolve) => {
 })"""
 
 
-def clicks(page: Page, times: int) -> list[dict[str, float]]:
+def clicks(page: Page, times: int, said: str) -> list[dict[str, float]]:
     """Milliseconds to the first step that is seen and to the last one, of so many growths."""
     taken = []
-    for _ in range(times):
+    for _ in tqdm(range(times), desc=said):
         taken.append(page.evaluate(WATCHED))
         page.wait_for_timeout(200)  # what follows a growth is not part of the next one
     return taken
@@ -135,8 +141,8 @@ def page_of(port: int, tab: str, times: int) -> dict[str, dict[str, float]]:
         page.set_default_timeout(60_000)
         page.goto(f"http://127.0.0.1:{port}/?tab={tab}")
         page.wait_for_selector(".player[data-state=ready] canvas:visible")
-        clicks(page, 2)  # the model is in memory now
-        taken = clicks(page, times)
+        clicks(page, 2, f"{tab}, to warm up")  # the model is in memory now
+        taken = clicks(page, times, tab)
         browser.close()
     return {name: spread([one[name] for one in taken]) for name in ("first", "done")}
 

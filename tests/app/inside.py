@@ -28,14 +28,25 @@ LOOK = """async (address) => {
 }"""
 
 
-def unhurried(page: Any, name: str = "image") -> None:
-    """A page plays slowly enough to paint its steps: left to itself it keeps to its time."""
-    page.evaluate("(name) => (p => p.set({ ...p.state, speed: 0.15 }))(nar.pages.get(name))", name)
+def unhurried(page: Any) -> None:
+    """From now on frames follow each other faster than steps do, so that every step is painted."""
+    page.evaluate("window.pace = 15")
 
 
-def nearly_all(painted: str | int, total: int) -> bool:
-    """Whether the steps of a growth were painted, but for those whose frame came late."""
-    return 0.9 * total <= int(painted) <= total
+def box_of(element: Any) -> dict[str, float]:
+    """The box of a locator's element on the screen, once it rests: a page may be scrolling."""
+    return element.evaluate(
+        """async (element) => {
+          const frame = () => new Promise((then) => requestAnimationFrame(then));
+          const at = () => JSON.stringify(element.getBoundingClientRect());
+          for (let [box, still] = [at(), 0]; still < 3; ) {
+            await frame();
+            still = at() === box ? still + 1 : 0;
+            box = at();
+          }
+          return JSON.parse(at());
+        }"""
+    )
 
 
 def said_at_once(page: Any, done: str, read: str) -> Any:

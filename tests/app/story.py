@@ -29,7 +29,7 @@ from nar_core.files import jpeg_bytes, png_bytes, read_png, sheet
 from nar_core.measure.world import exam_of
 from nar_core.worlds import WORLDS
 
-PLACES = {"centre": (0, 8, 8), "corner": (0, 0, 0), "aside": (0, 4, 11)}
+PLACES = {"centre": (0, 8, 8), "corner": (0, 0, 0), "aside": (0, 4, 4)}
 SCALES = {"guidance-1": 1.0, "guidance-2": 2.0, "guidance-8": 8.0}
 CLIP = "a jumping frog"
 

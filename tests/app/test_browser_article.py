@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.app.inside import box_of
 from tests.app.test_browser_growth import wait_state
 
 PIXELS = """() => {
@@ -13,24 +14,16 @@ PIXELS = """() => {
 
 
 @pytest.fixture
-def article(served, context):
+def article(served, new_page):
     """`article(width=1280, **media)` -> the page opened at About, its story told."""
-    pages, faults = [], []
 
     def opened(width: int = 1280, **media):
-        page = context.new_page()
-        pages.append(page)
-        page.set_viewport_size({"width": width, "height": 800})
-        page.emulate_media(**media)
-        page.on("pageerror", lambda error: faults.append(str(error)))
+        page = new_page(width, 800, **media)
         page.goto(f"{served.url}?tab=about")
         page.wait_for_selector(".article .panes canvas")
         return page
 
-    yield opened
-    for page in pages:
-        page.close()
-    assert not faults, faults
+    return opened
 
 
 def read(page, act: str) -> None:
@@ -68,10 +61,40 @@ def test_the_act_that_is_read_follows_the_scroll(article):
     page.evaluate("document.querySelector('[data-act=time]').scrollIntoView()")
     page.wait_for_selector(".article[data-at=time]")
     # the canvas has stayed
-    box = page.locator(".article .panes").bounding_box()
+    box = box_of(page.locator(".article .panes"))
     assert 0 <= box["y"] < 200
     page.evaluate("document.querySelector('[data-act=why]').scrollIntoView()")
     page.wait_for_selector(".article[data-at=why]")
+
+
+def test_an_act_that_was_gone_to_stays_however_long_scrolling_takes(article):
+    page = article()
+    read(page, "anywhere")
+    page.evaluate("""() => {
+      window.acts = [];
+      const article = document.querySelector('.article');
+      const note = () => window.acts.push(article.dataset.at);
+      new MutationObserver(note).observe(article, { attributeFilter: ['data-at'] });
+      Element.prototype.scrollIntoView = function () {
+        const at = document.scrollingElement;
+        const start = at.scrollTop;
+        const away = this.getBoundingClientRect().top;
+        let step = 0;
+        const timer = setInterval(() => {
+          at.scrollTop = start + (away * ++step) / 12;
+          if (step === 12) window.arrived = !clearInterval(timer);
+        }, 100);
+      };
+    }""")
+    box_of(page.locator(".article [data-act=anywhere]"))  # what the first act scrolled is over
+    read(page, "distance")
+    page.wait_for_function("window.arrived")
+    acts = page.evaluate("window.acts")
+    assert set(acts[acts.index("distance") :]) == {"distance"}
+    page.wait_for_function("""() => { // and from there scrolling is followed again
+      document.scrollingElement.scrollTop += 40;
+      return document.querySelector('.article').dataset.at !== 'distance';
+    }""")
 
 
 def test_formulas_and_starts_by_keyboard(article):
@@ -136,5 +159,20 @@ def test_try_it_opens_the_page_with_what_was_shown(article, served):
     page.click("#pages button[role=tab][data-tab-id=about]")
     read(page, "distance")
     page.click(".article .panes canvas", position={"x": 5, "y": 5})
+    page.wait_for_selector(".article .now:text('31 steps')")
     page.click("[data-act=distance] [data-try]")
     page.wait_for_selector(".studio.image .player[data-state=ready] .now:text('31 steps')")
+
+
+def test_speed_is_drawn_beside_its_numbers_and_says_its_command(article):
+    page = article()
+    read(page, "gained")
+    speed = page.locator(".article [data-act=gained] .speed")
+    speed.get_by_text("bench --suite cpu").wait_for()
+    seconds = speed.locator("tbody").inner_text()
+    assert speed.locator("svg circle").count() == speed.locator("tbody td").count() - 3  # steps
+    speed.get_by_role("button", name="Pictures a second").click()
+    assert speed.locator("tbody").inner_text() != seconds
+    assert page.evaluate("document.activeElement.dataset.quantity") == "per_second"
+    page.click("#pages [data-tab-id=lab]")
+    page.locator(".evidence .speed").get_by_text("bench --suite cpu").wait_for()

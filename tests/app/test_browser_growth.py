@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from app.pages.parts import address
 from app.server.spec import spec_of
 from nar_core.plan import DIRECTIONS, GridShape, legal_seed_positions, make_plan
 from tests.app.fake_engine import MODELS
-from tests.app.inside import nearly_all, said_at_once, toast, unhurried
+from tests.app.inside import box_of, said_at_once, toast, unhurried
 
 PLAYER = "nar.pages.get('image')"
 STATE = f"{PLAYER}.state"
@@ -20,12 +21,12 @@ RUN = "nar.run('image')"
 TRACK = "document.querySelector('.player .track')"
 
 
-def player_data(page) -> dict[str, str]:
+def player_data(page) -> dict[str, Any]:
     """The start, the run, its state and how many of its steps were shown, on the Image page."""
     return page.evaluate(
         f"""() => ({{
           seed: {STATE}.seedPosition.join(), run: {STATE}.current, state: {STATE}.phase,
-          painted: String(nar.painted('image')),
+          painted: nar.painted('image'),
         }})"""
     )
 
@@ -45,7 +46,7 @@ def show(page, step: int) -> None:
 
 
 def click_cell(page, row: int, column: int, side: int = 16) -> None:
-    box = page.locator(".player .screen canvas").bounding_box()
+    box = box_of(page.locator(".player .screen canvas"))
     cell = box["width"] / side
     page.mouse.click(box["x"] + (column + 0.5) * cell, box["y"] + (row + 0.5) * cell)
 
@@ -69,7 +70,7 @@ def test_prompt_cell_start_paints_every_step(open_page, served):
     unhurried(page)
     page.click(".studio .grow")
     wait_finished(page, plan.total)
-    assert nearly_all(player_data(page)["painted"], plan.total)
+    assert player_data(page)["painted"] == plan.total
     request = page.evaluate(f"{RUN}.request")
     assert request["prompt"] == "green pear"
     assert request["seed_position"] == [0, 3, 5]
@@ -101,14 +102,16 @@ def test_words_are_marked_before_anything_is_grown(open_page):
     page.wait_for_function(f"{STATE}.spec.model === 'composed'")
     names = page.locator(".studio.image .names")
     box = ".studio.image .prompt textarea"
-    page.fill(box, "a scarlet car and a carpt")
+    page.fill(box, "a scarlet car and a catt")
     names.locator(".taken").wait_for()
     assert names.locator(".taken").inner_text() == "scarlet → red"
-    assert names.locator(".unknown").inner_text() == "carpt: not known"
+    assert names.locator(".unknown").inner_text() == "catt: not known"
+    assert names.locator(".known").all_inner_texts() == ["car ✓", "and ✓"]
     names.get_by_text("cat?").click()
     assert page.input_value(box) == "a scarlet car and a cat"
     page.fill(box, "a red car")
     names.locator(".taken, .unknown").first.wait_for(state="detached")
+    names.get_by_text("every word known ✓").wait_for()
     assert names.locator("[data-name]").count() > 1
     names.get_by_label("Another idea").click()
     assert page.input_value(box) not in ("", "a red car")
@@ -146,9 +149,9 @@ def test_the_transport_and_what_it_tells_a_screen_reader(open_page):
     assert track.get_attribute("aria-valuetext") == "17 steps planned"
     page.click(".studio .grow")
     wait_finished(page, 17)
-    box = track.bounding_box()
-    each = page.locator(".player .bar").nth(1).bounding_box()["x"]
-    each -= page.locator(".player .bar").nth(0).bounding_box()["x"]
+    box = box_of(track)
+    each = box_of(page.locator(".player .bar").nth(1))["x"]
+    each -= box_of(page.locator(".player .bar").nth(0))["x"]
     page.mouse.click(box["x"] + 5.5 * each, box["y"] + 20)
     assert now.inner_text().startswith("Step 6 of 17")
     assert track.get_attribute("aria-valuenow") == "6"
@@ -186,7 +189,7 @@ def test_every_layer_changes_what_is_drawn_and_hovering_lights_cells(open_page):
         assert page.evaluate(drawn) != plain
         page.keyboard.press(key)
         assert page.evaluate(drawn) == plain
-    box = page.locator(".player .screen canvas").bounding_box()
+    box = box_of(page.locator(".player .screen canvas"))
     cell = box["width"] / 16
     page.mouse.move(box["x"] + 8.5 * cell, box["y"] + 5.5 * cell)  # distance 3
     read = """([row, column]) => {
@@ -211,7 +214,7 @@ def test_no_step_is_lost_on_a_slow_line(open_page, served):
     unhurried(page)
     page.click(".studio .grow")
     wait_finished(page, 63)
-    assert nearly_all(player_data(page)["painted"], 63)
+    assert player_data(page)["painted"] == 63
 
 
 @pytest.fixture
@@ -245,7 +248,7 @@ def test_growing_again_at_the_instant_of_stopping(slow_growth):
     wait_finished(page, 33)
     assert player_data(page)["run"] == run
     assert page.evaluate(f"{RUN}.title") == "run 2"
-    assert nearly_all(player_data(page)["painted"], 33)
+    assert player_data(page)["painted"] == 33
     settled(lambda: engine.open_runs == 0)
 
 
@@ -372,11 +375,11 @@ def test_a_clip_is_the_same_player(open_page):
     page.keyboard.press("PageDown")
     assert page.evaluate(f"{clip}.state.seedPosition.join()") == "3,4,4"
     total = make_plan(GridShape(4, 8, 8), (3, 4, 4)).total
-    unhurried(page, "video")
+    unhurried(page)
     page.keyboard.press("Enter")
     page.wait_for_function(f"{clip}.state.step === {total}")
     page.wait_for_selector(".studio.video .player[data-state=done]")
-    assert nearly_all(page.evaluate("nar.painted('video')"), total)
+    assert page.evaluate("nar.painted('video')") == total
     page.click(".studio.video [data-layout=loop]")
     tick = page.evaluate(f"{clip}.state.tick")
     page.wait_for_function(f"{clip}.state.tick > {tick + 1}")

@@ -81,6 +81,15 @@ def test_words_are_picked_and_enter_grows(open_page):
     line.click()
     picker = page.locator(".studio.image .picker")
     picker.locator("[data-pick=cat] i").wait_for()
+    seen_through = """() => [...document.querySelectorAll('.studio.image :is(span, button)')]
+        .filter((e) => e.offsetParent && !e.closest('.picker')).filter((e) => {
+            const picker = document.querySelector('.studio.image .picker');
+            const [a, b] = [e, picker].map((one) => one.getBoundingClientRect());
+            const [x, y] = [a.left + a.width / 2, a.top + a.height / 2];
+            const isBehind = x > b.left && x < b.right && y > b.top && y < b.bottom;
+            return isBehind && !picker.contains(document.elementFromPoint(x, y));
+        }).map((e) => e.textContent)"""
+    assert page.evaluate(seen_through) == []
     page.keyboard.type("cat")
     picker.locator("[data-pick=apple]").wait_for(state="detached")
     picker.locator("[data-pick=cat]").click()
@@ -97,7 +106,7 @@ def test_words_are_picked_and_enter_grows(open_page):
     assert page.evaluate(f"{RUN}.request.prompt") == idea
 
 
-def test_what_was_drawn_for_what_was_asked_is_told(open_page):
+def test_what_was_drawn_for_what_was_asked_is_told_and_sent_words_are_read(open_page):
     page = open_page("?model=composed")
     page.wait_for_function(f"{STATE}.spec.model === 'composed'")
     page.fill(BOX, "a scarlet car")
@@ -107,6 +116,40 @@ def test_what_was_drawn_for_what_was_asked_is_told(open_page):
     wait_finished(page, 17)
     told = page.inner_text(".studio.image .drawn")
     assert told == "Asked “a scarlet car”, drawn “a red car”."
+    # words that another page has sent are read too
+    page.evaluate("nar.pages.send('image', { query: { prompt: 'a navy cat' } })")
+    page.wait_for_function(f"document.querySelector('{BOX}').value === 'a navy cat'")
+    page.locator(".studio.image .taken").get_by_text("navy → blue").wait_for()
+
+
+def test_where_a_prompt_wants_something_it_is_offered(open_page, monkeypatch):
+    """Words where nothing moves, ideas where nothing can be drawn."""
+    still = {"drawn": "a cat", "words": [], "remarks": [], "wanting": ["jumps", "spins"]}
+    monkeypatch.setattr("app.server.studio.understood", lambda info, prompt: still)
+    page = open_page("?model=composed")
+    page.wait_for_function(f"{STATE}.spec.model === 'composed'")
+    page.fill(BOX, "a cat")
+    names = page.locator(".studio.image .names")
+    names.get_by_role("button", name="spins").click()
+    assert page.input_value(BOX) == "a cat spins"
+    lost = {
+        **still, "drawn": "", "wanting": [],
+        "words": [{"text": "zeitgeist", "kind": "unknown", "meaning": ""}],
+    }  # fmt: skip
+    monkeypatch.setattr("app.server.studio.understood", lambda info, prompt: lost)
+    page.fill(BOX, "zeitgeist")
+    names.get_by_text("Nothing to draw").wait_for()
+    idea = names.locator("[data-name]").first
+    told = idea.inner_text()
+    idea.click()
+    assert page.input_value(BOX) == told != "zeitgeist"
+
+
+def test_a_model_that_reads_any_text_is_not_told_that_there_is_nothing_to_draw(open_page):
+    page = open_page()
+    page.fill(BOX, "a zeitgeist in the rain")
+    page.wait_for_timeout(600)
+    assert "Nothing" not in page.inner_text(".studio.image .names")
 
 
 def test_grow_again_is_the_next_variation(open_page):

@@ -7,10 +7,10 @@ import io
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageColor
 
 from app.pages.parts import address
-from tests.app.inside import look_inside, toast
+from tests.app.inside import box_of, look_inside, toast
 from tests.app.test_browser_growth import STATE
 from tests.app.test_browser_results import picture_of
 
@@ -32,7 +32,7 @@ def test_continue_in_outpaint_keeps_the_pixels(grown, served):
     now = grown.locator(".studio.outpaint .player .now")
     grown.click(".studio.outpaint [data-tool=keep]")
     assert "for 192 tokens" in now.inner_text()
-    box = grown.locator(".studio.outpaint .screen canvas").bounding_box()
+    box = box_of(grown.locator(".studio.outpaint .screen canvas"))
     cell = box["width"] / 18  # with its margin
     grown.mouse.move(box["x"] + 3.5 * cell, box["y"] + 3.5 * cell)
     grown.mouse.down()
@@ -49,20 +49,23 @@ def test_continue_in_outpaint_keeps_the_pixels(grown, served):
     assert not np.array_equal(before, after)
 
 
-@pytest.mark.parametrize("size", ['width="128" height="128"', 'viewBox="0 0 10 10"', ""])
-def test_a_drawing_is_made_pixels_by_the_browser(open_page, tmp_path, size):
-    file = tmp_path / "icon.svg"
-    red = '<rect width="100%" height="100%" fill="red"/>'
-    file.write_text(f'<svg xmlns="http://www.w3.org/2000/svg" {size}>{red}</svg>')
+def test_a_drawing_is_made_pixels_by_the_browser(open_page, tmp_path):
+    """Whether or not it says how large it is."""
     page = open_page()
     page.click("#pages [data-tab-id=outpaint]")
-    page.set_input_files(".source input[type=file]", file)
-    page.wait_for_selector(".studio.outpaint[data-source=yes]")
-    made = page.evaluate(f"{OUTPAINT}.source.address")
-    picture = Image.open(io.BytesIO(base64.b64decode(made.split(",")[1])))
-    assert picture.format == "PNG"
-    assert picture.size == (128, 128)
-    assert picture.convert("RGB").getpixel((64, 64)) == (255, 0, 0)
+    for colour, size in (("red", 'width="128" height="128"'), ("lime", 'viewBox="0 0 10 10"'),
+                         ("blue", "")):  # fmt: skip
+        file = tmp_path / f"{colour}.svg"
+        drawn = f'<rect width="100%" height="100%" fill="{colour}"/>'
+        file.write_text(f'<svg xmlns="http://www.w3.org/2000/svg" {size}>{drawn}</svg>')
+        page.set_input_files(".source input[type=file]", file)
+        page.wait_for_function(f"nar.pages.get('outpaint')?.chosen?.name === '{colour}.svg'")
+        page.wait_for_function(f"{OUTPAINT}.reading && {OUTPAINT}.board || {OUTPAINT}.likeness")
+        made = page.evaluate(f"{OUTPAINT}.source.address")
+        picture = Image.open(io.BytesIO(base64.b64decode(made.split(",")[1])))
+        assert picture.format == "PNG"
+        assert picture.size == (128, 128)
+        assert picture.convert("RGB").getpixel((64, 64)) == ImageColor.getrgb(colour)
 
 
 def test_a_file_that_is_no_picture_is_named(open_page, tmp_path):
@@ -72,6 +75,12 @@ def test_a_file_that_is_no_picture_is_named(open_page, tmp_path):
     page.click("#pages [data-tab-id=outpaint]")
     page.set_input_files(".source input[type=file]", file)
     page.wait_for_function(f"{OUTPAINT}.note.startsWith('holiday <b>.png: no picture')")
+    cut = tmp_path / "cut.jpg"
+    noise = np.random.default_rng(0).integers(0, 256, (90, 60, 3)).astype(np.uint8)
+    Image.fromarray(noise).save(cut)
+    cut.write_bytes(cut.read_bytes()[:-900])  # browsers paint what there is
+    page.set_input_files(".source input[type=file]", cut)
+    page.wait_for_function(f"{OUTPAINT}.note.startsWith('cut.jpg: a damaged picture')")
 
 
 def test_a_picture_comes_to_outpaint_with_the_model_that_made_it(open_page):
@@ -123,6 +132,7 @@ def wait_grown(page, pieces: int) -> None:
 
 def at_cell(page, row: float, column: float) -> tuple[float, float]:
     """Where a cell of the board lies on the screen."""
+    box_of(page.locator(f"{STUDIO} .screen canvas"))
     return page.evaluate(
         """async ([row, column, address]) => {
           const { placeOnBoard } = nar.canvas;
@@ -165,7 +175,7 @@ def test_a_picture_grows_to_both_sides_and_any_edge_is_pulled_again(outpaint):
     assert outpaint.evaluate(f"{OUTPAINT}.likeness") == said  # of the whole, not of its window
     assert np.array_equal(pixels_of(outpaint.evaluate(f"{WHOLE}.toDataURL()"))[:, :256], before)
     # pulled by the pointer it grows as far as it was pulled
-    handle = outpaint.locator(f"{STUDIO} [data-side=top]").bounding_box()
+    handle = box_of(outpaint.locator(f"{STUDIO} [data-side=top]"))
     x, y = handle["x"] + handle["width"] / 2, handle["y"] + handle["height"] / 2
     cell = at_cell(outpaint, 1, 0)[1] - at_cell(outpaint, 0, 0)[1]
     outpaint.mouse.move(x, y)
@@ -261,6 +271,12 @@ def test_edges_are_pulled_with_the_keyboard(outpaint):
     outpaint.keyboard.press("Enter")
     wait_grown(outpaint, 2)
     assert outpaint.evaluate(f"{WHOLE}.height") == 144
+    # what something else has pulled is not gone on with
+    handle = f"{STUDIO} [data-side=right]"
+    outpaint.press(handle, "ArrowRight")
+    outpaint.evaluate(f"nar.pages.get('outpaint').set(nar.store.pulled({OUTPAINT}, 'right', 8))")
+    outpaint.press(handle, "ArrowRight")
+    assert outpaint.evaluate(f"{OUTPAINT}.board.wanted.right") == 17
 
 
 def test_before_growing_it_is_told_how_foreign_a_picture_is(open_page, tmp_path):
@@ -289,7 +305,7 @@ def test_the_crop_of_an_upload_is_shown_and_moved(open_page, tmp_path):
     page.wait_for_function(middle)
     assert pixels_of(page.evaluate(middle))[64, 64].tolist() == [0, 255, 0]
     cut = page.locator(f"{STUDIO} .cut")
-    whole, part = (page.locator(f"{STUDIO} {name}").bounding_box() for name in (".crop", ".cut"))
+    whole, part = (box_of(page.locator(f"{STUDIO} {name}")) for name in (".crop", ".cut"))
     assert part["width"] / whole["width"] == pytest.approx(1 / 3, abs=0.02)
     before = page.evaluate(middle)
     page.mouse.move(whole["x"] + whole["width"] / 2, whole["y"] + 10)

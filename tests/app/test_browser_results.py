@@ -7,7 +7,7 @@ import io
 
 from PIL import Image
 
-from tests.app.inside import nearly_all, overheard, toast, unhurried
+from tests.app.inside import box_of, overheard, toast, unhurried
 from tests.app.test_browser_growth import (
     RUN,
     STATE,
@@ -33,7 +33,7 @@ def test_branch_from_a_step_keeps_what_was_before(grown):
     unhurried(grown)
     grown.click(".studio .grow")
     wait_finished(grown, 17)
-    assert nearly_all(player_data(grown)["painted"], 10)  # where it left, and nine more
+    assert player_data(grown)["painted"] == 10  # where it left, and nine more
     after = grown.evaluate(f"[...{RUN}.tokens]")
     steps = grown.evaluate(f"[...{RUN}.plan.step]")
     assert all(a == b for a, b, s in zip(after, before, steps, strict=True) if s <= 8)
@@ -51,7 +51,7 @@ def test_a_dropped_file_replays_and_is_made_again(grown, open_page, served, tmp_
     unhurried(page)
     page.set_input_files(".recent input[type=file]", file)
     wait_finished(page, 17)
-    assert nearly_all(player_data(page)["painted"], 17)
+    assert player_data(page)["painted"] == 17
     assert engine.steps_run == ran
     page.click("[data-act=again]")
     page.wait_for_selector(".verdict:not([hidden])")
@@ -64,7 +64,7 @@ def test_a_foreign_file_is_a_toast(open_page, tmp_path):
     Image.new("RGB", (64, 64)).save(file)
     page = open_page()
     page.set_input_files(".recent input[type=file]", file)
-    assert "no recipe inside" in toast(page)
+    assert "plain.png: no recipe inside" in toast(page)
     wait_state(page, "ready")
 
 
@@ -130,7 +130,7 @@ def test_several_pictures_share_one_growth(open_page):
 
 
 def test_hover_names_distance_step_token_and_senders(grown):
-    box = grown.locator(".player .screen canvas").bounding_box()
+    box = box_of(grown.locator(".player .screen canvas"))
     cell = box["width"] / 16
     grown.mouse.move(box["x"] + 6.5 * cell, box["y"] + 11.5 * cell)
     tip = grown.inner_text(".player .tip")
@@ -191,18 +191,6 @@ def test_a_result_is_sent_to_the_lab(open_page, served):
     assert mixed == page.evaluate(f"[...{RUN}.confidence].join()")
 
 
-def test_lab_compares_checkpoints(open_page):
-    page = open_page()
-    page.click("#pages [data-tab-id=lab]")
-    page.click("[data-compare=checkpoints]")
-    titles = page.locator(".lab figcaption b")
-    assert titles.all_inner_texts() == ["Emoji", "Corner", "Wide"]
-    page.click(".lab-page .grow")
-    page.wait_for_selector(".lab[data-state=done]")
-    steps = [facts.split("\n")[1] for facts in page.locator(".lab dl").all_inner_texts()]
-    assert steps == ["17", "31", "33"]
-
-
 def test_the_lab_grows_several_prompts_in_every_pane(open_page):
     page = open_page()
     page.click("#pages [data-tab-id=lab]")
@@ -224,11 +212,18 @@ def test_the_lab_grows_several_prompts_in_every_pane(open_page):
     assert sum(",fox," in row for row in rows) == panes
 
 
-def test_lab_compares_heads_as_in_table_5(open_page):
+def test_lab_compares_checkpoints_and_heads_as_in_table_5(open_page):
     page = open_page()
     page.click("#pages [data-tab-id=lab]")
-    page.wait_for_selector(".lab figure")
+    page.click("[data-compare=checkpoints]")
+    titles = page.locator(".lab figcaption b")
+    assert titles.all_inner_texts() == ["Emoji", "Corner", "Wide"]
+    page.click(".lab-page .grow")
+    page.wait_for_selector(".lab[data-state=done]")
+    steps = [facts.split("\n")[1] for facts in page.locator(".lab dl").all_inner_texts()]
+    assert steps == ["17", "31", "33"]
     page.click("[data-compare=table5]")
+    page.wait_for_selector(".lab:not([data-state=done])")
     assert page.locator(".lab figcaption b").all_inner_texts() == [
         "Mixed",
         "Horizontal",
@@ -271,7 +266,7 @@ def test_an_example_replays_without_a_model(open_page, served):
     examples.first.click()
     page.wait_for_function(f"{RUN}?.replayed && {STATE}.step === {RUN}.plan.total")
     wait_state(page, "done")
-    assert nearly_all(player_data(page)["painted"], page.evaluate(f"{RUN}.plan.total"))
+    assert player_data(page)["painted"] == page.evaluate(f"{RUN}.plan.total")
     assert engine.steps_run == ran
 
 
@@ -292,7 +287,7 @@ def test_the_microscope_tells_why_a_cell_became_what_it_is(grown):
     grown.keyboard.press("m")
     assert grown.inner_text(".microscope") == "Click a cell to see why it became what it is."
     runs = grown.evaluate(f"Object.keys({STATE}.runs).length")
-    box = grown.locator(".player .screen canvas").bounding_box()
+    box = box_of(grown.locator(".player .screen canvas"))
     cell = box["width"] / 16
     grown.mouse.click(box["x"] + 9.5 * cell, box["y"] + 3.5 * cell)
     grown.wait_for_selector(".microscope header")
@@ -357,7 +352,7 @@ def test_growth_goes_on_from_another_candidate(grown, open_page, served, tmp_pat
     """A branch in which one token was chosen; its file says so and is made again."""
     before = grown.evaluate(f"[...{RUN}.tokens]")
     grown.click(".player .lens")
-    box = grown.locator(".player .screen canvas").bounding_box()
+    box = box_of(grown.locator(".player .screen canvas"))
     cell = box["width"] / 16
     grown.mouse.click(box["x"] + 9.5 * cell, box["y"] + 3.5 * cell)
     grown.click(".microscope .row:last-of-type [data-token='7']")
@@ -379,3 +374,61 @@ def test_growth_goes_on_from_another_candidate(grown, open_page, served, tmp_pat
     page.click("[data-act=again]")
     page.wait_for_selector(".verdict:not([hidden])")
     assert page.inner_text(".verdict") == "Verified: every token is the same."
+
+
+def test_the_lab_shows_where_growth_should_start(open_page):
+    page = open_page()
+    page.click("#pages [data-tab-id=lab]")
+    part = page.locator(".evidence .starts-map")
+    part.locator(".how").get_by_text("--count 8").wait_for()
+    seen, words = "document.querySelector('.starts-map canvas').toDataURL()", set()
+    for name in ("Right", "Damage", "Steps", "Seconds"):
+        part.get_by_role("button", name=name).click()
+        words.add((part.locator(".told").inner_text(), page.evaluate(seen)))
+    assert len({told for told, _ in words}) == len({drawn for _, drawn in words}) == 4
+    assert part.locator("tbody tr").count() == 15  # 17 to 31 steps
+    with page.expect_download() as download:
+        part.locator("[data-keep=csv]").click()
+    assert len(download.value.path().read_text().splitlines()) == 1 + 256
+
+
+def test_the_lab_races_models_that_differ_in_one_thing(open_page):
+    """As `evaluate --ablations` has written: two models here, grown by both orders."""
+    share = {"right": [0.5, 0.4, 0.6], "right_seen": [0.6, 0.5, 0.7], "right_held_out": [0, 0, 0.1]}
+    row = {
+        **share, "name": "raster", "title": "Line by line", "order": "raster", "place": "corner",
+        "steps": 16, "parameters": 4_000_000, "loss": 2.5, "seconds": 0.8, "samples": 80,
+        "hours": 0.3, "frechet": 9.0,
+    }  # fmt: skip
+    heads = {"name": "heads", "title": "Neighbours", "order": "neighbours", "steps": 7}
+    told = {
+        "command": "evaluate --ablations runs --world 4", "world": "landscape", "prompts": 4,
+        "rng_seeds": [0, 1, 2], "grid": [1, 4, 4], "examples": ["hills", "a desert"],
+        "rows": [row, {**row, **heads, "seconds": 0.2}],
+    }  # fmt: skip
+    pixels = io.BytesIO()
+    Image.new("RGB", (64, 32), "red").save(pixels, "JPEG")
+    page = open_page(width=390)
+    page.route("**/figures/ablations/*.json", lambda route: route.fulfill(json=told))
+    page.route("**/figures/ablations/*.jpg", lambda route: route.fulfill(body=pixels.getvalue()))
+    page.click("#pages [data-tab-id=lab]")
+    part = page.locator(".evidence .ablations")
+    steps = part.locator(".panes figcaption span")
+    steps.get_by_text("done in 7 steps").wait_for()
+    painted = """() => [...document.querySelectorAll('.ablations canvas')].map((canvas) => {
+        const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+        return Math.round(16 * data.filter((x, i) => i % 4 === 3 && x).length / data.length * 4);
+    })"""
+    page.wait_for_function(f"({painted})().join() === '16,16'")
+    part.locator(".scrub").fill("4")
+    assert steps.all_inner_texts() == ["step 4 of 16", "step 4 of 7"]
+    assert page.evaluate(painted) == [4, 10]
+    part.get_by_role("button", name="Real time").click()
+    part.locator(".scrub").fill("50")  # a quarter of the slowest one's time
+    assert steps.all_inner_texts() == ["step 4 of 16", "done in 7 steps"]
+    assert part.locator("tbody td:last-child").all_inner_texts() == ["3.80", "3.06"]
+    assert part.locator(".how").inner_text() == told["command"]
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    with page.expect_download() as download:
+        part.locator("[data-keep=csv]").click()
+    assert len(download.value.path().read_text().splitlines()) == 3

@@ -10,6 +10,7 @@ import logging
 import queue
 import runpy
 import signal
+import threading
 from pathlib import Path
 
 import pytest
@@ -67,13 +68,17 @@ def test_launch_gets_limits_and_leaves_the_address_to_the_environment(entry, mon
     monkeypatch.setattr(entry, "build", lambda *args: made.append(args[0]) or Page())
     warmed = queue.Queue()
     monkeypatch.setattr(entry.Studio, "warm", lambda self, name: warmed.put((self, name)))
-    monkeypatch.setattr(entry.Ending, "wait", lambda ending: None)
+    trimmed = threading.Event()
+    monkeypatch.setattr(entry, "TRIM_EVERY", 0.001)
+    monkeypatch.setattr(entry, "trim_heap", trimmed.set)
+    monkeypatch.setattr(entry.Ending, "wait", lambda ending: trimmed.wait(30))
     monkeypatch.setattr(entry, "leave", lambda page: None)
     monkeypatch.setattr(signal, "signal", lambda number, handler: None)
     options = ["--queue-size", "3", "--auth", "me:secret", "--max-upload", "2", "--max-pixels", "1"]
     entry.main(options)
     [studio] = made
     assert warmed.get(timeout=30) == (studio, "emoji")
+    assert trimmed.is_set()
     assert studio.limits == entry.Limits(2_000_000, 1_000_000)
     assert studio.line.most == 3
     assert given["auth"] == ("me", "secret")

@@ -12,6 +12,7 @@ from app.pages.parts import source
 from app.server.examples import FIGURES, FOLDER, STORY
 from nar_core.files import bytes_of, read_png, text_of
 from nar_core.measure.starts import summary
+from nar_core.measure.suite import SUITES, Row, table
 from nar_core.plan import GridShape
 from nar_core.weights.list import official_models
 
@@ -83,3 +84,14 @@ def test_the_map_of_starts_is_what_its_rounds_say():
     again = summary(shown, GridShape(*shown["grid"]))
     assert {k: shown[k] for k in again} == again
     assert shown["command"].startswith("python -m nar_core evaluate --model emoji --seed-map")
+    assert shown["command"].endswith(f"--every 1 --count {shown['prompts']}")
+
+
+def test_the_chart_of_speed_is_what_a_suite_has_told():
+    shown = json.loads((FIGURES / "speed.json").read_text("utf-8"))
+    plain = [{k: v for k, v in row.items() if k != "ratio"} for row in shown["rows"]]
+    assert table([Row(**{**row, "grid": tuple(row["grid"])}) for row in plain]) == shown["rows"]
+    assert [(row["model"], row["batch"], row["way"]) for row in plain] == [
+        (case.model, case.batch, way) for case in SUITES["cpu"] for way in case.ways
+    ]
+    assert shown["command"] == "python -m nar_core bench --suite cpu --figures speed.json"

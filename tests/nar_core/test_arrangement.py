@@ -54,8 +54,10 @@ def test_a_model_that_knows_no_places_is_told_none(model):
 
 
 def test_what_has_grown_decides_where_it_clearly_tells(model):
-    """Tokens drawn greedily under one arrangement lead back to it, whatever the seed says."""
-    ways = [world.encode(w) for w in world.arrangements(world.understand("a small cat").facts)]
+    """Tokens drawn greedily under one arrangement, or none, lead back to it, whatever the seed."""
+    facts = world.understand("a small cat").facts
+    arrangements = [world.encode(way) for way in world.arrangements(facts)]
+    ways = [*arrangements, world.encode(facts)]
     values = torch.tensor(ways)
     tokens = torch.full((len(ways), GRID.cells), -1)
     sharp = random_model(model.config)
@@ -71,7 +73,7 @@ def test_what_has_grown_decides_where_it_clearly_tells(model):
         growth.step()
     assert len({tuple(row.tolist()) for row in tokens}) == len(ways)
     for i, row in enumerate(tokens):
-        for seed in range(len(ways)):
+        for seed in range(len(arrangements)):
             [told] = settled(world, ["a small cat"], [seed], sharp, row[None])
             assert told == ways[i]
     unknown = torch.full((1, GRID.cells), -1)

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -69,6 +74,23 @@ def test_dtypes():
         pick_dtype("int4", cpu, 1)
     with pytest.raises(ValueError, match="VNNI"):
         pick_dtype("int8", torch.device("cuda"), 1)
+
+
+@pytest.mark.skipif(
+    not Path("/sys/kernel/mm/transparent_hugepage").exists(), reason="no large pages"
+)
+@pytest.mark.parametrize("said", [None, "0"])
+def test_large_tensors_are_in_large_pages_unless_said_otherwise(root, said):
+    script = (
+        "import sys, torch; from nar_core import Engine; Engine.load(sys.argv[1])\n"
+        "large = torch.ones(2**22)\n"
+        "print(any('hg' in line for line in open('/proc/self/smaps') if 'VmFlags' in line))"
+    )
+    told = {key: value for key, value in os.environ.items() if key != "THP_MEM_ALLOC_ENABLE"}
+    told |= {} if said is None else {"THP_MEM_ALLOC_ENABLE": said}
+    command = [sys.executable, "-c", script, str(root / "words")]
+    out = subprocess.run(command, env=told, check=True, capture_output=True, text=True).stdout
+    assert out.strip() == str(said is None)
 
 
 def test_devices_that_are_not_there_are_refused(monkeypatch):

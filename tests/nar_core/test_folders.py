@@ -103,3 +103,17 @@ def test_links_in_a_circle_are_no_models_and_take_none_with_them(root, caplog):
     (root / "itself" / "config.yaml").symlink_to("config.yaml")
     (root / "itself" / "generator.safetensors").write_bytes(b"x")
     assert {"emoji", "circle", "loop", "itself"} & {m.name for m in list_models()} == {"emoji"}
+
+
+def test_a_folder_may_go_while_it_is_looked_at(root, monkeypatch):
+    from nar_core.weights import list as listing
+
+    class Gone(type(root)):
+        def is_file(self):
+            return True  # as it was a moment ago
+
+        def glob(self, pattern):
+            return [Gone(self / "mine" / "config.yaml")]
+
+    monkeypatch.setattr(listing.fetch, "checkpoint_folders", lambda: [Gone(root)])
+    assert listing._stamp() == ()

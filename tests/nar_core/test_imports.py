@@ -32,6 +32,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "device": set(),
     "video": set(),
     "picture": set(),
+    "original": set(),
     "version": set(),
     # the rest, upwards
     "models": MODELS,
@@ -48,13 +49,13 @@ MAY_IMPORT: dict[str, set[str]] = {
     "arrangement": {"plan", "splitter", "models", "worlds"},
     "engine": ENGINE,
     "train": ENGINE | {"writing"},
-    "panorama": {"engine", "request"},
+    "panorama": {"engine", "original", "request"},
     "files": {"engine", "foreign", "info", "picture", "plan", "request", "settings", "video"},
-    "pipeline": {"engine", "picture", "request", "settings"},
-    "measure": MEASURE | {"video"},
-    "cli": MEASURE | {"files", "measure", "panorama", "video", "version", "writing"},
+    "pipeline": {"engine", "original", "picture", "request", "settings"},
+    "measure": MEASURE | {"video", "writing"},
+    "cli": MEASURE | {"files", "measure", "original", "panorama", "video", "version", "writing"},
     "__main__": {"cli"},
-    "__init__": ENGINE | {"engine", "explain", "pipeline", "video", "version"},
+    "__init__": ENGINE | {"engine", "explain", "original", "pipeline", "video", "version"},
 }
 PURE = {"plan", "sampling", "settings", "splitter", "worlds"}
 

@@ -39,14 +39,14 @@ def test_the_first_window_stays_and_the_rest_grows_around_it(engine):
 
 def test_each_window_sees_the_pixels_beside_it_and_fades_into_them(engine, monkeypatch):
     """What it knows is encoded at its own place: tokens of an edge are not taken to the middle."""
-    grid, (height, width) = engine.info.grid, engine.info.size
-    middle = np.random.default_rng(0).integers(0, 256, (1, height, width, 3)).astype(np.uint8)
+    grid, width = engine.info.grid, engine.info.size[1]
     asked_for = []
     grow = engine.generate_all
     monkeypatch.setattr(engine, "generate_all", lambda r: asked_for.append(r) or grow(r))
     cell = width // grid.w
-    wide = panorama(engine, asked(engine), grid.w + 2, middle)
-    right, left = asked_for
+    wide = panorama(engine, asked(engine), grid.w + 2)
+    first, right, left = asked_for
+    middle = engine.decode(grow(first).tokens)[:, 0]
     there = np.concatenate([middle[:, :, cell:], middle[:, :, : -cell - 1 : -1]], 2)
     tokens = engine.encode(there[:, None])
     np.testing.assert_array_equal(right.known[..., :-1], tokens[..., :-1])
@@ -59,6 +59,16 @@ def test_each_window_sees_the_pixels_beside_it_and_fades_into_them(engine, monke
     share = 1 - 1 / (width - cell)
     hoped = share * grown[:, -cell - 1] + (1 - share) * middle[0, :, -1]
     assert np.abs(edge - hoped).max() <= 0.5
+
+
+def test_a_picture_in_the_middle_comes_back_unchanged(engine):
+    grid, (height, width) = engine.info.grid, engine.info.size
+    cell = width // grid.w
+    shape = (2, height, width, 3)
+    middle = np.random.default_rng(0).integers(0, 256, shape).astype(np.uint8)
+    wide = panorama(engine, asked(engine, num_samples=2), 2 * grid.w, middle)
+    first = grid.w // 2 * cell
+    np.testing.assert_array_equal(wide[:, :, first : first + width], middle)
 
 
 def test_what_cannot_be_wide_is_refused(engine, tmp_path):

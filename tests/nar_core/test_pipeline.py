@@ -12,8 +12,9 @@ import pytest
 import torch
 from PIL import Image
 
-from nar_core import Engine, NARPipeline, Request
+from nar_core import Engine, NARPipeline, Original, Request
 from nar_core.pipeline import output_class
+from nar_core.preview import UNKNOWN
 
 from .helpers import write_model_folder
 
@@ -128,8 +129,28 @@ def test_what_is_white_in_a_mask_is_grown_anew(pipe):
     given = pipe("owl", image=Image.fromarray(pixels), mask_image=Image.fromarray(mask))
     known = pipe.engine.encode(Image.fromarray(pixels))
     known[0, 0, 1, 2] = -1
-    made = pipe.engine.decode(tokens_of(pipe, prompt="owl", known=known))
+    video = pipe.engine.decode(tokens_of(pipe, prompt="owl", known=known))
+    made = Original(pixels, known[0] >= 0).blended(video)
     assert np.array_equal(np.asarray(given.images[0]), made[0, 0])
+
+
+def test_what_is_black_in_a_mask_comes_back_unchanged(pipe):
+    """Also of a growth that is ended before its last step, whose other cells are still grey."""
+    pixels = np.random.default_rng(0).integers(0, 256, (32, 40, 3), np.uint8)
+    mask = np.zeros((32, 40), np.uint8)
+    mask[8:24, 8:32] = 255
+    kept = mask == 0
+
+    def end(pipe, step, left, values):
+        pipe._interrupt = True
+
+    given = {"image": Image.fromarray(pixels), "mask_image": Image.fromarray(mask)}
+    done = np.asarray(pipe("owl", **given).images[0])
+    begun = np.asarray(pipe("owl", **given, callback_on_step_end=end).images[0])
+    for made in (done, begun):
+        assert np.array_equal(made[kept], pixels[kept])
+        assert (made[~kept] != pixels[~kept]).any()
+    assert (begun[~kept] == UNKNOWN).all(-1).any()
 
 
 def test_what_it_does_not_know_is_refused(pipe):

@@ -8,7 +8,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nar_core.sampling import draw, filtered_probabilities, implausible, sample_front, uniforms
+from nar_core.sampling import (
+    draw,
+    filtered_probabilities,
+    guide,
+    implausible,
+    sample_front,
+    uniforms,
+)
 
 PLAIN = {"temperature": 1.0, "top_k": 0, "top_p": 1.0}
 
@@ -79,6 +86,18 @@ def test_a_probability_that_is_reached_exactly_is_not_crossed_yet():
     """Here by the last token of the first look, 256 of them."""
     kept = filtered_probabilities(torch.zeros(512), top_p=0.5) > 0
     assert kept.sum() == 257
+
+
+def test_guidance_goes_on_from_the_null_guess_beyond_the_conditional_one():
+    conditional, null = torch.tensor([1.0, 4.0]), torch.tensor([3.0, 2.0])
+    for scale, wanted in ((0.0, [3, 2]), (1.0, [1, 4]), (1.5, [0, 5]), (3.0, [-3, 8])):
+        assert guide(conditional, null, scale).tolist() == wanted
+
+
+def test_what_is_implausible_is_told_row_by_row():
+    """A token is measured by the likeliest one of its own cell."""
+    rows = torch.stack([logits_of(0.9, 0.09, 0.01), logits_of(0.2, 0.5, 0.3) - 5])
+    assert implausible(rows, 0.3).tolist() == [[False, True, True], [False, False, False]]
 
 
 @pytest.mark.parametrize(("min_p", "left"), [(0.01, 4), (0.24, 3), (0.26, 2), (0.9, 1), (1, 1)])

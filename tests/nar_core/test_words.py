@@ -4,7 +4,16 @@ from dataclasses import replace
 
 import pytest
 
-from nar_core import ModelInfo, Request, ideas, prepare, understand, vocabulary
+from nar_core import (
+    ModelInfo,
+    Request,
+    cells_alone,
+    corner_alone,
+    ideas,
+    prepare,
+    understand,
+    vocabulary,
+)
 from nar_core.plan import GridShape
 from nar_core.worlds import WORLDS
 
@@ -52,3 +61,15 @@ def test_signs_that_are_no_words_are_not_taken_for_nothing_said(name):
             prepare(info, Request(prompt=prompt))
     for prompt in ("", " ", "the", "\u200b"):
         assert prepare(info, Request(prompt=prompt)).request.prompt == (prompt,)
+
+
+def test_a_thing_alone_stands_where_its_prompt_has_room_for_it():
+    clips = replace(INFO, world="emoji-motion")
+    assert corner_alone(clips, "a lion jumps") == (1, 3)  # three cells are above it
+    assert corner_alone(clips, "a lion spins") == (1, 1)
+    for prompt in ("two lions jump", "a lion and a cat", "", "zeitgeist"):
+        assert corner_alone(clips, prompt) is None
+    assert (cells_alone(clips), cells_alone(replace(INFO, world="emoji"))) == (7, 12)
+    for other in ("landscape", ""):
+        info = replace(INFO, world=other)
+        assert (cells_alone(info), corner_alone(info, "green hills")) == (0, None)

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { csvOf, nearest, told, valuesOf } from '../../app/web/views/evidence.js';
+import { csvOf, nearest, seenOf, told, valuesOf, wordsOf } from '../../app/web/views/evidence.js';
 
 const map = {
   ...{ model: 'emoji', grid: [1, 4, 4], prompts: 8 },
@@ -25,4 +25,24 @@ test('a map says the share that is right, in words and as a table', () => {
 test('a cell that was not measured has the value of the nearest one that was', () => {
   const at = nearest(map);
   assert.deepEqual([at[0], at[2], at[15], at[12]], [0, 1, 3, 2]);
+});
+
+test('of a whole map a cell is seen with those around it, of others alone', () => {
+  const whole = {
+    ...map,
+    grid: [1, 1, 4],
+    cells: [
+      [0, 0],
+      [0, 1],
+      [0, 2],
+      [0, 3],
+    ],
+  };
+  assert.deepEqual(seenOf(whole, 'right'), [5 / 8, 6 / 8, (6 + 8 + 0) / 24, 4 / 8]);
+  assert.deepEqual(seenOf(whole, 'steps'), map.steps);
+  assert.deepEqual(seenOf(map, 'right'), valuesOf(map, 'right'));
+  assert.match(wordsOf(whole, 'right'), /with those around it\..* within about 12 points/);
+  assert.match(wordsOf(map, 'right'), /everything\. So few .* within about 35 points/);
+  assert.match(wordsOf(whole, 'damage'), /with those around it\.$/);
+  assert.doesNotMatch(wordsOf(whole, 'steps'), /around it/);
 });

@@ -114,6 +114,9 @@ test('a board grows where most is known, and what moves in its window is encoded
   const window = boards.nextWindow(wide);
   assert.deepEqual([window.at, window.missing], [[0, 2], 8]);
   assert.deepEqual([...window.keep.subarray(0, 4)], [1, 1, 0, 0]);
+  // as far as the grid is wide, one window would hold nothing that is known
+  const far = boards.nextWindow(boards.pulled(one, 'right', 4));
+  assert.deepEqual([far.at, far.missing], [[0, 2], 8]);
   // a token at the edge of a picture means something else in the middle: what moves is encoded anew, beside its mirror
   assert.equal(boards.tokensOf(wide, window), null);
   const mirrors = boards.mirrorsOf(wide, window.at);
@@ -326,7 +329,7 @@ test('the values of a setting can be others, and what was measured is a table', 
   const pane = (x) => ({ title: `Guidance ${x}`, seed_position: [0, 8, 8], form: { guidance_scale: x } });
   const sets = [
     { name: 'guidance', title: 'Guidance', setting: 'guidance_scale', panes: [1, 2].map(pane) },
-    { name: 'seeds', title: 'Seed position', panes: [pane(1), pane(2)] },
+    { name: 'seeds', title: 'Start', panes: [pane(1), pane(2)] },
   ];
   let s = lab.initial(spec, sets);
   assert.equal(lab.typedValues(s), '1, 2');

@@ -77,7 +77,8 @@ test('a link says what the engine was asked for, and leaves out what was not', (
   };
   const query = queryOf('emoji', asked);
   assert.equal(query.seed, '0,8,8');
-  assert.equal(query.rng, '0');
+  assert.equal(query.rng_seed, '0');
+  assert.equal(query.num_samples, '1');
   assert.equal(query.top_k, '0');
   assert.equal(queryOf('emoji', { ...asked, some_setting: 0.5 }).some_setting, '0.5');
   assert.ok(!('label' in query));

@@ -141,10 +141,11 @@ export function nextWindow(board) {
   const range = (/** @type {number[]} */ all) => [Math.min(...all), Math.max(...all) + 1];
   const [[h0, h1], [w0, w1]] = [range(missing.map(([h]) => h)), range(missing.map(([, w]) => w))];
   if (h1 - h0 <= H && w1 - w0 <= W) {
-    return windowAt(board, [
+    const window = windowAt(board, [
       clamp(Math.floor((h0 + h1 - H) / 2), top, bottom - H),
       clamp(Math.floor((w0 + w1 - W) / 2), left, right - W),
     ]);
+    if (window.missing < H * W) return window; // one that holds nothing could only begin anew
   }
   const all = stops(top, bottom, H).flatMap((h) =>
     stops(left, right, W).map((w) => windowAt(board, /** @type {Cell} */ ([h, w]))),

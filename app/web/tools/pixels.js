@@ -2,6 +2,9 @@
 
 import { imageAt } from '../run.js';
 import { extentOf, mirrorsOf, sizeOf } from './board.js';
+import { placeOf, subjectOf } from './subject.js';
+
+const LOOKED_AT = 256; // pixels of a longer side in which a thing is looked for
 
 /** @typedef {import('../plan.js').Spec} Spec */
 /** @typedef {import('../run.js').Pixels} Pixels */
@@ -62,13 +65,35 @@ export async function cropped(address, spec, along = 0.5) {
   const isDrawing = address.startsWith('data:image/svg');
   const naturalWidth = image.naturalWidth || width;
   const naturalHeight = image.naturalHeight || height;
-  if (!isDrawing && naturalWidth === width && naturalHeight === height) return { image, address, isWhole: true };
+  if (!isDrawing && naturalWidth === width && naturalHeight === height)
+    return { image, address, isWhole: true, isAlone: false };
   const { sheet, pen } = sheetOf(width, height, '#fff');
   const scale = Math.max(width / naturalWidth, height / naturalHeight);
   const [w, h] = [naturalWidth * scale, naturalHeight * scale];
   pen.drawImage(image, (width - w) * along, (height - h) * along, w, h);
   const made = sheet.toDataURL('image/png');
-  return { image: await loadImage(made), address: made, isWhole: false };
+  return { image: await loadImage(made), address: made, isWhole: false, isAlone: false };
+}
+
+/**
+ * A picture of a thing alone, drawn as large as the model's own, on its grid; null for any other picture.
+ * @param {string} address @param {Spec} spec of a model with such things @param {[number, number] | null} [stands]
+ */
+export async function framed(address, spec, stands) {
+  const image = await loadImage(address);
+  const longer = Math.max(image.naturalWidth, image.naturalHeight);
+  if (!longer) return null;
+  const share = Math.min(1, LOOKED_AT / longer);
+  const [wide, high] = [Math.round(image.naturalWidth * share), Math.round(image.naturalHeight * share)];
+  const looked = sheetOf(wide, high, '#fff');
+  looked.pen.drawImage(image, 0, 0, wide, high);
+  const subject = subjectOf(looked.pen.getImageData(0, 0, wide, high));
+  if (!subject) return null;
+  const { scale, x, y } = placeOf(subject, spec, stands);
+  const { sheet, pen } = sheetOf(spec.size[1], spec.size[0], `rgb(${subject.ground.join()})`);
+  pen.drawImage(image, x, y, wide * scale, high * scale);
+  const made = sheet.toDataURL('image/png');
+  return { image: await loadImage(made), address: made, isWhole: false, isAlone: true };
 }
 
 /**

@@ -12,6 +12,9 @@ import { cellUnder, paintPane } from './panes.js';
 /** @type {Record<string, [number, number]>} rows and columns */
 const MOVES = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
 
+const STILL = 3000; // ms without scrolling after which an act that was gone to is given up
+const REST = 500; // ms in which the last of our own scrolling comes
+
 /** What is said under the canvas. @param {ArticleState} s */
 export function statusOf(s) {
   const { act, step, start, story } = s;
@@ -35,14 +38,30 @@ export function articleView(root, article) {
   const acts = findAll(root, '[data-act]');
   const dots = findAll(root, '[data-go]');
   const actOf = (/** @type {HTMLElement} */ at) => /** @type {store.Act} */ (at.dataset.act);
-  let going = 0; // until when scrolling is ours
+  let goal = /** @type {HTMLElement | null} */ (null); // the act that is gone to: until it is there scrolling is ours
+  let going = 0; // until when, if nothing scrolls meanwhile
 
   /** @param {store.Act} act */
   const read = (act) => act !== article.state.act && article.set(store.read(article.state, act));
 
+  /** Whether an act stands where going to it ends. @param {HTMLElement} act */
+  function isAt(act) {
+    const { scrollTop, clientHeight, scrollHeight } = document.documentElement;
+    const away = act.getBoundingClientRect().top - (Number.parseFloat(getComputedStyle(act).scrollMarginTop) || 0);
+    return Math.abs(away) <= 1 || (away > 0 && scrollTop + clientHeight >= scrollHeight - 1);
+  }
+
   /** The act that is read: the last one that has come up to the line. */
   function follow() {
-    if (!root.offsetParent || performance.now() < going) return;
+    if (!root.offsetParent) return;
+    const now = performance.now();
+    if (now < going) {
+      if (goal && isAt(goal)) {
+        goal = null;
+        going = now + REST;
+      } else if (goal) going = now + STILL;
+      return;
+    }
     const box = stage.getBoundingClientRect();
     const isAbove = box.width > root.clientWidth * 0.7; // on a phone the canvas stays above the text
     const line = isAbove ? box.bottom + 0.35 * (innerHeight - box.bottom) : 0.5 * innerHeight;
@@ -51,15 +70,19 @@ export function articleView(root, article) {
   }
   // whatever scrolls, and the page around may
   document.addEventListener('scroll', follow, { capture: true, passive: true });
+  // a hand that scrolls meanwhile is followed at once
+  for (const event of ['wheel', 'touchmove'])
+    document.addEventListener(event, () => (going = 0), { capture: true, passive: true });
 
   /** @param {string} name @param {boolean} isFocused */
   function go(name, isFocused) {
     const act = acts.find((each) => each.dataset.act === name);
     if (!act) return;
-    going = performance.now() + 900;
     read(actOf(act)); // first, because what stays above on a phone is as tall as what it shows
     const isAbove = stage.offsetWidth > root.clientWidth * 0.7;
     root.style.setProperty('--above', `${isAbove ? stage.offsetHeight : 0}px`);
+    goal = isAt(act) ? null : act;
+    going = performance.now() + (goal ? STILL : REST);
     act.scrollIntoView({ block: 'start', behavior: article.state.calm ? 'auto' : 'smooth' });
     if (isFocused) find(act, 'h2').focus({ preventScroll: true });
   }

@@ -1,5 +1,6 @@
 // What was measured and published, below the lab's panes: a map of starts from a file, and tables.
 
+import { mountAblations } from './ablations.js';
 import {
   find,
   findAll,
@@ -13,6 +14,7 @@ import {
   setText,
 } from './dom.js';
 import { coloursOf, rampColour } from './grid.js';
+import { mountSpeed } from './speed.js';
 
 /**
  * What `evaluate --seed-map` has found; lists hold a value for each of `cells`.
@@ -36,11 +38,37 @@ const WORDS = {
   right: 'Share of prompts that come out right in everything.',
   damage: 'Share of cells that are farther from every right picture than the tokenizer explains.',
   steps: 'Steps that growth takes from there: none is fewer than from the centre.',
-  seconds: 'Seconds of a processor for a picture, in batches of eight, the median of the rounds.',
+  seconds: 'Seconds of a processor for a picture, in batches, the median of the rounds.',
 };
+
+const AROUND = ' Each cell is shown with those around it.';
 
 /** Values for each measured cell. @param {SeedMap} map @param {What} what */
 export const valuesOf = (map, what) => (what === 'right' ? map.right.map((n) => n / map.prompts) : (map[what] ?? []));
+
+/** Whether every cell was measured. @param {SeedMap} map */
+const isWhole = ({ grid: [, H, W], cells }) => cells.length === H * W;
+
+/**
+ * What is seen of each measured cell. Of a whole map shares are those of a cell and all around it, because every cell
+ * was asked few prompts.
+ * @param {SeedMap} map @param {What} what
+ */
+export function seenOf(map, what) {
+  const values = valuesOf(map, what);
+  if (!isWhole(map) || (what !== 'right' && what !== 'damage')) return values;
+  return map.cells.map(([h, w]) => {
+    const near = values.filter((_, k) => Math.abs(map.cells[k][0] - h) < 2 && Math.abs(map.cells[k][1] - w) < 2);
+    return near.reduce((sum, value) => sum + value, 0) / near.length;
+  });
+}
+
+/** What is said of a quantity, and how little chance lets it tell. @param {SeedMap} map @param {What} what */
+export function wordsOf(map, what) {
+  if (what !== 'right') return WORDS[what] + (what === 'damage' && isWhole(map) ? AROUND : '');
+  const room = Math.round(196 * Math.sqrt(0.25 / map.prompts / (isWhole(map) ? 9 : 1)));
+  return `${WORDS.right}${isWhole(map) ? AROUND : ''} So few prompts leave each cell within about ${room} points: smaller differences say nothing.`;
+}
 
 /** Which of the measured cells lies nearest to each of the grid. @param {SeedMap} map */
 export function nearest({ grid: [, H, W], cells }) {
@@ -75,13 +103,11 @@ function mapView(root, map) {
   function render() {
     const density = window.devicePixelRatio || 1;
     const width = Math.round(canvas.clientWidth * density);
-    const values = valuesOf(map, what);
+    const values = seenOf(map, what);
     const [low, high] = [Math.min(...values), Math.max(...values)];
     setText(find(section, '.least'), told(what, low));
     setText(find(section, '.most'), told(what, high));
-    const room = Math.round(196 * Math.sqrt(0.25 / map.prompts));
-    const doubt = ` So few prompts leave each cell within about ${room} points: smaller differences say nothing.`;
-    setText(find(section, '.told'), WORDS[what] + (what === 'right' ? doubt : ''));
+    setText(find(section, '.told'), wordsOf(map, what));
     for (const button of findAll(section, '[data-map]')) setChosen(button, button.dataset.map === what);
     if (!width) return;
     resizeCanvas(canvas, width, Math.round((width * H) / W));
@@ -93,8 +119,7 @@ function mapView(root, map) {
       pen.fillRect(Math.floor((i % W) * c), Math.floor(Math.floor(i / W) * c), Math.ceil(c), Math.ceil(c));
     });
     pen.fillStyle = colours.ink;
-    if (map.cells.length < H * W)
-      for (const [h, w] of map.cells) pen.fillRect((w + 0.44) * c, (h + 0.44) * c, 0.12 * c, 0.12 * c);
+    if (!isWhole(map)) for (const [h, w] of map.cells) pen.fillRect((w + 0.44) * c, (h + 0.44) * c, 0.12 * c, 0.12 * c);
   }
 
   section.addEventListener('click', (e) => {
@@ -110,13 +135,12 @@ function mapView(root, map) {
       `<tr><th scope="row">${steps}</th><td>${told('right', share)}</td><td>${told('right', low)} to ${told('right', high)}</td></tr>`,
   );
   setMarkup(find(section, 'tbody'), rows.join(''));
-  const where =
-    map.cells.length < H * W
-      ? `${map.cells.length} cells, the dots; around them the nearest one's value`
-      : 'every cell';
+  const where = isWhole(map)
+    ? 'every cell'
+    : `${map.cells.length} cells, the dots; around them the nearest one's value`;
   setMarkup(
     find(section, '.how'),
-    `${map.model}, ${map.prompts} prompts of its world from ${where}. <code>${map.command ?? ''}</code>`,
+    `${map.model}, ${map.prompts} prompts of its world, the same from ${where}. <code>${map.command ?? ''}</code>`,
   );
   find(section, '[data-map=seconds]').hidden = !map.seconds;
   section.hidden = false;
@@ -127,6 +151,8 @@ function mapView(root, map) {
 /** @param {HTMLElement} element @param {import('../wire.js').Tools} _tools @param {{ folder: string }} config */
 export async function mountEvidence(element, _tools, { folder }) {
   const root = find(element, '.evidence');
+  mountSpeed(root, folder);
+  mountAblations(root, folder);
   const answer = await fetch(`${folder}/figures/starts.json`);
   if (answer.ok) mapView(root, await answer.json());
 }

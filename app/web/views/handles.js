@@ -23,18 +23,19 @@ export function handlesView(root, player) {
   const canvas = findCanvas(root, '.screen canvas');
   /** @type {{ side: Side, x: number, y: number, cell: number } | null} */
   let pull = null;
-  let isPulled = false; // by keys, to be grown with Enter
+  /** What keys have pulled, to be grown with Enter. @type {import('../tools/board.js').Extent | null} */
+  let byKeys = null;
 
   const scale = () => canvas.clientWidth / canvas.width;
   /** @param {HTMLElement} handle */
   const sideOf = (handle) => /** @type {Side} */ (handle.dataset.side);
   /** How far it is to grow on a side already. @param {Side} side */
-  const reach = (side) => (player.state.board && isPulled ? reachOf(player.state.board, side) : 0);
+  const reach = (side) => (player.state.board && isPulled() ? reachOf(player.state.board, side) : 0);
+  const isPulled = () => byKeys !== null && byKeys === player.state.board?.wanted;
   /** Half a grid further. @param {Side} side */
   function grow(side) {
     const [, H, W] = player.state.spec.grid;
-    if (!isPulled) pullTo(side, OUTWARDS[side][0] ? H >> 1 : W >> 1);
-    isPulled = false;
+    if (!isPulled()) pullTo(side, OUTWARDS[side][0] ? H >> 1 : W >> 1);
     player.start();
   }
   /** @param {Side} side @param {number} cells */
@@ -71,8 +72,8 @@ export function handlesView(root, player) {
       if (e.key === 'Enter' || e.key === ' ') grow(side);
       else if (by && by[0] * OUTWARDS[side][0] + by[1] * OUTWARDS[side][1]) {
         const cells = reach(side) + by[0] * OUTWARDS[side][0] + by[1] * OUTWARDS[side][1];
-        isPulled = cells > 0;
         pullTo(side, cells);
+        byKeys = player.state.board?.wanted ?? null;
       } else return;
       e.preventDefault();
       e.stopPropagation(); // the player's own keys

@@ -1,8 +1,11 @@
 // Under the prompt: what becomes of its words, else prompts to pick from.
 
 import { around, escapeText, setMarkup } from './dom.js';
+import { withWord } from './words.js';
 
 const OFFERED = 8;
+const FITS = 28; // letters beside the die, where the column is narrow
+const INSTEAD = 3; // offered where nothing that was typed can be drawn
 const ASK_AFTER = 200; // ms without a key
 
 /** A text as the server reads it, see nar_core/splitter.py. @param {string} text */
@@ -49,6 +52,10 @@ export function marked({ text, kind, meaning }) {
   return `<span class="unknown" title="This model does not know the word: it is left out">${said}: not known</span>${other}`;
 }
 
+/** The words that are simply known, as markup; where all are, in one mark. @param {string[]} known @param {boolean} areAll */
+export const markedKnown = (known, areAll) =>
+  (areAll ? ['every word known'] : known).map((word) => `<span class="known">${escapeText(word)} ✓</span>`);
+
 /**
  * A prompt with another word in place of one, which may hold anything that was typed.
  * @param {string} prompt @param {string} word @param {string} name
@@ -76,7 +83,10 @@ export function namesView(studio, player) {
   let composes = false; // whether its prompts are facts of a world
   let offered = /** @type {string[]} */ ([]);
   let marks = /** @type {import('../wire.js').Word[]} */ ([]);
+  let known = /** @type {string[]} */ ([]); // words of which there is nothing to mark
+  let isTyped = false; // by whoever looks at it: then it is said that they are known
   let drawn = { typed: '', caption: '' }; // what the world makes of what was typed
+  let wanting = /** @type {string[]} */ ([]); // words of which it says none, but should
   let asking = 0;
   if (!list) return { render() {}, drawn: () => '', idea: () => '' };
 
@@ -86,27 +96,38 @@ export function namesView(studio, player) {
     const button = around(e, 'button');
     const box = prompt();
     if (!button || !box) return;
-    const { word, name } = button.dataset;
-    if (word && name) box.value = replacedWord(box.value, word, name);
+    const { word, name, more } = button.dataset;
+    if (more) box.value = withWord(box.value, more, false);
+    else if (word && name) box.value = replacedWord(box.value, word, name);
     else box.value = name ?? some(names, 1)[0];
     box.dispatchEvent(new Event('input', { bubbles: true }));
   };
   studio.addEventListener('input', (e) => {
     if (!around(e, '.prompt')) return;
+    isTyped = e.isTrusted;
     show(false);
     understand();
+  });
+
+  // a link or another page may have filled it
+  document.addEventListener('nar:form', (e) => {
+    const { page, names: fields, values } = /** @type {CustomEvent} */ (e).detail;
+    if (page === player.state.mode && values[fields.indexOf('prompt')]?.trim() !== drawn.typed) understand();
   });
 
   /** Ask what becomes of the words, once nobody types. */
   function understand() {
     const mine = ++asking;
-    const typed = prompt()?.value.trim() ?? '';
     setTimeout(async () => {
       if (mine !== asking) return;
+      const typed = prompt()?.value.trim() ?? '';
       const answer = composes && typed ? await player.server.words({ model, prompt: typed }).catch(() => null) : null;
       if (mine !== asking) return;
       drawn = { typed, caption: answer?.drawn ?? '' };
       const rank = ['unknown', 'left out', 'taken as'];
+      wanting = answer?.wanting ?? [];
+      player.standAt(answer?.stands ?? null);
+      known = (answer?.words ?? []).filter(({ kind }) => kind === 'known').map(({ text }) => text);
       marks = (answer?.words ?? [])
         .filter(({ kind }) => rank.includes(kind))
         .sort((a, b) => rank.indexOf(a.kind) - rank.indexOf(b.kind));
@@ -122,14 +143,26 @@ export function namesView(studio, player) {
     if (list.hidden || !box) return;
     const typed = normal(box.value).trim().toLowerCase().replace(/\s+/g, ' ');
     const isKnown = names.some((name) => name.toLowerCase() === typed);
-    if (fresh || !offered.length) offered = some(names, OFFERED);
+    if (fresh || !offered.length) {
+      offered = some(names, OFFERED).sort((a, b) => Number(a.length > FITS) - Number(b.length > FITS));
+    }
     const found = typed && !isKnown && !composes ? matching(names, typed) : offered;
     const buttons = found.slice(0, OFFERED).map((name) => {
       const words = escapeText(name);
       return `<button type="button" data-name="${words}">${words}</button>`;
     });
     const any = composes ? 'Another idea' : `Any of the ${names.length} names it was trained on`;
-    const rest = typed && marks.length ? marks.map(marked) : buttons;
+    const isLost = marks.length > 0 && drawn.typed === box.value.trim() && !drawn.caption;
+    const instead = isLost
+      ? ['<span class="lead-in">Nothing to draw in this. Try</span>', ...buttons.slice(0, INSTEAD)]
+      : [];
+    const verbs = wanting.map((verb) => `<button type="button" data-more="${verb}">${verb}</button>`);
+    const still = verbs.length ? ['<span class="lead-in">Nothing moves in this. Add</span>', ...verbs] : [];
+    const said = [...marks.map(marked), ...instead, ...still];
+    const isSaid = Boolean(typed && said.length);
+    const isRead = known.length > 0 && drawn.typed === box.value.trim() && (isSaid || isTyped);
+    const heard = isRead ? markedKnown(known, !marks.length) : [];
+    const rest = isSaid ? [...said, ...heard] : [...heard, ...buttons];
     setMarkup(
       list,
       `<button type="button" class="any" aria-label="${any}" title="${any}">⚄</button>${
@@ -138,7 +171,7 @@ export function namesView(studio, player) {
     );
     const rows = /** @type {HTMLElement[]} */ ([...list.children]);
     for (const row of rows) row.hidden = false;
-    if (rest !== buttons) return; // what becomes of a word is always said
+    if (isSaid) return; // what becomes of a word is always said
     // a second row of ideas is neither seen nor reached
     for (const below of rows.filter((row) => row.offsetTop > rows[0].offsetTop + 4)) below.hidden = true;
   }
@@ -151,6 +184,8 @@ export function namesView(studio, player) {
     composes = !!s.spec.composes;
     names = [];
     marks = [];
+    known = [];
+    wanting = [];
     show(false);
     const answer = await player.server.names(asked).catch(() => []);
     if (model !== asked) return;

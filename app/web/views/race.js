@@ -22,6 +22,28 @@ export function orderOf([, H, W], seedPosition) {
   );
 }
 
+/** How far a growth is. @param {number} step @param {number} total */
+export const progressOf = (step, total) => (step >= total ? `done in ${total} steps` : `step ${step} of ${total}`);
+
+/**
+ * What stands of a finished picture at a step, cell by cell.
+ * @param {CanvasRenderingContext2D} pen @param {number} side of its square, pixels
+ * @param {HTMLImageElement} image a square, or several beside each other
+ * @param {{ order: number[], step: number, grid: number[], number?: number }} at `number`: which square, from 0 on
+ */
+export function paintWritten(pen, side, image, { order, step, grid: [, H, W], number = 0 }) {
+  const from = image.naturalHeight;
+  const at = (/** @type {number} */ n, /** @type {number} */ of) => Math.round((n * side) / of);
+  pen.clearRect(0, 0, side, side);
+  order.forEach((written, i) => {
+    if (written > step) return;
+    const [x, y] = [i % W, Math.floor(i / W)];
+    const [left, top] = [at(x, W), at(y, H)];
+    const source = /** @type {const} */ ([(number + x / W) * from, (y * from) / H, from / W, from / H]);
+    pen.drawImage(image, ...source, left, top, at(x + 1, W) - left, at(y + 1, H) - top);
+  });
+}
+
 /**
  * @param {HTMLElement} root @param {import('../player.js').Player} player
  * @param {string} folder @param {Race | null} race
@@ -59,13 +81,7 @@ export function raceView(root, player, folder, race) {
     const pen = penOf(findCanvas(figure, 'canvas'));
     const [w, h] = [PIXELS / W, PIXELS / H];
     const now = Math.min(step, totals[k]);
-    pen.clearRect(0, 0, PIXELS, PIXELS);
-    orders[k].forEach((written, i) => {
-      if (written > now) return;
-      const [x, y] = [i % W, Math.floor(i / W)];
-      const { naturalWidth: width, naturalHeight: height } = images[k];
-      pen.drawImage(images[k], (x * width) / W, (y * height) / H, width / W, height / H, x * w, y * h, w, h);
-    });
+    paintWritten(pen, PIXELS, images[k], { order: orders[k], step: now, grid: race?.grid ?? [1, H, W] });
     pen.strokeStyle = getComputedStyle(root).getPropertyValue('--n-front');
     pen.lineWidth = 2;
     orders[k].forEach((written, i) => {
@@ -73,7 +89,7 @@ export function raceView(root, player, folder, race) {
       pen.strokeRect((i % W) * w + 1, Math.floor(i / W) * h + 1, w - 2, h - 2);
     });
     figure.toggleAttribute('data-over', now === totals[k]);
-    setText(find(figure, 'span'), now === totals[k] ? `done in ${now} steps` : `step ${now} of ${totals[k]}`);
+    setText(find(figure, 'span'), progressOf(now, totals[k]));
   }
 
   function turn() {

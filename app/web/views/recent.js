@@ -16,8 +16,9 @@ function tile(picture, caption) {
   return button;
 }
 
-/** @param {string} file a data address */
-const replay = (file) => pages.send(file.startsWith('data:video/') && pages.has('video') ? 'video' : 'image', { file });
+/** @param {string} file a data address @param {string} name */
+const replay = (file, name) =>
+  pages.send(file.startsWith('data:video/') && pages.has('video') ? 'video' : 'image', { file, name });
 
 /** @param {HTMLElement} element */
 export function mountRecent(element) {
@@ -69,7 +70,7 @@ export function mountRecent(element) {
   /** @param {File | undefined} file */
   async function read(file) {
     if (!file) return;
-    if (file.size <= LARGEST) return replay(await readFile(file));
+    if (file.size <= LARGEST) return replay(await readFile(file), file.name);
     const text = /** @type {Text} */ (drop.childNodes[0]);
     const words = text.data;
     text.data = 'Over 20 MB, cannot be';

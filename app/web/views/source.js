@@ -1,6 +1,7 @@
 // The picture that is continued: where it is chosen, what is said of it, and the tools that work on it.
 
 import * as store from '../store.js';
+import { isCut } from '../tools/cut.js';
 import { around, findAll, LARGEST, readFile, setChosen, setText } from './dom.js';
 
 /** @typedef {import('../tools/region.js').Tool} Tool */
@@ -20,6 +21,8 @@ export function sourceView(studio, player) {
     if (!file) return;
     if (!file.type.startsWith('image/')) return player.say(`${file.name}: no picture; use PNG, JPEG or WebP.`);
     if (file.size > LARGEST) return player.say(`${file.name}: larger than 20 MB; make it smaller first.`);
+    if (isCut(new Uint8Array(await file.arrayBuffer())))
+      return player.say(`${file.name}: a damaged picture (its end is missing); use a whole one.`);
     await player.useSource({ address: await readFile(file), name: file.name });
   }
 

@@ -1,4 +1,5 @@
-// The plan as a chart, a bar for each step; below it a lane for each branch.
+// The plan as a chart, a bar for each step, which is the slider; over and below it a lane for each branch. The lanes
+// are beside the slider, not in it: what can be pressed inside of a slider cannot be reached by all.
 
 import { stepsFromCorner } from '../plan.js';
 import * as store from '../store.js';
@@ -84,15 +85,23 @@ export function lanesOf(s, wide, each) {
         `<text x="${px(x + 14)}" y="${middle - 8}">${name}</text>`;
     }
     const on = id === s.current ? ' on' : '';
-    // a trunk without branches leads nowhere: in the slider that it lies in, it would be one more stop
+    // a trunk without branches leads nowhere
     const button = s.lanes.length > 1 ? ` tabindex="0" role="button" aria-label="${name}"` : '';
     return `<g class="lane${on}" data-lane="${j}"${button}>${line}${thumb}</g>`;
   });
 }
 
+/** @param {HTMLElement} svg @param {number} wide @param {number} high @param {string[]} parts */
+function draw(svg, wide, high, parts) {
+  svg.setAttribute('viewBox', `0 0 ${wide} ${high}`);
+  svg.style.height = `${high}px`;
+  setMarkup(svg, parts.join(''));
+}
+
 /** @param {HTMLElement} root @param {import('../player.js').Player} player */
 export function timelineView(root, player) {
   const track = find(root, '.track');
+  const lanes = find(root, '.lanes');
   const width = () => /** @type {HTMLElement} */ (track.parentElement).clientWidth;
   const laneOf = (/** @type {Event} */ e) => Number(around(e, '[data-lane]')?.dataset.lane ?? Number.NaN);
 
@@ -105,8 +114,6 @@ export function timelineView(root, player) {
     scrubbing = false;
   };
   track.addEventListener('pointerdown', (e) => {
-    const lane = laneOf(e);
-    if (lane >= 0) return player.set(store.laneOpened(player.state, lane));
     if (!store.seenRun(player.state)) return;
     scrubbing = true;
     track.setPointerCapture(e.pointerId);
@@ -115,7 +122,11 @@ export function timelineView(root, player) {
   track.addEventListener('pointermove', (e) => scrubbing && scrub(e));
   track.addEventListener('pointerup', released);
   track.addEventListener('pointercancel', released);
-  track.addEventListener('keydown', (e) => {
+  lanes.addEventListener('pointerdown', (e) => {
+    const lane = laneOf(e);
+    if (lane >= 0) player.set(store.laneOpened(player.state, lane));
+  });
+  lanes.addEventListener('keydown', (e) => {
     const lane = laneOf(e);
     if (!(lane >= 0) || (e.key !== 'Enter' && e.key !== ' ')) return;
     e.preventDefault();
@@ -130,11 +141,9 @@ export function timelineView(root, player) {
     const scale = scaleOf(s, wide);
     const { run, plan, step, each } = scale;
     const knob = run && step > 0 ? `<circle class="knob" cx="${px((step - 0.5) * each)}" cy="${BOTTOM}" r="5"/>` : '';
-    const parts = [...barsOf(s, scale), ...numbersOf(s, scale), knob, ...(run ? lanesOf(s, wide, each) : [])];
-    const height = BOTTOM + 26 + (run ? LANE * Math.max(0, s.lanes.length - 1) : 0);
-    track.setAttribute('viewBox', `0 0 ${wide} ${height}`);
-    track.style.height = `${height}px`;
-    setMarkup(track, parts.join(''));
+    const branches = run ? Math.max(0, s.lanes.length - 1) : 0;
+    draw(track, wide, BOTTOM + 26, [...barsOf(s, scale), ...numbersOf(s, scale), knob]);
+    draw(lanes, wide, BOTTOM + 26 + LANE * branches, run ? lanesOf(s, wide, each) : []);
     track.setAttribute('aria-valuemin', '0');
     track.setAttribute('aria-valuemax', String(plan.total));
     track.setAttribute('aria-valuenow', String(step));

@@ -77,7 +77,7 @@ export function wordsView(studio, player) {
       });
       return `<section data-group="${escapeText(name)}"><h3>${escapeText(name)}</h3>${buttons.join('')}</section>`;
     });
-    setMarkup(list, marked.join('') || '<p>No such word; the nearest known one is marked under the prompt.</p>');
+    setMarkup(list, marked.join('') || '<p>It knows no such word.</p>');
   }
 
   line.onclick = () => open(Boolean(picker.hidden));

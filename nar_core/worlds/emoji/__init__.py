@@ -72,6 +72,7 @@ class EmojiWorld:
     name = "emoji"
     size = (SIDE, SIDE)
     frames = 1
+    alone = SIZES[""]
     slots = (
         "count",
         "size",

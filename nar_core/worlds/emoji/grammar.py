@@ -21,6 +21,14 @@ from .scene import PLAIN, WORN, Scene, Thing
 
 NUMBERS = {1: ("one", "1", "single"), 2: ("two", "2"), 3: ("three", "3"), 4: ("four", "4")}
 MORE_NUMBERS = {2: ("pair of", "couple of", "both"), 3: ("trio of",), 4: ()}
+ROUGH_NUMBERS = {
+    3: ("few",),
+    4: (
+        *("five", "six", "seven", "eight", "nine", "ten", "dozen", "dozens of", "hundred"),
+        *map(str, range(5, 13)),
+        *("many", "several", "lots of", "lot of", "bunch of", "group of"),
+    ),
+}  # none of more than four can be drawn
 SIZES = {
     "small": ("small", "little", "tiny", "mini", "wee"),
     "big": ("big", "large", "huge", "giant", "enormous"),
@@ -93,6 +101,10 @@ RELATION_WORDS = {
     "above": ("above", "over", "on top of", "on", "upon", "atop", "standing on", "sitting on"),
     "below": ("below", "under", "beneath", "underneath"),
 }
+NEAR_RELATIONS = {
+    "and": ("in front of", "behind"),
+    "above": ("riding", "rides", "riding on", "flying over"),
+}  # the nearest that there is
 PLACE_WORDS = {
     "hill": (
         "on a hill",
@@ -104,6 +116,9 @@ PLACE_WORDS = {
         "in a meadow",
         "in a field",
         "in the park",
+        "in a garden",
+        "in the garden",
+        "on a mountain",
     ),
     "sea": (
         "in the sea",
@@ -116,6 +131,16 @@ PLACE_WORDS = {
         "on the water",
         "on water",
         "swimming",
+        "over the sea",
+        "over the ocean",
+        "on a lake",
+        "on the lake",
+        "in a lake",
+        "on a river",
+        "in a river",
+        "in a pool",
+        "underwater",
+        "under water",
     ),
     "beach": ("on the beach", "at the beach", "on a beach", "on the sand", "on sand"),
     "snow": ("in the snow", "in snow", "on the snow", "on snow", "in winter"),
@@ -262,15 +287,23 @@ def _phrases() -> dict[tuple[str, ...], _Entry]:
     for value, phrases in VERBS.items():
         for i, phrase in enumerate(phrases):
             add(phrase, "verb", value, i < 2)
+            add(of_several(phrase), "verb", value, i < 2)
     for value, phrases in RELATION_WORDS.items():
         for phrase in phrases:
             add(phrase, "relation", value)
             for lead in ("is", "that is", "which is", "are", "standing", "sitting"):
                 add(f"{lead} {phrase}", "relation", value)
+    for value, phrases in NEAR_RELATIONS.items():
+        for phrase in phrases:
+            add(phrase, "relation", value, False)
     for value, phrases in NUMBERS.items():
         for phrase in (*phrases, *MORE_NUMBERS.get(value, ())):
             add(phrase, "count", value)
             add(f"a {phrase}", "count", value)
+    for value, phrases in ROUGH_NUMBERS.items():
+        for phrase in phrases:
+            add(phrase, "count", value, False)
+            add(f"a {phrase}", "count", value, False)
     for value, phrases in SIZES.items():
         for i, phrase in enumerate(phrases):
             add(phrase, "size", value, i == 0)
@@ -337,23 +370,26 @@ def understand(prompt: str, verbs: bool) -> Understood:
         if entry is None:
             singles = {p[0]: e for p, e in _phrases().items() if len(p) == 1 and len(p[0]) > 2}
             close = nearest(text, singles)
-            if len(text) < 4 or not close or not _typo(text, close):
+            if not _typo(text, close):
                 said.append((Word(text, "unknown", close), None))
                 continue
             entry, own = singles[close], False
         if reading.take(entry, len(said)):
             own = own and entry.own
-            word = Word(text, "known") if own else Word(text, "taken as", str(entry.value))
+            word = Word(text, "known") if own else Word(text, "taken as", _plain(entry))
             said.append((word, entry))
         else:
             said.append((Word(text, "left out"), None))
     scene = reading.scene()
     left_out = _without_effect(scene, verbs)
+    pair = scene is not None and len(scene.things) == 2
     return Understood(
         scene if verbs or scene is None else still(scene),
         tuple(
             Word(word.text, "left out")
-            if i in reading.spare or (entry and entry.kind in left_out)
+            if i in reading.spare
+            or (entry and entry.kind in left_out)
+            or (entry and entry.kind == "relation" and not entry.own and not pair)
             else word
             for i, (word, entry) in enumerate(said)
         ),
@@ -375,10 +411,18 @@ def still(scene: Scene) -> Scene:
     return replace(scene, things=tuple(replace(t, verb="") for t in scene.things))
 
 
-def _typo(word: str, known: str) -> bool:
-    """Whether a word is another with one or two letters amiss."""
-    alike = word[0] == known[0] and abs(len(word) - len(known)) < 2
-    return alike and difflib.SequenceMatcher(None, word, known).ratio() >= 0.8
+def _plain(entry: _Entry) -> str:
+    """The world's own word for what a phrase says."""
+    return NUMBERS[int(entry.value)][0] if entry.kind == "count" else str(entry.value)
+
+
+def _typo(word: str, close: str) -> bool:
+    """Whether a word is a near one with letters amiss; a short one may as well be another word.
+
+    "plate" is no plane and "beer" no bee: they are asked about.
+    """
+    alike = difflib.SequenceMatcher(None, word, close).ratio()
+    return len(word) > 5 and close != "" and alike >= 0.8
 
 
 class _Reading:
@@ -511,11 +555,11 @@ def _article(word: str) -> str:
 
 def _name(thing: Thing, count: int, size: str, pick) -> str:
     words = [w for w in (size and pick(*SIZES[size][:3]), thing.colour) if w]
+    invariant = thing.noun in ("grapes", "fries", "scissors", "sunglasses")
     if count > 1:
         words = [pick(*NUMBERS[count]), *words, plural(thing.noun)]
     else:
         words.append(thing.noun)
-        invariant = thing.noun in ("grapes", "fries", "scissors", "sunglasses")
         article = "some" if invariant else _article(words[0])
         words = [pick(article, ""), *words]
     text = " ".join(w for w in words if w)
@@ -523,5 +567,12 @@ def _name(thing: Thing, count: int, size: str, pick) -> str:
         worn = "a hat" if thing.worn == "hat" else "glasses"
         text += " " + pick(f"wearing {worn}", f"with {worn}")
     if thing.verb:
-        text += " " + pick(*VERBS[thing.verb][:2])
+        does, doing = VERBS[thing.verb][:2]
+        text += " " + pick(of_several(does) if count > 1 or invariant else does, doing)
     return text
+
+
+def of_several(verb: str) -> str:
+    """What several things do: "slide left"."""
+    first, *rest = verb.split()
+    return " ".join([first.removesuffix("es" if first == "goes" else "s"), *rest])

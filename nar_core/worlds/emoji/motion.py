@@ -7,12 +7,13 @@ that what moves keeps its tokens. Slides and falls leave at one edge and come ba
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 from PIL import Image, ImageDraw
 
 from ..world import Understood
-from . import EmojiWorld, grammar, random_thing
+from . import EmojiWorld, _pick, grammar, random_thing
 from .cells import Shown
 from .objects import BY_NOUN
 from .scene import (
@@ -44,6 +45,7 @@ ALONE, TOGETHER = 7, 5  # cells
 _HOP = (0, -1, -2, -3, -3, -2, -1, 0)
 _ROUND = ((0, -1), (1, -1), (1, 0), (1, 1), (0, 1), (-1, 1), (-1, 0), (-1, -1))
 _SWELL = (3 / 7,) * 5 + (5 / 7,) * 5 + (1.0,) * 7
+WANTING = "jumps", "spins", "slides right"  # offered where nothing moves
 Step = tuple[int, int, int, float]
 STEPS: dict[str, Callable[[int], Step]] = {
     "": lambda f: (0, 0, 0, 1.0),
@@ -143,8 +145,8 @@ class EmojiMotionWorld(EmojiWorld):
     name = "emoji-motion"
     size = (SIDE, SIDE)
     frames = FRAMES
+    alone = ALONE
     vocabulary = grammar.vocabulary(moving=True)
-    free = 0.25  # share of clips that lie off the grid, as pictures of other sources would
 
     def _any(self, rng: np.random.Generator) -> Scene:
         place = random_place(rng)
@@ -168,12 +170,13 @@ class EmojiMotionWorld(EmojiWorld):
         return corners(facts)
 
     def render(self, facts: Scene, rng: np.random.Generator) -> np.ndarray:
-        ways = layouts(facts)
-        layout = ways[rng.integers(len(ways))]
-        down = right = 0
-        if rng.random() < self.free:
-            down, right = (int(x) for x in rng.integers(-3, 5, 2))
-        return paint(layout, facts.place, (down, right))
+        return self.paint(facts, _pick(rng, layouts(facts)))
+
+    def loose(self, facts: Scene, rng: np.random.Generator) -> np.ndarray:
+        """As `render`, but half of the clips lie off the grid, as pictures of other sources do."""
+        layout = _pick(rng, layouts(facts))
+        down, right = rng.integers(-3, 5, 2) if rng.random() < 0.5 else (0, 0)
+        return paint(layout, facts.place, (int(down), int(right)))
 
     def paint(self, facts: Scene, layout: Layout) -> np.ndarray:
         """A clip of one layout of the facts, uint8 [17, 80, 80, 3]."""
@@ -183,7 +186,10 @@ class EmojiMotionWorld(EmojiWorld):
         return _moved(placed, frame, stands)
 
     def understand(self, prompt: str) -> Understood:
-        return grammar.understand(prompt, verbs=True)
+        found = grammar.understand(prompt, verbs=True)
+        if found.facts is None or any(thing.verb for thing in found.facts.things):
+            return found
+        return replace(found, wanting=WANTING)
 
 
 def _moving(rng: np.random.Generator, share: float, worn: bool = False) -> Thing:

@@ -40,6 +40,7 @@ class LandscapeWorld:
     name = "landscape"
     size = (SIDE, SIDE)
     frames = 1
+    alone = 0
     slots = SLOTS
     terms = TERMS
     parts = told = 0

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import struct
+import tracemalloc
 import zlib
 
 import numpy as np
@@ -185,3 +187,90 @@ def icon(data: bytes) -> bytes:
 def test_readers_that_do_more_than_read_are_not_begun(data, told):
     with pytest.raises(ValueError, match=f"picture: got {told}, expected an image; use a whole"):
         read_picture(data, (8, 8))
+
+
+def notes(count: int, size: int, length: int, kind: int = 7) -> bytes:
+    """TIFF notes of so many tags, the values of all of which are the same `size` bytes."""
+    tags = b"".join(struct.pack("<HHII", 1000 + i, kind, size, 8) for i in range(count))
+    out = b"II*\0" + struct.pack("<IH", 8, count) + tags + bytes(4)
+    return out + bytes(max(0, length - len(out)))
+
+
+def with_chunk(kind: bytes, data: bytes, times: int = 1) -> bytes:
+    """A PNG with chunks before its pixels."""
+    png, told = saved(four()), struct.pack(">I", len(data)) + kind + data
+    return png[:33] + (told + struct.pack(">I", zlib.crc32(kind + data))) * times + png[33:]
+
+
+def with_segments(code: int, data: bytes, times: int = 1) -> bytes:
+    """A JPEG with segments before its pixels."""
+    jpeg = saved(four(), "JPEG")
+    return (
+        jpeg[:2]
+        + (bytes([255, code]) + struct.pack(">H", len(data) + 2) + data) * times
+        + (
+            jpeg[20:]  # without its JFIF head, so that its notes are asked for its resolution
+        )
+    )
+
+
+def with_remark(part: bytes, times: int) -> bytes:
+    """A GIF with a remark of many parts before its pixels."""
+    gif = saved(four().convert("P"), "GIF")
+    at = 13 + 3 * 2 ** ((gif[10] & 7) + 1)  # behind the head and its palette
+    return gif[:at] + b"!\xfe" + (bytes([len(part)]) + part) * times + b"\0" + gif[at:]
+
+
+RAW = b"Raw profile type exif\0\0"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        with_chunk(b"eXIf", notes(500, 900_000, 1_000_000)),
+        with_chunk(
+            b"zTXt",
+            RAW + zlib.compress(b"\nexif\n99\n" + notes(3000, 200_000, 250_000).hex().encode()),
+        ),
+        with_segments(0xE1, b"Exif\0\0" + notes(5000, 60_000, 65_000)),
+        with_segments(0xE2, b"MPF\0" + notes(5000, 60_000, 65_000)),
+        saved(four(), "WEBP", exif=b"Exif\0\0" + notes(500, 900_000, 1_000_000)),
+        notes(500, 900_000, 1_000_000),
+    ],
+    ids=["PNG", "PNG of old", "JPEG", "MPO", "WEBP", "TIFF"],
+)
+def test_notes_beside_a_picture_are_read_once(data):
+    tracemalloc.start()
+    with contextlib.suppress(ValueError):  # some are read without them
+        read_picture(data, (8, 8))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 20_000_000
+
+
+def test_notes_that_name_one_place_again_and_again_are_told():
+    with pytest.raises(ValueError, match=r"picture: got one that is too large \(its notes are lo"):
+        read_picture(with_chunk(b"eXIf", notes(500, 900_000, 1_000_000)), (8, 8))
+    with pytest.raises(ValueError, match=r"\(its notes hold too many fractions\), expected"):
+        read_picture(with_chunk(b"eXIf", notes(1, 100_000, 900_000, kind=5)), (8, 8))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        with_chunk(b"tIME", b"", 30_000),
+        with_chunk(b"IDAT", b"", 30_000),
+        with_segments(0xE4, b"", 30_000),
+        with_remark(b"a", 30_000),
+        with_remark(b"a" * 255, 19_000),
+    ],
+    ids=["chunks", "pixels in parts", "segments", "remark", "long remark"],
+)
+def test_a_file_is_not_gone_through_in_countless_parts(data):
+    with pytest.raises(ValueError, match=r"picture: got one that is too large \(it has more than"):
+        read_picture(data, (8, 8))
+
+
+def test_a_file_of_some_hundred_parts_is_read():
+    for data in (with_chunk(b"tIME", b"", 900), with_remark(b"a" * 255, 900)):
+        assert corners(read_picture(data, (32, 32))) == UPRIGHT

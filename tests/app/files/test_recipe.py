@@ -56,6 +56,15 @@ def test_json_goes_both_ways(recipe):
     assert again.request["prompt"] == "red apple"
 
 
+def test_changing_its_json_does_not_change_a_recipe(recipe):
+    data, before = recipe.json(), json.dumps(recipe.json())
+    data["request"]["seed_position"].append(7)
+    for part in data.values():
+        if hasattr(part, "clear"):
+            part.clear()
+    assert json.dumps(recipe.json()) == before
+
+
 def test_a_growth_line_by_line_is_replayed_and_made_again_as_one(monkeypatch):
     lines = replace(
         INFO["corner"], name="lines", directions=("+w",), known_level="zero", order="raster"
@@ -216,6 +225,13 @@ def test_a_clip_is_put_together_from_so_many_at_most(recipe, count, is_read):
     else:
         with pytest.raises(ValueError, match=f"expected 1 to {MAX_PARTS}"):
             recipes_from(data)
+
+
+def test_a_frame_was_given_if_every_cell_of_its_slice_was(recipe):
+    steps = np.zeros((3, 2, 2), np.uint16)
+    steps[1, 0, 1], steps[2] = 1, 2
+    clip = replace(recipe, grid=(3, 2, 2), steps=steps, slice_of_frame=(0, 0, 1, 2))
+    assert clip.given_frames.tolist() == [True, True, False, False]
 
 
 def test_a_compressed_bomb_is_not_unpacked():

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import html
 import io
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -18,12 +18,14 @@ import anyio
 import httpx
 import numpy as np
 import pytest
+from gradio import processing_utils
 from PIL import Image
 
 from app.wire import data_uri
 from nar_core import SETTINGS
 from nar_core.files.png import png_bytes
 from tests.app.test_browser_growth import settled
+from tests.app.without import without
 
 GUIDE = (Path(__file__).parents[3] / "app" / "API.md").read_text("utf-8")
 
@@ -39,6 +41,7 @@ TOOLS = (
     "clip",
     "replay",
     "explain",
+    "disagreement",
 )
 FILED = {"image": "image", "outpaint_image": "image", "video": "video"}
 """Endpoints that answer with a file of that kind."""
@@ -113,6 +116,24 @@ def test_files_come_typed_and_are_taken_back_by_their_address(client, served):
 def test_no_other_file_of_the_server_is_read(client, address):
     with pytest.raises(Exception, match="expected data:image/png"):
         client.predict(picture=address, api_name="/replay")
+
+
+@pytest.mark.parametrize("where", ["picture", "prompt", "rng_seed", "label"])
+def test_nothing_is_fetched_for_a_visitor(client, monkeypatch, where):
+    fetched = []
+
+    async def fetch(url, cache_dir):
+        fetched.append(url)
+        return cache_dir
+
+    monkeypatch.setattr(processing_utils, "async_ssrf_protected_download", fetch)
+    file = {"path": "http://example.org/large", "meta": {"_type": "gradio.FileData"}}
+    asked = {"picture": file, "api_name": "/replay"}
+    if where != "picture":
+        asked = {"prompt": "owl", where: file, "api_name": "/generate"}
+    with pytest.raises(Exception, match=r"got .*expected"):
+        client.predict(**asked)
+    assert not fetched
 
 
 def test_every_endpoint_that_grows_takes_every_setting(client):
@@ -239,6 +260,25 @@ def test_a_cell_of_a_picture_is_explained(client):
         client.predict(picture=picture, cell=None, api_name="/explain")
 
 
+def test_where_the_heads_disagreed_is_told_cell_by_cell(client):
+    made = client.predict(prompt="owl", pictures=2, rng_seed=4, api_name="/generate")
+    [picture] = made["pictures"][1:]
+    values = np.array(client.predict(picture=picture, api_name="/disagreement"))
+    assert values.shape == (1, 16, 16)
+    growth = client.predict(picture=picture, api_name="/replay")["growth"]
+    for step in growth:
+        told = [values[tuple(at)] for at in step["positions"]]
+        assert told == [step["step"] / 100] * len(told)
+    kept = client.predict(picture=picture, keep=[0, 0, 8, 8], prompt="owl", api_name="/outpaint")[
+        "pictures"
+    ][0]
+    values = np.array(client.predict(picture=kept, api_name="/disagreement"))
+    assert (values[0, :8, :8] == 0).all()
+    assert (values > 0).sum() == 256 - 64
+    with pytest.raises(Exception, match="picture"):
+        client.predict(picture="nonsense", api_name="/disagreement")
+
+
 @pytest.mark.parametrize(
     ("name", "given", "words"),
     [
@@ -255,6 +295,23 @@ def test_bad_input_is_named(client, name, given, words):
         client.predict(api_name=name, **given)
 
 
+def called_by_number(served, number: int, data: list, session: str) -> dict:
+    """What an endpoint, or an event of the page, says at last."""
+    call = {"fn_index": number, "data": data, "session_hash": session, "event_data": {"run": "r"}}
+    assert httpx.post(f"{served.url}gradio_api/queue/join", json=call).status_code == 200
+    heard = {"session_hash": session}
+    with httpx.stream("GET", f"{served.url}gradio_api/queue/data", params=heard) as lines:
+        said = [json.loads(line[5:]) for line in lines.iter_lines() if line.startswith("data:")]
+    [done] = [one for one in said if one["msg"] == "process_completed"]
+    return done["output"]
+
+
+def events(client, name: str) -> list[int]:
+    """Numbers of the page's events of a name."""
+    calls = client.config["dependencies"]
+    return [call["id"] for call in calls if any(event == name for _, event in call["targets"])]
+
+
 @pytest.mark.parametrize(
     ("name", "data", "told"),
     [
@@ -267,16 +324,46 @@ def test_bad_input_is_named(client, name, given, words):
 def test_the_last_arguments_may_be_left_out_by_position_too(client, served, name, data, told):
     """Programs of before a setting came do not know of it."""
     calls = {call["api_name"]: call["id"] for call in client.config["dependencies"]}
-    call = {"fn_index": calls[name], "data": data, "session_hash": f"short{len(data)}{name}"}
-    assert httpx.post(f"{served.url}gradio_api/queue/join", json=call).status_code == 200
-    heard = {"session_hash": call["session_hash"]}
-    with httpx.stream("GET", f"{served.url}gradio_api/queue/data", params=heard) as lines:
-        said = [json.loads(line[5:]) for line in lines.iter_lines() if line.startswith("data:")]
-    [done] = [one for one in said if one["msg"] == "process_completed"]
+    done = called_by_number(served, calls[name], data, f"short{len(data)}{name}")
     if told:
-        assert done["output"]["error"].startswith(told)
+        assert done["error"].startswith(told)
     else:
-        assert done["output"]["data"][0]["pictures"]
+        assert done["data"][0]["pictures"]
+
+
+@pytest.mark.parametrize(
+    ("control", "sent", "told"),
+    [
+        ("Model", "nothing", "model: got 'nothing', expected one of emoji"),
+        ("Model", {"a": 1}, "model: got {'a': 1}, expected one of emoji"),
+        ("Prompt", [1], "prompt: got [1], expected a text; type some words"),
+        ("Guidance", "much", "guidance_scale: got 'much', expected a number from 1"),
+        ("Heads", 7, "heads: got 7, expected one of mixed"),
+        ("Top-k", [], "top_k: got [], expected a whole number"),
+        ("Variation", 7.5, "rng_seed: got 7.5, expected a whole number"),
+        ("Variation", None, "rng_seed: got None, expected a whole number"),
+        ("Pictures", "all", "num_samples: got 'all', expected a whole number"),
+    ],
+)
+def test_controls_of_the_page_say_what_was_wrong_with_them(client, served, control, sent, told):
+    """Whoever sends them, Gradio's components say less."""
+    parts = {part["id"]: part["props"] for part in client.config["components"]}
+    number, session = events(client, "start")[0], f"{control}{sent}"
+    [call] = [call for call in client.config["dependencies"] if call["id"] == number]
+    data = [parts[i].get("value") for i in call["inputs"]]
+    data[[parts[i].get("label") for i in call["inputs"]].index(control)] = sent
+    called_by_number(served, number, data, session)
+    growth = called_by_number(served, number + 1, [None], session)  # what follows it
+    assert growth["title"] == "Not started"
+    assert growth["error"].startswith(html.escape(told, quote=False))
+
+
+def test_another_model_that_is_none_is_told_in_a_sentence(client, served):
+    told = called_by_number(served, events(client, "change")[0], ["<b>nothing</b>"], "another")
+    assert told["title"] == "Not done"
+    assert told["error"].startswith(
+        "model: got '&lt;b&gt;nothing&lt;/b&gt;', expected one of emoji"
+    )
 
 
 def test_the_last_step_has_the_picture(client):
@@ -391,11 +478,6 @@ def test_the_guides_python_example_runs(served, tmp_path, monkeypatch, capsys):
     told = capsys.readouterr().out
     assert "17 of 17 tokens: 1" in told
     assert "17 steps" in told
-
-
-def without(what: str) -> None:
-    """Skip a test for want of something; in .ci/run, where it must be there, it fails."""
-    (pytest.fail if os.environ.get("NOTHING_SKIPPED") else pytest.skip)(f"needs {what}")
 
 
 def test_the_guides_javascript_example_runs(served):
@@ -527,6 +609,8 @@ def test_an_mcp_client_is_shown_the_picture(tools):
     assert "tokens" not in recipe
     _, why = called(tools, "explain", picture=told["pictures"][1], cell=[0, 3, 9])
     assert set(why["fused"][0]) == {"token", "probability"}
+    _, where = called(tools, "disagreement", picture=told["pictures"][1])
+    assert np.shape(where["disagreement"]) == (1, 16, 16)
 
 
 def test_an_mcp_client_is_shown_a_clip_side_by_side_and_given_its_file(tools):

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import threading
 import weakref
+from dataclasses import replace
 
 import pytest
 
@@ -13,6 +14,7 @@ from app.server.engines import Engines
 from app.server.form import Form
 from app.server.turns import Client
 from app.wire import bytes_of_uri
+from nar_core.plan import GridShape
 from tests.app.fake_engine import INFO, MODELS, FakeEngine
 from tests.app.studios import check, fake_studio, finish
 
@@ -30,6 +32,28 @@ def test_one_model_is_resident_and_what_is_missing_is_told():
         engines.get("fruit")
     gc.collect()
     assert first() is None
+
+
+def test_a_model_whose_folder_was_replaced_is_loaded_anew():
+    """Else it would be asked for what the new one says it can, such as another grid."""
+    listed, loaded = {m.name: m for m in MODELS}, []
+
+    def load(name: str, device: str = "auto", progress=None) -> FakeEngine:
+        loaded.append(name)
+        engine = FakeEngine(name)
+        engine.info = listed[name]
+        return engine
+
+    engines = Engines(load, lambda: list(listed.values()))
+    before = engines.get("emoji")
+    assert engines.get("emoji") is before
+    listed["emoji"] = replace(listed["emoji"], available=False, download=7)  # nothing that matters
+    assert engines.get("emoji") is before
+    listed["emoji"] = replace(INFO["emoji"], grid=GridShape(1, 8, 8))
+    after = engines.get("emoji")
+    assert after.info.grid == (1, 8, 8)
+    assert engines.get("emoji") is after
+    assert loaded == ["emoji", "emoji"]
 
 
 def test_models_here_come_first_and_one_line_tells_what_each_is():

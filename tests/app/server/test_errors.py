@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
+import re
 
+import numpy as np
 import pytest
 
-from app.server.errors import Busy, Failed, Refused, Stopped, ended, for_page, for_program, sentence
+from app.server.errors import (
+    Busy,
+    Failed,
+    Refused,
+    Stopped,
+    ended,
+    for_page,
+    for_program,
+    named,
+    sentence,
+)
+from app.server.turns import Client
+from app.wire import data_uri, name_of
+from nar_core.files import png_bytes
+from tests.app.studios import fake_studio
 
 
 class OutOfMemoryError(RuntimeError):
@@ -54,3 +71,42 @@ def test_no_markup_and_nothing_unseen_gets_to_the_page():
 def test_who_has_stopped_it_sees_no_toast_but_a_program_an_error():
     assert for_page(Stopped(), "Not grown").visible is False
     assert "Stopped before it was finished" in for_program(Stopped()).message
+
+
+def asked(data: bytes, name: object) -> dict[str, object]:
+    return {"run": "r", "file": data_uri(data, "image/png"), "name": name}
+
+
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        (b"%PDF-1.4", "cat.png: got a page to print, expected an image"),
+        (b"", "cat.png: got an empty file"),
+        (png_bytes(np.zeros((8, 8, 3), np.uint8)), "cat.png: no recipe inside"),
+        (b"\0\0\0\x10ftypmp42" + bytes(20), "cat.png: no recipe inside"),
+        (
+            png_bytes(np.zeros((8, 8, 3), np.uint8), chunks={"nar_studio": "{}"}),
+            "cat.png: recipe: got no schema",
+        ),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_told_by_its_name(data, told):
+    studio = fake_studio()
+    with pytest.raises(ValueError, match=re.escape(told)):
+        studio.replay(asked(data, "cat.png"))
+    if "recipe" not in told:
+        reading = studio.reading("emoji", data, Client("a", "b"), "cat.png")
+        with pytest.raises(ValueError, match=re.escape(told)):
+            asyncio.run(reading)
+
+
+@pytest.mark.parametrize("name", [None, "", " ", 7, ["cat.png"], "\ud800"])
+def test_a_file_with_an_odd_name_is_a_picture(name):
+    with pytest.raises(ValueError, match=r"^picture: got a page to print"):
+        fake_studio().replay(asked(b"%PDF-1.4", name))
+    assert len(name_of({"name": "n" * 500})) == 80
+
+
+def test_of_other_things_than_the_file_its_name_is_said_before():
+    with pytest.raises(ValueError, match=r"^cat.png: model: got 7, expected one"), named("cat.png"):
+        raise ValueError("model: got 7, expected one")

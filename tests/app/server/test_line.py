@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,8 @@ from app.server.growing import Finished, Loading
 from app.server.line import Asked, Line, Ticket
 from app.server.studio import Studio
 from app.server.turns import Client
+from nar_core.files.png import png_bytes
+from tests.app.fake_engine import FakeEngine
 from tests.app.studios import check, fake_studio
 
 
@@ -245,6 +248,17 @@ def test_nothing_is_grown_for_somebody_who_does_not_listen(monkeypatch):
     assert unheard.stopped
 
 
+def test_who_was_not_heard_for_ten_seconds_still_waits(monkeypatch):
+    now = time.monotonic()
+    monkeypatch.setattr(lines, "time", SimpleNamespace(monotonic=lambda: now))
+    line = Line()
+    line.join("a", counting(1))
+    for later, waiting in ((10, 1), (20, 0)):
+        now += later
+        line.place("somebody else")
+        assert line.waiting == waiting
+
+
 def test_a_turn_begins_with_the_listening_and_waits_for_no_look(monkeypatch):
     monkeypatch.setattr(lines, "LOOK_EVERY", 3600.0)
     studio = fake_studio()
@@ -329,7 +343,8 @@ def served_in_order(line: Line, asked: dict[str, tuple[Asked, Client]]) -> list[
         places = {run: line.place(run)["ahead"] for run in asked}
         hold.set()
         await asyncio.gather(first, *hearing)
-        assert order == sorted(asked, key=places.__getitem__), "the places told were true"
+        told = [places[run] for run in order]  # the same for all who are grown together
+        assert told == sorted(told), "the places told were true"
 
     asyncio.run(all_of_them())
     return order
@@ -436,7 +451,13 @@ def test_a_page_that_has_fallen_silent_is_not_grown_for(signs, alive):
 # ---- the studio's growths in it ---------------------------------------------------------------
 
 
-def in_one_turn(studio: Studio, prompts: Sequence[str]) -> list[list[Any]]:
+async def listed(made: AsyncIterator[Any]) -> list[Any]:
+    return [one async for one in made]
+
+
+def in_one_turn(
+    studio: Studio, prompts: Sequence[str], listening: Callable[..., Any] = listed
+) -> list[list[Any]]:
     """What programs and a page are told whose growths wait at the same time."""
 
     async def all_of_them() -> list[list[Any]]:
@@ -455,17 +476,13 @@ def in_one_turn(studio: Studio, prompts: Sequence[str]) -> list[list[Any]]:
                 made = studio.line.ticket(run).made()
             else:
                 made = studio.events(check(studio, form, {"run": f"r{number}"}), client)
-            hearing.append(asyncio.create_task(listed(made)))
+            hearing.append(asyncio.create_task(listening(made)))
         await asyncio.sleep(0.05)
         hold.set()
         await first
         return await asyncio.gather(*hearing, return_exceptions=True)
 
     return asyncio.run(all_of_them())
-
-
-async def listed(made: AsyncIterator[Any]) -> list[Any]:
-    return [one async for one in made]
 
 
 def test_a_page_and_programs_are_grown_together_and_each_has_its_own():
@@ -485,6 +502,30 @@ def test_a_page_and_programs_are_grown_together_and_each_has_its_own():
         assert np.array_equal(last.tokens, alone.tokens)
         assert np.array_equal(last.video, alone.video)
         assert last.recipe.request == alone.recipe.request
+
+
+def test_who_has_their_picture_waits_for_nobody_elses():
+    first = threading.Event()
+
+    class Waiting(FakeEngine):
+        """Makes the second picture when the first growth has ended."""
+
+        def decode(self, tokens: np.ndarray) -> np.ndarray:
+            self.decoded = getattr(self, "decoded", 0) + 1
+            assert self.decoded < 2 or first.wait(5)
+            return super().decode(tokens)
+
+    async def listening(made: AsyncIterator[Any]) -> list[Any]:
+        events = await listed(made)
+        first.set()
+        return events
+
+    studio = fake_studio(lambda name, **options: Waiting(name))
+    for events in in_one_turn(studio, ["owl", "fox"], listening):
+        assert not isinstance(events, Exception), events
+    text = studio.metrics.text().decode()
+    assert 'nar_growths_total{kind="page",outcome="done"} 1.0' in text
+    assert "stopped" not in text
 
 
 @pytest.mark.parametrize("after", [0, 4])
@@ -566,3 +607,33 @@ def test_with_several_lanes_as_many_growths_run_at_a_time():
     assert running == [2] * 4
     until(lambda: line.running == 0)
     assert line.alive
+
+
+def test_a_picture_that_is_chosen_after_another_is_read_instead_of_it():
+    studio, client = fake_studio(of_one=1), Client("here", "tab")
+    begun, go, read = threading.Event(), threading.Event(), []
+
+    def reads(model, pixels):
+        begun.set()
+        go.wait(60)
+        read.append(int(pixels[0, 0, 0]))
+        return "known"
+
+    studio.grower.read = reads
+
+    async def several() -> list:
+        tasks = []
+        for red in range(5):
+            picture = png_bytes(np.full((16, 16, 3), red, np.uint8))
+            tasks.append(asyncio.create_task(studio.reading("emoji", picture, client)))
+            await asyncio.to_thread(begun.wait, 60)
+        await asyncio.wait(tasks[1:4], timeout=60)
+        go.set()
+        return await asyncio.gather(*tasks, return_exceptions=True)
+
+    ends = asyncio.run(several())
+    assert [isinstance(end, Stopped) for end in ends[1:4]] == [True] * 3
+    assert ends[4] == "known"
+    assert read[-1] == 4
+    assert len(read) == 2
+    assert not studio._readings

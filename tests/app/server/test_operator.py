@@ -153,8 +153,7 @@ def growing(line: Line, steps: int) -> tuple[threading.Thread, list]:
         (signal.SIGINT, 10_000, 60, False),
     ],
 )
-def test_an_end_lets_growths_finish_or_tells_them(monkeypatch, number, steps, patience, whole):
-    monkeypatch.setattr(ending, "TELLING", 0.0)
+def test_an_end_lets_growths_finish_or_tells_them(number, steps, patience, whole):
     studio = fake_studio()
     thread, ends = growing(studio.line, steps)
     end = ending.Ending(studio, patience)
@@ -168,6 +167,34 @@ def test_an_end_lets_growths_finish_or_tells_them(monkeypatch, number, steps, pa
     assert studio.health()["ready"] is False
     with pytest.raises(Busy, match="being stopped"):
         studio.line.join("later", Asked(lambda tickets: iter(())))
+
+
+def ended(studio, number: int) -> None:
+    end = ending.Ending(studio, 60)
+    end._signals.put(number)
+    end.wait()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_an_end_waits_for_nobody_but_for_who_is_being_told(monkeypatch, number):
+    monkeypatch.setattr(ending, "LEAVING", 60)
+    began = time.monotonic()
+    ended(fake_studio(), number)  # nobody is there
+    studio, gone = fake_studio(), []
+    studio.listeners.comes("reads slowly")
+
+    def reads() -> None:
+        time.sleep(0.3)
+        gone.append(True)
+        studio.listeners.goes("reads slowly")
+
+    threading.Thread(target=reads).start()
+    ended(studio, number)
+    assert gone
+    monkeypatch.setattr(ending, "LEAVING", 0.1)
+    studio.listeners.comes("never reads")
+    ended(studio, number)
+    assert time.monotonic() - began < 30
 
 
 def test_a_studio_has_its_own_counters():

@@ -10,6 +10,7 @@ import queue
 import threading
 import time
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from app.server.growing import Finished, Grower, Stepped
 from app.server.jobs import Job
 from app.server.replicas import TRIES, Replica, Replicas
 from app.server.studio import Studio
+from nar_core.files import png_bytes
 from tests.app.server.test_line import in_one_turn
 from tests.app.studios import check, fake_studio
 
@@ -78,11 +80,15 @@ class Handle:
     def __init__(self, studio: Studio, lives: tuple[int, ...] = ()) -> None:
         self.replica = Replica(lambda: Grower(studio.engines), "emoji")
         self.lives, self.asked, self.responses = list(lives), [], []
-        self.grow = self.explain = self
+        self.grow = self
+        self.answer = SimpleNamespace(remote=self._answered)
 
     def options(self, **more: Any) -> Handle:
         self.asked.append(more)
         return self
+
+    def _answered(self, *asked: Any) -> Any:
+        return SimpleNamespace(result=lambda: asyncio.run(self.replica.answer(*asked)))
 
     def remote(self, jobs: list[Job], *_: Any) -> Response:
         most = self.lives.pop(0) if self.lives else 10**9
@@ -158,6 +164,24 @@ def test_a_growth_that_nobody_wants_ends_on_the_replica_before_another_begins(st
     handle.responses[0].thread.join(10)
     assert engine.open_runs == 0
     assert engine.steps_run < 8
+
+
+def test_what_is_asked_of_a_model_is_answered_by_a_replica(studio):
+    """No model is loaded where the page is."""
+    front = fake_studio()
+    done = next(e for e in studio.grower.grow(job(studio)) if isinstance(e, Finished))
+    again = studio.desk.again("explain", png_bytes(done.video[0], done.recipe))
+    replicas = Replicas(front.engines, Handle(studio))
+    cell = (0, 3, 9)
+    assert replicas.explain(again, cell) == studio.grower.explain(again, cell)
+    assert replicas.disagreement(again) == studio.grower.disagreement(again)
+    pixels = np.zeros((128, 128, 3), np.uint8)
+    assert replicas.read("emoji", pixels) == studio.grower.read("emoji", pixels)
+    studio.engines.get("emoji").digest = "other weights"
+    with pytest.raises(Refused, match="other weights of emoji made"):
+        replicas.disagreement(again)
+    assert front.engines.loaded() == []
+    assert replicas._handle.asked == [{"multiplexed_model_id": "emoji"}] * 4
 
 
 def test_who_leaves_while_no_replica_is_free_does_not_wait_for_one(studio):

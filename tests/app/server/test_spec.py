@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from app.pages.controls import IN_LAB, facts_of
+from app.server.engines import Engines
+from app.server.form import OFFERED
 from app.server.spec import SEEN_LATE, WHOLE_CLIP, comparisons, spec_of, swept
-from tests.app.fake_engine import INFO
+from tests.app.fake_engine import INFO, MODELS, FakeEngine
 
 
 def test_models_that_see_kept_cells_late_say_so():
@@ -16,6 +19,11 @@ def test_models_that_see_kept_cells_late_say_so():
 def test_models_whose_tokens_are_no_places_say_so():
     assert spec_of(INFO["whole"])["note"] == WHOLE_CLIP
     assert spec_of(INFO["clip"])["note"] == ""
+
+
+def test_every_setting_of_the_page_is_in_the_lab():
+    assert set(IN_LAB) == {setting.name for setting in OFFERED}
+    assert set(IN_LAB.values()) < {s["name"] for s in comparisons(INFO["emoji"])}
 
 
 def test_the_values_of_a_setting_can_be_others():
@@ -35,3 +43,15 @@ def test_the_values_of_a_setting_can_be_others():
             swept("guidance", values, (0, 0, 0))
     with pytest.raises(ValueError, match="'fusion', expected one of guidance, temperature"):
         swept("fusion", ["1", "2"], (0, 0, 0))
+
+
+def test_of_a_model_that_is_not_here_only_what_can_be_done_is_said():
+    engines = Engines(FakeEngine, lambda: list(MODELS))
+    kept = facts_of(engines, "far")
+    assert "Not on this server; watch a recorded growth.<details>" in kept
+    assert "522 MB · start the studio with --fetch</details>" in kept
+    engines.configure("cpu", 1, may_fetch=True)
+    allowed = facts_of(engines, "far")
+    assert "or grow with it: 522 MB are fetched first." in allowed
+    assert "--fetch" not in allowed
+    assert "Not on" not in facts_of(engines, "emoji")

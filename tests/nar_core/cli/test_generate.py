@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nar_core import Engine, Request
+from nar_core import Engine, Request, fit
 from nar_core.cli import main
 from nar_core.files import read_file, read_recipe
 
@@ -115,17 +115,24 @@ def test_three_prompts_outpaint_a_picture(grow, folder, tmp_path):
     tokens = Engine.load(folder).encode(Image.open(given))[0]
     kept = np.zeros(tokens.shape, bool)
     kept[0, 1:3, 1:4] = kept[0, 0, 0] = True
+    shown = np.kron(kept[0], np.ones((8, 8))) > 0
     for file in found["files"]:
         recipe = recipe_of(file)
         assert np.array_equal(recipe.steps == 0, kept)
         assert np.array_equal(recipe.tokens[kept], tokens[kept])
         again = grow("--resume", file)
         assert again["same"]
-    # the tokens of a file made here, and of an array
+        pixels = [read_file(Path(f).read_bytes())[1][0] for f in (file, *again["files"])]
+        for made in pixels:  # as they were given, not as they are decoded
+            assert np.array_equal(made[shown], fit(Image.open(given), (32, 40))[shown])
+            assert (made[~shown] != fit(Image.open(given), (32, 40))[~shown]).any()
+    # the tokens of a file made here, whose pixels come back too, and of an array
     np.save(tmp_path / "known.npy", np.where(kept, tokens, -1))
     for known, keep in ((found["files"][0], words[4:]), (str(tmp_path / "known.npy"), [])):
         around = grow(*words[:4], "--known", known, *keep)
-        assert np.array_equal(recipe_of(around["files"][2]).tokens[kept], tokens[kept])
+        recipe, made = read_file(Path(around["files"][2]).read_bytes())
+        assert np.array_equal(recipe.tokens[kept], tokens[kept])
+        assert np.array_equal(made[0][shown], pixels[0][shown]) == (known == found["files"][0])
 
 
 def test_a_label_in_any_case_and_a_clip_whose_growth_shows_time(grow, clips):

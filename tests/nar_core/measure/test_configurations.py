@@ -58,6 +58,27 @@ def test_the_likelihood_of_mixed_heads_is_that_of_training(folder):
     assert len({round(x, 6) for x in [*others.values(), found]}) == 5
 
 
+def test_pictures_are_seen_in_the_shape_of_the_model(data, tmp_path, capsys):
+    """Square pictures by a model whose grid is not square: the middle of them."""
+    wide = write_model_folder(tmp_path, kind="class", size=(16, 32))
+    words = ["evaluate", "--model", str(wide), "--data", str(data), "--json", "--device", "cpu"]
+    assert main(words) == 0
+    found = json.loads(capsys.readouterr().out.splitlines()[-1])
+    engine = Engine.load(wide, device="cpu", dtype="float32")
+    files = sorted(data.glob("*/*.png"))
+    middle = np.stack([_middle(Image.open(file)) for file in files])
+    tokens = engine.encode(middle[:, None])
+    left = engine.decode(tokens)[:, 0].astype(float) / 255 - middle / 255.0
+    assert found["psnr"] == pytest.approx(-10 * np.log10((left**2).mean()), abs=0.05)
+    values = torch.tensor([int(file.parent.name[-1]) for file in files])
+    losses = plan_losses(engine.model, values, torch.from_numpy(tokens).flatten(1))
+    assert found["loss_corner"] == pytest.approx(losses["loss_corner"], abs=1e-3)
+
+
+def _middle(picture: Image.Image) -> np.ndarray:
+    return np.asarray(picture.resize((32, 16), Image.Resampling.BICUBIC, (0, 10, 40, 30)))
+
+
 def test_every_configuration_is_told(folder, data, capsys):
     words = ["evaluate", "--model", str(folder), "--data", str(data), "--heads", "mixed"]
     words += ["horizontal", "--fusion", "logits", "confident", "--seed-position", "corner", "any"]

@@ -7,11 +7,13 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
 
+import numpy as np
 import pytest
 
 import nar_core
+from nar_core.measure import starts
 from nar_core.measure.growing import Grower
-from nar_core.measure.starts import ROUND, cells_of, seed_map, summary
+from nar_core.measure.starts import ROUND, cells_of, drawn, seed_map, summary
 from nar_core.plan import GridShape
 
 
@@ -43,6 +45,21 @@ def test_rounds_add_up():
     assert told["by_steps"]["17"][0] == 1
 
 
+def test_a_map_is_drawn_by_its_nearest_measured_cells():
+    told = {
+        "grid": [1, 4, 4], "prompts": 2, "cells": [[0, 0], [3, 3]],
+        "right": [2, 2], "damage": [0.0, 0.1], "steps": [7, 7],
+    }  # fmt: skip
+    sheet = drawn(told)
+    side, gap = starts.SIDE, starts.GAP
+    assert sheet.size == (3 * (4 * side + gap) + gap, 4 * side + 68)
+    left = 2 * gap + 4 * side  # of the map of damage
+    at = [sheet.getpixel((left + w * side, 32)) for w in (0, 3)]
+    assert at == [starts.LEAST] * 2  # as near to either: the first
+    assert sheet.getpixel((left + 3 * side, 32 + 3 * side)) == starts.MOST
+    assert sheet.getpixel((gap, 32)) == starts.LEAST  # all alike
+
+
 def test_a_map_of_something_else_is_not_gone_on_with(tmp_path: Path):
     models = {m.name: m for m in nar_core.list_models()}
     engine = SimpleNamespace(digest="x", info=models["emoji"])
@@ -54,3 +71,44 @@ def test_a_map_of_something_else_is_not_gone_on_with(tmp_path: Path):
     engine.info = models["NAR-B"]
     with pytest.raises(ValueError, match="expected a model that starts anywhere"):
         seed_map(grower, ROUND, file)
+
+
+def test_all_cells_are_asked_the_same_few_prompts_and_later_more(tmp_path: Path, monkeypatch):
+    """Of a grid of 2 x 3, where growths from the first column come out right."""
+    grid, asked = GridShape(1, 2, 3), []
+
+    def generate_all(request):
+        asked.append((request.prompt, request.rng_seed, request.seed_position))
+        at = request.seed_position[1:]
+        return SimpleNamespace(tokens=np.full((request.num_samples, 1, 2, 3), 3 * at[0] + at[1]))
+
+    engine = SimpleNamespace(
+        digest="x",
+        info=SimpleNamespace(name="m", world="emoji", task="text", seed_positions="any", grid=grid),
+        generate_all=generate_all,
+        decode=lambda tokens: tokens[:, 0, 0, 0],
+    )
+    exam = SimpleNamespace(
+        categories=("one", "two", "three"),
+        ask=lambda category, held_out, rng: category,
+        judge=lambda facts, pixels: [
+            SimpleNamespace(right=p % 3 == 0, damage=0.5) for p in pixels.tolist()
+        ],
+    )
+    monkeypatch.setattr(starts, "exam_of", lambda engine: exam)
+    monkeypatch.setitem(
+        starts.WORLDS, "emoji", lambda: SimpleNamespace(say=lambda facts, rng: facts)
+    )
+    grower, file = Grower(cast(nar_core.Engine, engine), rng_seed=5), tmp_path / "starts.json"
+    told = seed_map(grower, 2, file)
+    assert (told["prompts"], told["cells"]) == (2, [[h, w] for h in range(2) for w in range(3)])
+    assert told["right"] == [2, 0, 0, 2, 0, 0]
+    assert {(prompt, seed) for prompt, seed, _ in asked} == {(("one", "two"), 5)}
+    asked.clear()
+    told = seed_map(grower, 5, file)
+    assert len(asked) == 6  # what was found is gone on with
+    assert {prompt for prompt, _, _ in asked} == {("three", "one", "two")}
+    assert (told["prompts"], told["right"], told["damage"]) == (5, [5, 0, 0, 5, 0, 0], [0.5] * 6)
+    assert told["command"].endswith("--model m --seed-map starts.json --every 1 --count 5")
+    assert json.loads(file.read_text("utf-8"))["prompts"] == 5
+    assert seed_map(grower, 4, file) == told

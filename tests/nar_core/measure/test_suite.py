@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+
 import pytest
 import torch
 
 from nar_core.cli import main
 from nar_core.decode import Growth
 from nar_core.measure import suite as suites
+from nar_core.measure.speed import random_engine
 from nar_core.measure.suite import COLOURS, Case, Row, chart, table
 from nar_core.plan import GridShape, make_plan
 from nar_core.settings import SamplingSettings
@@ -46,12 +50,30 @@ def row(way: str, batch: int, seconds: float) -> Row:
 def test_ours_is_told_beside_the_published_way_of_the_same_batch():
     rows = [row("ours", 1, 0.5), row("published", 1, 1.5), row("ours", 8, 2.0)]
     assert [r.get("ratio") for r in table(rows)] == [3.0, None, None]
+    larger = replace(rows[0], grid=(1, 32, 32))  # of another grid
+    assert [r.get("ratio") for r in table([*rows, larger])] == [3.0, None, None, None]
 
 
 def test_every_way_is_drawn():
     rows = [row(way, b, 0.1 * (i + 1) * b) for i, way in enumerate(COLOURS) for b in (1, 2, 8)]
     colours = {colour for _, colour in chart(rows, "NAR-B").getcolors(1 << 20) or []}
     assert colours >= set(COLOURS.values())
+
+
+def test_sizes_are_drawn_against_their_cells():
+    grids = [(1, 16, 16), (1, 32, 32)]
+    rows = [replace(row("ours", 1, 0.5), grid=g, passes=sum(g) - 2) for g in grids]
+    more = [rows[0], replace(rows[1], passes=32)]  # else alike
+    assert chart(rows, "NAR-B").tobytes() != chart(more, "NAR-B").tobytes()
+    assert [r["grid"] for r in table(rows)] == [list(g) for g in grids]
+
+
+def test_a_model_of_an_official_size_is_timed_on_another_grid():
+    case = Case("NAR-B", 1, grid=GridShape(1, 2, 3))
+    engine = random_engine("NAR-B", "cpu", "bfloat16", with_tokenizer=False, grid=case.grid)
+    assert engine.model.config.grid == engine.info.grid == case.grid
+    (timed,) = suites._timed(case, torch.device("cpu"), "bfloat16", 1, 1e9)
+    assert (timed.passes, timed.cells, timed.grid) == (4, 6, (1, 2, 3))
 
 
 def test_a_suite_tells_what_there_was_no_time_for(monkeypatch):
@@ -65,10 +87,35 @@ def test_a_suite_tells_what_there_was_no_time_for(monkeypatch):
     monkeypatch.setitem(suites.SUITES, "cpu", (Case("NAR-B", 1), Case("NAR-B", 2)))
     rows, left = suites.suite("cpu", "cpu", "auto", 1)
     assert (timed, len(rows), left) == ([1, 2], 2, [])
+    monkeypatch.setitem(suites.SUITES, "sizes", (Case("NAR-B", 1, grid=GridShape(1, 24, 24)),))
+    assert suites.suite("sizes", "cpu", "auto", 1, minutes=-1)[1] == [
+        "NAR-B, batch 1, grid 1x24x24"
+    ]
     assert suites.suite("cpu", "cpu", "auto", 1, minutes=-1)[1] == [
         "NAR-B, batch 1",
         "NAR-B, batch 2",
     ]
+
+
+def test_figures_tell_their_command(monkeypatch, tmp_path, capsys):
+    rows = [row("ours", 1, 0.5), row("published", 1, 1.5)]
+    monkeypatch.setattr("nar_core.cli.bench.suite", lambda *asked: (rows, []))
+    file = tmp_path / "speed.json"
+    assert (
+        main(["bench", "--suite", "cpu", "--repeats", "5", "--figures", str(file), "--json"]) == 0
+    )
+    told = json.loads(file.read_text("utf-8"))
+    assert told == json.loads(capsys.readouterr().out.splitlines()[-1])
+    command = "python -m nar_core bench --suite cpu --repeats 5 --figures speed.json"
+    assert (told["command"], told["rows"]) == (command, table(rows))
+
+
+def test_where_figures_go_is_checked_before_anything_is_timed(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr("nar_core.cli.bench.suite", None)  # it would not be callable
+    assert main(["bench", "--suite", "cpu", "--figures", str(tmp_path)]) == 2
+    assert "--figures: got" in capsys.readouterr().err
+    assert main(["bench", "--picture", str(tmp_path / "chart.png")]) == 2
+    assert "add --suite cpu" in capsys.readouterr().err
 
 
 def test_the_suite_of_a_gpu_needs_one(capsys):

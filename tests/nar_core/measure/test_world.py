@@ -28,7 +28,7 @@ def engine_of(name: str, tokenizer=None) -> SimpleNamespace:
     """A world's engine without a generator; without a tokenizer its tokens are the pixels."""
     world = WORLDS[name]()
     grid = GridShape(world.frames, *(n // 8 for n in world.size))
-    info = SimpleNamespace(name=name, world=name, grid=grid, task="text")
+    info = SimpleNamespace(name=name, world=name, grid=grid, task="text", seed_positions="any")
     if tokenizer is None:
         return SimpleNamespace(info=info, encode=lambda x: x, decode=lambda x: x)
 
@@ -173,6 +173,18 @@ def test_a_run_counts_what_is_right_from_each_place_and_in_each_category():
     assert set(grower.seeds[::3]) == {(0, 0, 0)}
     assert set(grower.seeds[1::3]) == {(0, 8, 8)}
     assert len(set(grower.seeds[2::3])) == 2
+
+
+def test_a_model_that_starts_in_the_corner_is_asked_from_there_alone():
+    grower = Answers()
+    grower.engine.info.seed_positions = "corner"
+    found = rightness(grower, 4)
+    assert set(grower.seeds) == {(0, 0, 0)}
+    assert (found["right_corner"], found["right_seen"], found["right_held_out"]) == (1, 1, 1)
+    assert not {"right_centre", "right_any"} & found.keys()
+    grower.seeds.clear()
+    variation(grower, prompts=1, samples=2)
+    assert set(grower.seeds) == {(0, 0, 0)}
 
 
 def test_questions_are_of_combinations_that_training_shows_or_never_does():

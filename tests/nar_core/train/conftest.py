@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ import torch
 from PIL import Image
 
 from nar_core.cli import main
+from nar_core.train import stream
 
 from .small import COLOURS, tokenizer_settings
 
@@ -23,6 +25,34 @@ def picture(colour: str, corner: int, form: str) -> Image.Image:
     inside = (np.maximum(abs(y), abs(x)) if form == "square" else np.hypot(y, x)) < 9
     pixels[inside] = (*COLOURS[colour], 255)
     return Image.fromarray(pixels)
+
+
+@pytest.fixture(autouse=True)
+def few_are_measured(monkeypatch) -> None:
+    """Of what a world draws to measure training by, a landscape takes long."""
+    monkeypatch.setattr("nar_core.train.stream.MEASURED", 4)
+    monkeypatch.setattr("nar_core.train.tokenizer.HELD_OUT", 4)
+
+
+class Here:
+    """In place of `multiprocessing`: what a process would draw is drawn here, when it is wanted."""
+
+    @staticmethod
+    def Queue(most: int) -> SimpleNamespace:
+        return SimpleNamespace()
+
+    @staticmethod
+    def Process(target, args, daemon: bool) -> SimpleNamespace:
+        *which, queue = args
+        drawn = stream.chunks_of(*which)
+        queue.get = lambda timeout: next(drawn)
+        return SimpleNamespace(**dict.fromkeys(("start", "kill", "join"), lambda: None))
+
+
+@pytest.fixture
+def drawn_here(monkeypatch) -> None:
+    """A world is streamed without other processes, each of which imports torch first."""
+    monkeypatch.setattr(stream.processes, "get_context", lambda kind: Here)
 
 
 @pytest.fixture(scope="session")

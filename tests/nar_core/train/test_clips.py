@@ -66,7 +66,7 @@ def clips(tmp_path):
 
 
 def test_a_sheet_of_tiles_is_read_as_frames(clips):
-    pixels = DataFolder.open(clips).pixels(SIDE, progress=False)
+    pixels = DataFolder.open(clips).pixels((SIDE, SIDE), progress=False)
     assert pixels.shape == (2, FRAMES, SIDE, SIDE, 4)
     for f in range(FRAMES):
         assert (pixels[0, f, :, f, :3] == (200, 20 * f, 0)).all()
@@ -79,7 +79,7 @@ def test_a_tokenizer_is_shown_pictures_and_frames_of_clips_alike(clips, tmp_path
     """Every frame of every clip, one at a time; of what is held out the first ones."""
     config: dict = {"folder": str(clips), "size": SIDE, "key": "file", "hold_out": 0.0}
     config |= {"shift": 0.0, "scale": (1.0, 1.0), "flip": 0.0, "tinted": 0.0}
-    source = tokenizer.Source(TokenizerSource(**config), SIDE, tmp_path / "pictures.npy")
+    source = tokenizer.Source(TokenizerSource(**config), (8, 8), tmp_path / "pictures.npy")
     shown = source.sample(200, torch.Generator().manual_seed(0))
     assert shown.shape == (200, 1, 3, SIDE, SIDE)
     frames = on_white(as_float(source.clips[source.rows])).flatten(0, 1)
@@ -87,7 +87,7 @@ def test_a_tokenizer_is_shown_pictures_and_frames_of_clips_alike(clips, tmp_path
     assert (found.sum(1) == 1).all()
     assert found.any(0).all()
     none = TokenizerSource(**config | {"hold_out": 1.0})
-    source = tokenizer.Source(none, SIDE, tmp_path / "pictures.npy")
+    source = tokenizer.Source(none, (8, 8), tmp_path / "pictures.npy")
     assert len(source.rows) == 0
     assert source.validation.shape == (2, 1, SIDE, SIDE, 4)
 
@@ -153,11 +153,11 @@ def test_clips_of_other_names_are_shown_only_after_known_slices(clips, tmp_path)
     source |= {"shift": 0.0, "scale": (1.0, 1.0), "flip": 0.0, "tinted": 0.0}
     source |= {"only": {"label": ["left bar"]}, "label": "label", "variants": 3, "plain_share": 1.0}
     source = FolderSource(**source)
-    coder = MiniTokenizer(MiniConfig(size=(SIDE, SIDE), frames=4, levels=[4, 4])).eval()
+    coder = MiniTokenizer(MiniConfig(size=(SIDE, 2 * SIDE), frames=4, levels=[4, 4])).eval()
     alone = TokenSource(source, coder, CPU, tmp_path / "alone.npy")
     assert (len(alone.training), len(alone.others)) == (1, 0)
     both = TokenSource(source, coder, CPU, tmp_path / "both.npy", with_others=True)
-    assert both.tokens.shape == (2, 3, 4 * 2 * 2)
+    assert both.tokens.shape == (2, 3, 4 * 2 * 4)
     again = TokenSource(source, coder, CPU, tmp_path / "both.npy", with_others=True)
     assert np.array_equal(again.tokens, both.tokens)
     # Tokens of other items, or of the same ones changed, are not taken for these.
@@ -223,7 +223,7 @@ def test_a_video_model_trains_loads_grows_and_is_measured(clips, tmp_path, capsy
     engine = Engine.load(tmp_path / "bars", dtype="float32")
     assert (engine.info.media, engine.info.frames) == ("video", 5)
 
-    clip = DataFolder.open(clips).pixels(SIDE, progress=False)[:1, :9:2][..., :3]
+    clip = DataFolder.open(clips).pixels((SIDE, SIDE), progress=False)[:1, :9:2][..., :3]
     clip = np.concatenate([clip, clip[:, :1]], 1)
     known = engine.encode(clip)
     known[:, 1:] = -1

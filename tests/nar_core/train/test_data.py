@@ -51,7 +51,7 @@ def folder(root: Path, files: dict[str, bytes], packed: bool = False, **record) 
 def test_a_file_that_is_no_picture_is_named(tmp_path, packed, data, told):
     root = folder(tmp_path, {"a.png": png(), "b.png": data}, packed)
     with pytest.raises(ValueError, match=f"b.png: {told}.*; use a whole PNG or JPEG"):
-        DataFolder.open(root).pixels(8, False)
+        DataFolder.open(root).pixels((8, 8), False)
 
 
 def test_pictures_stand_upright_and_keep_their_values(tmp_path):
@@ -62,10 +62,39 @@ def test_pictures_stand_upright_and_keep_their_values(tmp_path):
     lying.save(tmp_path / "a.jpg", exif=exif, quality=100)
     deep = Image.fromarray(np.full((8, 8), 32768, np.uint16))
     root = folder(tmp_path, {"a.jpg": (tmp_path / "a.jpg").read_bytes(), "b.png": png(deep)})
-    upright, grey = DataFolder.open(root).pixels(8, False)[:, 0]
+    upright, grey = DataFolder.open(root).pixels((8, 8), False)[:, 0]
     assert upright[1, 4, 2] > 200
     assert upright[6, 4, 0] > 200
     assert grey[4, 4].tolist() == [128, 128, 128, 255]
+
+
+@pytest.mark.parametrize(
+    ("size", "left", "top", "wide", "high"),
+    [
+        ((8, 8), 10, 0, 20, 20),
+        ((8, 16), 0, 0, 40, 20),
+        ((8, 32), 0, 5, 40, 10),
+        ((9, 3), 17, 0, 6, 20),
+    ],
+)
+def test_of_a_picture_of_another_shape_the_middle_is_seen(tmp_path, size, left, top, wide, high):
+    pixels = np.random.default_rng(0).integers(0, 256, (20, 40, 4), np.uint8)
+    pixels[..., 3] = 255
+    root = folder(tmp_path, {"a.png": png(Image.fromarray(pixels))})
+    seen = DataFolder.open(root).pixels(size, False)
+    assert seen.shape == (1, 1, *size, 4)
+    box = (left, top, left + wide, top + high)
+    middle = Image.fromarray(pixels).resize(size[::-1], Image.Resampling.BICUBIC, box)
+    assert np.array_equal(seen[0, 0], np.asarray(middle))
+
+
+def test_of_the_tiles_of_a_clip_the_middle_is_seen_too(tmp_path):
+    tile = np.repeat(np.arange(12, dtype=np.uint8), 12).reshape(12, 12)  # rows count down
+    sheet = Image.fromarray(np.concatenate([tile, tile + 100], 1))
+    root = folder(tmp_path, {"a.png": png(sheet)}, frames=2)
+    first, second = DataFolder.open(root).pixels((4, 12), False)[0, ..., 0]
+    assert first[:, 0].tolist() == [4, 5, 6, 7]
+    assert np.array_equal(second, first + 100)
 
 
 def test_what_is_missing_or_outside_is_named(tmp_path):
@@ -85,9 +114,9 @@ def test_what_is_missing_or_outside_is_named(tmp_path):
     ):
         (root / "index.jsonl").write_text(json.dumps({"file": name}))
         with pytest.raises(ValueError, match=told):
-            DataFolder.open(root).pixels(8, False)
+            DataFolder.open(root).pixels((8, 8), False)
     (root / "index.jsonl").write_text(json.dumps({"file": "linked.png"}))
-    assert DataFolder.open(root).pixels(8, False).shape == (1, 1, 8, 8, 4)
+    assert DataFolder.open(root).pixels((8, 8), False).shape == (1, 1, 8, 8, 4)
 
 
 def test_damaged_archives_are_told(tmp_path):
@@ -95,25 +124,25 @@ def test_damaged_archives_are_told(tmp_path):
     whole = bytearray((root / "images.zip").read_bytes())
     (root / "images.zip").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(ValueError, match=r"images.zip: got a damaged archive .*; pack it again"):
-        DataFolder.open(root).pixels(8, False)
+        DataFolder.open(root).pixels((8, 8), False)
     whole[200] ^= 0xFF
     (root / "images.zip").write_bytes(whole)
     with pytest.raises(ValueError, match=r"a.png: not to be read"):
-        DataFolder.open(root).pixels(8, False)
+        DataFolder.open(root).pixels((8, 8), False)
 
 
 def test_what_a_small_archive_unpacks_to_is_bounded(tmp_path, monkeypatch):
     monkeypatch.setattr("nar_core.train.data.MOST_BYTES", 1_000_000)
     root = folder(tmp_path, {"z.png": bytes(2_000_000)}, packed=True)
     with pytest.raises(ValueError, match=r"z.png: got 2 MB, expected a picture of at most 1"):
-        DataFolder.open(root).pixels(8, False)
+        DataFolder.open(root).pixels((8, 8), False)
 
 
 @pytest.mark.parametrize("frames", [65, 1000])
 def test_more_frames_than_a_sheet_can_hold_are_refused(tmp_path, frames):
     root = folder(tmp_path, {"a.png": png()}, frames=frames)
     with pytest.raises(ValueError, match=rf"a.png: got 8 x 8 pixels, expected {frames} square"):
-        DataFolder.open(root).pixels(8, False)
+        DataFolder.open(root).pixels((8, 8), False)
 
 
 def index(root: Path, data: bytes, name: str = "index.jsonl") -> DataFolder:

@@ -65,7 +65,7 @@ def test_own_cells_begin_after_right_ones():
     torch.manual_seed(0)
     small = ["grid=[1,5,4]", "width=32", "depth=1", "attention_heads=2", "vocab_size=512"]
     small += ["ffn_width=32", "rotary=[0,4,4]", "taps={+w: 1, -w: 1, +h: 1, -h: 1}"]
-    small += ["condition.slots=12", "condition.classes=4"]
+    small += ["condition.slots=12", "condition.classes=4", "condition.told=0"]
     said = load_config(CONFIGS / "emoji.yaml", [f"model.{x}" for x in small], "generator")
     config = architecture(said.model)
     model = fresh(config, None).eval()

@@ -8,7 +8,7 @@ import torch
 
 from nar_core import Engine, Request
 from nar_core.settings import SamplingSettings
-from nar_core.train import generator, plans
+from nar_core.train import generator, loop, plans
 from nar_core.train.data import DataFolder
 from nar_core.train.loop import Run
 
@@ -79,6 +79,7 @@ def test_an_interrupted_run_goes_on_exactly(data, tokenizer, tmp_path, monkeypat
         if run.step == 5:
             raise KeyboardInterrupt
 
+    monkeypatch.setattr(loop, "SPARED", 0.0)
     monkeypatch.setattr(Run, "save", save_and_stop)
     train_generator(data, tokenizer, tmp_path / "parts", "fruit", *settings, code=130)
     monkeypatch.setattr(Run, "save", save)

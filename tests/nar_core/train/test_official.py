@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,11 +13,15 @@ from PIL import Image
 
 from nar_core import Engine, Request
 from nar_core.cli.train import CONFIGS
+from nar_core.models.condition import Caption, ConditionConfig
+from nar_core.picture import open_picture
 from nar_core.plan import GridShape
 from nar_core.tokenizers.vq_image import VQConfig, VQTokenizer
 from nar_core.train import generator, official
 from nar_core.train.begin import continued
+from nar_core.train.captions import Captions
 from nar_core.train.config import load_config
+from nar_core.weights import load
 from nar_core.weights.list import official_models
 from nar_core.weights.load import load_generator
 
@@ -118,6 +124,88 @@ def test_other_classes_alone_leave_the_corner(setup, tmp_path):
         generator.train(config, folder.with_name("many"), torch.device("cpu"))
 
 
+@pytest.fixture
+def told(setup, tmp_path, monkeypatch):
+    """The same with captions: a tiny text model, its published weights, and an encoder."""
+    config, folder = setup
+    tiny = official.official_models()["tiny"]
+    condition = ConditionConfig("caption", slots=5, caption_width=6)
+    form = replace(tiny.config, condition=condition)
+    info = replace(tiny.info, task="text", labels=())
+    text = replace(tiny, info=info, config=form)
+    monkeypatch.setattr(official, "official_models", lambda: {"tiny": text})
+    torch.save({"model": published(random_model(form))}, tmp_path / "t2i.pt")
+    (tmp_path / "t2i.json").write_text('{"n_head": 2, "n_layer": 2}')
+    said = [
+        {"file_name": f"{name}/{i}.png", "text": f"{'a ' * i}{name}"}
+        for name in "ab"
+        for i in range(3)
+    ]
+    (tmp_path / "data" / "metadata.jsonl").write_text("\n".join(map(json.dumps, said)))
+    asked = []
+
+    def encoder(prompts, device):
+        asked.extend(prompts)
+        lengths = torch.tensor([[len(p.split())] for p in prompts])
+        valid = torch.arange(5) >= 5 - lengths
+        kinds = torch.tensor([[[1.0 + ("b" in p)]] for p in prompts])
+        return Caption((kinds * lengths[..., None] * valid[..., None]).expand(-1, -1, 6), valid)
+
+    for module in (official, load):
+        monkeypatch.setattr(module, "load_text_encoder", lambda progress=None: encoder)
+    config.init_from, config.train.adamw_lr = str(tmp_path / "t2i.pt"), 0.02
+    return config, folder, asked
+
+
+def test_a_published_text_model_learns_own_captions_and_to_grow_from_any_cell(told, tmp_path):
+    config, folder, asked = told
+    config.any_seed, config.train.steps, config.train.null_share = True, 8, 0.3
+    generator.train(config, folder, torch.device("cpu"))
+    assert len(asked) == len(set(asked)) == 6  # each caption once
+    losses = [float(x.split(",")[1]) for x in (folder / "log.csv").read_text().split()[1:]]
+    assert losses[-1] < losses[0]
+    engine = Engine.load((folder / "export").rename(tmp_path / "own"), device="cpu")
+    assert (engine.info.task, engine.info.seed_positions) == ("text", "any")
+    assert set(engine.info.prompts) == {"a", "a a", "a a a", "b", "a b", "a a b"}
+    one = engine.generate_all(Request(prompt="a b", seed_position=(2, 1), guidance_scale=2))
+    other = engine.generate_all(Request(prompt="a a a", seed_position=(2, 1), guidance_scale=2))
+    assert one.total == 5
+    assert not np.array_equal(one.tokens, other.tokens)
+    hole = np.where(np.arange(16).reshape(1, 4, 4) % 4 == 1, -1, one.tokens[0])
+    filled = engine.generate_all(Request(prompt="a", known=hole, seed_position=(2, 1)))
+    assert np.array_equal(filled.tokens[0][hole >= 0], hole[hole >= 0])
+    # going on needs no encoder, and what is not told is the null caption
+    asked.clear()
+    config.train.steps = 9
+    generator.train(config, folder, torch.device("cpu"))
+    assert not asked
+
+
+def test_captions_alone_leave_the_corner_and_unfit_ones_are_refused(told, tmp_path):
+    config, folder, _ = told
+    generator.train(config, folder, torch.device("cpu"))
+    assert Engine.load(folder / "export", device="cpu").info.seed_positions == "corner"
+    config.own_classes = True
+    with pytest.raises(ValueError, match="own_classes: got true, expected false"):
+        generator.train(config, folder, torch.device("cpu"))
+    config.own_classes = False
+    (tmp_path / "data" / "b" / "2.png").unlink()
+    with pytest.raises(ValueError, match=r"b/2\.png \(1 in all\), which is not there"):
+        generator.train(config, folder, torch.device("cpu"))
+
+
+def test_rows_that_are_told_nothing_keep_the_mask_of_their_caption(tmp_path):
+    def encoder(texts, device):
+        valid = torch.tensor([[False, True], [True, True]])[: len(texts)]
+        return Caption(torch.full((len(texts), 2, 3), 7.0), valid)
+
+    captions = Captions(["x", "y z"], tmp_path / "c.npy", lambda: encoder, torch.device("cpu"))
+    null = torch.full((2, 3), 5.0)
+    found = captions.rows(np.array([1, 0, 0]), np.array([False, False, True]), null)
+    assert found.valid.tolist() == [[True, True], [False, True], [False, True]]
+    assert found.features[:, :, 0].tolist() == [[7, 7], [0, 7], [5, 5]]
+
+
 def test_heads_that_are_lacking_begin_as_copies():
     before = random_model(official_config(GRID))
     condition = replace(before.config.condition, classes=3, seed_query=True)
@@ -135,6 +223,23 @@ def test_heads_that_are_lacking_begin_as_copies():
         continued(before, replace(before.config, ffn_width=48))
 
 
+@torch.no_grad()
+def test_a_seed_query_begins_as_a_caption_that_says_nothing():
+    """As the mean of its slots: the seed token hears one vector where it heard them all."""
+    official_form = official_config(GRID)
+    caption = ConditionConfig("caption", slots=5, caption_width=6)
+    before = random_model(replace(official_form, condition=caption))
+    before.condition.null.normal_(generator=torch.Generator().manual_seed(1))
+    taps = {"+w": 2, "-w": 2, "+h": 3, "-h": 3}
+    asked = replace(caption, seed_query=True)
+    model = continued(before, replace(before.config, condition=asked, taps=taps))
+    hidden = torch.nn.functional.gelu(
+        before.condition.null @ before.condition.fc1.weight.T, approximate="tanh"
+    )
+    slots = hidden @ before.condition.fc2.weight.T
+    assert torch.allclose(model.state_dict()["seed_query"], slots.mean(0), atol=1e-6)
+
+
 def test_epochs_give_the_steps_of_a_compiled_model(setup, compiled):
     config, folder = setup
     config.train.steps, config.train.epochs, config.train.compile = None, 2, True
@@ -143,26 +248,63 @@ def test_epochs_give_the_steps_of_a_compiled_model(setup, compiled):
     assert len(compiled) == 1
 
 
-def test_extraction_goes_on_where_it_stopped_and_refuses_other_pictures(setup):
+def test_extraction_goes_on_where_it_stopped_and_begins_anew_for_others(setup, monkeypatch):
     config, folder = setup
     folder.mkdir()
-    files, labels = official.labelled_files(config.data)
-    assert labels.tolist() == [0, 0, 0, 1, 1, 1]
+    files, numbers, names = official.labelled_files(Path(config.data))
+    assert (numbers.tolist(), names) == ([0, 0, 0, 1, 1, 1], ("a", "b"))
     tokenizer = official.load_tokenizer(config.tokenizer, size=(8, 8))
-    path, cpu = folder / "codes.npy", torch.device("cpu")
-    whole = np.array(official.extract_codes(files, tokenizer, path, False, cpu))
+    path, cpu, opened = folder / "codes.npy", torch.device("cpu"), []
+
+    def codes(of: str, most: int = 6) -> np.ndarray:
+        def watched(file, name):
+            if len(opened) == most:
+                raise KeyboardInterrupt
+            opened.append(file)
+            return open_picture(file, name)
+
+        opened.clear()
+        monkeypatch.setattr(official, "open_picture", watched)
+        return np.array(official.extract_codes(files, tokenizer, path, False, cpu, of))
+
+    whole = codes("one")
     assert whole.shape == (6, 2, 16)
-    codes = np.load(path)
-    codes[:4] = 7
-    codes[4:] = 0
-    np.save(path, codes)
-    record = path.with_suffix(".json")
-    record.write_text(record.read_text().replace('"done": 6', '"done": 4'))
-    resumed = official.extract_codes(files, tokenizer, path, False, cpu)
-    assert (resumed[:4] == 7).all()
-    assert np.array_equal(resumed[4:], whole[4:])
-    with pytest.raises(ValueError, match="codes of other pictures"):
-        official.extract_codes(files[1:], tokenizer, path, False, cpu)
+    with pytest.raises(KeyboardInterrupt):
+        codes("other", 4)
+    assert np.array_equal(codes("other"), whole)
+    assert opened == files[4:]
+    assert np.array_equal(codes("other"), whole)
+    assert not opened
+    codes("third")
+    assert opened == files
+
+
+def test_a_picture_is_another_by_its_name_size_or_end(setup):
+    config, _ = setup
+
+    def told() -> str:
+        return official.Pictures.of(config, official.official_models()["tiny"]).digest
+
+    file = Path(config.data) / "a" / "0.png"
+    before, raw = told(), file.read_bytes()
+    file.write_bytes(raw[:-1] + bytes([raw[-1] ^ 1]))
+    changed = told()
+    file.write_bytes(raw)
+    assert told() == before != changed
+    file.rename(file.with_name("9.png"))
+    assert told() != before
+
+
+def test_folders_are_classes_by_their_names_unless_there_is_one_for_each(setup):
+    info = official.official_models()["tiny"].info
+    assert official.numbers_of(("v", "w", "x", "y", "z"), info) == [0, 1, 2, 3, 4]
+    assert official.numbers_of(("b", "e"), info) == [1, 4]
+    for folders in (("b", "cats"), ("x",)):
+        with pytest.raises(ValueError, match=r"'(cats|x)' \(1 are not .* own_classes=true"):
+            official.numbers_of(folders, info)
+    twice = replace(info, labels=("crane", "crane", "dog"))
+    with pytest.raises(ValueError, match="'crane'"):
+        official.numbers_of(("crane", "dog"), twice)
 
 
 def test_crops_are_centre_corners_and_mirrors():

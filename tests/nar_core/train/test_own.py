@@ -71,10 +71,15 @@ def test_the_page_works_word_for_word(folders, capsys):
     # Published weights are not here; test_official trains with the same settings.
     fine = [shlex.split(line)[3:] for line in lines if "runs/fine" in line]
     lines = [line for line in lines if "runs/fine" not in line]
-    assert [len(lines), len(fine)] == [9, 2]
-    args, _ = map(parse, fine)
-    config = load_config(CONFIGS / f"{args.config}.yaml", args.changes, "generator")
-    assert (config.init_from, config.own_classes, config.any_seed) == ("NAR-B", True, True)
+    assert [len(lines), len(fine)] == [9, 4]
+    for args, begun in zip(map(parse, fine[::2]), ("NAR-B", "NAR-XL-t2i-256"), strict=True):
+        config = load_config(CONFIGS / f"{args.config}.yaml", args.changes, "generator")
+        assert (config.init_from, config.any_seed) == (begun, True)
+        assert config.own_classes == (begun == "NAR-B")
+    assert [parse(words).model for words in fine[1::2]] == [
+        "runs/fine/export",
+        "runs/fine-words/export",
+    ]
     for line in lines:
         words = shlex.split(line)
         if words[1] == "app.py":

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 
 from nar_core.cli.train import CONFIGS
 from nar_core.models.condition import word_ids
-from nar_core.plan import GridShape
+from nar_core.plan import DIRECTIONS, GridShape
 from nar_core.train.begin import fresh
 from nar_core.train.config import GeneratorTraining, Growths, architecture, load_config
 from nar_core.train.losses import step_weights
@@ -41,12 +42,13 @@ def test_short_growths_reach_beyond_what_is_known():
     grid, rng = GridShape(3, 4, 4), np.random.default_rng(0)
     config = GeneratorTraining(known_share=1.0, corner_share=0.2)
     for length in (12, 24):
-        plans = plans_for(config, grid, length, 200, rng)
+        plans = plans_for(config, grid, Growths(length, 200, 1.0), rng)
         counts = [plan.known.sum() for plan in plans]
         assert 0 < max(counts) <= length / 2
         assert len(plans) == 200
-    assert np.mean([p.known.any() for p in plans_for(config, grid, 48, 200, rng)]) > 0.9
-    assert max(p.known.sum() for p in plans_for(config, grid, 48, 200, rng)) > 24
+    whole = Growths(48, 200, 1.0)
+    assert np.mean([p.known.any() for p in plans_for(config, grid, whole, rng)]) > 0.9
+    assert max(p.known.sum() for p in plans_for(config, grid, whole, rng)) > 24
 
 
 def test_growth_goes_on_from_whole_slices_only():
@@ -68,9 +70,44 @@ def test_a_run_shows_growths_of_every_length():
     config = GeneratorTraining(growths=[Growths(4, 10, 0.5), Growths(99, 2, 0.5)])
     grid = GridShape(1, 4, 4)
     drawn = [growth_of(config, grid, step) for step in range(40)]
-    assert set(drawn) == {(4, 10), (16, 2)}
-    assert samples_of(config, grid, 40) == sum(batch for _, batch in drawn)
-    assert growth_of(GeneratorTraining(batch=3), grid, 0) == (16, 3)
+    assert {(g.cells, g.batch) for g in drawn} == {(4, 10), (16, 2)}
+    assert samples_of(config, grid, 40) == sum(g.batch for g in drawn)
+    whole = growth_of(GeneratorTraining(batch=3), grid, 0)
+    assert (whole.cells, whole.batch) == (16, 3)
+
+
+def test_one_slice_of_a_clip_grows_as_a_picture_does():
+    """Its cells come first, from the seed on, and hear nothing of other slices."""
+    config = GeneratorTraining(
+        growths=[Growths(99, 30, 1.0, one_slice=True)], known_share=1.0, corner_share=0.2
+    )
+    grid, picture = GridShape(5, 3, 4), GridShape(1, 3, 4)
+    growth = growth_of(config, grid, 0)
+    assert growth.cells == 12
+    plans = plans_for(config, grid, growth, np.random.default_rng(0))
+    assert {p.seed_position[0] for p in plans} == set(range(5))
+    assert len({p.seed_position for p in plans}) > 15
+    batch = PlanBatch.of(plans, DIRECTIONS)
+    tokens = torch.arange(grid.cells).expand(30, -1)
+    grown, levels, fan_in, cells = first_cells(12, tokens, batch.levels, batch.fan_in)
+    for row, plan in enumerate(plans):
+        slice_, *seed = plan.seed_position
+        alone = PlanBatch.of([plan_from(picture, (0, *seed))], DIRECTIONS)
+        _, *wanted = first_cells(12, tokens[:1, :12], alone.levels, alone.fan_in)
+        found = levels[row], fan_in[row], cells[row] - 12 * slice_
+        assert all(torch.equal(a, b[0]) for a, b in zip(found, wanted, strict=True))
+        assert torch.equal(grown[row], cells[row])
+        slices = plan.levels.reshape(5, 12)
+        assert slices[slice_].max() < np.delete(slices, slice_, 0).min()
+
+
+@pytest.mark.parametrize("order", ["neighbours", "raster"])
+def test_one_slice_from_the_corner_is_the_first_one(order):
+    config = GeneratorTraining(growths=[Growths(12, 2, 1.0, one_slice=True)], starts="corner")
+    grid = GridShape(5, 3, 4)
+    for plan in plans_for(config, grid, config.growths[0], np.random.default_rng(0), order):
+        first, *others = plan.levels.reshape(5, 12)
+        assert first.max() < min(slice_.min() for slice_ in others)
 
 
 def test_every_step_of_a_plan_counts_alike():

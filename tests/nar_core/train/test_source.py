@@ -13,8 +13,8 @@ from nar_core.train.source import keyword_prompt, prompt_of, select_records, tol
 
 def test_both_forms_of_data_folder_hold_the_same_pictures(data):
     zipped, files = (DataFolder.open(data / form) for form in ("zipped", "files"))
-    np.testing.assert_array_equal(zipped.pixels(16, False), files.pixels(16, False))
-    assert zipped.pixels(16, False).shape == (24, 1, 16, 16, 4)
+    np.testing.assert_array_equal(zipped.pixels((16, 16), False), files.pixels((16, 16), False))
+    assert zipped.pixels((16, 16), False).shape == (24, 1, 16, 16, 4)
     assert files.records[0]["text"] == "red square"
     with pytest.raises(ValueError, match=r"expected index.jsonl or metadata.jsonl"):
         DataFolder.open(data)

@@ -12,18 +12,20 @@ from nar_core.engine import Engine
 from nar_core.models.condition import ConditionConfig
 from nar_core.plan import GridShape
 from nar_core.request import Request
-from nar_core.train.config import WorldSource
-from nar_core.train.stream import CHUNK, WorldStream, chunk_of
+from nar_core.train.begin import fresh, start_from
+from nar_core.train.config import CONFIGS, WorldSource, architecture, load_config
+from nar_core.train.stream import CHUNK, WorldStream, chunk_of, drawn_chunk
 from nar_core.weights.embedded import load_tokenizer_folder
+from nar_core.weights.fetch import find_folder
 from nar_core.worlds import WORLDS, landscape
 
 TOKENIZER = Path(__file__).parents[3] / "checkpoints" / "world-tokenizer"
 GRID = GridShape(1, 16, 16)
 
 
-def stream(start: int = 0, repeats: int = 2, key=(0, 0)) -> WorldStream:
-    config = WorldSource(world="emoji", window=CHUNK, repeats=repeats)
-    return WorldStream(config, TOKENIZER, GRID, key, start)
+def stream(start: int = 0, repeats: int = 2, key=(0, 0), processes=1, **named) -> WorldStream:
+    config = WorldSource(world="emoji", window=CHUNK, repeats=repeats, processes=processes)
+    return WorldStream(config, TOKENIZER, GRID, key, start, **named)
 
 
 @pytest.fixture
@@ -39,7 +41,7 @@ def made():
         s.close()
 
 
-def test_sample_number_n_is_the_same_whenever_it_is_asked_for(made):
+def test_sample_number_n_is_the_same_whenever_it_is_asked_for(made, drawn_here):
     whole = made()
     facts, tokens = whole.take(2 * CHUNK + 8)
     assert torch.equal(facts[:CHUNK], facts[CHUNK : 2 * CHUNK])  # the window, gone through twice
@@ -53,6 +55,23 @@ def test_sample_number_n_is_the_same_whenever_it_is_asked_for(made):
     ids = {term: i for i, term in enumerate(world.terms)}
     nouns = {v for k, v in ids.items() if k.startswith("noun ")}
     assert {int(n) for n in facts[:, world.slots.index("noun")]} <= nouns
+
+
+def test_who_draws_and_who_encodes_does_not_change_a_sample(made):
+    encoder = load_tokenizer_folder(TOKENIZER, GRID)[0].float().eval()
+    facts, tokens = made(processes=2, encoder=encoder, repeats=1).take(2 * CHUNK)
+    here = chunk_of(WORLDS["emoji"](), encoder, (0, 0, 0))
+    assert np.array_equal(facts[:CHUNK], here[0])
+    assert np.array_equal(tokens[:CHUNK], here[1])
+    later = made(start=CHUNK, processes=2, repeats=1).take(CHUNK)
+    assert torch.equal(later[0], facts[CHUNK:])
+    same = later[1] == tokens[CHUNK:]
+    assert same.float().mean() > 0.999  # a code may lie on the border of another
+
+
+def test_nobody_draws_nothing():
+    with pytest.raises(ValueError, match=r"source.processes: got 0, expected 1 or more"):
+        stream(processes=0)
 
 
 def test_processes_of_a_run_see_different_pictures():
@@ -85,7 +104,7 @@ def test_a_window_that_no_chunk_fills_is_refused():
         WorldStream(config, TOKENIZER, GRID, (0, 0), 0)
 
 
-def test_a_generator_trains_from_a_world_alone_and_understands_prompts(tmp_path):
+def test_a_generator_trains_from_a_world_alone_and_understands_prompts(tmp_path, drawn_here):
     settings = [
         "init_from=null",
         "model.width=32",
@@ -124,7 +143,7 @@ def test_a_generator_trains_from_a_world_alone_and_understands_prompts(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["raster", "gate"])
-def test_models_to_be_compared_train_and_grow_from_the_corner(tmp_path, name):
+def test_models_to_be_compared_train_and_grow_from_the_corner(tmp_path, name, drawn_here):
     settings = [
         *("model.width=32", "model.depth=1", "model.attention_heads=2", "model.ffn_width=32"),
         *(
@@ -160,3 +179,36 @@ def test_a_stream_tells_of_cells_where_the_model_wants_it():
     where = plain[0][:, world.slots.index("x")] >= 0
     assert np.array_equal((cells >= 0).any((1, 2)), where)  # nothing of cells where it is open
     assert 0 < where.sum() < CHUNK
+
+
+@pytest.mark.parametrize("name", ["emoji", "emoji-motion", "landscape"])
+def test_a_world_is_trained_from_the_weights_that_are_here(name):
+    """Also where what these are told of cells is not told to the model that begins with them."""
+    config = load_config(CONFIGS / f"{name}.yaml", [], "generator")
+    world, form = WORLDS[config.source.world](), config.model.condition
+    form.slots, form.classes = len(world.slots), len(world.terms)
+    form.told, form.parts = (world.told, world.parts) if form.told else (0, 0)
+    encoder, _ = load_tokenizer_folder(TOKENIZER, GridShape(*config.model.grid))
+    config.model.vocab_size = encoder.vocab_size
+    model = fresh(architecture(config.model), None)
+    before = model.blocks[0].qkv.weight.clone()
+    start_from(model, find_folder(config.init_from, "init_from"))
+    assert not torch.equal(model.blocks[0].qkv.weight, before)
+
+
+def test_cells_are_told_only_of_clips_that_lie_on_the_grid():
+    """Off the grid a cell would look otherwise than what is told of it says, sixty-three ways."""
+    world = WORLDS["emoji-motion"]()
+    form = ConditionConfig("facts", len(world.slots), told=world.told, parts=world.parts)
+    ids, clips = drawn_chunk(world, (3, 0, 0), 32, form=form)
+    facts, cells = np.split(ids, [len(world.slots)], axis=1)
+    cells = cells.reshape(32, -1, world.told)
+    told = (cells >= 0).any((1, 2))
+    assert 16 < told.sum() < 32
+    # On white a thing alone: what is white there is told to be nothing.
+    alone = (facts[:, world.slots.index("place")] < 0) & (facts[:, world.slots.index("count")] < 0)
+    tiles = clips.reshape(32, 17, 10, 8, 10, 8, 3).swapaxes(3, 4).reshape(32, -1, 192)
+    marked = (tiles < 250).any(-1)
+    rows = np.flatnonzero(told & alone)
+    assert len(rows) > 8
+    assert not (marked & (cells < 0).all(-1))[rows].any()

@@ -97,6 +97,22 @@ def test_a_picture_tokenizer_codes_the_frames_of_clips_one_by_one():
     assert torch.allclose(made.flatten(0, 1)[:, None], picture.decode(alone), atol=1e-6)
 
 
+def test_equal_frames_are_encoded_once(monkeypatch):
+    torch.manual_seed(0)
+    config = MiniConfig(size=(16, 24), levels=[4, 4], encoder_width=32, decoder_width=32)
+    tokenizer = MiniTokenizer(config.on(GridShape(5, 2, 3))).eval()
+    several = torch.rand(3, 3, 16, 24)
+    clips = several[torch.tensor([[0, 1, 0, 2, 1], [2, 2, 2, 0, 2]])]
+    seen, features = [], tokenizer.features
+    monkeypatch.setattr(tokenizer, "features", lambda x: seen.append(len(x)) or features(x))
+    codes = tokenizer.encode(clips)
+    assert seen == [3]
+    for clip, coded in zip(clips, codes, strict=True):
+        for frame, wanted in zip(clip, coded, strict=True):
+            assert torch.equal(tokenizer.encode(frame[None, None])[0, 0], wanted)
+    assert not torch.equal(codes[0, 0], codes[0, 1])
+
+
 def test_a_tokenizer_trains_on_worlds_and_measures_what_is_held_out(tmp_path):
     """From a clone alone; twins in other colours are asked to be alike in the first digits."""
     words = ["train", "tokenizer", "mini-tokenizer", "--device", "cpu", "model.encoder_width=32"]

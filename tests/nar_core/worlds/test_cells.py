@@ -41,12 +41,6 @@ def test_what_a_cell_shows_follows_from_what_is_told_of_it(name):
     assert again > len(shown)
 
 
-@pytest.fixture(autouse=True)
-def on_the_grid(monkeypatch):
-    """Some clips lie off the grid on purpose; here none does."""
-    monkeypatch.setattr(WORLDS["emoji-motion"], "free", 0.0)
-
-
 def test_what_moves_takes_its_ids_along():
     world = WORLDS["emoji-motion"]()
     facts = world.understand("a red car slides right").facts

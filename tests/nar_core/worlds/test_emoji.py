@@ -52,7 +52,7 @@ RED_CAR = Scene((Thing("car", "red"),))
         ("scarlet automobile", RED_CAR),
         ("a car that is red", RED_CAR),
         ("3d emoji of a red car", RED_CAR),
-        ("a redd car", RED_CAR),
+        ("a scarlte car", RED_CAR),
         ("car", Scene((Thing("car"),))),
         ("two mice", Scene((Thing("mouse"),), count=2)),
         ("cats", Scene((Thing("cat"),), count=2)),
@@ -95,9 +95,9 @@ def test_each_word_is_known_taken_as_left_out_or_unknown():
         ("on a hill", "known", ""),
     ]
     assert world.understand("a red car").remarks == ()
-    assert world.understand("a crimson elefant and a zeitgeist, two carpet").remarks == (
+    assert world.understand("a crimson elefant and a zeitgeist, two beer").remarks == (
         "'crimson' is taken as 'red', 'elefant' is taken as 'elephant'",
-        "'zeitgeist', 'carpet' (nearest: 'scarlet') are not known and left out",
+        "'zeitgeist', 'beer' (nearest: 'bee') are not known and left out",
         "'two': nothing here can take it, left out",
     )
     rainbow = world.understand("a blue rainbow and a cat")
@@ -106,6 +106,37 @@ def test_each_word_is_known_taken_as_left_out_or_unknown():
     kinds = {w.text: w.kind for w in world.understand("a jumping cat and two dogs and a fox").words}
     assert kinds["jumping"] == kinds["two"] == kinds["fox"] == "left out"
     assert world.understand("a hors").words[1].meaning == "horse"
+
+
+@pytest.mark.parametrize("word", ["rain", "ocean", "people", "spoon", "love", "boy", "front"])
+def test_another_word_is_no_misspelling(word):
+    """What shares some letters is not offered: "rain" is no train."""
+    [said] = world.understand(word).words
+    assert (said.kind, said.meaning) == ("unknown", "")
+
+
+@pytest.mark.parametrize(("word", "near"), [("beer", "bee"), ("plate", "plane"), ("aple", "apple")])
+def test_a_short_word_is_asked_about_and_not_replaced(word, near):
+    understood = world.understand(word)
+    assert understood.facts is None
+    assert [(w.kind, w.meaning) for w in understood.words] == [("unknown", near)]
+
+
+def test_what_comes_near_is_said():
+    for prompt, caption, meaning in (
+        ("5 green aliens", "four green aliens", "four"),
+        ("lots of cats", "four cats", "four"),
+        ("many cats", "four cats", "four"),
+        ("a taxi in front of a castle", "a taxi and a castle", "and"),
+        ("a frog riding a horse", "a frog above a horse", "above"),
+        ("a boat on a lake", "a boat in the sea", "sea"),
+    ):
+        understood = world.understand(prompt)
+        assert world.say(understood.facts) == caption
+        assert [w.meaning for w in understood.of("taken as")] == [meaning]
+    # of one thing nothing can be near
+    kinds = {w.text: w.kind for w in world.understand("a zeitgeist riding a horse").words}
+    assert kinds["riding"] == "left out"
 
 
 def test_training_never_shows_what_is_held_out_and_the_rest_always_does():

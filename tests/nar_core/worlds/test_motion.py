@@ -30,6 +30,17 @@ def test_the_same_rng_gives_the_same_clip():
     assert a[0].shape == (FRAMES, 80, 80, 3)
 
 
+def test_loose_clips_lie_off_the_grid_half_of_the_time():
+    facts, rng = Scene((Thing("apple", verb="jumps"),)), np.random.default_rng(0)
+    ways = [world.paint(facts, layout) for layout in layouts(facts)]
+
+    def on_the_grid(clip: np.ndarray) -> bool:
+        return any(np.array_equal(clip, way) for way in ways)
+
+    assert all(on_the_grid(world.render(facts, rng)) for _ in range(8))
+    assert 4 < sum(on_the_grid(world.loose(facts, rng)) for _ in range(16)) < 12
+
+
 def test_every_wording_is_understood():
     rng = np.random.default_rng(1)
     for held_out in (False, True):
@@ -52,6 +63,23 @@ def test_every_wording_is_understood():
 )
 def test_strangers_verbs(prompt, verb):
     assert world.understand(prompt).facts.things[0] == Thing("apple", verb=verb)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "plain"),
+    [
+        ("two cats jumping", "two cats jump"),
+        ("two cats jumps", "two cats jump"),
+        ("three bees go round", "three bees circle"),
+        ("grapes sliding left", "some grapes slide left"),
+        ("a pair of dogs moves right", "two dogs slide right"),
+        ("a cat goes left", "a cat slides left"),
+    ],
+)
+def test_several_things_jump_and_one_jumps(prompt, plain):
+    understood = world.understand(prompt)
+    assert world.say(understood.facts) == plain
+    assert world.understand(plain).facts == understood.facts
 
 
 @pytest.mark.parametrize(
@@ -106,3 +134,12 @@ def test_clips_loop_and_two_things_move_at_once():
     falls = clip("falls")
     steps = [middle(f)[0] for f in (falls[-1], falls[0])]
     assert steps[1] - steps[0] == pytest.approx(8, abs=1)  # the first frame follows the last
+
+
+def test_where_nothing_moves_it_is_said_and_verbs_are_offered():
+    found = world.understand("a blue apple")
+    assert found.remarks == ("nothing moves; say what it does, such as 'jumps'",)
+    for verb in found.wanting:
+        moving = world.understand(f"a blue apple {verb}")
+        assert (moving.wanting, moving.remarks) == ((), ())
+    assert world.understand("zeitgeist").wanting == ()

@@ -1,0 +1,90 @@
+"""What axe finds wrong on the pages for those who do not see or point: nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.app.test_browser_clips import grow as grow_clip
+from tests.app.test_browser_clips import video  # noqa: F401
+from tests.app.test_browser_outpaint import outpaint, wait_grown  # noqa: F401
+from tests.app.test_browser_results import branch
+from tests.app.without import without
+
+AXE = Path(__file__).parents[1] / "web" / "node_modules" / "axe-core" / "axe.min.js"
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+FOUND = """async (rules) => {
+  const { violations } = await axe.run(document, { runOnly: rules, resultTypes: ['violations'] });
+  return violations.flatMap(({ id, nodes }) =>
+    nodes.map(({ target, failureSummary }) => `${id}: ${target} ${failureSummary}`));
+}"""
+
+
+@pytest.fixture(autouse=True)
+def axe():
+    """In tests/web, where `npm ci` installs it."""
+    if not AXE.is_file():
+        without("`npm ci --prefix tests/web`")
+
+
+def sound(page) -> None:
+    """Nothing is wrong in light and dark, on a desktop and on a phone."""
+    page.add_script_tag(path=AXE)
+    page.evaluate("document.body.append(Object.assign(document.createElement('style'), "
+                  "{ textContent: '* { transition: none !important; }' }))")  # fmt: skip
+    for width in (1280, 390):
+        page.set_viewport_size({"width": width, "height": 900})
+        for dark in (False, True):
+            page.evaluate("(dark) => document.body.classList.toggle('dark', dark)", dark)
+            found = page.evaluate(FOUND, RULES)
+            assert not found, (width, "dark" if dark else "light", *found)
+
+
+def test_the_first_page(open_page):
+    sound(open_page())
+
+
+def test_a_tree_of_branches_and_the_microscope(grown):
+    branch(grown, 7, lambda: grown.fill(".prompt textarea", "fox"))
+    assert grown.locator(".player .lane[role=button]").count() == 2
+    sound(grown)
+    grown.click(".player .lens")
+    grown.click(".player .disagree")
+    grown.wait_for_function("document.querySelector('.microscope').innerText.includes('nats')")
+    sound(grown)
+    grown.click(".player .screen canvas", position={"x": 40, "y": 40})
+    grown.wait_for_selector(".microscope header")
+    sound(grown)
+
+
+def test_an_outpainted_picture(outpaint):  # noqa: F811
+    sound(outpaint)
+    outpaint.click(".studio.outpaint .grow")
+    wait_grown(outpaint, 3)
+    sound(outpaint)
+
+
+def test_a_clip(video):  # noqa: F811
+    sound(video)
+    grow_clip(video)
+    sound(video)
+
+
+def test_the_lab(open_page):
+    page = open_page()
+    page.click("#pages [data-tab-id=lab]")
+    page.click(".lab-page .grow")
+    page.wait_for_selector(".lab[data-state=done]")
+    sound(page)
+
+
+def test_the_article(open_page):
+    page = open_page()
+    page.click("#pages [data-tab-id=about]")
+    page.wait_for_selector(".article .panes canvas")
+    sound(page)
+    for act in ("mixing", "gained"):
+        page.click(f".article [data-go={act}]")
+        page.wait_for_selector(f".article[data-at={act}]")
+        sound(page)
