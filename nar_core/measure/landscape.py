@@ -77,7 +77,7 @@ class LandscapeExam:
     def __init__(self, engine: Engine):
         if engine.info.grid.t != 1:
             raise ValueError(f"--world: got {engine.info.name}, expected a model of pictures")
-        self.classifier = load_classifier()
+        self.engine, self.classifier = engine, load_classifier()
         self._asked: list[Landscape] = []
         self._features: list[Tensor] = []
 
@@ -95,30 +95,41 @@ class LandscapeExam:
         features = self.classifier.embed(shrunk(growths[:, 0]))
         self._asked += [facts] * len(growths)
         self._features.append(features)
-        terrains, times = (head(features).argmax(-1) for head in self._heads())
+        return self._read(facts, features)
+
+    def _read(self, facts: Landscape, features: Tensor) -> list[Verdict]:
+        """What the classifier reads in features [n, FEATURES], beside the facts."""
+        terrains, times = self.classifier.terrain(features), self.classifier.time(features)
         return [
             Verdict(_differs(facts, TERRAINS[a], TIMES[b]), None)
-            for a, b in zip(terrains.tolist(), times.tolist(), strict=True)
+            for a, b in zip(terrains.argmax(-1).tolist(), times.argmax(-1).tolist(), strict=True)
         ]
-
-    def _heads(self) -> tuple[nn.Module, nn.Module]:
-        return self.classifier.terrain, self.classifier.time
 
     @torch.inference_mode()
     def told(self, rng: np.random.Generator) -> dict[str, float]:
         """`frechet` of all that was judged to renderings of the same facts.
 
         `frechet_floor` is that of other renderings: what chance alone makes of so few pictures.
+        `right_rendered` is the share of these that the classifier reads right as they are, and
+        `right_decoded` as the tokenizer decodes them: how far what it says can be relied on.
         """
         world = LandscapeWorld()
-        rendered = [
+        real = Moments.of(
             torch.cat([self.classifier.embed(shrunk(world.render(f, rng))) for f in self._asked])
-            for _ in range(2)
-        ]
-        grown, real = torch.cat(self._features), Moments.of(rendered[0])
+        )
+        others, right, decoded = [], 0, 0
+        for facts in self._asked:
+            picture = world.render(facts, rng)
+            features = self.classifier.embed(shrunk(picture))
+            seen = self.engine.decode(self.engine.encode(picture[None]))[:, 0]
+            others.append(features)
+            right += self._read(facts, features)[0].right
+            decoded += self._read(facts, self.classifier.embed(shrunk(seen)))[0].right
         return {
-            "frechet": round(frechet(Moments.of(grown), real), 3),
-            "frechet_floor": round(frechet(Moments.of(rendered[1]), real), 3),
+            "frechet": round(frechet(Moments.of(torch.cat(self._features)), real), 3),
+            "frechet_floor": round(frechet(Moments.of(torch.cat(others)), real), 3),
+            "right_rendered": round(right / len(self._asked), 4),
+            "right_decoded": round(decoded / len(self._asked), 4),
         }
 
 

@@ -226,6 +226,19 @@ def test_a_landscape_is_wrong_in_terrain_or_in_time(landscapes):
         assert [v.differs for v in landscapes.judge(facts, growth)] == [differs]
 
 
+def test_it_is_told_how_far_the_judge_of_landscapes_can_be_relied_on():
+    engine = engine_of("landscape")
+    exam, rng = exam_of(engine), np.random.default_rng(2)
+    noon = [replace(exam.ask(c, False, rng), time="noon") for c in exam.categories]
+    for facts in noon:
+        exam.judge(facts, WORLDS["landscape"]().render(facts, rng)[None])
+    as_it_is = exam.told(np.random.default_rng(3))
+    assert as_it_is["right_rendered"] == as_it_is["right_decoded"] > 0.5
+    engine.decode = lambda tokens: tokens // 8  # darker than any noon
+    dark = exam.told(np.random.default_rng(3))
+    assert (dark["right_rendered"], dark["right_decoded"]) == (as_it_is["right_rendered"], 0)
+
+
 def test_reconstruction_is_told_in_decibels():
     engine = engine_of("emoji")
     assert reconstruction(Grower(engine), 2) == 100
