@@ -16,10 +16,10 @@ from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 from typing import Any
-from urllib.parse import parse_qs
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.server.calls import Calls, drop, ends, session_of
 from app.server.doors import Doors
 from app.server.turns import Client
 
@@ -27,9 +27,6 @@ if sys.platform == "linux":
     import resource
 
 log = logging.getLogger(__name__)
-
-LISTENING = re.compile(r"/queue/data/?$|/call/(?:v2/)?[^/]+/([^/]+)/?$")
-"""Where a client listens for what its calls make: by its session, or by one call of its own."""
 
 CLOSED = re.compile(
     r"/gradio_api/(?:(?:run|api|stream|dev|run-history)/.*|upload(?:_progress)?|process_recording"
@@ -170,18 +167,6 @@ def forget_absent(app: Any, present: Callable[[str], bool]) -> None:
             forget(app, session)
 
 
-async def drop(app: Any, session: str) -> None:
-    """Drop what a session was not told, and its calls, as Gradio does for who hangs up while idle.
-
-    It keeps them for two thousand sessions where a connection ends, or stalls, in a message.
-    """
-    blocks = getattr(app, "blocks", None)
-    if blocks is not None:
-        blocks._queue.pending_messages_per_session.pop(session, None)
-        blocks._queue.pending_event_ids_session.pop(session, None)
-        await blocks._queue.clean_events(session_hash=session)
-
-
 def free_body(request: Any) -> None:
     """Drop the bytes of a call that has been read: Gradio keeps its request while it runs."""
     getattr(request, "__dict__", {}).pop("_body", None)
@@ -239,7 +224,8 @@ class Gate:
     def __init__(
         self, app: ASGIApp, largest: int, listeners: Listeners, doors: Doors = CLOSED_TO_OTHERS
     ) -> None:
-        self.app, self.largest, self.listeners, self.doors = app, largest, listeners, doors
+        self.app = Calls(app, listeners.present)
+        self.largest, self.listeners, self.doors = largest, listeners, doors
         self._held: list[Held] = []
         self._open: Counter[str] = Counter()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -276,7 +262,7 @@ class Gate:
                 message = {**message, "headers": [*headers, *self.doors.headers()]}
             with self._taken(leaves if session else None):
                 await send(message)
-            whole = message["type"] == "http.response.body" and not message.get("more_body")
+            whole = whole or ends(message)
 
         async def leaves() -> None:
             """Nobody listens on this connection any more; once."""
@@ -296,7 +282,7 @@ class Gate:
             return await _answer(sending, *refusal)
         body = Body(self, receive, address)
         scope[ARRIVED] = time.monotonic()
-        session = _session(scope)
+        session = session_of(scope)
         if session:
             self.listeners.comes(session)
         try:
@@ -422,15 +408,6 @@ class Body:
         if not message.get("more_body"):
             self.ends()
         return message
-
-
-def _session(scope: Scope) -> str:
-    """The session that begins to listen with this request, or ""."""
-    found = LISTENING.search(scope["path"]) if scope["method"] == "GET" else None
-    if not found:
-        return ""
-    query = parse_qs(scope["query_string"].decode("latin-1"))
-    return found[1] or query.get("session_hash", [""])[0]
 
 
 async def _answer(send: Send, status: int, reason: str) -> None:

@@ -18,8 +18,9 @@ import pytest
 from gradio.server_messages import LogMessage
 
 from app.pages.page import _named
-from app.server import api
+from app.server import api, calls
 from app.server import gate as gates
+from app.server.calls import CLOSES
 from app.server.doors import Doors
 from app.server.errors import Stopped
 from app.server.gate import ARRIVED, Gate, Listeners
@@ -244,11 +245,16 @@ def test_who_takes_nothing_of_what_they_are_sent_counts_as_gone(served, http, co
     assert session not in queue.pending_event_ids_session
 
 
-@pytest.mark.parametrize("whole", [True, False])
-def test_what_was_not_told_is_dropped_where_a_connection_ends_early(whole):
+@pytest.mark.parametrize(
+    ("last", "whole"), [(b"", True), (CLOSES + b"}", True), (b"data: {}", False)]
+)
+def test_what_was_not_told_is_dropped_where_a_connection_ends_early(last, whole):
+    """Who was told that all is told leaves at once, and may have made the next call already."""
+
     async def streams(scope, receive, send):
         await send({"type": "http.response.start", "status": 200, "headers": []})
-        await send({"type": "http.response.body", "body": b"", "more_body": not whole})
+        more = bool(last)  # after what is last the client leaves, before the stream has its end
+        await send({"type": "http.response.body", "body": last, "more_body": more})
 
     async def clean_events(session_hash):
         cleaned.append(session_hash)
@@ -256,7 +262,7 @@ def test_what_was_not_told_is_dropped_where_a_connection_ends_early(whole):
     cleaned, untold = [], {"me": "a picture", "you": "another"}
     queue = SimpleNamespace(
         pending_messages_per_session=untold,
-        pending_event_ids_session={"me": {"a"}},
+        pending_event_ids_session={"you": {"a"}},
         clean_events=clean_events,
     )
     scope = {
@@ -401,8 +407,9 @@ def test_as_many_connections_are_taken_as_the_system_allows(monkeypatch, soft, h
 
 
 @pytest.mark.parametrize("value", [None, {"a": [1]}, "x" * 300], ids=["nothing", "object", "text"])
-def test_whatever_an_event_is_sent_what_it_answers_is_a_sentence(http, config, value):
+def test_whatever_an_event_is_sent_what_it_answers_is_a_sentence(http, config, value, monkeypatch):
     """Also those of the page, for which its own scripts send what is right."""
+    monkeypatch.setattr(calls, "FOLLOWS", 0.0)  # nothing does
     told = {}
     for number, call in enumerate(config["dependencies"]):
         if not call["backend_fn"]:
