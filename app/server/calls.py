@@ -49,7 +49,9 @@ class Calls:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request through."""
-        if scope["method"] == "POST" and JOINS.search(scope["path"]):
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+        elif scope["method"] == "POST" and JOINS.search(scope["path"]):
             await self._join(scope, receive, send)
         elif session := session_of(scope):
             await self._tell(scope, receive, send, session)

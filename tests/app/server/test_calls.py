@@ -116,7 +116,7 @@ def test_what_follows_from_an_answer_is_told_on_the_same_stream(http, call, monk
 def test_who_was_just_told_that_a_stream_is_closed_learns_that_before_the_next_answer(monkeypatch):
     monkeypatch.setattr(calls, "FOLLOWS", 0.4)
     queue = SimpleNamespace(pending_event_ids_session={})
-    scope = {"method": "GET", "path": STREAM, "query_string": b"session_hash=me"}
+    scope = {"type": "http", "method": "GET", "path": STREAM, "query_string": b"session_hash=me"}
     scope["app"] = SimpleNamespace(blocks=SimpleNamespace(_queue=queue))
     came: dict[str, float] = {}
 
