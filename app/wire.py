@@ -441,7 +441,7 @@ def _branch(given: Fields) -> Branch:
     if len(words) != len(sure) or not len(words) or len(words) % pictures:
         raise ValueError(
             f"branch: got {len(words)} tokens and {len(sure)} confidences for {pictures} "
-            f"pictures, expected as many of each; {RELOAD}"
+            f"pictures, expected as many of each, and as many of every picture; {RELOAD}"
         )
     return Branch(
         given.whole("step", 1, LONGEST_GRID),
@@ -459,7 +459,9 @@ def values_of(text: Any, dtype: str, what: str) -> np.ndarray:
     data = bytes_of(text, what, RELOAD, 16 * LONGEST_GRID)
     size = np.dtype(dtype).itemsize
     if len(data) % size:
-        raise ValueError(f"{what}: not readable ({len(data)} bytes); {RELOAD}")
+        raise ValueError(
+            f"{what}: got {len(data)} bytes, expected whole values of {size}; {RELOAD}"
+        )
     return np.frombuffer(data, np.dtype(dtype).newbyteorder("<")).astype(dtype)
 
 
@@ -478,7 +480,7 @@ def bytes_of_uri(uri: Any, largest: int) -> bytes:
         )
     if len(body) * 3 > (largest + 3) * 4:
         raise ValueError(
-            f"picture: got {len(body) * 0.75e-6:.1f} MB, expected at most {largest * 1e-6:g} MB; "
+            f"picture: got {len(body) * 3 // 4:,} bytes, expected at most {largest:,}; "
             "make it smaller first"
         )
     return bytes_of(body, "picture", "send the whole file", largest)

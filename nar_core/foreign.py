@@ -40,8 +40,16 @@ MISSING: Any = object()
 
 
 def shown(value: Any) -> str:
-    """A value in a message: short, and without characters that no text can hold."""
-    return _SHORT.repr(value)
+    """A value in a message: short, and without characters that no text can hold.
+
+    Of what is too long for a message, its length is told, which may be what was wrong.
+    """
+    text = _SHORT.repr(value)
+    if isinstance(value, str) and len(value) > _SHORT.maxstring:
+        return f"{text} ({len(value):,} characters)"
+    if isinstance(value, list | tuple) and len(value) > _SHORT.maxlist:
+        return f"{text} ({len(value):,} of them)"
+    return text
 
 
 def parse(text: str | bytes, what: str, remedy: str) -> Any:

@@ -362,7 +362,7 @@ class Gate:
     def too_large(self) -> str:
         """What is said of a body that is larger than any may be."""
         return (
-            f"request: got more than {self.largest * 1e-6:.0f} MB, expected less; "
+            f"request: got more than {self.largest * 1e-6:g} MB, expected less; "
             "send fewer or smaller files"
         )
 

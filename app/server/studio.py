@@ -340,12 +340,15 @@ class Studio:
         if not is_number(fps) or not 1 <= fps <= 60:
             raise ValueError(f"fps: got {shown(fps)}, expected a number from 1 to 60")
         with room():
-            parts, left = [], self.limits.pixels
-            for file in files:
-                data = bytes_of_uri(file, self.limits.upload)
-                recipe, frames = read_png(data, Limits(self.limits.upload, left))
-                parts.append((recipe, frames))
-                left -= frames.size // 3
+            parts, pixels = [], 0
+            for number, file in enumerate(files, 1):
+                parts.append(read_png(bytes_of_uri(file, self.limits.upload), self.limits))
+                pixels += parts[-1][1].size // 3
+                if pixels > self.limits.pixels:
+                    raise ValueError(
+                        f"pictures: got {pixels:,} pixels in the first {number} clips, expected "
+                        f"at most {self.limits.pixels:,} in all; put fewer together"
+                    )
             return data_uri(clip_bytes(parts, kind, float(fps)), FORMATS[kind])
 
     def keep(self, file: str) -> Path:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import re
 import struct
 import subprocess
 import sys
@@ -55,6 +56,12 @@ SIDE, LONG_SIDE = 640, 384
 """Small frames are enlarged to about this, those of long clips to the second: many players show
 clips at their own size."""
 
+MOST_TOLD = 4000
+"""Bytes that are kept of what ffmpeg says."""
+
+LARGE = re.compile(rb"Picture size (\d+)x(\d+) exceeds")
+"""What it says of frames that it is told not to decode."""
+
 
 # ---- writing ---------------------------------------------------------------------------------
 
@@ -67,9 +74,11 @@ def clip_bytes(parts: list[tuple[Recipe, np.ndarray]], kind: str, fps: float) ->
     """
     if kind not in FORMATS:
         raise ValueError(f"format: got {shown(kind)}, expected one of {', '.join(FORMATS)}")
-    if len({clip.shape[1:] for _, clip in parts}) > 1:
+    sizes = sorted({f"{clip.shape[2]} x {clip.shape[1]}" for _, clip in parts})
+    if len(sizes) > 1:
         raise ValueError(
-            "clip: got frames of different sizes, expected one; put together what was made in a row"
+            f"clip: got frames of {' and '.join(sizes)} pixels, expected one size; "
+            "put together what was made in a row"
         )
     check_amount([recipe for recipe, _ in parts], parts[0][1].shape[1:3])
     clip = np.concatenate([parts[0][1], *(c[~r.given_frames] for r, c in parts[1:])])
@@ -169,7 +178,8 @@ def read_mp4(data: bytes, limits: Limits = LIMITS) -> tuple[Recipe, np.ndarray]:
         The recipe and uint8 [F, h, w, 3] at the size of the model's frames.
 
     Raises:
-        ValueError: no recipe, one that does not hold together, or frames that are missing.
+        ValueError: no recipe, one that does not hold together, frames that are missing or too
+            large, or a film that takes too much to decode.
     """
     recipes = recipes_in(data, limits)
     recipe = recipes[-1]
@@ -180,7 +190,7 @@ def read_mp4(data: bytes, limits: Limits = LIMITS) -> tuple[Recipe, np.ndarray]:
         frames.append(frame)
         count += 1
     if count != expected:
-        some = "more" if count > expected else count
+        some = f"more than {expected}" if count > expected else count
         raise ValueError(f"clip: got {some} frames, expected {expected}; {AS_DOWNLOADED}")
     pixels = np.frombuffer(b"".join(frames), np.uint8)
     return recipe, pixels.reshape(recipe.frames, *recipe.size, 3)
@@ -231,6 +241,7 @@ def _decoded(data: bytes, size: tuple[int, int], most: int) -> Iterator[bytes]:
     """At most so many frames of a movie, scaled to (height, width), as RGB bytes.
 
     Its pictures may be no larger than we write them, which the decoder is told before it begins.
+    ValueError where it ends for what it says, or has taken too much time or memory.
     """
     height, width = size
     wide, high = ((side + 31) // 16 * 16 for side in _large(size, 1))
@@ -244,20 +255,47 @@ def _decoded(data: bytes, size: tuple[int, int], most: int) -> Iterator[bytes]:
         command += ["-frames:v", str(most), "-fps_mode", "passthrough"]
         command += ["-vf", f"scale={width}:{height}:flags=area"]
         command += ["-f", "rawvideo", "-pix_fmt", "rgb24", "-"]
-        quiet = subprocess.DEVNULL
-        with subprocess.Popen(
-            command, stdin=quiet, stdout=subprocess.PIPE, stderr=quiet
-        ) as decoder:
+        none, pipe, told = subprocess.DEVNULL, subprocess.PIPE, bytearray()
+        late, came = threading.Event(), False
+
+        def stop() -> None:
+            late.set()
+            decoder.kill()
+
+        def listen() -> None:
+            assert decoder.stderr is not None
+            for line in decoder.stderr:  # to its end, or the decoder would wait
+                told.extend(line[: MOST_TOLD - len(told)])
+
+        with subprocess.Popen(command, stdin=none, stdout=pipe, stderr=pipe) as decoder:
             assert decoder.stdout is not None
             _limit_memory(decoder.pid)
-            limit = threading.Timer(FFMPEG_SECONDS, decoder.kill)
+            limit, listener = threading.Timer(FFMPEG_SECONDS, stop), threading.Thread(target=listen)
             limit.start()
+            listener.start()
             try:
                 while len(frame := decoder.stdout.read(height * width * 3)) == height * width * 3:
+                    came = True
                     yield frame
             finally:
                 limit.cancel()
                 decoder.kill()
+                listener.join()
+    if late.is_set():
+        raise ValueError(
+            f"clip: got a film that takes longer than {FFMPEG_SECONDS:g} s to decode, expected a "
+            f"few; {AS_DOWNLOADED}"
+        )
+    if large := LARGE.search(told):
+        had = f"{int(large[1])} x {int(large[2])}"
+        raise ValueError(
+            f"clip: got frames of {had} pixels, expected at most {wide} x {high}; {AS_DOWNLOADED}"
+        )
+    if not came:
+        raise ValueError(
+            "clip: got a film that is damaged or takes too much memory to decode, expected whole "
+            f"frames; {AS_DOWNLOADED}"
+        )
 
 
 def _limit_memory(process: int) -> None:

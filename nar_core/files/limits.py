@@ -75,12 +75,18 @@ def room() -> Iterator[None]:
         _ROOM.release()
 
 
-def need_pixels(what: str, width: int, height: int, limits: Limits, frames: int = 1) -> None:
-    """Raise ValueError for more pixels than are decoded."""
+def need_pixels(
+    what: str, width: int, height: int, limits: Limits, frames: int = 1, part: str = ""
+) -> None:
+    """Raise ValueError for more pixels than are decoded.
+
+    Args:
+        part: what is of that size, where that is not the whole.
+    """
     if width * height * frames > limits.pixels or max(width, height) > MAX_SIDE:
         times = f"{frames} times " if frames > 1 else ""
         raise ValueError(
-            f"{what}: got {times}{width} x {height} pixels, expected at most "
+            f"{what}: got {part}{times}{width} x {height} pixels, expected at most "
             f"{limits.pixels * 1e-6:g} million, and {MAX_SIDE:,} along a side; "
             "make it smaller first"
         )

@@ -21,7 +21,7 @@ def open_within(data: bytes | Path, limits: Limits = LIMITS) -> Image.Image:
     need_pixels("picture", picture.width, picture.height, limits)
     with reading_picture(data):
         width, height = _tile(picture)
-    need_pixels("picture", width, height, limits)
+    need_pixels("picture", width, height, limits, part="a tile of ")
     if picture.format in ("JPEG", "MPO"):
         _need_few_scans(data)
     return picture

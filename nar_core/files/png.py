@@ -113,14 +113,14 @@ def _frames(data: bytes | Path, picture: Image.Image, recipe: Recipe, limits: Li
         lasts = max(1, round(picture.info.get("duration", 0) * (recipe.fps or 8) / 1000))
         frames += [pixels] * min(lasts, recipe.frames)
         if len(frames) > recipe.frames:
-            raise _other_number("more", recipe)
+            raise _other_number(f"more than {recipe.frames}", recipe)
     if len(frames) != recipe.frames:
         raise _other_number(str(len(frames)), recipe)
     return np.stack(frames)
 
 
 def _other_number(frames: str, recipe: Recipe) -> ValueError:
+    pace = f" at {recipe.fps:g} a second" if recipe.fps else ""
     return ValueError(
-        f"picture: got {frames} frames at {recipe.fps:g} a second, expected {recipe.frames}; "
-        f"{AS_DOWNLOADED}"
+        f"picture: got {frames} frames{pace}, expected {recipe.frames}; {AS_DOWNLOADED}"
     )

@@ -189,9 +189,8 @@ def unpack(text: Any, dtype: str, shape: tuple[int, ...], what: str = "values") 
     except zlib.error as error:
         raise ValueError(f"recipe: {what}: not readable ({error}); {AS_DOWNLOADED}") from error
     if len(data) != wanted:
-        raise ValueError(
-            f"recipe: {what}: got {len(data)} bytes, expected {wanted}; {AS_DOWNLOADED}"
-        )
+        came = f"more than {wanted}" if len(data) > wanted else len(data)
+        raise ValueError(f"recipe: {what}: got {came} bytes, expected {wanted}; {AS_DOWNLOADED}")
     return np.frombuffer(data, np.dtype(dtype).newbyteorder("<")).astype(dtype).reshape(shape)
 
 

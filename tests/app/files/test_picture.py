@@ -158,7 +158,7 @@ def tiled(side: int) -> bytes:
 
 def test_what_is_unpacked_at_once_is_bounded_too():
     assert read_picture(tiled(64), (8, 8)).max() == 0
-    with pytest.raises(ValueError, match=r"picture: got 5008 x 5008 pixels, expected at most 16"):
+    with pytest.raises(ValueError, match=r"picture: got a tile of 5008 x 5008 pixels, expected at"):
         read_picture(tiled(5008), (8, 8))
 
 

@@ -64,8 +64,15 @@ def test_a_clip_has_as_many_frames_as_its_recipe_says():
     clip, frames = read_png(bytes_of_uri(done["pictures"][0], 5_000_000))
     assert frames.shape == (8, 64, 64, 3)
     short = {**clip.json(), "frames": 5, "slice_of_frame": [0, 0, 1, 2, 3]}
-    with pytest.raises(ValueError, match="expected 5"):
+    with pytest.raises(ValueError, match="got more than 5 frames at 8 a second, expected 5"):
         read_png(png_bytes(frames, recipe_from(short)))
+
+
+def test_a_picture_that_moves_is_told_by_its_frames_alone(made):
+    pixels, recipe = made
+    moving = png_bytes(np.stack([pixels, 255 - pixels]), recipe)
+    with pytest.raises(ValueError, match="picture: got 2 frames, expected 1; use the file"):
+        read_png(moving)
 
 
 def test_growth_gif_has_a_frame_per_step(made):

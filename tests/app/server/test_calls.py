@@ -74,14 +74,15 @@ def test_a_call_whose_sender_left_before_it_was_taken_is_given_up(served, http, 
     first = call("generate", ["an owl", "emoji"], asked["session"])
     again = call("generate", ["a fox", "emoji"], asked["session"])
     assert http.post("/gradio_api/queue/join", json=first).is_success
-    grown = []
+    grown, last = [], ""
     with http.stream("GET", STREAM, params={"session_hash": asked["session"]}) as told:
         for message in messages(told):
-            if message["msg"] == "process_starts" and not grown:
+            last = message["msg"]
+            if last == "process_starts" and not grown:
                 leave(served.url, again, served.demo._queue, monkeypatch)
-            if message["msg"] == "process_completed" and message["output"]:
+            if last == "process_completed" and message["output"]:
                 grown.append(message["output"]["data"][0]["request"]["prompt"])
-        assert message["msg"] == "close_stream"
+    assert last == "close_stream"
     assert grown == ["an owl"]
 
 
@@ -100,17 +101,18 @@ def test_what_follows_from_an_answer_is_told_on_the_same_stream(http, call, monk
     monkeypatch.setattr(calls, "FOLLOWS", 10.0)
     one = call("models", [], "chained")
     made = [http.post("/gradio_api/queue/join", json=one).json()["event_id"]]
-    ended = []
+    ended, last = [], ""
     with http.stream("GET", STREAM, params={"session_hash": "chained"}) as told:
         for message in messages(told):
-            if message["msg"] == "process_completed":
+            last = message["msg"]
+            if last == "process_completed":
                 ended.append(message["event_id"])
                 if len(made) < 3:
                     made.append(http.post("/gradio_api/queue/join", json=one).json()["event_id"])
                     if len(made) == 3:
                         monkeypatch.setattr(calls, "FOLLOWS", 0.1)
     assert ended == made
-    assert message["msg"] == "close_stream"
+    assert last == "close_stream"
 
 
 def test_who_was_just_told_that_a_stream_is_closed_learns_that_before_the_next_answer(monkeypatch):
@@ -129,6 +131,7 @@ def test_who_was_just_told_that_a_stream_is_closed_learns_that_before_the_next_a
 
     async def receive():
         await asyncio.sleep(60)
+        return {"type": "http.disconnect"}
 
     async def both() -> None:
         both = Calls(app, lambda session: True)

@@ -131,7 +131,8 @@ def test_branch_keeps_everything_before_it(studio):
         ({"step": 0}, "step: got 0"),
         ({"step": 17}, "step: got 17, expected 1 to 16"),
         ({"tokens": "AAA"}, "not readable"),
-        ({"pictures": 3}, "3 pictures"),
+        ({"tokens": text_of(b"odd")}, "got 3 bytes, expected whole values of 2"),
+        ({"pictures": 3}, "for 3 pictures, .* as many of every picture"),
     ],
 )
 def test_a_bad_branch_is_refused(studio, change, message):
@@ -430,7 +431,7 @@ def test_the_lab_grows_every_line_of_its_prompt_in_every_pane(studio):
 @pytest.mark.parametrize(
     ("limits", "words"),
     [
-        (Limits(upload=1000), "expected at most 0.001 MB"),
+        (Limits(upload=1000), r"got 4\d,\d\d\d bytes, expected at most 1,000; make it smaller"),
         (Limits(pixels=10_000), r"128 x 128 pixels, expected at most 0.01 million"),
     ],
 )
