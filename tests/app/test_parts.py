@@ -41,6 +41,14 @@ def test_a_component_holds_one_line_of_script(served):
         assert len(script.split(json.dumps("spec"))[0]) < 300
 
 
+def test_no_component_shows_how_far_an_event_is(served):
+    """With a hundred that do, each step of a growth has them all looked up."""
+    events = [e for e in served.demo.config["dependencies"] if e["backend_fn"] and e["outputs"]]
+    of_page = [e for e in events if e["api_visibility"] == "private"]
+    assert len(of_page) > 20
+    assert [e["id"] for e in of_page if e["show_progress_on"] != []] == []
+
+
 def test_the_page_is_light_and_fetches_each_module_once(served, context):
     page = context.new_page()
     context.new_cdp_session(page).send("Network.clearBrowserCache")
