@@ -65,7 +65,7 @@ class Spec(TypedDict, total=False):
     mirrors: bool
     accepts_known: bool
     composes: bool
-    alone: int
+    framed: bool
     settings: dict[str, Any]
     note: str
     seed_position: list[int]
@@ -75,7 +75,7 @@ class Spec(TypedDict, total=False):
 class WordsAnswer(TypedDict):
     """What a model makes of a prompt, see `nar_core.understand`; `drawn` in plain words.
 
-    `stands`: column and row of the upper-left cell of a thing alone, None where there is no such.
+    `stands`: column, row and cells of the box of a thing alone, None where there is no such.
     """
 
     drawn: str

@@ -9,6 +9,7 @@ from .picture import fit, open_picture, reading_picture
 from .pipeline import NARPipeline
 from .request import Frame, Prepared, Request, growth_strip
 from .settings import NUM_SAMPLES, RNG_SEED, SETTINGS, Fusion, Heads, Setting, heads_for
+from .subject import framed
 from .version import __version__
 from .video import write_mp4
 from .weights.fetch import Progress
@@ -16,8 +17,7 @@ from .weights.list import list_models
 from .weights.load import fetch_model
 from .weights.read import trim_heap
 from .words import (
-    cells_alone,
-    corner_alone,
+    box_alone,
     ideas,
     illustrate,
     samples,
@@ -47,10 +47,10 @@ __all__ = [
     "Understood",
     "Word",
     "__version__",
-    "cells_alone",
-    "corner_alone",
+    "box_alone",
     "fetch_model",
     "fit",
+    "framed",
     "growth_strip",
     "heads_for",
     "ideas",

@@ -14,17 +14,21 @@ from PIL import Image
 
 from .info import ModelInfo
 from .models.condition import split_words
+from .picture import fit
 from .plan import make_plan
 from .request import Frame, Prepared, Request
 from .settings import NUM_SAMPLES, RNG_SEED, SETTINGS, SamplingSettings, axes_of, heads_for
 from .splitter import normal, split
-from .words import understand
+from .subject import first_frame
+from .words import box_alone, understand
 
 Labels = str | int | Sequence[str | int | None] | None
 
 
 def prepare(info: ModelInfo, request: Request) -> Prepared:
     """Fill in what is unsaid, check everything and make the plan, before compute is spent.
+
+    A picture that is known becomes pixels of the model's size.
 
     Raises:
         ValueError: what was got, what is expected, and the remedy; also for a field that does not
@@ -46,13 +50,13 @@ def prepare(info: ModelInfo, request: Request) -> Prepared:
     _check_heads(info, str(settled["heads"]))
     seed = _seed_position(info, request.seed_position)
     request = replace(request, seed_position=seed)
-    request = replace(request, **_known(info, request, rows))
     if info.task == "text":
         _must_be_unsaid(request, "label", f"{info.name} reads a prompt; say it in words")
         request = replace(request, prompt=_prompts(info, request.prompt, rows), label=None)
     else:
         _must_be_unsaid(request, "prompt", f"{info.name} grows classes; give a label")
         request = replace(request, label=_labels(info, request.label, rows), prompt=None)
+    request = replace(request, **_known(info, request, rows))
     return Prepared(
         model=info.name,
         request=request,
@@ -146,7 +150,7 @@ def _seed_position(info: ModelInfo, given: Sequence[int] | None) -> tuple[int, i
 
 
 def _known(info: ModelInfo, request: Request, rows: int) -> dict[str, Any]:
-    """`known` as int64 [B, T, H, W], or a picture with the cells to `keep` of it."""
+    """`known` as tokens int64 [B, T, H, W], or as pixels with the cells to `keep` of them."""
     if request.known is None:
         if request.keep is not None:
             raise ValueError("keep: got cells, expected none: nothing is known to keep them of")
@@ -156,17 +160,46 @@ def _known(info: ModelInfo, request: Request, rows: int) -> dict[str, Any]:
             f"known: got given cells, expected none: a token of {info.name} describes the "
             "whole clip, not a place in it; choose another model to go on from pixels"
         )
-    keep = _keep(info, request)
-    if isinstance(request.known, Image.Image):
-        return {"keep": keep}
-    known = _tokens(info, request.known, rows)
+    given: Any = request.known
+    pictures = _are_pictures(info, given)
+    keep = _keep(info, request, pictures)
+    if pictures:
+        assert keep is not None
+        return {"known": _pixels(info, request, given, keep, rows), "keep": keep}
+    known = _tokens(info, given, rows)
     return {"known": known if keep is None else np.where(keep, known, -1), "keep": None}
 
 
-def _keep(info: ModelInfo, request: Request) -> np.ndarray | None:
+def _are_pictures(info: ModelInfo, known: Any) -> bool:
+    """Whether what is known are pixels, uint8 of the model's size, or a picture; else tokens."""
+    if isinstance(known, Image.Image):
+        return True
+    known = np.asarray(known)
+    return known.dtype == np.uint8 and known.shape[-3:] == (*info.size, 3)
+
+
+def _pixels(info: ModelInfo, request: Request, known: Any, keep: np.ndarray, n: int) -> np.ndarray:
+    """Pixels uint8 [1 or n, height, width, 3] of what is known, one for all samples or one of each.
+
+    Of a clip that begins with a picture, a thing alone stands where each prompt has it.
+    """
+    if not isinstance(known, Image.Image):
+        pixels = np.asarray(known).reshape(-1, *info.size, 3)
+        if len(pixels) not in (1, n):
+            raise ValueError(f"known: got {len(pixels)} pictures, expected 1 or {n} (num_samples)")
+        return pixels
+    if info.grid.t == 1 or not keep[0].all():
+        return fit(known, info.size)[None]
+    prompts = request.prompt if isinstance(request.prompt, tuple) else (request.prompt or "",)
+    boxes = [box_alone(info, prompt) for prompt in prompts]
+    firsts = {box: first_frame(info, known, box) for box in boxes}
+    return np.stack([firsts[box] for box in boxes] if len(firsts) > 1 else [*firsts.values()])
+
+
+def _keep(info: ModelInfo, request: Request, pictures: bool) -> np.ndarray | None:
     grid, keep = info.grid, request.keep
     if keep is None:
-        if not isinstance(request.known, Image.Image):
+        if not pictures:
             return None
         if grid.t == 1:
             raise ValueError(
@@ -187,7 +220,10 @@ def _tokens(info: ModelInfo, known: ArrayLike, n: int) -> np.ndarray:
     if known.ndim == 3 and grid.t == 1 and known.shape[0] != 1:
         known = known[:, None]
     if known.shape not in {tuple(grid), (n, *grid), (1, *grid)}:
-        raise ValueError(f"known: got shape {known.shape}, expected {tuple(grid)} or {(n, *grid)}")
+        raise ValueError(
+            f"known: got {known.dtype} {known.shape}, expected tokens {tuple(grid)} or "
+            f"{(n, *grid)}, a PIL picture, or pixels uint8 {(*info.size, 3)}"
+        )
     if not np.issubdtype(known.dtype, np.integer):
         raise ValueError(f"known: got {known.dtype}, expected whole numbers, -1 for unknown")
     if known.min() < -1 or known.max() >= info.vocab_size:
@@ -203,8 +239,9 @@ def _tokens(info: ModelInfo, known: ArrayLike, n: int) -> np.ndarray:
 
 def _cells(request: Request) -> np.ndarray | None:
     """The known set, bool [T, H, W], of a request that is settled."""
-    if request.known is None or isinstance(request.known, Image.Image):
+    if request.keep is not None or request.known is None:
         return request.keep
+    assert isinstance(request.known, np.ndarray)
     return request.known[0] >= 0
 
 

@@ -255,14 +255,17 @@ class Engine:
                 for i, request in enumerate(requests)
             ]
 
+    def read(self, prepared: Prepared) -> np.ndarray:
+        """Whole tokens of the pictures that are known, int64 [1 or B, T, H, W], as `known` has."""
+        pixels = np.asarray(prepared.request.known)
+        shape = len(pixels), self.info.frames, *pixels.shape[1:]
+        return self.encode(np.broadcast_to(pixels[:, None], shape).copy())
+
     def _encoded(self, prepared: Prepared) -> Request:
-        """The request with tokens in place of a known picture."""
-        request = prepared.request
-        if not isinstance(request.known, Image.Image):
-            return request
-        tokens = np.where(np.asarray(request.keep), self.encode(request.known), -1)
-        known = tokens.repeat(prepared.num_samples, 0)
-        return replace(request, known=known, keep=None)
+        """The request with tokens in place of known pictures."""
+        if prepared.request.keep is None:
+            return prepared.request
+        return prepared.encoded(self.read(prepared)).request
 
     # To understand
 

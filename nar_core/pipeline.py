@@ -62,7 +62,7 @@ class NARPipeline:
 
         Args:
             prompt, class_labels: one, or several that are grown together.
-            image: a picture to paint around; of a clip the first frame.
+            image: a picture to paint around; of a clip the first frame, see `Request.known`.
             mask_image: white where the picture is to be grown anew; the rest comes back unchanged.
             generator: its seed is that of the first sample; the next ones count up.
             output_type: "np" are floats from 0 to 1, "latent" are tokens int [B, T, H, W].

@@ -28,7 +28,9 @@ class Request(Sampling[None]):
         rng_seed: random seed; sample i of a batch equals a single run with `rng_seed + i`.
         num_samples: pictures or clips, sharing one plan.
         known: given tokens, int [T, H, W] or [B, T, H, W], -1 where unknown; or a picture, which is
-            encoded when growth begins, and of which `keep` says what is known.
+            cropped to the model's size, or pixels uint8 [h, w, 3] or [B, h, w, 3] of that size.
+            They are encoded when growth begins; `keep` says what of them is known. A picture of a
+            thing alone that begins a clip is drawn anew, see `subject.framed`; pixels never are.
         keep: the cells of a picture that are known, bool [T, H, W]; of a clip the first slice,
             unless said.
         resume: a frame to go on from; its tokens, its known cells and its order of growth stay.
@@ -75,6 +77,12 @@ class Prepared:
         resume, plan = self.request.resume, self.plan
         begun = 0 if resume is None else resume.step
         return self.model, plan.seed_position, plan.known.tobytes(), self.settings.kin, begun
+
+    def encoded(self, tokens: np.ndarray) -> Prepared:
+        """The same with the tokens int64 [1 or B, T, H, W] of its known pictures in their place."""
+        known = np.where(np.asarray(self.request.keep), tokens, -1)
+        rows = np.broadcast_to(known, (self.num_samples, *known.shape[1:])).copy()
+        return replace(self, request=replace(self.request, known=rows, keep=None))
 
     def resumed(self, step: int, tokens: np.ndarray, confidence: np.ndarray) -> Prepared:
         """The same after a step, by the same plan, from what a growth of this plan wrote.

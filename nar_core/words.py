@@ -10,6 +10,9 @@ from .info import ModelInfo
 from .splitter import split
 from .worlds import WORLDS, Understood, Word
 
+Box = tuple[int, int, int]
+"""Column, row and cells along a side."""
+
 
 def understand(info: ModelInfo, prompt: str) -> Understood:
     """What a model makes of each word of a prompt.
@@ -34,21 +37,16 @@ def vocabulary(info: ModelInfo) -> dict[str, tuple[str, ...]]:
     return {"prompts": info.names} if info.names else {}
 
 
-def cells_alone(info: ModelInfo) -> int:
-    """Cells along a side of a thing alone in a model's world, 0 where nothing has a size."""
-    return WORLDS[info.world]().alone if info.world else 0
+def box_alone(info: ModelInfo, prompt: str = "") -> Box | None:
+    """Where a prompt has a thing alone stand first: column, row and cells along a side of its box.
 
-
-def corner_alone(info: ModelInfo, prompt: str) -> tuple[int, int] | None:
-    """The upper-left cell (column, row) of a thing alone, in the first arrangement of a prompt.
-
-    None where the prompt draws none or several, or things in the world have no place.
+    Without a prompt one of the usual size in the middle. None where it draws none or several, or
+    things in the model's world have no size.
     """
-    facts = understand(info, prompt).facts
-    if facts is None or not cells_alone(info):
+    if not info.world:
         return None
-    layout = WORLDS[info.world]().arrangements(facts)[0].layout
-    return layout[0] if len(layout) == 1 else None
+    facts = understand(info, prompt).facts
+    return WORLDS[info.world]().box(facts) if facts is not None or not prompt else None
 
 
 def illustrate(info: ModelInfo, prompt: str, rng_seed: int = 0) -> np.ndarray | None:

@@ -24,7 +24,7 @@ def video_page(studio: Studio, first: ModelInfo) -> Page:
             canvas = player(
                 "video",
                 spec_of(first),
-                studio.server_functions(ASKED),
+                studio.server_functions((*ASKED, "framed")),
                 recorded_clips(),
                 elem_id="player-video",
             )

@@ -226,7 +226,7 @@ class Api:
             meaning (what it is taken as, or the nearest known word); drawn, what would be drawn in
             plain words, empty where the model reads any text; remarks, a sentence for each kind of
             word that was not simply known; wanting, words to choose from where nothing moves; and
-            stands, the upper-left cell (column, row) of a thing alone, or null.
+            stands, column, row and cells along a side of the box of a thing alone, or null.
         """
         return understood(self.studio.engines.info(model), typed(prompt))
 
@@ -314,7 +314,9 @@ class Api:
     async def animate(self, client: Client, **asked: Any) -> GrownAnswer:
         """Begin a clip with a picture: it is the first frame, and the rest grows from it.
 
-        The picture is cropped to the model's shape and scaled to its size first.
+        A picture of a thing alone on plain ground is drawn with the thing as large as the model's
+        own and where the prompt has room for it; any other is cropped to the model's shape and
+        scaled to its size.
 
         Returns:
             As `generate`; the pictures are animated PNG, see `clip` for other formats.
@@ -342,8 +344,12 @@ class Api:
         first[0] = True
         seed = _position(seed_position) or (0, info.grid.h // 2, info.grid.w // 2)
         form = Form.of(model=model, **asked, num_samples=pictures)
+        kept = self._kept(first, picture)
+        assert kept.picture is not None
+        desk = self.studio.desk
+        own = await anyio.to_thread.run_sync(desk.framed, info, kept.picture, typed(form.prompt))
         return await self._finished(
-            client, form, Start(_run(), seed, kept=self._kept(first, picture))
+            client, form, Start(_run(), seed, kept=replace(kept, picture=own or kept.picture))
         )
 
     async def image(self, client: Client, **asked: Any) -> tuple[gr.FileData, GrownAnswer]:

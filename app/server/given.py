@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
 
 from app.wire import Reading
-from nar_core import Engine, Prepared, samples
+from nar_core import Engine, samples
 from nar_core.files import text_of, token_words
 
 UNLIKE = 1.5
@@ -29,17 +29,6 @@ class Typical:
 
     cost: float
     psnr: float | None
-
-
-def encoded(engine: Engine, prepared: Prepared) -> tuple[Prepared, np.ndarray]:
-    """What was prepared with a picture, with its tokens; and all of them, int64 [T, H, W]."""
-    request = prepared.request
-    assert request.known is not None
-    assert request.keep is not None
-    tokens = engine.encode(request.known)[0]
-    known = np.where(request.keep, tokens, -1)
-    rows = np.broadcast_to(known, (prepared.num_samples, *known.shape)).copy()
-    return replace(prepared, request=replace(request, known=rows, keep=None)), tokens
 
 
 def reading(engine: Engine, pixels: np.ndarray) -> Reading:

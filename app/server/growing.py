@@ -13,13 +13,12 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
-from PIL import Image
 
 from app.server import zero
 from app.server.engines import Closed, Engines
 from app.server.errors import Refused, Stopped, is_out_of_memory
 from app.server.explaining import disagreement_of, explanation_of
-from app.server.given import encoded, likeness, reading
+from app.server.given import likeness, reading
 from app.server.jobs import Job
 from app.wire import Explanation, Reading
 from nar_core import Engine, Frame, Prepared, Request
@@ -317,11 +316,12 @@ class Grower:
         several: dict[int, Prepared] = {}
         for number, job in enumerate(jobs):
             several[number] = job.prepared
-            picture = job.prepared.request.known
-            if isinstance(picture, Image.Image):
+            pictures = job.prepared.request.known
+            if job.prepared.request.keep is not None:
                 try:
-                    several[number], tokens = encoded(engine, job.prepared)
-                    yield number, Likeness(likeness(engine, tokens, np.asarray(picture))[0])
+                    tokens = engine.read(job.prepared)
+                    several[number] = job.prepared.encoded(tokens)
+                    yield number, Likeness(likeness(engine, tokens[0], np.asarray(pictures)[0])[0])
                 except Exception as error:  # the others have other pictures
                     del several[number]
                     yield number, error

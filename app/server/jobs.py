@@ -7,19 +7,29 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from app.presets import presets
 from app.server.engines import Engines
 from app.server.form import Form, typed
 from app.server.spec import comparisons, swept
 from app.wire import Branch, Kept, Start
-from nar_core import ModelInfo, Original, Prepared, Request, prepare
+from nar_core import (
+    ModelInfo,
+    Original,
+    Prepared,
+    Request,
+    box_alone,
+    framed,
+    prepare,
+    reading_picture,
+)
 from nar_core.files import (
     LIMITS,
     Limits,
     Recipe,
     confidence_of,
+    open_within,
+    png_bytes,
     read_file,
     read_picture,
     request_of,
@@ -135,10 +145,18 @@ class Desk:
         if tokens is None and branch is not None:
             tokens = _grid(info, branch.tokens[0], "branch")
         if tokens is None:  # an upload is encoded when its turn comes
-            request = replace(request, known=Image.fromarray(pixels), keep=cells)
+            request = replace(request, known=pixels, keep=cells)
         else:
             request = replace(request, known=np.where(cells, tokens, -1))
         return request, Original(pixels, cells)
+
+    def framed(self, info: ModelInfo, picture: bytes, prompt: str) -> bytes | None:
+        """A picture of a thing alone as a clip begins with it, as PNG; see `nar_core.framed`."""
+        with room():
+            opened = open_within(picture, self.limits)
+            with reading_picture(picture):
+                pixels = framed(info, opened, box_alone(info, prompt))
+            return None if pixels is None else png_bytes(pixels)
 
     def again(self, run: str, file: bytes) -> Job:
         """The job that remakes a file from its recipe."""

@@ -8,7 +8,7 @@ from typing import Any
 from app.presets import preset
 from app.server.form import OFFERED, axes_of
 from app.wire import Spec
-from nar_core import SETTINGS, ModelInfo, cells_alone, heads_for
+from nar_core import SETTINGS, ModelInfo, box_alone, heads_for
 
 CHOICES = {setting.name: setting.choices for setting in SETTINGS}
 
@@ -51,7 +51,7 @@ def spec_of(info: ModelInfo) -> Spec:
         "seed_positions": info.seed_positions,
         "accepts_known": info.accepts_known,
         "composes": bool(info.world),
-        "alone": cells_alone(info),
+        "framed": box_alone(info) is not None,
         "settings": {setting.name: getattr(info, setting.name) for setting in OFFERED},
         "note": "" if info.accepts_known else WHOLE_CLIP,
         "seed_position": list(info.default_seed_position),

@@ -389,6 +389,17 @@ class Studio:
         given = Fields(asked, "words", RELOAD)
         return understood(self.engines.info(given.any("model")), typed(given.any("prompt")))
 
+    def ask_framed(self, asked: Any) -> dict[str, str]:
+        """`model`, `picture` and `prompt` -> `picture` as a clip begins with it.
+
+        An empty one where no thing alone is to be seen; see `nar_core.framed`.
+        """
+        given = Fields(asked, "framed", RELOAD)
+        info = self.engines.info(given.any("model"))
+        picture = bytes_of_uri(given.any("picture"), self.limits.upload)
+        made = self.desk.framed(info, picture, typed(given.any("prompt", "")))
+        return {"picture": "" if made is None else data_uri(made, "image/png")}
+
     def ask_growth(self, asked: Any) -> dict[str, str]:
         """The growth of a picture, square or `tall`, as `file`, a GIF; or what is wrong with it."""
         given = Fields(asked, "growth", RELOAD)

@@ -22,7 +22,7 @@ from app.wire import (
     WordsAnswer,
     data_uri,
 )
-from nar_core import ModelInfo, corner_alone, understand
+from nar_core import ModelInfo, box_alone, understand
 from nar_core.files import (
     LIMITS,
     Limits,
@@ -91,13 +91,13 @@ def messages(
 
 def understood(info: ModelInfo, prompt: str) -> WordsAnswer:
     """What a model makes of a prompt."""
-    found, corner = understand(info, prompt), corner_alone(info, prompt)
+    found, box = understand(info, prompt), box_alone(info, prompt)
     return {
         "drawn": found.caption,
         "words": [asdict(word) for word in found.words],
         "remarks": list(found.remarks),
         "wanting": list(found.wanting),
-        "stands": list(corner) if corner else None,
+        "stands": list(box) if box else None,
     }
 
 

@@ -9,7 +9,8 @@
  * @property {string} [name] of its file
  * @property {number} [along] which part of it, 0 to 1, where it is no square
  * @property {boolean} [isAlone] whether it shows a thing alone, which can be moved
- * @property {[number, number] | null} [stands] column and row of the cell where a thing alone begins
+ * @property {import('./wire.js').Box | null} [stands] where a thing alone stands
+ * @property {string} [prompt] which has it stand there
  * @property {boolean} [isExample] whether the page shows it by itself
  * @property {Uint16Array | null} [tokens] of the picture
  * @property {string} [model] which they belong to

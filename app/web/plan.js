@@ -20,7 +20,7 @@
  * @property {'any' | 'corner'} [seed_positions]
  * @property {Record<string, unknown>} [settings] the model's own sampling settings
  * @property {boolean} [composes] its prompts are facts of a world
- * @property {number} [alone] cells along a side of a thing alone in its world, 0 where things have no size
+ * @property {boolean} [framed] whether things have a size in its world, at which a clip begins with one
  * @property {boolean} [mirrors] in files of before: whether it grew from the upper right, as a mirror image
  * @property {boolean} [accepts_known]
  * @property {Position} seed_position that it begins with

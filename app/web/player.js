@@ -67,6 +67,7 @@ export class Player {
     this.link = /** @type {import('./link.js').Link | null} */ (null); // what is grown and played because a link says so
     this.asked = ''; // what the form said at the last start
     this.chosen = /** @type {Handed | null} */ (null); // the picture that is continued, before it was cropped
+    this.choosing = 0; // counts pictures that were chosen: a later one may be seen first
     this.startsWhenRead = false;
     this.views = {
       canvas: canvasView(this.element, this), // first: what others show lies on it
@@ -527,23 +528,32 @@ export class Player {
   // ---- a picture or clip that is continued -----------------------------------------------------
 
   /** What the model sees of a picture. A thing that is to move is as large as those it has learnt. @param {Handed} handed */
-  async seen({ address, along, isExample, stands }) {
+  async seen({ address, along, isExample, prompt }) {
     const { spec, mode } = this.state;
-    const isAlone = mode === 'video' && spec.alone && along === undefined && !isExample;
-    return (isAlone && (await framed(String(address), spec, stands))) || cropped(String(address), spec, along);
+    const isAlone = mode === 'video' && spec.framed && along === undefined && !isExample;
+    const ask = async (/** @type {string} */ picture) =>
+      (await this.server.framed?.({ model: spec.model, picture, prompt })) ?? {};
+    const own = isAlone && (await framed(String(address), ask).catch(() => null));
+    return own || cropped(String(address), spec, along);
   }
 
-  /** What is to move stands where the prompt would have it: what jumps needs room above. @param {[number, number] | null} stands */
-  standAt(stands) {
+  /**
+   * What is to move stands where the prompt would have it: what jumps needs room above.
+   * @param {import('./wire.js').Box | null} stands @param {string} prompt
+   */
+  standAt(stands, prompt) {
     const { chosen } = this;
     if (!chosen?.isAlone || this.state.phase !== 'ready' || `${chosen.stands ?? ''}` === `${stands ?? ''}`) return;
-    this.useSource({ ...chosen, stands });
+    this.useSource({ ...chosen, stands, prompt });
   }
 
-  /** @param {Handed} handed with the address of a picture */
+  /** @param {Handed} handed with the address of a picture @returns {Promise<void>} */
   async useSource(handed) {
     const { spec, mode } = this.state;
+    const mine = ++this.choosing;
     const picture = await this.seen(handed).catch(() => null);
+    if (mine !== this.choosing) return; // another was chosen meanwhile
+    if (spec.model !== this.state.spec.model) return this.useSource(handed);
     const name = handed.name ?? 'That file';
     if (!picture) return this.say(`${name}: no picture that this browser can read; use PNG, JPEG or WebP.`);
     if (mode === 'video' && spec.accepts_known === false) {
@@ -582,6 +592,7 @@ export class Player {
 
   /** A clip begins with nothing. */
   clearSource() {
+    this.choosing++;
     this.chosen = null;
     this.set(store.withoutSource(this.state));
   }

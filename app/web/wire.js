@@ -271,6 +271,8 @@ export function queryOf(model, asked) {
  * @property {(model: string) => Promise<string[]>} names prompts to pick from
  * @property {(asked: { model: string, prompt: string }) => Promise<WordsAnswer>} words what a model makes of a prompt
  * @property {(model: string) => Promise<{ picture?: string, prompt?: string }>} [example] a picture of a model's world
+ * @property {(asked: { model: string, picture: string, prompt?: string }) => Promise<{ picture?: string }>} [framed] a
+ * picture of a thing alone as a clip begins with it
  * @property {(model: string) => Promise<Vocabulary>} vocabulary the words that a model knows
  * @property {(asked: { file: string, tall: boolean }) => Promise<FileAnswer>} growth a picture's growth as a GIF
  * @property {(asked: { files: string[], format: string, fps: number }) => Promise<FileAnswer>} clip
@@ -283,7 +285,8 @@ export function queryOf(model, asked) {
 /** @typedef {{ groups?: WordGroup[], sheet?: string | null, tile?: number, across?: number, error?: string }} Vocabulary */
 /** @typedef {'known' | 'taken as' | 'filler' | 'left out' | 'unknown'} WordKind */
 /** @typedef {{ text: string, kind: WordKind, meaning: string }} Word */
-/** @typedef {{ drawn?: string, words?: Word[], wanting?: string[], stands?: [number, number] | null, error?: string }} WordsAnswer */
+/** @typedef {{ drawn?: string, words?: Word[], wanting?: string[], stands?: Box | null, error?: string }} WordsAnswer */
+/** Column, row and cells of the box of a thing alone. @typedef {[number, number, number]} Box */
 
 /**
  * What Gradio hands to a component's script.

@@ -33,7 +33,7 @@ from ..files import (
 from ..info import ModelInfo
 from ..original import Original
 from ..panorama import panorama
-from ..picture import fit, open_picture, reading_picture
+from ..picture import fit, open_picture, reading_picture, upright
 from ..request import Frame, Prepared, Request, growth_strip
 from ..settings import NUM_SAMPLES, RNG_SEED, SETTINGS
 from ..writing import free_path, need_folder, whole_file
@@ -71,7 +71,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_sampling(parser)
     known = parser.add_mutually_exclusive_group()
     known.add_argument(
-        "--image", metavar="FILE", help="a picture to grow around; --keep says what of it is known"
+        "--image",
+        metavar="FILE",
+        help="a picture to grow around; --keep says what of it is known, of a clip the whole first "
+        "frame unless said: then a thing alone on plain ground becomes as large as the model's own",
     )
     known.add_argument(
         "--known",
@@ -142,7 +145,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     recipe = read_recipe(_bytes(args.resume, "--resume")) if args.resume else None
     name = args.model or (recipe.model if recipe else DEFAULT_MODEL)
     engine = Engine.load(name, args.device, args.dtype)
-    base = _base(engine, args, recipe)
+    base = _base(engine.info, args, recipe)
     original = _original(engine.info, args, base)
     jobs = _jobs(engine.info, args, base, words, recipe)
     understood = [engine.understand(p) for p in _prompts(jobs)]
@@ -184,9 +187,9 @@ def _check(args: argparse.Namespace) -> None:
 # ---- what is asked for -----------------------------------------------------------------------
 
 
-def _base(engine: Engine, args: argparse.Namespace, recipe: Recipe | None) -> Request:
+def _base(info: ModelInfo, args: argparse.Namespace, recipe: Recipe | None) -> Request:
     """What all samples share: the settings, and what is known."""
-    info, told = engine.info, said(args, (RNG_SEED, *SETTINGS))
+    told = said(args, (RNG_SEED, *SETTINGS))
     if recipe is not None:
         own = request_of(recipe, info)
         by_class = info.task == "class"
@@ -204,36 +207,36 @@ def _base(engine: Engine, args: argparse.Namespace, recipe: Recipe | None) -> Re
         return replace(own, **told)
     request = Request(seed_position=args.seed_position, **told)
     if args.image:
-        picture, keep = _picture(args.image, "--image", info), None
         if args.keep:
-            keep = _cells(info, args.keep)
+            kept = _cells(info, args.keep)
         elif info.grid.t == 1:
             raise ValueError(
                 "--image: got no --keep, expected which cells of it are known, such as --keep "
                 f"{info.grid.h // 4},{info.grid.w // 4},{info.grid.h // 2},{info.grid.w // 2}"
             )
         else:
-            keep = np.broadcast_to(np.arange(info.grid.t)[:, None, None] == 0, info.grid)
-        tokens = np.where(keep, engine.encode(picture)[0], -1)
+            kept = np.broadcast_to(np.arange(info.grid.t)[:, None, None] == 0, info.grid)
+        request = replace(request, known=_picture(args.image, "--image"), keep=kept)
     elif args.known:
         tokens = _tokens(args.known, info)
         if args.keep:
             tokens = np.where(_cells(info, args.keep), tokens, -1)
+        request, kept = replace(request, known=tokens), tokens >= 0
     else:
         return request
-    return replace(request, known=tokens, seed_position=_inside(info, args.seed_position, tokens))
+    return replace(request, seed_position=_inside(info, args.seed_position, kept))
 
 
 def _original(info: ModelInfo, args: argparse.Namespace, base: Request) -> Original | None:
     """The picture whose kept pixels come back; None where there are only its tokens."""
     if base.known is None or info.grid.t > 1:
         return None
-    if args.image:
-        pixels = np.asarray(_picture(args.image, "--image", info))
-    else:
-        data = Path(args.known or args.resume).read_bytes()
-        # a growth as GIF has few colours, a recipe or an array none
-        pixels = read_file(data)[1][0] if data.startswith(PNG) else None
+    if isinstance(base.known, Image.Image):
+        assert base.keep is not None
+        return Original(fit(base.known, info.size), base.keep)
+    data = Path(args.known or args.resume).read_bytes()
+    # a growth as GIF has few colours, a recipe or an array none
+    pixels = read_file(data)[1][0] if data.startswith(PNG) else None
     if pixels is None or pixels.shape[:2] != tuple(info.size):
         return None
     return Original(pixels, np.asarray(base.known).reshape(info.grid) >= 0)
@@ -293,13 +296,13 @@ def _bytes(path: str, option: str) -> bytes:
     return Path(path).read_bytes()
 
 
-def _picture(path: str, option: str, info: ModelInfo) -> Image.Image:
-    """A picture at the model's size."""
+def _picture(path: str, option: str) -> Image.Image:
+    """A picture as it is, turned as its camera says."""
     with (
         open_picture(Path(path), f"{option} {path}") as picture,
         reading_picture(Path(path), f"{option} {path}"),
     ):
-        return Image.fromarray(fit(picture, info.size))
+        return upright(picture)
 
 
 def _tokens(path: str, info: ModelInfo) -> np.ndarray:
@@ -341,10 +344,10 @@ def _cells(info: ModelInfo, boxes: Sequence[tuple[int, ...]]) -> np.ndarray:
 
 
 def _inside(
-    info: ModelInfo, said: tuple[int, ...] | None, known: np.ndarray
+    info: ModelInfo, said: tuple[int, ...] | None, kept: np.ndarray
 ) -> tuple[int, ...] | None:
     """Where growth starts unless it is said: in the middle of what is known."""
-    cells = np.argwhere(known >= 0)
+    cells = np.argwhere(kept)
     if said is not None or info.seed_positions == "corner" or not len(cells):
         return said
     nearest = np.abs(cells - cells.mean(0)).sum(1).argmin()
@@ -434,7 +437,7 @@ def _wide(engine: Engine, jobs: Sequence[Prepared], args: argparse.Namespace) ->
     for job in jobs:
         middle = None
         if args.around:
-            picture = np.asarray(_picture(args.around, "--around", engine.info))
+            picture = fit(_picture(args.around, "--around"), engine.info.size)
             middle = np.repeat(picture[None], job.num_samples, 0)
         wide = panorama(engine, job.request, args.columns, middle)
         folder.mkdir(parents=True, exist_ok=True)

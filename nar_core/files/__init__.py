@@ -47,6 +47,7 @@ __all__ = [
     "is_mp4",
     "jpeg_bytes",
     "label_of",
+    "open_within",
     "png_bytes",
     "read_file",
     "read_picture",

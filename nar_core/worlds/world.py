@@ -90,7 +90,6 @@ class World(Protocol):
             fixed and new ones are appended.
         told: ids that it tells of each cell of the token grid, 0 where nothing stands in cells of
             its own; parts: how many values they have, all together.
-        alone: cells along a side of a thing that is alone, 0 where nothing has a size.
         vocabulary: the words that it knows, by what they say, each as it may be typed.
     """
 
@@ -108,8 +107,6 @@ class World(Protocol):
     def told(self) -> int: ...
     @property
     def parts(self) -> int: ...
-    @property
-    def alone(self) -> int: ...
     @property
     def vocabulary(self) -> dict[str, tuple[str, ...]]: ...
 
@@ -131,6 +128,14 @@ class World(Protocol):
 
     def cells(self, facts: Facts) -> np.ndarray:
         """What stands in each cell, int64 [T * H * W, told]; -1 for nothing or open."""
+        ...
+
+    def box(self, facts: Facts | None) -> tuple[int, int, int] | None:
+        """Where a thing alone stands first: column, row and cells along a side of its box.
+
+        Without facts one of the usual size in the middle. None where they draw several, or things
+        have no size.
+        """
         ...
 
     def render(self, facts: Facts, rng: np.random.Generator) -> np.ndarray:

@@ -226,6 +226,11 @@ class FakeEngine:
     def preview(self, tokens: np.ndarray, full: bool = False) -> np.ndarray:
         return self._paint(tokens)
 
+    def read(self, prepared: Prepared) -> np.ndarray:
+        """As the engine's."""
+        pixels = np.asarray(prepared.request.known)[:, None]
+        return self.encode(np.repeat(pixels, self.info.frames, 1))
+
     def encode(self, video: np.ndarray | Image.Image) -> np.ndarray:
         if isinstance(video, Image.Image):
             video = np.repeat(fit(video, self.info.size)[None, None], self.info.frames, 1)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from app.server import examples
+from app.server import examples, jobs
 from tests.app.inside import said_at_once, unhurried
 
 PLAYER = "nar.pages.get('video')"
@@ -124,15 +124,16 @@ def test_a_picture_just_made_can_move(open_page):
     assert page.is_visible(".studio.video .source img")
 
 
-def test_a_thing_that_is_to_move_is_as_large_as_those_the_model_knows(video, tmp_path):
+def test_a_thing_that_is_to_move_is_as_large_as_those_the_model_knows(video, tmp_path, monkeypatch):
     """Of other pictures all is seen, and so it is where a model's things have no size."""
     pixels = np.full((160, 160, 3), 250, np.uint8)
     pixels[90:110, 20:120] = (200, 30, 30)
     file = tmp_path / "thing.png"
     Image.fromarray(pixels).save(file)
+    monkeypatch.setattr(jobs, "box_alone", lambda info, prompt: (1, 2, 5))
     boxes = []
-    for alone in (0, 5):
-        video.evaluate(f"{STATE}.spec.alone = {alone}")
+    for sized in ("false", "true"):
+        video.evaluate(f"{STATE}.spec.framed = {sized}")
         video.set_input_files(".studio.video .source input", file)
         video.wait_for_function(f"{STATE}.source?.address")
         address = video.evaluate(f"{STATE}.source.address")

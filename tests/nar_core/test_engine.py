@@ -161,7 +161,7 @@ ROWS_DIFFER = np.stack([UNKNOWN, np.where(np.arange(5) == 2, 1, UNKNOWN)])
         ({"heads": "temporal"}, "heads: got 'temporal', expected one of mixed, horizontal, vert"),
         ({"keep": np.ones((1, *SIDE), bool)}, "keep: got cells, expected none"),
         ({"num_samples": -1}, "num_samples: got -1"),
-        ({"known": np.zeros((2, 2), int)}, r"got shape \(2, 2\), expected \(1, 4, 5\)"),
+        ({"known": np.zeros((2, 2), int)}, r"got int64 \(2, 2\), expected tokens \(1, 4, 5\)"),
         ({"known": np.zeros((1, *SIDE))}, "got float64, expected whole numbers"),
         ({"known": np.full((1, *SIDE), 16)}, r"from 16 to 16, expected -1 \(unknown\) to 15"),
         ({"known": np.full((1, *SIDE), -2)}, "from -2 to -2"),

@@ -15,7 +15,7 @@ PACKAGE = ROOT / "nar_core"
 MODELS = {"plan", "splitter"}
 INFO = {"device", "plan", "settings"}
 WEIGHTS = INFO | {"info", "models", "tokenizers"}
-REQUEST = INFO | {"info", "models", "picture", "request", "splitter", "words", "worlds"}
+REQUEST = INFO | {"info", "models", "picture", "request", "splitter", "subject", "words", "worlds"}
 ENGINE = WEIGHTS | REQUEST | {"card", "weights", "sampling", "checks", "decode", "preview"}
 ENGINE |= {"arrangement", "explain"}
 MEASURE = ENGINE | {"engine", "train"}
@@ -41,6 +41,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "card": INFO | {"info"},
     "words": INFO | {"info", "splitter", "worlds"},
     "request": {"plan", "settings", "picture"},
+    "subject": {"info", "picture", "words"},
     "checks": REQUEST,
     "weights": WEIGHTS,
     "decode": {"plan", "sampling", "settings", "models"},

@@ -7,8 +7,7 @@ import pytest
 from nar_core import (
     ModelInfo,
     Request,
-    cells_alone,
-    corner_alone,
+    box_alone,
     ideas,
     prepare,
     understand,
@@ -65,11 +64,12 @@ def test_signs_that_are_no_words_are_not_taken_for_nothing_said(name):
 
 def test_a_thing_alone_stands_where_its_prompt_has_room_for_it():
     clips = replace(INFO, world="emoji-motion")
-    assert corner_alone(clips, "a lion jumps") == (1, 3)  # three cells are above it
-    assert corner_alone(clips, "a lion spins") == (1, 1)
-    for prompt in ("two lions jump", "a lion and a cat", "", "zeitgeist"):
-        assert corner_alone(clips, prompt) is None
-    assert (cells_alone(clips), cells_alone(replace(INFO, world="emoji"))) == (7, 12)
+    assert box_alone(clips, "a lion jumps") == (1, 3, 7)  # three cells are above it
+    assert box_alone(clips, "a lion spins") == (1, 1, 7)
+    assert box_alone(clips, "a small lion jumps") == (2, 5, 5)  # all of it can be seen
+    for prompt in ("two lions jump", "a lion and a cat", "zeitgeist"):
+        assert box_alone(clips, prompt) is None
+    assert (box_alone(clips), box_alone(replace(INFO, world="emoji"))) == ((1, 2, 7), (2, 2, 12))
     for other in ("landscape", ""):
         info = replace(INFO, world=other)
-        assert (cells_alone(info), corner_alone(info, "green hills")) == (0, None)
+        assert (box_alone(info), box_alone(info, "green hills")) == (None, None)

@@ -2,9 +2,10 @@
 
 import { imageAt } from '../run.js';
 import { extentOf, mirrorsOf, sizeOf } from './board.js';
-import { placeOf, subjectOf } from './subject.js';
 
-const LOOKED_AT = 256; // pixels of a longer side in which a thing is looked for
+const LARGE = 1024; // pixels of a longer side in which the server finds a thing alone
+const SENT = 4e6; // characters of an address that is sent as it is
+const READ_THERE = /^data:image\/(png|jpeg|webp|gif);/;
 
 /** @typedef {import('../plan.js').Spec} Spec */
 /** @typedef {import('../run.js').Pixels} Pixels */
@@ -76,24 +77,26 @@ export async function cropped(address, spec, along = 0.5) {
 }
 
 /**
- * A picture of a thing alone, drawn as large as the model's own, on its grid; null for any other picture.
- * @param {string} address @param {Spec} spec of a model with such things @param {[number, number] | null} [stands]
+ * A picture of a thing alone, drawn by the server as large as the model's own; null for any other picture.
+ * @param {string} address @param {(picture: string) => Promise<{ picture?: string }>} ask
  */
-export async function framed(address, spec, stands) {
+export async function framed(address, ask) {
+  const { picture: made } = await ask(await sendable(address));
+  return made ? { image: await loadImage(made), address: made, isWhole: false, isAlone: true } : null;
+}
+
+/** A picture as it is sent: itself, or what is seen of it where it is large or of another kind. @param {string} address */
+async function sendable(address) {
+  if (address.length <= SENT && READ_THERE.test(address)) return address;
   const image = await loadImage(address);
-  const longer = Math.max(image.naturalWidth, image.naturalHeight);
-  if (!longer) return null;
-  const share = Math.min(1, LOOKED_AT / longer);
-  const [wide, high] = [Math.round(image.naturalWidth * share), Math.round(image.naturalHeight * share)];
-  const looked = sheetOf(wide, high, '#fff');
-  looked.pen.drawImage(image, 0, 0, wide, high);
-  const subject = subjectOf(looked.pen.getImageData(0, 0, wide, high));
-  if (!subject) return null;
-  const { scale, x, y } = placeOf(subject, spec, stands);
-  const { sheet, pen } = sheetOf(spec.size[1], spec.size[0], `rgb(${subject.ground.join()})`);
-  pen.drawImage(image, x, y, wide * scale, high * scale);
-  const made = sheet.toDataURL('image/png');
-  return { image: await loadImage(made), address: made, isWhole: false, isAlone: true };
+  const share = Math.min(1, LARGE / Math.max(image.naturalWidth, image.naturalHeight, 1));
+  const { sheet, pen } = sheetOf(
+    Math.max(1, Math.round(image.naturalWidth * share)),
+    Math.max(1, Math.round(image.naturalHeight * share)),
+    '#fff',
+  );
+  pen.drawImage(image, 0, 0, sheet.width, sheet.height);
+  return sheet.toDataURL('image/png');
 }
 
 /**

@@ -126,7 +126,7 @@ export function namesView(studio, player) {
       drawn = { typed, caption: answer?.drawn ?? '' };
       const rank = ['unknown', 'left out', 'taken as'];
       wanting = answer?.wanting ?? [];
-      player.standAt(answer?.stands ?? null);
+      player.standAt(answer?.stands ?? null, typed);
       known = (answer?.words ?? []).filter(({ kind }) => kind === 'known').map(({ text }) => text);
       marks = (answer?.words ?? [])
         .filter(({ kind }) => rank.includes(kind))

@@ -72,7 +72,7 @@ class EmojiWorld:
     name = "emoji"
     size = (SIDE, SIDE)
     frames = 1
-    alone = SIZES[""]
+    alone = SIZES[""]  # cells along a side of a thing of the usual size
     slots = (
         "count",
         "size",
@@ -147,6 +147,13 @@ class EmojiWorld:
     def corners(self, facts: Scene) -> list[Corners]:
         """Every layout, as the upper left cells of its boxes."""
         return corners(facts)
+
+    def box(self, facts: Scene | None) -> tuple[int, int, int] | None:
+        if facts is None:
+            high, wide = (side // CELL for side in self.size)
+            return (wide - self.alone) // 2, (high - self.alone + 1) // 2, self.alone
+        layout = self.layouts(facts)[0]
+        return (layout[0].x, layout[0].y, layout[0].cells) if len(layout) == 1 else None
 
     def arrangements(self, facts: Scene) -> list[Scene]:
         if facts.layout:

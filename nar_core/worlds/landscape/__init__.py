@@ -40,7 +40,6 @@ class LandscapeWorld:
     name = "landscape"
     size = (SIDE, SIDE)
     frames = 1
-    alone = 0
     slots = SLOTS
     terms = TERMS
     parts = told = 0
@@ -57,6 +56,9 @@ class LandscapeWorld:
 
     def arrangements(self, facts: Landscape) -> list[Landscape]:
         return [facts]
+
+    def box(self, facts: Landscape | None) -> None:
+        return None
 
     def cells(self, facts: Landscape) -> np.ndarray:
         return np.empty(((SIDE // 8) ** 2, 0), int)
