@@ -108,7 +108,7 @@ class Calls:
 
         while True:
             await self.app(dict(scope), receive, telling)
-            if not closing or queue is None or not await _follows(queue, session):
+            if not closing or queue is None or not await _follows(queue, session, receive):
                 break
             closing.clear()
         if closing:
@@ -157,14 +157,17 @@ async def _left(receive: Receive) -> bool:
     return False
 
 
-async def _follows(queue: Any, session: str) -> bool:
-    """Whether a session makes another call soon."""
+async def _follows(queue: Any, session: str, receive: Receive) -> bool:
+    """Whether a session makes another call soon, and listens where it did.
+
+    Some close their stream as soon as they have what they called for, and open another.
+    """
     end = time.monotonic() + FOLLOWS
-    while not queue.pending_event_ids_session.get(session):
-        if time.monotonic() > end:
-            return False
+    while not (called := bool(queue.pending_event_ids_session.get(session))):
+        if time.monotonic() > end or await _left(receive):
+            break
         await asyncio.sleep(0.02)
-    return True
+    return called and not await _left(receive)
 
 
 def _queue(scope: Scope) -> Any:

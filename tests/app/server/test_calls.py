@@ -115,6 +115,22 @@ def test_what_follows_from_an_answer_is_told_on_the_same_stream(http, call, monk
     assert last == "close_stream"
 
 
+def test_who_closes_a_stream_and_opens_another_is_told_there(served, http, call, monkeypatch):
+    monkeypatch.setattr(calls, "FOLLOWS", 5.0)
+    served.engine("emoji").seconds_per_step = 0.05
+    one, ended = call("generate", ["an owl", "emoji"], "closes-itself"), []
+    for _ in range(3):
+        http.post("/gradio_api/queue/join", json=one)
+        end = time.monotonic() + 40
+        with http.stream("GET", STREAM, params={"session_hash": one["session_hash"]}) as told:
+            for message in messages(told):
+                if message["msg"] == "process_completed":
+                    ended.append(message["success"])
+                    break
+                assert time.monotonic() < end, "nothing is told"
+    assert ended == [True] * 3
+
+
 def test_who_was_just_told_that_a_stream_is_closed_learns_that_before_the_next_answer(monkeypatch):
     monkeypatch.setattr(calls, "FOLLOWS", 0.4)
     queue = SimpleNamespace(pending_event_ids_session={})
