@@ -22,7 +22,7 @@ def panorama(
     """Grow a window, then ever further ones to both sides, half a grid apart.
 
     Args:
-        request: of the first window; the others ask for the same with rng seeds of their own.
+        request: of the first window; the others ask for the same with the rng seeds that follow.
         columns: how many cells wide it becomes, at least as many as the grid.
         middle: pixels uint8 [B, height, width, 3] that stand in the first window's place, and come
             back unchanged.
@@ -59,7 +59,7 @@ def panorama(
             known=seen,
             num_samples=len(wide),
             seed_position=(0, grid.h // 2, nearest),
-            rng_seed=(request.rng_seed or 0) + number * len(wide),
+            rng_seed=(request.rng_seed or 0) + number,  # each sample as in a run of its own
         )
         grown = engine.decode(engine.generate_all(further).tokens)[:, 0]
         share = _fading(width, kept)[:, None]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 from collections.abc import Sequence
 from dataclasses import asdict, replace
@@ -18,6 +17,7 @@ from ..checks import prepare
 from ..engine import Engine
 from ..files import (
     Recipe,
+    Wide,
     clip_bytes,
     confidence_of,
     growth_gif,
@@ -25,10 +25,12 @@ from ..files import (
     png_bytes,
     read_file,
     read_recipe,
+    read_wide,
     recipe_of,
     request_of,
     steps_of,
     verdict,
+    wide_bytes,
 )
 from ..info import ModelInfo
 from ..original import Original
@@ -51,8 +53,6 @@ log = logging.getLogger(__name__)
 HELP = "grow pictures or clips and write them to a folder"
 ENDINGS = (".png", ".mp4", "-growth.gif", "-growth.png")
 PNG = b"\x89PNG"
-WIDE_CHUNK = "nar_studio_wide"
-"""The PNG text chunk that tells how a picture wider than the grid was made."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -142,10 +142,14 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     need_folder(Path(args.out), "--out")
     _check(args)
     words = args.prompt or args.label or lines_of(args.prompt_file, "--prompt-file")
-    recipe = read_recipe(_bytes(args.resume, "--resume")) if args.resume else None
-    name = args.model or (recipe.model if recipe else DEFAULT_MODEL)
+    earlier = _bytes(args.resume, "--resume") if args.resume else b""
+    wide = read_wide(earlier) if earlier.startswith(PNG) else None
+    recipe = read_recipe(earlier) if earlier and wide is None else None
+    _check_width(args, wide)
+    made = wide or recipe
+    name = args.model or (made.model if made else DEFAULT_MODEL)
     engine = Engine.load(name, args.device, args.dtype)
-    base = _base(engine.info, args, recipe)
+    base = _base(engine.info, args, recipe, wide)
     original = _original(engine.info, args, base)
     jobs = _jobs(engine.info, args, base, words, recipe)
     understood = [engine.understand(p) for p in _prompts(jobs)]
@@ -158,38 +162,45 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         "drawn": [u.caption for u in understood if u.caption],
         "words": [asdict(w) for u in understood for w in u.words],
     }
-    if args.columns:
-        return told | _wide(engine, jobs, args)
+    if args.columns or wide:
+        return told | _wide(engine, jobs, args, wide)
     return told | _grown(engine, jobs, args, recipe, original)
 
 
 def _check(args: argparse.Namespace) -> None:
     """Raise ValueError for what does not go together."""
-    for name, other, remedy in (
-        ("around", "columns", "how wide the picture becomes"),
-        ("after", "resume", "the file to go on from"),
-    ):
-        if getattr(args, name) is not None and getattr(args, other) is None:
-            raise ValueError(f"--{name}: got no --{other}, expected {remedy}")
+    if args.after is not None and args.resume is None:
+        raise ValueError("--after: got no --resume, expected the file to go on from")
     if args.keep and not (args.image or args.known):
         raise ValueError("--keep: got neither --image nor --known, expected what it is kept of")
     if sum(x is not None for x in (args.prompt, args.label, args.prompt_file)) > 1:
         raise ValueError("got more than one of --prompt, --label and --prompt-file, expected one")
     if args.batch < 1:
         raise ValueError(f"--batch: got {args.batch}, expected 1 or more")
-    if args.columns:
-        for name in ("growth", "image", "known", "resume"):
-            if getattr(args, name):
-                remedy = "a picture of the model's width; --around has one grow to both sides"
-                raise ValueError(f"--{name}: got --columns too, expected {remedy}")
+
+
+def _check_width(args: argparse.Namespace, wide: Wide | None) -> None:
+    """Raise ValueError for what does not go together with a wide picture, or only with one."""
+    if args.around is not None and not (args.columns or wide):
+        raise ValueError("--around: got no --columns, expected how wide the picture becomes")
+    others = ["growth", "image", "known", "after" if wide else "resume"]
+    for name in others if args.columns or wide else ():
+        if getattr(args, name):
+            remedy = "a picture of the model's width; --around has one grow to both sides"
+            raise ValueError(f"--{name}: got a wide picture too, expected {remedy}")
 
 
 # ---- what is asked for -----------------------------------------------------------------------
 
 
-def _base(info: ModelInfo, args: argparse.Namespace, recipe: Recipe | None) -> Request:
+def _base(
+    info: ModelInfo, args: argparse.Namespace, recipe: Recipe | None, wide: Wide | None
+) -> Request:
     """What all samples share: the settings, and what is known."""
     told = said(args, (RNG_SEED, *SETTINGS))
+    if wide is not None:
+        place = {"seed_position": args.seed_position} if args.seed_position else {}
+        return Request(**wide.request | told | place)
     if recipe is not None:
         own = request_of(recipe, info)
         by_class = info.task == "class"
@@ -431,30 +442,29 @@ def _put(path: Path, ending: str, data: bytes) -> Path:
     return path
 
 
-def _wide(engine: Engine, jobs: Sequence[Prepared], args: argparse.Namespace) -> dict[str, Any]:
-    """Pictures wider than the grid; a chunk tells the request, the columns and what is around."""
-    folder, files = Path(args.out), []
+def _wide(
+    engine: Engine, jobs: Sequence[Prepared], args: argparse.Namespace, earlier: Wide | None
+) -> dict[str, Any]:
+    """Pictures wider than the grid; each tells the request, the columns and what is around."""
+    folder, files, around, picture = Path(args.out), [], "", None
+    if args.around:
+        around = Path(args.around).name
+        picture = fit(_picture(args.around, "--around"), engine.info.size)
+    elif earlier and earlier.around:
+        around, picture = earlier.around, earlier.middle(engine.info.size[1])
+    columns = args.columns or (earlier.columns if earlier else 0)
     for job in jobs:
-        middle = None
-        if args.around:
-            picture = fit(_picture(args.around, "--around"), engine.info.size)
-            middle = np.repeat(picture[None], job.num_samples, 0)
-        wide = panorama(engine, job.request, args.columns, middle)
+        middle = None if picture is None else np.repeat(picture[None], job.num_samples, 0)
+        wide = panorama(engine, job.request, columns, middle)
         folder.mkdir(parents=True, exist_ok=True)
         for sample, pixels in enumerate(wide):
             seed = job.rng_seed + sample
             path = free_path(folder, f"{engine.info.name}-{seed}-wide", (".png",))
-            told = {
-                "model": engine.info.name,
-                "digest": engine.digest,
-                "columns": args.columns,
-                "around": args.around and Path(args.around).name,
-                "rng_seed": seed,
-                **{s.name: getattr(job.request, s.name) for s in SETTINGS},
-            }
+            told = {"rng_seed": seed, "seed_position": list(job.plan.seed_position)}
+            told |= {s.name: getattr(job.request, s.name) for s in SETTINGS}
             for name in ("prompt", "label"):
                 if several := getattr(job.request, name):
                     told[name] = several[sample]
-            data = png_bytes(pixels, chunks={WIDE_CHUNK: json.dumps(told)})
-            files.append(_put(path, ".png", data))
+            made = Wide(engine.info.name, engine.digest, columns, around, told, pixels)
+            files.append(_put(path, ".png", wide_bytes(made)))
     return {"files": [str(f) for f in files]}

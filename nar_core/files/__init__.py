@@ -30,6 +30,7 @@ from .values import (
     token_words,
     tokens_of,
 )
+from .wide import Wide, read_wide, wide_bytes
 
 __all__ = [
     "FORMATS",
@@ -39,6 +40,7 @@ __all__ = [
     "Limits",
     "Recipe",
     "Verdict",
+    "Wide",
     "bytes_of",
     "clip_bytes",
     "confidence_bytes",
@@ -53,6 +55,7 @@ __all__ = [
     "read_picture",
     "read_png",
     "read_recipe",
+    "read_wide",
     "recipe_of",
     "request_of",
     "room",
@@ -62,6 +65,7 @@ __all__ = [
     "token_words",
     "tokens_of",
     "verdict",
+    "wide_bytes",
 ]
 
 

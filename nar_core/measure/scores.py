@@ -145,6 +145,11 @@ def _inception(path: str | None, device: torch.device) -> Network:
             f"--features: got {path or 'none'}, expected a TorchScript Inception "
             f"(inception-2015-12-05.pt of the StyleGAN authors), or {REQUIREMENTS}"
         ) from error
+    except RuntimeError as error:  # torchvision's own operators do not load
+        raise ValueError(
+            f"torch-fidelity: got {str(error)[:100]!r}, expected a torchvision of the build of "
+            f"torch {torch.__version__}; install it from where this torch came from"
+        ) from error
     try:
         if path is not None:
             # The library itself would run what is pickled in a file.

@@ -37,6 +37,14 @@ def test_the_first_window_stays_and_the_rest_grows_around_it(engine):
         assert (wide.std((0, 1, 3)) > 0).all()  # every column was painted
 
 
+def test_each_of_a_batch_is_that_of_a_run_of_its_own(engine):
+    grid = engine.info.grid
+    both = panorama(engine, asked(engine, num_samples=2), 3 * grid.w)
+    for sample in range(2):
+        one = panorama(engine, Request(prompt="apple", rng_seed=3 + sample), 3 * grid.w)
+        np.testing.assert_array_equal(both[sample], one[0])
+
+
 def test_each_window_sees_the_pixels_beside_it_and_fades_into_them(engine, monkeypatch):
     """What it knows is encoded at its own place: tokens of an edge are not taken to the middle."""
     grid, width = engine.info.grid, engine.info.size[1]

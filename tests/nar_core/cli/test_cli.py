@@ -57,7 +57,7 @@ def test_generate_grows_wide_pictures_also_around_a_given_one(folder, tmp_path, 
         assert picture.size == (8 * width // engine.info.grid.w, height)
     for more, said in (
         (["--around", str(given)], "--around: got no --columns"),
-        (["--columns", "8", "--growth"], "--growth: got --columns too"),
+        (["--columns", "8", "--growth"], "--growth: got a wide picture too"),
         (["--columns", "8", "--around", str(folder / "config.yaml")], "got a text, expected an"),
     ):
         assert main([*words, *more]) != 0

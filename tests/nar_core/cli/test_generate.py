@@ -11,7 +11,7 @@ from PIL import Image
 
 from nar_core import Engine, Request, fit
 from nar_core.cli import main
-from nar_core.files import read_file, read_recipe
+from nar_core.files import png_bytes, read_file, read_recipe, read_wide
 
 from ..helpers import write_model_folder
 
@@ -165,6 +165,43 @@ def test_wide_pictures_tell_how_they_were_made(grow):
     told = json.loads(Image.open(file).info["nar_studio_wide"])
     assert (told["prompt"], told["rng_seed"], told["columns"]) == ("red apple", 5, 8)
     assert file.endswith("tiny-5-wide.png")
+
+
+def test_a_wide_picture_is_made_again_from_its_file(grow, folder, tmp_path):
+    """Also the second of a batch, and around a picture that is no longer there."""
+    Image.new("RGB", (40, 32), (200, 30, 30)).save(tmp_path / "a.png")
+    asked = ["--prompt", "red apple", "blue whale", "--columns", "11", "--seed-position", "1,3"]
+    asked += ["--temperature", "0.7", "--rng-seed", "5"]
+    for around in ([], ["--around", str(tmp_path / "a.png")]):
+        file = grow(*asked, *around)["files"][1]
+        told, pixels = Image.open(file).info["nar_studio_wide"], np.asarray(Image.open(file))
+        (again,) = grow("--resume", file, model=folder)["files"]
+        assert np.array_equal(np.asarray(Image.open(again)), pixels)
+        assert Image.open(again).info["nar_studio_wide"] == told
+        assert json.loads(told)["seed_position"] == [0, 1, 3]
+        for changed in (["--prompt", "fox"], ["--rng-seed", "9"], ["--columns", "12"]):
+            (other,) = grow("--resume", file, *changed)["files"]
+            assert not np.array_equal(np.asarray(Image.open(other)), pixels)
+        wide = read_wide(Path(other).read_bytes())
+        assert (wide.columns, wide.around) == (12, "a.png" if around else "")
+        if around:
+            assert (wide.middle(40) == (200, 30, 30)).all()
+    for more in (["--after", "2"], ["--growth"]):
+        assert f"{more[0]}: got a wide picture" in grow("--resume", file, *more, code=2)
+
+
+def test_what_a_wide_file_tells_is_read_with_care(tmp_path):
+    pixels = np.zeros((8, 16, 3), np.uint8)
+    good = {"model": "a", "digest": "b", "columns": 2, "rng_seed": 1}
+    assert read_wide(wide_of(pixels, good)).request == {"rng_seed": 1}
+    assert read_wide(png_bytes(pixels)) is None
+    for wrong in ({"columns": 99}, {"columns": 0}, {"rng_seed": "x"}, {"prompt": 3}, {"top_k": []}):
+        with pytest.raises(ValueError, match="got"):
+            read_wide(wide_of(pixels, good | wrong))
+
+
+def wide_of(pixels: np.ndarray, told: dict) -> bytes:
+    return png_bytes(pixels, chunks={"nar_studio_wide": json.dumps(told)})
 
 
 @pytest.mark.parametrize(

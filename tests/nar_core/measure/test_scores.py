@@ -137,6 +137,19 @@ def test_without_the_library_a_network_is_asked_for(monkeypatch):
         network(None, False, CPU)
 
 
+def test_a_torchvision_of_another_build_is_named(tmp_path, monkeypatch):
+    """As beside a torch for CPUs, whose torchvision has to come from the same place."""
+    (tmp_path / "torch_fidelity").mkdir()
+    (tmp_path / "torch_fidelity" / "__init__.py").write_text(
+        "raise RuntimeError('operator torchvision::nms does not exist')"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in [m for m in sys.modules if m.startswith("torch_fidelity")]:
+        monkeypatch.delitem(sys.modules, name)
+    with pytest.raises(ValueError, match=r"nms does not exist.*the build of torch 2"):
+        network(None, False, CPU)
+
+
 def test_genevals_results_are_summed_up_as_by_its_own_tool(tmp_path):
     lines = [("colors", True), ("colors", False), ("counting", True), ("counting", True)]
     text = "\n".join(json.dumps({"tag": tag, "correct": right}) for tag, right in lines)
