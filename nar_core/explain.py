@@ -1,6 +1,6 @@
 """Why a cell became what it is: what each head said, what was made of it, what was drawn.
 
-Paper, section 3.3: a cell is predicted by the heads of its senders, whose logits are averaged.
+Paper, section 3.2: a cell is predicted by the heads of its senders, whose logits are averaged.
 """
 
 from __future__ import annotations

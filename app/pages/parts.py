@@ -46,6 +46,7 @@ LATE = (
     "views/ablations.js",
     "views/article.js",
     "views/evidence.js",
+    "views/heard.js",
     "views/speed.js",
 )
 """Scripts that the page fetches only when somebody comes to what they draw."""

@@ -7,6 +7,7 @@ import { recorded, withFinals } from './run.js';
 import { loadImage } from './tools/pixels.js';
 import { articleView } from './views/article.js';
 import { find, onThemeChange, readFile } from './views/dom.js';
+import { mountHeard } from './views/heard.js';
 import { mountSpeed } from './views/speed.js';
 import { read } from './wire.js';
 
@@ -118,4 +119,5 @@ export class Article {
 export function mountArticle(element, _tools, config) {
   new Article(element, config);
   mountSpeed(element, config.folder);
+  mountHeard(element, config.folder);
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from ..measure.tables import PROMPTS_FILE, TABLES, TableRun, make_table
 from ..measure.world import drift, reconstruction, rightness, variation
 from ..settings import RNG_SEED, SETTINGS
 from ..train.data import DataFolder
-from ..writing import need_file, need_folder
+from ..writing import need_file, need_folder, whole_file
 from .arguments import add_device, add_model, add_setting, lines_of, own_device, said
 
 HELP = "measure reconstruction, likelihood and rightness, draw contact sheets"
@@ -91,6 +92,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="corner, centre, any or [T,]H,W: compare heads, fusion and these seed positions by "
         "likelihood, on --data or renderings of the world, and by rightness with --world",
     )
+    parser.add_argument(
+        "--rng-seeds",
+        type=int,
+        default=1,
+        metavar="N",
+        help="of a comparison by --world: so many rng seeds with prompts of their own, judged "
+        "together",
+    )
+    parser.add_argument(
+        "--figures", metavar="FILE", help="where a comparison is written as JSON; the page shows it"
+    )
     add_setting(parser, RNG_SEED, RNG_SEED.off)
     for setting in SETTINGS:
         several = "several are compared, see --seed-position" if setting.choices else ""
@@ -128,6 +140,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     if comparing:
         _check_comparison(args)
     else:
+        _check_one(args)
         settings |= {n: v[0] for n, v in (("heads", heads), ("fusion", fusion)) if v}
     wanted = ("data", "world", "drift", "seed_map", "sheet", "growth", "table", "ablations")
     if not any(getattr(args, name) for name in wanted):
@@ -139,7 +152,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         raise ValueError(f"table {args.table}: expected --out with a folder for the samples")
     if args.picture and not args.seed_map:
         raise ValueError("--picture: got no --seed-map, expected what is to be drawn")
-    for name in ("sheet", "growth", "seed_map", "picture"):
+    for name in ("sheet", "growth", "seed_map", "picture", "figures"):
         if getattr(args, name):
             need_file(Path(getattr(args, name)), f"--{name.replace('_', '-')}")
     if args.table:
@@ -217,6 +230,21 @@ def _check_comparison(args: argparse.Namespace) -> None:
         raise ValueError(
             "--seed-position: got neither --world nor --data, expected what to measure on"
         )
+    if args.rng_seeds < 1 or (args.rng_seeds > 1 and not args.world):
+        raise ValueError(
+            f"--rng-seeds: got {args.rng_seeds} with --world {args.world}, expected 1 or more, and "
+            "more than 1 only with prompts to grow"
+        )
+
+
+def _check_one(args: argparse.Namespace) -> None:
+    """Raise ValueError for what only a comparison has."""
+    for name, off in (("rng_seeds", 1), ("figures", None)):
+        if (value := getattr(args, name)) != off:
+            raise ValueError(
+                f"--{name.replace('_', '-')}: got {value} and one configuration, expected several "
+                "--heads or --fusion, or --seed-position"
+            )
 
 
 def _comparison(
@@ -229,10 +257,27 @@ def _comparison(
         data = part_of(DataFolder.open(args.data), args.part, grower.engine, args.model)
         data = spread(data, args.limit)
     places = args.seed_position or ["corner" if info.seed_positions == "corner" else "centre"]
-    found = compare(
-        grower, heads or [info.heads], fusion or [info.fusion], places, data, args.world
-    )
-    return {"prompts": args.world, "configurations": found}
+    heads, fusion = heads or [info.heads], fusion or [info.fusion]
+    found = compare(grower, heads, fusion, places, data, args.world, args.rng_seeds)
+    rng_seeds = list(range(args.rng_seed, args.rng_seed + args.rng_seeds))
+    out = {"prompts": args.world, "rng_seeds": rng_seeds, "configurations": found}
+    if args.figures:
+        told = {"command": _command(args), "model": info.name, "digest": grower.engine.digest}
+        with whole_file(Path(args.figures)) as part:
+            part.write_text(json.dumps(told | out, indent=1) + "\n", "utf-8")
+    return out
+
+
+def _command(args: argparse.Namespace) -> str:
+    """What to type for the same comparison; what was left out is left out."""
+    told = f"python -m nar_core evaluate --model {args.model}"
+    plain = {"data": None, "part": "all", "limit": 0, "world": 0}
+    plain |= {"rng_seed": RNG_SEED.off, "rng_seeds": 1, "seed_position": None, "dtype": "auto"}
+    for name, off in (plain | dict.fromkeys(setting.name for setting in SETTINGS)).items():
+        if (value := getattr(args, name)) != off:
+            words = value if isinstance(value, list) else [value]
+            told += f" --{name.replace('_', '-')} {' '.join(map(str, words))}"
+    return f"{told} --figures {Path(args.figures).name}"
 
 
 def read_prompts(given: Sequence[str]) -> list[str]:

@@ -23,7 +23,7 @@ from ..train.data import DataFolder, as_float, on_white
 from ..worlds import WORLDS
 from .growing import Grower, any_cell, seeds_of
 from .items import rgba_of
-from .judge import interval
+from .judge import Verdict, interval
 from .likelihood import condition_of
 from .world import BATCH, exam_of, questions
 
@@ -96,6 +96,7 @@ def compare(
     places: Sequence[str],
     data: DataFolder | None = None,
     count: int = 0,
+    rng_seeds: int = 1,
 ) -> list[dict[str, Any]]:
     """Every combination of heads, fusion and seed position.
 
@@ -103,10 +104,12 @@ def compare(
         places: "corner", "centre", "any" (a cell for each batch, the same for all), or "[t,]h,w".
         data: pictures whose likelihood is measured; without it renderings of the prompts.
         count: prompts of the model's world that are grown with the same random numbers and judged.
+        rng_seeds: how many times that is done, each with an rng seed and prompts of its own.
 
     Returns:
-        For each `heads`, `fusion`, `seed_position`, `steps`, `loss` (nats per token); of a world
-        also `right` with Wilson's 95 % interval `low` to `high`, and `damage`.
+        For each `heads`, `fusion`, `seed_position`, `steps`, `loss` (nats per token, under the
+        first rng seed); of a world also `right` with Wilson's 95 % interval `low` to `high` over
+        all growths, and `damage`.
 
     Raises:
         ValueError: heads the model has not, a cell outside its grid, or no world to ask.
@@ -115,27 +118,27 @@ def compare(
     shown = of_world(grower, count) if data is None else of_folder(engine, data)
     # all is checked before the first is grown
     batches = -(-max(len(shown.tokens), count) // BATCH)
-    seeds = {place: seeds_from(engine, place, batches, grower.rng_seed) for place in places}
-    growers = {
-        (head, rule): replace(grower, settings={**grower.settings, "heads": head, "fusion": rule})
-        for head, rule in product(heads, fusion)
-    }
-    for one, where in product(growers.values(), seeds.values()):
-        one.engine.prepare(Request(seed_position=where[0], **one.settings))
-    out = []
-    with tqdm(total=len(growers) * len(seeds), desc="configurations") as bar:
-        for ((head, rule), one), (place, where) in product(growers.items(), seeds.items()):
-            parts = where[: -(-len(shown.tokens) // BATCH)]
-            plan = engine.plan(Request(seed_position=where[0]))
-            found: dict[str, Any] = {
-                "heads": head,
-                "fusion": rule,
-                "seed_position": place,
-                "steps": plan.total,
-                "loss": round(likelihood(engine, shown, parts, heads=head, fusion=rule), 4),
-            }
-            out.append(found | (_rightness(one, count, where) if count else {}))
-            bar.update()
+    out, asked = [], []
+    for head, rule, place in product(heads, fusion, places):
+        settings = {**grower.settings, "heads": head, "fusion": rule}
+        first = seeds_from(engine, place, batches, grower.rng_seed)
+        engine.prepare(Request(seed_position=first[0], **settings))
+        out.append({
+            "heads": head,
+            "fusion": rule,
+            "seed_position": place,
+            "steps": engine.plan(Request(seed_position=first[0])).total,
+        })  # fmt: skip
+        asked.append((place, settings))
+    for found in tqdm(out, desc="likelihood"):
+        where = seeds_from(engine, found["seed_position"], batches, grower.rng_seed)
+        chosen = {name: found[name] for name in ("heads", "fusion")}
+        loss = likelihood(engine, shown, where[: -(-len(shown.tokens) // BATCH)], **chosen)
+        found["loss"] = round(loss, 4)
+    if count:
+        verdicts = _judged(grower, count, rng_seeds, asked)
+        for found, own in zip(out, verdicts, strict=True):
+            found |= _rightness(own)
     return out
 
 
@@ -155,21 +158,40 @@ def seeds_from(engine: Engine, place: str, batches: int, rng_seed: int) -> list[
     return [cell_of(engine.info, cell, "--seed-position")] * batches
 
 
-def _rightness(grower: Grower, count: int, where: Sequence[Cell]) -> dict[str, float]:
-    """Prompts of the world grown and judged, the same for every configuration."""
-    exam, rng = exam_of(grower.engine), np.random.default_rng(grower.rng_seed)
-    world = WORLDS[grower.engine.info.world]()
-    asked = questions(exam, count, rng)
-    verdicts = []
-    for i in range(0, count, BATCH):
-        batch = [facts for _, _, facts in asked[i : i + BATCH]]
-        prompts = [world.say(facts, rng) for facts in batch]
-        grown = grower.grow(prompts, where[i // BATCH], i)
-        for facts, growth in zip(batch, grown, strict=True):
-            verdicts += exam.judge(facts, growth[None])
-    hits = sum(v.right for v in verdicts)
-    low, high = interval(hits, count)
+def _judged(
+    grower: Grower, count: int, rng_seeds: int, asked: Sequence[tuple[str, dict[str, Any]]]
+) -> list[list[Verdict]]:
+    """Prompts of the world grown and judged: for each place and settings that are asked.
+
+    All of them meet the same prompts and random numbers, and what a prompt is held against is
+    rendered once for all.
+    """
+    engine = grower.engine
+    exam, world = exam_of(engine), WORLDS[engine.info.world]()
+    out: list[list[Verdict]] = [[] for _ in asked]
+    with tqdm(total=count * rng_seeds, desc="rightness") as bar:
+        for rng_seed in range(grower.rng_seed, grower.rng_seed + rng_seeds):
+            rng = np.random.default_rng(rng_seed)
+            growers = [(p, replace(grower, rng_seed=rng_seed, settings=s)) for p, s in asked]
+            where = {p: seeds_from(engine, p, -(-count // BATCH), rng_seed) for p, _ in asked}
+            questioned = [facts for _, _, facts in questions(exam, count, rng)]
+            for i in range(0, count, BATCH):
+                batch = questioned[i : i + BATCH]
+                prompts = [world.say(facts, rng) for facts in batch]
+                grown = [one.grow(prompts, where[p][i // BATCH], i) for p, one in growers]
+                for facts, *answers in zip(batch, *grown, strict=True):
+                    verdicts = exam.judge(facts, np.stack(answers))
+                    for own, verdict in zip(out, verdicts, strict=True):
+                        own.append(verdict)
+                    bar.update()
+    return out
+
+
+def _rightness(verdicts: Sequence[Verdict]) -> dict[str, float]:
+    """What they say together, see `compare`."""
+    hits, of = sum(v.right for v in verdicts), len(verdicts)
+    low, high = interval(hits, of)
     damage = [v.damage for v in verdicts if v.damage is not None]
-    out = {"right": hits / count, "low": low, "high": high}
+    out = {"right": hits / of, "low": low, "high": high}
     out |= {"damage": float(np.mean(damage))} if damage else {}
     return {name: round(value, 4) for name, value in out.items()}

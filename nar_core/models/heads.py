@@ -1,4 +1,4 @@
-"""Dimension-oriented heads, and how the predictions that meet in a cell are fused (section 3.2)."""
+"""Dimension-oriented heads (section 3.1), and how predictions that meet are fused (3.2)."""
 
 from __future__ import annotations
 

@@ -2,43 +2,28 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
+from tests.app.access import AXE, asked
 from tests.app.test_browser_clips import grow as grow_clip
 from tests.app.test_browser_clips import video  # noqa: F401
 from tests.app.test_browser_outpaint import outpaint, wait_grown  # noqa: F401
 from tests.app.test_browser_results import branch
 from tests.app.without import without
 
-AXE = Path(__file__).parents[1] / "web" / "node_modules" / "axe-core" / "axe.min.js"
-RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-FOUND = """async (rules) => {
-  const { violations } = await axe.run(document, { runOnly: rules, resultTypes: ['violations'] });
-  return violations.flatMap(({ id, nodes }) =>
-    nodes.map(({ target, failureSummary }) => `${id}: ${target} ${failureSummary}`));
-}"""
-
 
 @pytest.fixture(autouse=True)
 def axe():
-    """In tests/web, where `npm ci` installs it."""
+    """Without it nothing is asked."""
     if not AXE.is_file():
         without("`npm ci --prefix tests/web`")
 
 
 def sound(page) -> None:
     """Nothing is wrong in light and dark, on a desktop and on a phone."""
-    page.add_script_tag(path=AXE)
-    page.evaluate("document.body.append(Object.assign(document.createElement('style'), "
-                  "{ textContent: '* { transition: none !important; }' }))")  # fmt: skip
-    for width in (1280, 390):
-        page.set_viewport_size({"width": width, "height": 900})
-        for dark in (False, True):
-            page.evaluate("(dark) => document.body.classList.toggle('dark', dark)", dark)
-            found = page.evaluate(FOUND, RULES)
-            assert not found, (width, "dark" if dark else "light", *found)
+    for where, passed, violations in asked(page):
+        assert not violations, (where, *violations)
+        assert passed
 
 
 def test_the_first_page(open_page):

@@ -164,6 +164,20 @@ def test_try_it_opens_the_page_with_what_was_shown(article, served):
     page.wait_for_selector(".studio.image .player[data-state=ready] .now:text('31 steps')")
 
 
+def test_what_each_head_alone_makes_stands_beside_table_5(article):
+    page = article()
+    read(page, "mixing")
+    measured = []
+    for part in (".article [data-act=mixing]", ".evidence .tables"):
+        heard = page.locator(f"{part} .heard")
+        heard.get_by_text("evaluate --model emoji --world").wait_for(state="attached")
+        measured.append(heard.locator("tbody").text_content())
+        page.click("#pages [data-tab-id=lab]")
+    assert measured[0] == measured[1]
+    for title in ("horizontal", "vertical", "both, averaged"):
+        assert title in measured[0]
+
+
 def test_speed_is_drawn_beside_its_numbers_and_says_its_command(article):
     page = article()
     read(page, "gained")

@@ -161,8 +161,10 @@ def test_grow_again_is_the_next_variation(open_page):
     page.wait_for_function(f"{RUN}.request?.rng_seed === 8 && {STATE}.phase === 'done'")
     assert page.input_value(".studio.image .rng input") == "8"
     assert page.evaluate(f"{RUN}.tokens.join()") != first
+    page.wait_for_selector(".studio.image .grow:text-is('Grow again')")
     # what is changed meanwhile meets the same random numbers
     page.fill(BOX, "owl")
+    page.wait_for_selector(".studio.image .grow:text-is('Grow')")
     page.click(".studio.image .grow")
     page.wait_for_function(f"{RUN}.request?.prompt.includes('owl') && {STATE}.phase === 'done'")
     assert page.evaluate(f"{RUN}.request.rng_seed") == 8

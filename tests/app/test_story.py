@@ -11,6 +11,7 @@ import pytest
 from app.pages.parts import source
 from app.server.examples import FIGURES, FOLDER, STORY
 from nar_core.files import bytes_of, read_png, text_of
+from nar_core.measure.judge import interval
 from nar_core.measure.starts import summary
 from nar_core.measure.suite import SUITES, Row, table
 from nar_core.plan import GridShape
@@ -85,6 +86,24 @@ def test_the_map_of_starts_is_what_its_rounds_say():
     assert {k: shown[k] for k in again} == again
     assert shown["command"].startswith("python -m nar_core evaluate --model emoji --seed-map")
     assert shown["command"].endswith(f"--every 1 --count {shown['prompts']}")
+
+
+def test_what_each_head_alone_makes_is_told_of_enough_growths():
+    shown = json.loads((FIGURES / "heads.json").read_text("utf-8"))
+    assert shown["prompts"] >= 256
+    assert len(shown["rng_seeds"]) == 3
+    told = shown["configurations"]
+    assert [c["heads"] for c in told] == ["horizontal", "vertical", "mixed"]  # as in Table 5
+    assert {c["seed_position"] for c in told} == {"corner"}
+    of = shown["prompts"] * len(shown["rng_seeds"])
+    for found in told:
+        low, high = interval(round(found["right"] * of), of)
+        assert (found["low"], found["high"]) == (round(low, 4), round(high, 4))
+    assert shown["command"] == (
+        "python -m nar_core evaluate --model emoji --world 256 --rng-seeds 3 "
+        "--seed-position corner --heads horizontal vertical mixed --figures heads.json"
+    )
+    assert told[2]["loss"] < min(told[0]["loss"], told[1]["loss"])
 
 
 def test_the_chart_of_speed_is_what_a_suite_has_told():

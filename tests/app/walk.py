@@ -2,9 +2,12 @@
 
     python -m tests.app.walk --out FOLDER [--photo FILE] [--width 390] [--dark] [--only image lab]
 
-opens the page in a fresh browser, types prompts that a stranger may type, outpaints a photo and a
-result, has a result move and go on, and visits the Lab and the article. It writes a picture of each
-stop, and tells what the page says there and after how many seconds something is seen.
+opens the page in a fresh browser, grows what is offered, types prompts that a stranger may type,
+outpaints a photo and a result, has a result move and go on, and visits the Lab and the article. It
+writes a picture of each stop, and tells what the page says there and after how many seconds
+something is seen. At the end it tells the seconds that count (to first meaning, which is the
+sentence and the race; to the first growth; to a picture of a prompt of one's own) and of every page
+how many of axe's rules it keeps to, and what breaks one.
 """
 
 from __future__ import annotations
@@ -23,7 +26,8 @@ from PIL import Image
 from playwright.sync_api import Error, Page, sync_playwright
 
 from nar_core import list_models, samples
-from tests.app.felt import health, served
+from tests.app.access import asked
+from tests.app.felt import WATCHED, health, served
 from tests.app.studios import free_port
 
 PROMPTS = (
@@ -48,6 +52,29 @@ class Walk:
 
     def __init__(self, page: Page, out: Path, photo: bytes):
         self.page, self.out, self.photo, self.stops = page, out, photo, 0
+        self.seconds: dict[str, float] = {}
+        self.access: dict[str, dict[str, object]] = {}
+
+    def open(self, port: int) -> None:
+        """The address, and the first growth, of what is offered."""
+        began = time.perf_counter()
+        self.page.goto(f"http://127.0.0.1:{port}/")
+        self.page.wait_for_selector("h1:visible")
+        self.page.wait_for_selector(".player canvas:visible")
+        self.seconds["from the address to first meaning"] = round(time.perf_counter() - began, 2)
+        self.page.wait_for_selector(".player[data-state=ready]")
+        self.look("opens")
+        taken = self.page.evaluate(WATCHED)
+        self.seconds["from the first click to the first step"] = round(taken["first"] / 1000, 2)
+        self.seconds["and to the whole picture"] = round(taken["done"] / 1000, 2)
+        self.look("grown")
+
+    def hear(self, tab: str) -> None:
+        """What axe says of a page, in light and dark, on a desktop and on a phone."""
+        self.access[tab] = {
+            where: violations or f"{passed} rules kept"
+            for where, passed, violations in asked(self.page)
+        }
 
     def look(self, name: str, **told: object) -> None:
         """A picture of what is seen now, and what is said there."""
@@ -58,6 +85,8 @@ class Walk:
         row = {"stop": f"{self.stops:02}-{name}", **told, **({"toast": toasts} if toasts else {})}
         sys.stdout.write(json.dumps(row, ensure_ascii=False) + "\n")
         sys.stdout.flush()
+        for closing in self.page.locator(".toast-close").all():  # it is none of the next stop
+            closing.click()
 
     def grow(self, tab: str, button: str = ".grow:visible") -> float | None:
         """Seconds until a growth has been shown, None where none began."""
@@ -85,6 +114,8 @@ class Walk:
             self.page.wait_for_timeout(1500)
             words = self.page.inner_text(".studio.image .names-row")
             seconds = self.grow("image")
+            if seconds:
+                self.seconds.setdefault("from a click to the first prompt of one's own", seconds)
             drawn = self.page.inner_text(".studio.image .drawn") if seconds else ""
             told = {"words": words, "drawn": drawn, "seconds": seconds}
             self.look("image", prompt=prompt, **told)
@@ -192,14 +223,13 @@ def main() -> None:
             )
             page.set_default_timeout(PATIENCE)
             page.on("pageerror", lambda error: print(f"broken: {error}"))
-            walk, began = Walk(page, args.out, photo_of(args.photo)), time.perf_counter()
-            page.goto(f"http://127.0.0.1:{port}/")
-            page.wait_for_selector(".player canvas:visible")
-            seen = time.perf_counter() - began
-            page.wait_for_selector(".player[data-state=ready]")
-            walk.look("opens", meaning=round(seen, 1), ready=round(time.perf_counter() - began, 1))
+            walk = Walk(page, args.out, photo_of(args.photo))
+            walk.open(port)
             for name in args.only:
                 PAGES[name](walk)
+                walk.hear(name)
+            told = {"seconds": walk.seconds, "access": walk.access}
+            sys.stdout.write(json.dumps(told, indent=1, ensure_ascii=False) + "\n")
             browser.close()
     finally:
         if server is not None:

@@ -77,7 +77,7 @@ export function stepsAt(models, pace, moment) {
 const percent = (/** @type {number} */ share) => String(Math.round(100 * share));
 
 /** "63 (60 to 67)" @param {Share} share */
-const within = ([share, low, high]) => `${percent(share)} <small>${percent(low)} to ${percent(high)}</small>`;
+export const within = ([share, low, high]) => `${percent(share)} <small>${percent(low)} to ${percent(high)}</small>`;
 
 /** "9.5 9.1 to 9.8": the mean, and the least and the most of any rng seed. @param {Row} row */
 function frechetOf({ frechet, rounds = [] }) {

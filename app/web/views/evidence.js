@@ -14,6 +14,7 @@ import {
   setText,
 } from './dom.js';
 import { coloursOf, rampColour } from './grid.js';
+import { mountHeard } from './heard.js';
 import { mountSpeed } from './speed.js';
 
 /**
@@ -152,6 +153,7 @@ function mapView(root, map) {
 export async function mountEvidence(element, _tools, { folder }) {
   const root = find(element, '.evidence');
   mountSpeed(root, folder);
+  mountHeard(root, folder);
   mountAblations(root, folder);
   const answer = await fetch(`${folder}/figures/starts.json`);
   if (answer.ok) mapView(root, await answer.json());

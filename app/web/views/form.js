@@ -20,6 +20,8 @@ export function formView(studio, player) {
   studio.addEventListener('change', (e) => {
     if (around(e, '.pictures')) player.render();
   });
+  for (const event of ['input', 'change'])
+    studio.addEventListener(event, (e) => around(e, '.ask, .settings') && render(player.state));
   studio.addEventListener(
     'keydown',
     (e) => {
@@ -38,7 +40,8 @@ export function formView(studio, player) {
   /** @param {store.State} s */
   function render(s) {
     studio.dataset.state = s.phase;
-    const words = s.branchFrom ? `Continue from step ${s.branchFrom}` : s.phase === 'done' ? 'Grow again' : 'Grow';
+    const again = player.isAskedAgain({}) ? 'Grow again' : 'Grow';
+    const words = s.branchFrom ? `Continue from step ${s.branchFrom}` : again;
     if (grow && String(grow.textContent).trim() !== words) setText(grow, words);
   }
 

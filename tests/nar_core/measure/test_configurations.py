@@ -14,7 +14,7 @@ from nar_core.cli import main
 from nar_core.measure import configurations
 from nar_core.measure.configurations import Shown, compare, likelihood
 from nar_core.measure.growing import Grower
-from nar_core.measure.judge import Verdict
+from nar_core.measure.judge import Verdict, interval
 from nar_core.train.losses import plan_losses
 
 from ..helpers import write_model_folder
@@ -117,8 +117,9 @@ def test_rightness_meets_the_same_prompts_and_seeds(folder, data, monkeypatch):
             return str(facts)
 
     def grow(self, names, seed_position=None, number=0):
-        asked.append((self.settings["heads"], tuple(names), seed_position, number))
-        right = self.settings["heads"] == "mixed"
+        told = (self.rng_seed, tuple(names), seed_position, number)
+        asked.append((self.settings["heads"], told))
+        right = self.settings["heads"] == "mixed" and self.rng_seed != 2
         return np.stack([np.full((1, 8, 8, 3), int(n) if right else 9, np.uint8) for n in names])
 
     monkeypatch.setattr(configurations, "exam_of", lambda _: Asked())
@@ -129,9 +130,39 @@ def test_rightness_meets_the_same_prompts_and_seeds(folder, data, monkeypatch):
     assert [f["right"] for f in found] == [1, 0]
     assert found[0]["low"] < 1 == found[0]["high"]
     assert found[0]["damage"] == 0.25
-    assert [a[1:] for a in asked[:2]] == [a[1:] for a in asked[2:]]
-    assert [len(a[1]) for a in asked[:2]] == [8, 3]
-    assert asked[0][2] != asked[1][2]
+    mixed, vertical = ([told for heads, told in asked if heads == h] for h in ("mixed", "vertical"))
+    assert mixed == vertical
+    assert [len(names) for _, names, *_ in mixed] == [8, 3]
+    assert mixed[0][2] != mixed[1][2]
+    asked.clear()
+    once = found[0]
+    again = compare(Grower(engine), ["mixed"], ["logits"], ["any"], folder_of, 11, 3)
+    assert [told[:1] + told[3:] for _, told in asked] == [
+        (rng_seed, number) for rng_seed in range(3) for number in (0, 8)
+    ]
+    assert [told for _, told in asked[:2]] == mixed
+    assert len({told[1] for _, told in asked[::2]}) == 3  # prompts of its own
+    assert again[0]["right"] == round(22 / 33, 4)
+    assert again[0]["loss"] == once["loss"]
+    low, high = interval(22, 33)
+    assert (again[0]["low"], again[0]["high"]) == (round(low, 4), round(high, 4))
+
+
+def test_a_comparison_is_written_with_its_command(folder, data, tmp_path, capsys):
+    file = tmp_path / "heads.json"
+    words = ["evaluate", "--model", str(folder), "--data", str(data), "--heads", "vertical"]
+    words += ["mixed", "--rng-seed", "4", "--temperature", "0.9", "--figures", str(file)]
+    assert main([*words, "--device", "cpu", "--json"]) == 0
+    shown, told = json.loads(file.read_text()), json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert [c["heads"] for c in shown["configurations"]] == ["vertical", "mixed"]
+    assert {k: told[k] for k in shown if k != "command"} == {
+        k: v for k, v in shown.items() if k != "command"
+    }
+    assert shown["rng_seeds"] == [4]
+    command = shown["command"].split()
+    assert command[:3] == ["python", "-m", "nar_core"]
+    assert command[-2:] == ["--figures", "heads.json"]
+    assert sorted(command[3:-1]) == sorted(words[:-1])
 
 
 @pytest.mark.parametrize(
@@ -144,6 +175,10 @@ def test_rightness_meets_the_same_prompts_and_seeds(folder, data, monkeypatch):
         (["--seed-position", "middle", "--data", "{data}"], "expected corner, centre, any"),
         (["--seed-position", "any", "--data", "{data}", "--sheet", "x.png"], "--sheet: got"),
         (["--seed-position", "any", "--world", "8"], "expected the model of a world"),
+        (["--seed-position", "any", "--data", "{data}", "--rng-seeds", "2"], "--rng-seeds: got 2"),
+        (["--seed-position", "any", "--data", "{data}", "--rng-seeds", "0"], "--rng-seeds: got 0"),
+        (["--data", "{data}", "--rng-seeds", "3"], "got 3 and one configuration"),
+        (["--data", "{data}", "--figures", "x.json"], "got x.json and one configuration"),
     ],
 )
 def test_mistakes_are_told(folder, data, capsys, words, told):

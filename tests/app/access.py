@@ -1,0 +1,51 @@
+"""What axe says of a page, in light and dark, on a desktop and on a phone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from playwright.sync_api import Page
+
+AXE = Path(__file__).parents[1] / "web" / "node_modules" / "axe-core" / "axe.min.js"
+"""In tests/web, where `npm ci` installs it."""
+
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+WIDTHS = {"desktop": 1280, "phone": 390}
+ASKED = """async (rules) => {
+  const { passes, violations } = await axe.run(document, { runOnly: rules });
+  const told = violations.flatMap(({ id, nodes }) =>
+    nodes.map(({ target, failureSummary }) => `${id}: ${target} ${failureSummary}`));
+  return [passes.length, told];
+}"""
+
+
+class Told(NamedTuple):
+    """How many rules something on the page keeps to, and each thing that breaks one."""
+
+    where: str
+    passed: int
+    violations: list[str]
+
+
+def asked(page: Page) -> Iterator[Told]:
+    """What axe says as the page stands; its width and theme are as before afterwards."""
+    size = page.viewport_size
+    was_dark = page.evaluate("document.body.classList.contains('dark')")
+    page.add_script_tag(path=AXE)
+    page.evaluate("document.body.append(Object.assign(document.createElement('style'), "
+                  "{ textContent: '* { transition: none !important; }' }))")  # fmt: skip
+    for name, width in WIDTHS.items():
+        page.set_viewport_size({"width": width, "height": 900})
+        for dark in (False, True):
+            _shade(page, dark)
+            passed, violations = page.evaluate(ASKED, RULES)
+            yield Told(f"{name}, {'dark' if dark else 'light'}", passed, violations)
+    _shade(page, was_dark)
+    if size:
+        page.set_viewport_size(size)
+
+
+def _shade(page: Page, dark: bool) -> None:
+    page.evaluate("(dark) => document.body.classList.toggle('dark', dark)", dark)
