@@ -147,6 +147,18 @@ def test_on_a_phone_the_canvas_stays_above_the_text(article):
         )
 
 
+def test_on_a_phone_a_clip_that_has_grown_does_not_cover_what_is_read(article):
+    """Its slices lie side by side while it grows, and are one square when it moves."""
+    page = article(390)
+    read(page, "time")
+    page.wait_for_function(
+        "document.querySelector('.article .now').textContent === 'Step 19 of 19'"
+    )
+    stage = box_of(page.locator(".article .stage"))
+    heading = box_of(page.locator(".article [data-act=time] h2"))
+    assert heading["y"] >= stage["y"] + stage["height"]
+
+
 def test_try_it_opens_the_page_with_what_was_shown(article, served):
     ran = served.engine("emoji").steps_run
     page = article()

@@ -336,6 +336,28 @@ def far(open_page, served):
     served.gate.go.set()
 
 
+def test_of_a_model_that_is_not_here_it_is_said_without_pointing_at_anything(open_page):
+    shown = "getComputedStyle(document.querySelector('#head .model-facts')).opacity"
+    page = open_page()
+    assert page.evaluate(shown) == "0"
+    page.click("#model input")
+    page.wait_for_selector("#model [aria-expanded=true]")
+    page.wait_for_function(f"{shown} === '0'")  # it would lie on the models
+    page.click("text=Far (to be fetched)")
+    page.mouse.move(5, 700)
+    page.evaluate("document.activeElement.blur()")
+    page.wait_for_function(f"{shown} === '1'")
+    assert "Not on this server" in page.inner_text("#head .model-facts")
+    page.click("#head summary")
+    assert page.locator("#head details[open]").count() == 1
+    for width in (390, 1280):
+        page.set_viewport_size({"width": width, "height": 800})
+        facts = box_of(page.locator("#head .model-facts"))
+        tabs = box_of(page.locator("#pages [role=tab]").first)
+        assert width > 760 or facts["y"] + facts["height"] <= tabs["y"]
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
 def test_a_transfer_is_told_and_its_failure_loses_nothing(far, served):
     page, served.gate.offline = far, True
     page.fill(".prompt textarea", "grey goose")
