@@ -303,6 +303,9 @@ def test_embedded_it_is_the_player_alone(open_page):
     assert page.is_hidden(".recent")
     assert page.is_visible(".player .screen canvas")
     assert page.evaluate("document.documentElement.scrollHeight <= innerHeight + 8")
+    page = open_page("?embed=1", ready=False)
+    page.wait_for_selector(f"{RACE} small")
+    assert page.is_hidden(f"{RACE} p")  # nothing is asked for that cannot be done there
 
 
 def test_other_sites_are_told_what_the_page_is(served):
