@@ -95,12 +95,12 @@ class Walk:
         self.page.click(f"{studio} {button}")
         with suppress(Error):  # it may be over already
             self.page.wait_for_selector(f"{studio} .stop:visible", timeout=3000)
-        if self.page.locator(".toast-body").count():
-            return None
-        self.page.wait_for_selector(f"{studio} .player[data-state=done]")
+        self.page.wait_for_selector(f"{studio} .player[data-state=done], .toast-body")
         track = f"document.querySelector('{studio} .track')"
         self.page.wait_for_function(f"{track}.ariaValueNow === {track}.ariaValueMax")
-        return round(time.perf_counter() - began, 1)
+        seconds = round(time.perf_counter() - began, 1)
+        self.page.wait_for_timeout(500)  # where it was refused, that is told by now
+        return None if self.page.locator(".toast-body").count() else seconds
 
     def go(self, tab: str) -> None:
         """To another page."""
