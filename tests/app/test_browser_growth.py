@@ -352,7 +352,7 @@ def test_of_a_model_that_is_not_here_it_is_said_without_pointing_at_anything(ope
     assert page.locator("#head details[open]").count() == 1
     for width in (390, 1280):
         page.set_viewport_size({"width": width, "height": 800})
-        facts = box_of(page.locator("#head .model-facts"))
+        facts = box_of(page.locator("#head > .model-facts"))
         tabs = box_of(page.locator("#pages [role=tab]").first)
         assert width > 760 or facts["y"] + facts["height"] <= tabs["y"]
         assert page.evaluate("document.documentElement.scrollWidth") <= width
