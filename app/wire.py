@@ -72,10 +72,19 @@ class Spec(TypedDict, total=False):
     upload_note: str
 
 
+class DrawnElsewhere(TypedDict):
+    """What another model would draw, in plain words; `title`: the model's."""
+
+    model: str
+    title: str
+    drawn: str
+
+
 class WordsAnswer(TypedDict):
     """What a model makes of a prompt, see `nar_core.understand`; `drawn` in plain words.
 
     `stands`: column, row and cells of the box of a thing alone, None where there is no such.
+    `elsewhere`: what other models would draw, where this one can draw nothing of it.
     """
 
     drawn: str
@@ -83,6 +92,7 @@ class WordsAnswer(TypedDict):
     remarks: list[str]
     wanting: list[str]
     stands: list[int] | None
+    elsewhere: list[DrawnElsewhere]
 
 
 class WordGroup(TypedDict):

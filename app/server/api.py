@@ -225,10 +225,12 @@ class Api:
             words, each with text, kind ("known", "taken as", "filler", "left out" or "unknown") and
             meaning (what it is taken as, or the nearest known word); drawn, what would be drawn in
             plain words, empty where the model reads any text; remarks, a sentence for each kind of
-            word that was not simply known; wanting, words to choose from where nothing moves; and
-            stands, column, row and cells along a side of the box of a thing alone, or null.
+            word that was not simply known; wanting, words to choose from where nothing moves;
+            stands, column, row and cells along a side of the box of a thing alone, or null; and
+            elsewhere, where nothing can be drawn: the model, title and drawn of others that can.
         """
-        return understood(self.studio.engines.info(model), typed(prompt))
+        engines = self.studio.engines
+        return understood(engines.info(model), typed(prompt), engines.models())
 
     async def generate(self, client: Client, **asked: Any) -> GrownAnswer:
         """Grow pictures from a prompt or a class, starting at any cell of the token grid.

@@ -387,7 +387,8 @@ class Studio:
     def ask_words(self, asked: Any) -> WordsAnswer:
         """`model` and `prompt` -> what the model makes of each word."""
         given = Fields(asked, "words", RELOAD)
-        return understood(self.engines.info(given.any("model")), typed(given.any("prompt")))
+        info, prompt = self.engines.info(given.any("model")), typed(given.any("prompt"))
+        return understood(info, prompt, self.engines.models())
 
     def ask_framed(self, asked: Any) -> dict[str, str]:
         """`model`, `picture` and `prompt` -> `picture` as a clip begins with it.

@@ -13,6 +13,7 @@ from app.server.engines import Engines
 from app.server.growing import Event, Finished, Likeness, Loading, Stepped
 from app.wire import (
     DoneMessage,
+    DrawnElsewhere,
     LikenessMessage,
     Message,
     ProgressMessage,
@@ -89,16 +90,29 @@ def messages(
             yield from teller.told(event)
 
 
-def understood(info: ModelInfo, prompt: str) -> WordsAnswer:
-    """What a model makes of a prompt."""
+def understood(info: ModelInfo, prompt: str, others: Sequence[ModelInfo] = ()) -> WordsAnswer:
+    """What a model makes of a prompt, and `others` of the same medium where it makes nothing."""
     found, box = understand(info, prompt), box_alone(info, prompt)
+    lost = bool(found.words) and not found.caption
     return {
         "drawn": found.caption,
         "words": [asdict(word) for word in found.words],
         "remarks": list(found.remarks),
         "wanting": list(found.wanting),
         "stands": list(box) if box else None,
+        "elsewhere": _elsewhere(info, prompt, others) if lost else [],
     }
+
+
+def _elsewhere(info: ModelInfo, prompt: str, others: Sequence[ModelInfo]) -> list[DrawnElsewhere]:
+    """What other models of the same medium that are here would draw."""
+    able = [m for m in others if m.available and m.media == info.media and m.name != info.name]
+    told = [(other, understand(other, prompt).caption) for other in able]
+    return [
+        {"model": other.name, "title": other.title, "drawn": drawn}
+        for other, drawn in told
+        if drawn
+    ]
 
 
 def _steps(run: str, batch: Sequence[Stepped]) -> StepsMessage:

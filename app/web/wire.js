@@ -285,7 +285,8 @@ export function queryOf(model, asked) {
 /** @typedef {{ groups?: WordGroup[], sheet?: string | null, tile?: number, across?: number, error?: string }} Vocabulary */
 /** @typedef {'known' | 'taken as' | 'filler' | 'left out' | 'unknown'} WordKind */
 /** @typedef {{ text: string, kind: WordKind, meaning: string }} Word */
-/** @typedef {{ drawn?: string, words?: Word[], wanting?: string[], stands?: Box | null, error?: string }} WordsAnswer */
+/** What another model would draw. @typedef {{ model: string, title: string, drawn: string }} Elsewhere */
+/** @typedef {{ drawn?: string, words?: Word[], wanting?: string[], stands?: Box | null, elsewhere?: Elsewhere[], error?: string }} WordsAnswer */
 /** Column, row and cells of the box of a thing alone. @typedef {[number, number, number]} Box */
 
 /**

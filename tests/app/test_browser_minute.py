@@ -125,7 +125,7 @@ def test_what_was_drawn_for_what_was_asked_is_told_and_sent_words_are_read(open_
 def test_where_a_prompt_wants_something_it_is_offered(open_page, monkeypatch):
     """Words where nothing moves, ideas where nothing can be drawn."""
     still = {"drawn": "a cat", "words": [], "remarks": [], "wanting": ["jumps", "spins"]}
-    monkeypatch.setattr("app.server.studio.understood", lambda info, prompt: still)
+    monkeypatch.setattr("app.server.studio.understood", lambda info, prompt, others: still)
     page = open_page("?model=composed")
     page.wait_for_function(f"{STATE}.spec.model === 'composed'")
     page.fill(BOX, "a cat")
@@ -136,13 +136,27 @@ def test_where_a_prompt_wants_something_it_is_offered(open_page, monkeypatch):
         **still, "drawn": "", "wanting": [],
         "words": [{"text": "zeitgeist", "kind": "unknown", "meaning": ""}],
     }  # fmt: skip
-    monkeypatch.setattr("app.server.studio.understood", lambda info, prompt: lost)
+    monkeypatch.setattr("app.server.studio.understood", lambda info, prompt, others: lost)
     page.fill(BOX, "zeitgeist")
     names.get_by_text("Nothing to draw").wait_for()
     idea = names.locator("[data-name]").first
     told = idea.inner_text()
     idea.click()
     assert page.input_value(BOX) == told != "zeitgeist"
+
+
+def test_where_another_model_can_draw_it_that_one_is_offered(open_page, monkeypatch):
+    lost = {
+        "drawn": "", "words": [{"text": "sunset", "kind": "unknown", "meaning": ""}], "remarks": [],
+        "wanting": [], "elsewhere": [{"model": "wide", "title": "Vistas", "drawn": "at sunset"}],
+    }  # fmt: skip
+    monkeypatch.setattr("app.server.studio.understood", lambda info, prompt, others: lost)
+    page = open_page("?model=composed")
+    page.wait_for_function(f"{STATE}.spec.model === 'composed'")
+    page.fill(BOX, "sunset")
+    page.get_by_role("button", name="Vistas: at sunset").click()
+    page.wait_for_function(f"{STATE}.spec.model === 'wide'")
+    assert page.input_value(BOX) == "sunset"
 
 
 def test_a_model_that_reads_any_text_is_not_told_that_there_is_nothing_to_draw(open_page):

@@ -86,6 +86,7 @@ export function namesView(studio, player) {
   let known = /** @type {string[]} */ ([]); // words of which there is nothing to mark
   let isTyped = false; // by whoever looks at it: then it is said that they are known
   let drawn = { typed: '', caption: '' }; // what the world makes of what was typed
+  let elsewhere = /** @type {import('../wire.js').Elsewhere[]} */ ([]); // what others make of it where it makes nothing
   let wanting = /** @type {string[]} */ ([]); // words of which it says none, but should
   let asking = 0;
   if (!list) return { render() {}, drawn: () => '', idea: () => '' };
@@ -96,7 +97,8 @@ export function namesView(studio, player) {
     const button = around(e, 'button');
     const box = prompt();
     if (!button || !box) return;
-    const { word, name, more } = button.dataset;
+    const { word, name, more, model: other } = button.dataset;
+    if (other) return player.pages.send(player.state.mode, { query: { model: other, prompt: box.value } });
     if (more) box.value = withWord(box.value, more, false);
     else if (word && name) box.value = replacedWord(box.value, word, name);
     else box.value = name ?? some(names, 1)[0];
@@ -126,6 +128,7 @@ export function namesView(studio, player) {
       drawn = { typed, caption: answer?.drawn ?? '' };
       const rank = ['unknown', 'left out', 'taken as'];
       wanting = answer?.wanting ?? [];
+      elsewhere = answer?.elsewhere ?? [];
       player.standAt(answer?.stands ?? null, typed);
       known = (answer?.words ?? []).filter(({ kind }) => kind === 'known').map(({ text }) => text);
       marks = (answer?.words ?? [])
@@ -153,8 +156,12 @@ export function namesView(studio, player) {
     });
     const any = composes ? 'Another idea' : `Any of the ${names.length} names it was trained on`;
     const isLost = marks.length > 0 && drawn.typed === box.value.trim() && !drawn.caption;
+    const others = elsewhere.map(
+      ({ model, title, drawn }) =>
+        `<button type="button" data-model="${escapeText(model)}">${escapeText(title)}: ${escapeText(drawn)}</button>`,
+    );
     const instead = isLost
-      ? ['<span class="lead-in">Nothing to draw in this. Try</span>', ...buttons.slice(0, INSTEAD)]
+      ? ['<span class="lead-in">Nothing to draw in this. Try</span>', ...others, ...buttons.slice(0, INSTEAD)]
       : [];
     const verbs = wanting.map((verb) => `<button type="button" data-more="${verb}">${verb}</button>`);
     const still = verbs.length ? ['<span class="lead-in">Nothing moves in this. Add</span>', ...verbs] : [];
@@ -186,6 +193,7 @@ export function namesView(studio, player) {
     marks = [];
     known = [];
     wanting = [];
+    elsewhere = [];
     show(false);
     const answer = await player.server.names(asked).catch(() => []);
     if (model !== asked) return;

@@ -16,6 +16,7 @@ import pytest
 from app.server.engines import Engines
 from app.server.form import Form
 from app.server.studio import Studio
+from app.server.telling import understood
 from app.wire import bytes_of_uri
 from nar_core import Engine, list_models, understand
 from nar_core.files.png import read_png
@@ -172,3 +173,17 @@ def test_embedded_models_know_their_own_examples():
         for prompt in info.prompts:
             found = understand(info, prompt)
             assert (found.caption, found.remarks) == (prompt, ()), prompt
+
+
+def test_what_only_another_model_can_draw_is_told():
+    engines = Engines(Engine.load, list_models)
+    emoji = engines.info("emoji")
+
+    def elsewhere(prompt: str) -> list[tuple[str, str]]:
+        told = understood(emoji, prompt, engines.models())["elsewhere"]
+        return [(other["model"], other["drawn"]) for other in told]
+
+    [(model, drawn)] = elsewhere("sunset over the ocean")
+    assert model == "landscape" and "sunset" in drawn
+    assert elsewhere("a red car at sunset") == []  # something of it can be drawn here
+    assert elsewhere("zeitgeist") == []
