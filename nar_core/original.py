@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from PIL import Image
+
+from .picture import fit
 
 
 @dataclass(frozen=True, eq=False)
@@ -14,34 +17,38 @@ class Original:
     A clip shows what its tokens decode to: pixels put back into some frames would flicker.
 
     Attributes:
-        pixels: uint8 [h, w, 3] at the model's size; cells: bool [T, H, W], True where kept.
+        pixels: uint8 [h, w, 3] at the model's size, or a picture, which is cropped to it.
+        cells: bool [T, H, W], True where kept.
     """
 
-    pixels: np.ndarray
+    pixels: np.ndarray | Image.Image
     cells: np.ndarray
-
-    def mask(self) -> np.ndarray:
-        """Kept pixels of a picture, bool [h, w]."""
-        height, width = self.pixels.shape[:2]
-        rows = np.arange(height) * self.cells.shape[1] // height
-        columns = np.arange(width) * self.cells.shape[2] // width
-        return self.cells[0][rows[:, None], columns]
 
     def pasted(self, video: np.ndarray) -> np.ndarray:
         """Pictures uint8 [B, 1, h, w, 3] with the kept pixels put back, without further ado."""
         if video.shape[1] > 1:
             return video
-        out, mask = video.copy(), self.mask()
-        out[:, :, mask] = self.pixels[mask]
+        pixels, mask = self._over(video)
+        out = video.copy()
+        out[:, :, mask] = pixels[mask]
         return out
 
     def blended(self, video: np.ndarray) -> np.ndarray:
         """As `pasted`, and no seam is seen."""
         if video.shape[1] > 1:
             return video
-        mask, reach = self.mask(), self.pixels.shape[0] // self.cells.shape[1]
-        rows = [keep_pixels(sample[0], self.pixels, mask, reach) for sample in video]
-        return np.stack(rows)[:, None]
+        pixels, mask = self._over(video)
+        reach = len(pixels) // self.cells.shape[1]
+        return np.stack([keep_pixels(sample[0], pixels, mask, reach) for sample in video])[:, None]
+
+    def _over(self, video: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The pixels uint8 [h, w, 3] at the size of pictures, and which are kept, bool [h, w]."""
+        height, width = video.shape[2:4]
+        given = self.pixels
+        pixels = fit(given, (height, width)) if isinstance(given, Image.Image) else given
+        rows = np.arange(height) * self.cells.shape[1] // height
+        columns = np.arange(width) * self.cells.shape[2] // width
+        return pixels, self.cells[0][rows[:, None], columns]
 
 
 def keep_pixels(

@@ -10,22 +10,24 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
+from PIL import Image
 
 from .engine import Engine
 from .original import keep_pixels
+from .picture import fit
 from .request import Request
 
 
 def panorama(
-    engine: Engine, request: Request, columns: int, middle: np.ndarray | None = None
+    engine: Engine, request: Request, columns: int, middle: np.ndarray | Image.Image | None = None
 ) -> np.ndarray:
     """Grow a window, then ever further ones to both sides, half a grid apart.
 
     Args:
         request: of the first window; the others ask for the same with the rng seeds that follow.
         columns: how many cells wide it becomes, at least as many as the grid.
-        middle: pixels uint8 [B, height, width, 3] that stand in the first window's place, and come
-            back unchanged.
+        middle: a picture, which is cropped to the model's size, or pixels uint8 [B, height, width,
+            3] that stand in the first window's place, and come back unchanged.
 
     Returns:
         Pixels uint8 [B, height, columns of cells, 3]. Next to a window that grew later, its
@@ -38,6 +40,9 @@ def panorama(
         raise ValueError(f"panorama: got {engine.info.name}, expected a model of pictures")
     if columns < grid.w:
         raise ValueError(f"columns: got {columns}, expected {grid.w} or more")
+    if isinstance(middle, Image.Image):
+        rows = engine.prepare(request).num_samples
+        middle = fit(middle, engine.info.size)[None].repeat(rows, 0)
     given = middle
     if middle is None:
         middle = engine.decode(engine.generate_all(request).tokens)[:, 0]

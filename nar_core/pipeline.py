@@ -109,7 +109,7 @@ class NARPipeline:
         if output_type != "latent":
             video = self.engine.pixels(tokens)
             if image is not None and mask_image is not None:
-                kept = Original(fit(image, self.engine.info.size), asked["keep"])
+                kept = Original(image, asked["keep"])
                 video = kept.pasted(video) if (tokens < 0).any() else kept.blended(video)
             made = video[:, 0].astype(np.float32) / 255, video.astype(np.float32) / 255
             if output_type == "pil":

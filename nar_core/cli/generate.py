@@ -35,7 +35,7 @@ from ..files import (
 from ..info import ModelInfo
 from ..original import Original
 from ..panorama import panorama
-from ..picture import fit, open_picture, reading_picture, upright
+from ..picture import open_picture, reading_picture, upright
 from ..request import Frame, Prepared, Request, growth_strip
 from ..settings import NUM_SAMPLES, RNG_SEED, SETTINGS
 from ..writing import free_path, need_folder, whole_file
@@ -244,7 +244,7 @@ def _original(info: ModelInfo, args: argparse.Namespace, base: Request) -> Origi
         return None
     if isinstance(base.known, Image.Image):
         assert base.keep is not None
-        return Original(fit(base.known, info.size), base.keep)
+        return Original(base.known, base.keep)
     data = Path(args.known or args.resume).read_bytes()
     # a growth as GIF has few colours, a recipe or an array none
     pixels = read_file(data)[1][0] if data.startswith(PNG) else None
@@ -449,13 +449,13 @@ def _wide(
     folder, files, around, picture = Path(args.out), [], "", None
     if args.around:
         around = Path(args.around).name
-        picture = fit(_picture(args.around, "--around"), engine.info.size)
+        picture = _picture(args.around, "--around")
     elif earlier and earlier.around:
-        around, picture = earlier.around, earlier.middle(engine.info.size[1])
+        around = earlier.around
+        picture = Image.fromarray(earlier.middle(engine.info.size[1]))
     columns = args.columns or (earlier.columns if earlier else 0)
     for job in jobs:
-        middle = None if picture is None else np.repeat(picture[None], job.num_samples, 0)
-        wide = panorama(engine, job.request, columns, middle)
+        wide = panorama(engine, job.request, columns, picture)
         folder.mkdir(parents=True, exist_ok=True)
         for sample, pixels in enumerate(wide):
             seed = job.rng_seed + sample

@@ -32,7 +32,6 @@ MAY_IMPORT: dict[str, set[str]] = {
     "device": set(),
     "video": set(),
     "picture": set(),
-    "original": set(),
     "version": set(),
     # the rest, upwards
     "models": MODELS,
@@ -50,7 +49,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "arrangement": {"plan", "splitter", "models", "worlds"},
     "engine": ENGINE,
     "train": ENGINE | {"writing"},
-    "panorama": {"engine", "original", "request"},
+    "original": {"picture"},
+    "panorama": {"engine", "original", "picture", "request"},
     "files": {"engine", "foreign", "info", "picture", "plan", "request", "settings", "video"},
     "pipeline": {"engine", "original", "picture", "request", "settings"},
     "measure": MEASURE | {"video", "writing"},

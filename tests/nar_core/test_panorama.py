@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from nar_core import Engine, Request
 from nar_core.panorama import _mirrored, panorama
@@ -43,6 +44,15 @@ def test_each_of_a_batch_is_that_of_a_run_of_its_own(engine):
     for sample in range(2):
         one = panorama(engine, Request(prompt="apple", rng_seed=3 + sample), 3 * grid.w)
         np.testing.assert_array_equal(both[sample], one[0])
+
+
+def test_a_picture_of_any_size_stands_in_the_middle(engine):
+    picture = Image.new("RGB", (70, 90), (200, 30, 30))
+    width = engine.info.size[1]
+    wide = panorama(engine, asked(engine, num_samples=2), engine.info.grid.w + 2, picture)
+    left = (wide.shape[2] - width) // 2
+    assert (wide[:, :, left : left + width] == (200, 30, 30)).all()
+    assert len(wide) == 2
 
 
 def test_each_window_sees_the_pixels_beside_it_and_fades_into_them(engine, monkeypatch):

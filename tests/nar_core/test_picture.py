@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
 
+from nar_core import Original
 from nar_core.picture import ORIENTATION, fit, open_picture, reading_picture, upright
 
 
@@ -179,3 +180,16 @@ def bomb(side: int) -> bytes:
 def test_a_picture_beyond_all_use_is_not_decoded():
     with pytest.raises(ValueError, match=r"huge.png: got one that is too large \(Image size"):
         open_picture(bomb(30_000), "huge.png")
+
+
+def test_a_picture_of_any_size_is_put_back_as_its_pixels_are():
+    rng = np.random.default_rng(0)
+    picture = Image.fromarray(rng.integers(0, 256, (90, 70, 3), np.uint8))
+    video = rng.integers(0, 256, (2, 1, 32, 40, 3), np.uint8)
+    cells = np.zeros((1, 4, 5), bool)
+    cells[0, 1:3, 2:4] = True
+    pixels = fit(picture, (32, 40))
+    for name in ("pasted", "blended"):
+        made = getattr(Original(picture, cells), name)(video)
+        assert np.array_equal(made, getattr(Original(pixels, cells), name)(video))
+        assert np.array_equal(made[1, 0, 8:24, 16:32], pixels[8:24, 16:32])
