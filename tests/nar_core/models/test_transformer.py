@@ -7,11 +7,12 @@ from dataclasses import asdict, replace
 import pytest
 import torch
 
-from nar_core.models.condition import ConditionConfig
+from nar_core.models.condition import Condition, ConditionConfig
+from nar_core.models.position import rotations_of
 from nar_core.models.transformer import NARTransformer, RMSNorm, TransformerConfig, proximity_mask
-from nar_core.plan import GridShape
+from nar_core.plan import GridShape, make_plan
 
-from ..helpers import embedded_config, official_config
+from ..helpers import embedded_config, official_config, random_model
 
 PICTURE = embedded_config(GridShape(1, 3, 4))
 FOUR = {"+w": 1, "-w": 1, "+h": 1, "-h": 1}
@@ -167,3 +168,93 @@ def test_learned_positions_are_added_to_slots_cells_and_the_seed_query():
     assert bare.places(seed) is None
     slots = bare.embed_condition(values, None).slots
     torch.testing.assert_close(slots[:, 3], bare.seed_query.expand(2, -1))
+
+
+def test_a_block_turns_queries_and_keys_and_adds_attention_and_swiglu():
+    """Word for word: who is far away along an axis is told by the turn between the two."""
+    torch.manual_seed(0)
+    grid = GridShape(1, 3, 4)
+    model = NARTransformer(PICTURE).eval()
+    block, width, heads = next(model.each_block()), PICTURE.width, PICTURE.attention_heads
+    slots = PICTURE.condition.slots
+    turns = rotations_of(grid, PICTURE.rotary, PICTURE.rotary_base, slots, "identity")
+    x = torch.randn(2, slots + grid.cells, width)
+    seen = proximity_mask(torch.randint(-1, 4, (slots + grid.cells,)))
+    mask = torch.zeros(seen.shape).masked_fill(~seen, float("-inf"))
+    normed = block.attention_norm(x)
+    q, k, v = (normed @ part.T for part in block.qkv.weight.chunk(3))
+    out = torch.zeros_like(x)
+    half = width // heads
+    for row in range(2):
+        for head in range(heads):
+            own = slice(head * half, (head + 1) * half)
+            a, b = (
+                torch.view_as_complex(y[row, :, own].reshape(len(seen), -1, 2)) * turns[:, 0, 0]
+                for y in (q, k)
+            )
+            scores = torch.einsum("ic,jc->ij", a, b.conj()).real / half**0.5 + mask
+            out[row, :, own] = scores.softmax(-1) @ v[row, :, own]
+    wanted = x + out @ block.proj.weight.T
+    y = block.ffn_norm(wanted)
+    gate, up = y @ block.gate.weight.T, y @ block.up.weight.T
+    wanted = wanted + (gate * gate.sigmoid() * up) @ block.down.weight.T
+    with torch.inference_mode():
+        made = block(x, turns, mask, None, 0)
+    torch.testing.assert_close(made, wanted, atol=1e-5, rtol=1e-4)
+
+
+def test_a_token_is_told_its_place_and_what_the_condition_says_to_all():
+    model = random_model(PICTURE)
+    tokens, index = torch.tensor([[3, 1], [0, 2]]), torch.tensor([5, 9])
+    condition = Condition(torch.zeros(2, 3, 32), None, torch.randn(2, 32))
+    made = model.embed_tokens(tokens, index, model.places(index), condition)
+    wanted = model.tokens(tokens) + model.positions.cells(index) + condition.broadcast[:, None]
+    torch.testing.assert_close(made, wanted)
+    condition.cells = torch.randn(2, PICTURE.grid.cells, 32)
+    for at in (index, torch.tensor([[5, 9], [0, 11]])):
+        told = torch.stack([condition.cells[i, row] for i, row in enumerate(at.expand(2, -1))])
+        made = model.embed_tokens(tokens, at, None, condition)
+        wanted = model.tokens(tokens) + condition.broadcast[:, None] + told
+        torch.testing.assert_close(made, wanted)
+
+
+@pytest.mark.parametrize("norm", ["rms", "layer"])
+def test_every_norm_has_the_epsilon_of_the_configuration(norm):
+    model = NARTransformer(replace(PICTURE, norm=norm, norm_eps=0.25, taps={"+w": 2}))
+    parts = [*model.blocks.modules(), *model.heads.modules()]
+    norms = [m for m in parts if isinstance(m, RMSNorm | torch.nn.LayerNorm)]
+    assert len(norms) == 2 * PICTURE.depth + 1
+    x = torch.tensor([[0.5, -0.5] * 16])  # of mean 0 and mean square 0.25
+    for one in norms:
+        torch.testing.assert_close(one(x), x / 0.5**0.5)
+
+
+class Padded(torch.nn.Module):
+    """A condition of slots [B, 3, D]: with padding first, with none, or with nothing said of it."""
+
+    def __init__(self, padded: bool | None):
+        super().__init__()
+        self.padded = padded
+
+    def forward(self, values: torch.Tensor) -> Condition:
+        valid = torch.ones(values.shape[:2], dtype=torch.bool)
+        valid[:, 0] = not self.padded
+        return Condition(values, None if self.padded is None else valid)
+
+
+def test_padding_of_the_condition_hides_nothing_else():
+    plan = make_plan(PICTURE.grid, (0, 1, 1), directions=PICTURE.directions)
+    model, values, seed = random_model(PICTURE), torch.randn(1, 3, 32), torch.tensor([5])
+    tokens = torch.arange(PICTURE.grid.cells)[None]
+    levels, fan_in = torch.from_numpy(plan.levels), torch.from_numpy(plan.fan_in)
+
+    def logits(padded: bool | None, values: torch.Tensor) -> torch.Tensor:
+        model.condition = Padded(padded)
+        return model(values, tokens, levels, fan_in, seed)
+
+    with torch.inference_mode():
+        torch.testing.assert_close(logits(False, values), logits(None, values))
+        other = values.clone()
+        other[:, 0] = torch.randn(32)
+        torch.testing.assert_close(logits(True, other), logits(True, values))
+        assert not torch.allclose(logits(False, other), logits(False, values), atol=1e-3)
