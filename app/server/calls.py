@@ -8,12 +8,14 @@ import json
 import logging
 import re
 import time
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
 from gradio.server_messages import ProcessCompletedMessage
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+if TYPE_CHECKING:
+    from app.server.gate import Listeners
 
 log = logging.getLogger(__name__)
 
@@ -40,11 +42,11 @@ class Calls:
     """ASGI middleware around Gradio's queue.
 
     Args:
-        present: whether anybody listens for a session.
+        listeners: who is told for which session somebody listens.
     """
 
-    def __init__(self, app: ASGIApp, present: Callable[[str], bool]) -> None:
-        self.app, self._present = app, present
+    def __init__(self, app: ASGIApp, listeners: Listeners) -> None:
+        self.app, self._listeners = app, listeners
         self._closed: dict[str, float] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -83,7 +85,9 @@ class Calls:
         for task in asyncio.all_tasks():
             if task.get_name().endswith(f"<gradio-sep>{event}"):
                 task.cancel()
-        if self._present(session):  # a stream is closed when the last of its calls has ended
+        if self._listeners.present(
+            session
+        ):  # a stream is closed when the last of its calls has ended
             ended = ProcessCompletedMessage(output={}, success=True, event_id=event)
             queue.pending_messages_per_session[session].put_nowait(ended)
             return
@@ -108,14 +112,19 @@ class Calls:
 
         while True:
             await self.app(dict(scope), receive, telling)
-            if not closing or queue is None or not await _follows(queue, session, receive):
+            if not closing or queue is None:
                 break
+            # who calls next may have left this stream for another, which is then waited for
+            with self._listeners.not_counting(session):
+                if not await _follows(queue, session, receive):
+                    break
             closing.clear()
         if closing:
             self._closed[session] = time.monotonic()
             asyncio.get_running_loop().call_later(FOLLOWS, self._closed.pop, session, None)
-        for message in closing:
-            await send(message)
+        with self._listeners.not_counting(session):
+            for message in closing:
+                await send(message)
 
 
 def session_of(scope: Scope) -> str:

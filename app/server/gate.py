@@ -115,12 +115,17 @@ class Listeners:
     def __init__(self) -> None:
         self.came: Callable[[], None] = lambda: None
         self._open: Counter[str] = Counter()
+        self._told: Counter[str] = Counter()
         self._lock = threading.Lock()
         self.watching = False
 
     def present(self, session: str) -> bool:
         """Whether somebody listens; always where nobody watches the connections."""
-        return not self.watching or not session or self._open[session] > 0
+        return not self.watching or not session or self._open[session] > self._told[session]
+
+    def connected(self, session: str) -> bool:
+        """Whether a connection is open, also one on which all is told."""
+        return self._open[session] > 0
 
     @property
     def anybody(self) -> bool:
@@ -139,6 +144,20 @@ class Listeners:
             self._open[session] -= 1
             if self._open[session] <= 0:
                 del self._open[session]
+
+    @contextlib.contextmanager
+    def not_counting(self, session: str) -> Iterator[None]:
+        """Meanwhile one connection, on which all is told, is none: who had it may have left."""
+        with self._lock:
+            self._told[session] += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._told[session] -= 1
+                if not self._told[session]:
+                    del self._told[session]
+            self.came()
 
     async def listened(self, session: str, end: float) -> bool:
         """Whether somebody listens by then: a client calls first, then listens."""
@@ -224,7 +243,7 @@ class Gate:
     def __init__(
         self, app: ASGIApp, largest: int, listeners: Listeners, doors: Doors = CLOSED_TO_OTHERS
     ) -> None:
-        self.app = Calls(app, listeners.present)
+        self.app = Calls(app, listeners)
         self.largest, self.listeners, self.doors = largest, listeners, doors
         self._held: list[Held] = []
         self._open: Counter[str] = Counter()

@@ -15,6 +15,7 @@ import pytest
 
 from app.server import calls
 from app.server.calls import CLOSES, Calls
+from app.server.gate import Listeners
 
 STREAM = "/gradio_api/queue/data"
 
@@ -150,7 +151,7 @@ def test_who_was_just_told_that_a_stream_is_closed_learns_that_before_the_next_a
         return {"type": "http.disconnect"}
 
     async def both() -> None:
-        both = Calls(app, lambda session: True)
+        both = Calls(app, Listeners())
 
         def noting(what: str):
             async def send(message):
