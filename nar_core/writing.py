@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 
 @contextmanager
@@ -23,6 +25,12 @@ def whole_file(path: Path) -> Iterator[Path]:
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def write_json(path: Path, told: Any, indent: int | None = None) -> None:
+    """Write a file of JSON whole, so that a run that breaks off can be gone on with."""
+    with whole_file(path) as part:
+        part.write_text(json.dumps(told, indent=indent) + "\n", "utf-8")
 
 
 def need_folder(folder: Path, name: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -91,3 +91,17 @@ def lines_of(path: str | None, option: str) -> list[str] | None:
     if not found:
         raise ValueError(f"{option}: got {path}, in which nothing stands, expected one a line")
     return found
+
+
+def told_again(args: argparse.Namespace, verb: str, plain: Mapping[str, Any]) -> str:
+    """What to type for the same figures; what was left out is left out.
+
+    Args:
+        verb: with what is always said; plain: other arguments, and their values where unsaid.
+    """
+    told = f"python -m nar_core {verb}"
+    for name, off in plain.items():
+        if (value := getattr(args, name)) != off:
+            words = value if isinstance(value, list) else [value]
+            told += f" --{name.replace('_', '-')} {' '.join(map(str, words))}"
+    return told + (f" --figures {Path(args.figures).name}" if args.figures else "")

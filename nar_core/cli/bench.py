@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +15,13 @@ from ..measure.suite import GUIDANCE, PUBLISHED, SUITES, save_chart, suite, tabl
 from ..settings import NAMED
 from ..weights.list import official_models
 from ..weights.load import load_model
-from ..writing import need_file, whole_file
-from .arguments import add_device, add_model, add_setting
+from ..writing import need_file, write_json
+from .arguments import add_device, add_model, add_setting, told_again
 
 HELP = "measure speed and memory beside the published way of sampling"
+
+AGAIN = {"repeats": 3, "device": "auto", "dtype": "auto", "threads": None}
+"""What may have been said besides of a suite that is told again; not where it is this."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -98,7 +100,7 @@ def _suite(args: argparse.Namespace) -> dict[str, Any]:
         title = f"{rows[0].model}, {told}"
         save_chart([row for row in rows if row.model == rows[0].model], title, args.picture)
     found: dict[str, Any] = {
-        "command": _command(args),
+        "command": told_again(args, f"bench --suite {args.suite}", AGAIN),
         "device_name": device_name(pick_device(args.device)),
         "dtype": args.dtype,
         "threads": torch.get_num_threads(),
@@ -110,15 +112,5 @@ def _suite(args: argparse.Namespace) -> dict[str, Any]:
     if left:
         found["no time for"] = left
     if args.figures:
-        with whole_file(args.figures) as part:
-            part.write_text(json.dumps(found, indent=1) + "\n", "utf-8")
+        write_json(args.figures, found, indent=1)
     return found
-
-
-def _command(args: argparse.Namespace) -> str:
-    """What to type for the same figures; what was left out is left out."""
-    told = f"python -m nar_core bench --suite {args.suite}"
-    for name, plain in (("repeats", 3), ("device", "auto"), ("dtype", "auto"), ("threads", None)):
-        if getattr(args, name) != plain:
-            told += f" --{name} {getattr(args, name)}"
-    return told + (f" --figures {args.figures.name}" if args.figures else "")

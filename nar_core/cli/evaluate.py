@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -21,10 +20,17 @@ from ..measure.tables import PROMPTS_FILE, TABLES, TableRun, make_table
 from ..measure.world import drift, reconstruction, rightness, variation
 from ..settings import RNG_SEED, SETTINGS
 from ..train.data import DataFolder
-from ..writing import need_file, need_folder, whole_file
-from .arguments import add_device, add_model, add_setting, lines_of, own_device, said
+from ..writing import need_file, need_folder, write_json
+from .arguments import add_device, add_model, add_setting, lines_of, own_device, said, told_again
 
 HELP = "measure reconstruction, likelihood and rightness, draw contact sheets"
+
+AGAIN = {
+    **{"data": None, "part": "all", "limit": 0, "world": 0},
+    **{"rng_seed": RNG_SEED.off, "rng_seeds": 1, "seed_position": None, "dtype": "auto"},
+    **dict.fromkeys(setting.name for setting in SETTINGS),
+}
+"""What may have been said besides of a comparison that is told again; not where it is this."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -262,22 +268,10 @@ def _comparison(
     rng_seeds = list(range(args.rng_seed, args.rng_seed + args.rng_seeds))
     out = {"prompts": args.world, "rng_seeds": rng_seeds, "configurations": found}
     if args.figures:
-        told = {"command": _command(args), "model": info.name, "digest": grower.engine.digest}
-        with whole_file(Path(args.figures)) as part:
-            part.write_text(json.dumps(told | out, indent=1) + "\n", "utf-8")
+        command = told_again(args, f"evaluate --model {args.model}", AGAIN)
+        told = {"command": command, "model": info.name, "digest": grower.engine.digest}
+        write_json(Path(args.figures), told | out, indent=1)
     return out
-
-
-def _command(args: argparse.Namespace) -> str:
-    """What to type for the same comparison; what was left out is left out."""
-    told = f"python -m nar_core evaluate --model {args.model}"
-    plain = {"data": None, "part": "all", "limit": 0, "world": 0}
-    plain |= {"rng_seed": RNG_SEED.off, "rng_seeds": 1, "seed_position": None, "dtype": "auto"}
-    for name, off in (plain | dict.fromkeys(setting.name for setting in SETTINGS)).items():
-        if (value := getattr(args, name)) != off:
-            words = value if isinstance(value, list) else [value]
-            told += f" --{name.replace('_', '-')} {' '.join(map(str, words))}"
-    return f"{told} --figures {Path(args.figures).name}"
 
 
 def read_prompts(given: Sequence[str]) -> list[str]:

@@ -15,7 +15,7 @@ from PIL import Image
 from ..engine import Engine
 from ..request import Request
 from ..weights.read import read_yaml
-from ..writing import whole_file
+from ..writing import whole_file, write_json
 from .configurations import Cell, likelihood, of_world, seeds_from
 from .growing import Grower
 from .judge import interval
@@ -172,5 +172,4 @@ def _paint(engine: Engine, prompts: Sequence[str], file: Path) -> None:
 
 def _write(file: Path, told: dict[str, Any]) -> None:
     told["rows"].sort(key=lambda row: (*NAMES, row["name"]).index(row["name"]))
-    with whole_file(file) as part:
-        part.write_text(json.dumps(told) + "\n", "utf-8")
+    write_json(file, told)

@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from ..plan import GridShape, make_plan
 from ..worlds import WORLDS
+from ..writing import write_json
 from .growing import Grower
 from .judge import interval
 from .world import exam_of
@@ -179,4 +180,4 @@ def _begun(file: Path, asked: dict[str, Any]) -> dict[str, Any]:
 
 
 def _write(file: Path, found: dict[str, Any], told: dict[str, Any]) -> None:
-    file.write_text(json.dumps({**told, "rounds": found["rounds"]}) + "\n", "utf-8")
+    write_json(file, {**told, "rounds": found["rounds"]})

@@ -22,6 +22,7 @@ from tqdm import tqdm
 from ..settings import NUM_SAMPLES
 from ..train.loop import rank_and_world
 from ..weights.list import official_models
+from ..writing import write_json
 from .growing import Grower
 from .scores import Reference, network, score_clips, score_geneval, score_pictures
 
@@ -155,7 +156,7 @@ class Tally:
                     )
             else:
                 np.save(path, np.zeros(count, bool))
-                told.write_text(json.dumps(settings), encoding="utf-8")
+                write_json(told, settings)
         _together(barrier=True)
         self.done = np.lib.format.open_memmap(path, "r+")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from ..writing import whole_file
+from ..writing import write_json
 
 SECONDS = 60.0  # of filling that a kill may cost
 
@@ -50,8 +50,7 @@ def fill(
     def keep() -> None:
         if out is not None:
             out.flush()
-            with whole_file(told) as part:
-                part.write_text(json.dumps({"of": of, "done": done}), encoding="utf-8")
+            write_json(told, {"of": of, "done": done})
 
     saved = time.monotonic()
     try:

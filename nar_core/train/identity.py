@@ -9,10 +9,11 @@ import contextlib
 import hashlib
 import json
 import logging
-import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+
+from ..writing import write_json
 
 log = logging.getLogger(__name__)
 
@@ -62,9 +63,7 @@ def claim(folder: Path, identity: Mapping[str, str]) -> bool:
                 "expected the same to go on; choose another run folder, or remove this one "
                 f"(of train, {', '.join(FREE)} may change)"
             )
-    written = folder / f"{FILE}.{os.getpid()}"
-    written.write_text(json.dumps(dict(identity), indent=1), encoding="utf-8")
-    os.replace(written, path)
+    write_json(path, dict(identity), indent=1)
     return same
 
 

@@ -98,6 +98,7 @@ def write_model_folder(
     kind: str = "words",
     frames: int = 1,
     size: tuple[int, int] = (32, 40),
+    world: str = "",
     **more: Any,
 ) -> Path:
     """A random model of the embedded form, with a tokenizer beside it; its folder.
@@ -126,6 +127,7 @@ def write_model_folder(
                 "info": {
                     "title": "Tiny",
                     "task": "text" if kind == "words" else "class",
+                    **({"world": world} if world else {}),
                     "default_seed_position": [0, 2, 2],
                     "guidance_scale": 2.0,
                     "labels": [f"class {i}" for i in range(5)] if kind == "class" else [],

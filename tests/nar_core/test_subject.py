@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from omegaconf import OmegaConf
 from PIL import Image
 
 from nar_core import Engine, ModelInfo, NARPipeline, Request, box_alone, fit, framed
@@ -121,11 +120,8 @@ def test_the_clips_own_things_stay_as_they_are():
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
     """A model of random weights whose prompts are of the world of moving things."""
-    made = write_model_folder(tmp_path_factory.mktemp("moving"), frames=2, size=(80, 80))
-    config = OmegaConf.load(made / "config.yaml")
-    config.info.world = "emoji-motion"
-    OmegaConf.save(config, made / "config.yaml")
-    return made
+    place = tmp_path_factory.mktemp("moving")
+    return write_model_folder(place, frames=2, size=(80, 80), world="emoji-motion")
 
 
 @pytest.fixture(scope="module")

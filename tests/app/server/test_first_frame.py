@@ -7,7 +7,6 @@ import io
 
 import numpy as np
 import pytest
-from omegaconf import OmegaConf
 from PIL import Image
 
 from app.server.api import Api
@@ -27,10 +26,8 @@ JUMPS = "a lion jumps"
 
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory) -> Engine:
-    folder = write_model_folder(tmp_path_factory.mktemp("moving"), frames=2, size=(80, 80))
-    config = OmegaConf.load(folder / "config.yaml")
-    config.info.world = "emoji-motion"
-    OmegaConf.save(config, folder / "config.yaml")
+    place = tmp_path_factory.mktemp("moving")
+    folder = write_model_folder(place, frames=2, size=(80, 80), world="emoji-motion")
     return Engine.load(folder, device="cpu")
 
 

@@ -112,3 +112,8 @@ def test_all_cells_are_asked_the_same_few_prompts_and_later_more(tmp_path: Path,
     assert told["command"].endswith("--model m --seed-map starts.json --every 1 --count 5")
     assert json.loads(file.read_text("utf-8"))["prompts"] == 5
     assert seed_map(grower, 4, file) == told
+    with monkeypatch.context() as patched:
+        patched.setattr("os.replace", lambda part, path: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):  # while it is written: what was found is not lost
+            seed_map(grower, 8, file)
+    assert seed_map(grower, 4, file) == told
