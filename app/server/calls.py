@@ -85,9 +85,8 @@ class Calls:
         for task in asyncio.all_tasks():
             if task.get_name().endswith(f"<gradio-sep>{event}"):
                 task.cancel()
-        if self._listeners.present(
-            session
-        ):  # a stream is closed when the last of its calls has ended
+        # a stream is closed when the last of its calls has ended
+        if self._listeners.connected(session):
             ended = ProcessCompletedMessage(output={}, success=True, event_id=event)
             queue.pending_messages_per_session[session].put_nowait(ended)
             return

@@ -8,6 +8,7 @@ import socket
 import time
 from collections.abc import Iterator
 from types import SimpleNamespace
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
@@ -167,3 +168,28 @@ def test_who_was_just_told_that_a_stream_is_closed_learns_that_before_the_next_a
 
     asyncio.run(both())
     assert came["answered"] - came["closed"] > 0.3
+
+
+def test_a_call_that_is_given_up_ends_on_a_stream_that_waits_for_what_follows():
+    """It counts as nobody listening meanwhile, and goes on with that call all the same."""
+    listeners, told = Listeners(), asyncio.Queue()
+    listeners.watching = True
+    listeners.comes("me")
+
+    async def clean_events(event_id):
+        pass
+
+    queue = SimpleNamespace(
+        clean_events=clean_events,
+        pending_messages_per_session={"me": told},
+        pending_event_ids_session={"me": {"e"}},
+    )
+    app: Any = SimpleNamespace(blocks=SimpleNamespace(_queue=queue))
+
+    async def give_up() -> None:
+        with listeners.not_counting("me"):
+            await Calls(app, listeners)._give_up(app, "me", "e")
+
+    asyncio.run(give_up())
+    assert told.get_nowait().event_id == "e"
+    assert queue.pending_messages_per_session["me"] is told
