@@ -23,13 +23,16 @@ from app.server.turns import Client
 from app.wire import RejectedMessage, explain_of, name_of, picture_of, run_of
 from nar_core import ModelInfo
 
-STARTING = {**PRIVATE, "trigger_mode": "multiple"}
-"""A new start must not be dropped because a stopped one is still ending (`Line` keeps order)."""
+TOLD: dict[str, Any] = {**PRIVATE, "trigger_mode": "multiple"}
+"""Events that say something themselves: none is dropped because one before is still answered.
+
+Their answers name what was asked, so that the page knows which are still wanted.
+"""
 
 NAMED_ALWAYS = "outpaint", "lab"
 """Pages whose links name them: what they ask for could be meant for another."""
 
-FILES: dict[str, Any] = {**PRIVATE, "concurrency_limit": 2, "concurrency_id": "files"}
+FILES: dict[str, Any] = {**TOLD, "concurrency_limit": 2, "concurrency_id": "files"}
 """Events that open files."""
 
 
@@ -100,8 +103,8 @@ def wire_start(studio: Studio, page: Page, start: Callable[[Form, Any, Client], 
         if wrong is not None:
             raise wrong
 
-    started = page.player.start(checking, [checked, *page.components], checked, **STARTING)
-    grown = started.success(growing, checked, page.player, **STARTING)
+    started = page.player.start(checking, [checked, *page.components], checked, **TOLD)
+    grown = started.success(growing, checked, page.player, **TOLD)
     # where Gradio's own queue is full
     started.failure(_rejected, None, page.player, **PRIVATE)
     return grown
@@ -175,7 +178,7 @@ def wire_growth(studio: Studio, page: Page, facts: gr.HTML) -> None:
             raise for_page(error, "Not explained") from error
         yield {"run": run, **told}
 
-    page.player.explain(explain, None, page.player, **PRIVATE)
+    page.player.explain(explain, None, page.player, **TOLD)
 
 
 def wire_reading(studio: Studio, page: Page) -> None:
@@ -192,7 +195,7 @@ def wire_reading(studio: Studio, page: Page) -> None:
             raise for_page(error, "Not read") from error
         yield {"kind": "read", "run": run, **told}
 
-    page.player.read(read, page.form["model"], page.player, **STARTING)
+    page.player.read(read, page.form["model"], page.player, **TOLD)
 
 
 def wire_model(
@@ -245,7 +248,7 @@ def wire_handover(
         return [*updates, message]
 
     outputs = [*(page.form[name] for name in handed), page.player]
-    page.player.fill(fill, page.form["model"], outputs, **PRIVATE)
+    page.player.fill(fill, page.form["model"], outputs, **TOLD)
 
 
 def wire_address(page: Page, name: str) -> None:

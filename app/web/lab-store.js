@@ -24,6 +24,7 @@ const MOST_PANES = 8;
  * @property {number} step
  * @property {number} sample which of several prompts is seen
  * @property {boolean} playing
+ * @property {string} note what became of the values that were typed; '' where they are as they were typed
  * @property {{ text: string, share: number | null } | null} news of a model being fetched or loaded
  */
 
@@ -33,7 +34,7 @@ export function initial(spec, sets, compare) {
   return chosen(
     {
       ...{ spec, sets, compare: name, values: [], panes: [], phase: 'ready' },
-      ...{ active: null, step: 0, sample: 0, playing: false, news: null },
+      ...{ active: null, step: 0, sample: 0, playing: false, news: null, note: '' },
     },
     name,
   );
@@ -56,7 +57,7 @@ export function chosen(s, compare) {
     run: newRun('', makePlan(spec, seed_position), 1),
     facts: /** @type {Pane['facts']} */ ([]),
   }));
-  return { ...s, compare, values, panes, phase: 'ready', step: 0, sample: 0, playing: false };
+  return { ...s, compare, values, panes, phase: 'ready', step: 0, sample: 0, playing: false, note: '' };
 }
 
 /** How many prompts are grown in every pane. @param {LabState} s */
@@ -81,9 +82,15 @@ export function typedValues(s) {
 /** Other values of the setting; fewer than two are none. @param {LabState} s @param {string} text @returns {LabState} */
 export function valued(s, text) {
   if (s.active || !setOf(s).setting) return s;
-  const values = text.split(/[\s,;]+/).filter((word) => Number.isFinite(Number.parseFloat(word)));
-  const chosenValues = values.length < 2 ? [] : values.slice(0, MOST_PANES);
-  return chosen({ ...s, values: chosenValues }, s.compare);
+  const words = [...new Set(text.split(/[\s,;]+/).filter(Boolean))];
+  const values = words.filter((word) => Number.isFinite(Number(word)));
+  const odd = words.find((word) => !values.includes(word));
+  let note = '';
+  if (words.length && values.length < 2) note = 'Give two values or more, with commas between them.';
+  else if (odd) note = `${odd.slice(0, 20)} is no number: it is left out.`;
+  else if (values.length > MOST_PANES) note = `Only the first ${MOST_PANES} values are compared.`;
+  const next = chosen({ ...s, values: values.length < 2 ? [] : values.slice(0, MOST_PANES) }, s.compare);
+  return { ...next, note };
 }
 
 /** @param {Uint8Array} confidence */

@@ -2,6 +2,8 @@
 
 import { queryOf } from './wire.js';
 
+const LONGEST = 2000; // letters of what is said once: no server takes an address of any length
+
 /** @typedef {import('./plan.js').Spec} Spec */
 /** @typedef {import('./plan.js').Position} Position */
 /** @typedef {import('./run.js').Run} Run */
@@ -39,7 +41,8 @@ export function queryOfForm(spec, { names, values }, seedPosition) {
     const value = values[i];
     const isOwn = spec.settings?.[name] === value || (name === 'num_samples' && value === 1);
     const isEmpty = value === null || value === undefined || value === '';
-    if (name !== 'model' && !isOwn && !isEmpty) out[name] = String(value);
+    const said = isOwn || isEmpty ? '' : String(value);
+    if (name !== 'model' && said && said.length <= LONGEST) out[name] = said;
   });
   if (`${seedPosition}` !== `${spec.seed_position}`) out.seed = seedPosition.join();
   return out;

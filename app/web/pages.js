@@ -19,12 +19,13 @@
  * @property {string} [compare] a set of the lab
  * @property {string} [file]
  * @property {Run} [run]
+ * @property {Run[]} [tree] all that stood beside that run when it was finished
  */
 /** @typedef {{ take: (handed: Handed) => void }} Page */
 
 const mounted = /** @type {Map<string, Page>} */ (new Map());
 const waiting = /** @type {Map<string, Handed>} */ (new Map());
-const listeners = /** @type {((run: Run, page: string) => void)[]} */ ([]);
+const listeners = /** @type {((run: Run, page: string, tree: Run[]) => void)[]} */ ([]);
 
 /** @param {string} name @returns {HTMLElement | null} */
 const tabOf = (name) => document.querySelector(`#pages button[role=tab][data-tab-id="${name}"]`);
@@ -56,10 +57,10 @@ export function send(name, handed) {
   else waiting.set(name, handed);
 }
 
-/** @param {(run: Run, page: string) => void} then */
+/** @param {(run: Run, page: string, tree: Run[]) => void} then */
 export const onFinished = (then) => listeners.push(then);
 
-/** @param {Run} run @param {string} page */
-export function finished(run, page) {
-  for (const then of listeners) then(run, page);
+/** @param {Run} run @param {string} page @param {Run[]} tree it among the branches beside it */
+export function finished(run, page, tree) {
+  for (const then of listeners) then(run, page, tree);
 }

@@ -68,7 +68,6 @@ export class Player {
     this.asked = ''; // what the form said at the last start
     this.chosen = /** @type {Handed | null} */ (null); // the picture that is continued, before it was cropped
     this.choosing = 0; // counts pictures that were chosen: a later one may be seen first
-    this.startsWhenRead = false;
     this.views = {
       canvas: canvasView(this.element, this), // first: what others show lies on it
       status: statusView(this.element, this),
@@ -144,7 +143,7 @@ export class Player {
     if (message.kind === 'replay') return this.replay(message);
     if (message.kind === 'explained') return this.set(store.withExplanation(this.state, message));
     if (message.kind === 'disagreement') return this.set(store.withMap(this.state, message));
-    if (message.kind === 'unexplained') return this.set(store.unexplained(this.state));
+    if (message.kind === 'unexplained') return this.set(store.unexplained(this.state, message));
     if (message.kind === 'read' || message.kind === 'unread') return this.takeReading(message);
     const active = store.activeRun(this.state);
     if (message.kind === 'rejected') return active?.state === 'waiting' && this.stop();
@@ -160,10 +159,10 @@ export class Player {
   /** @param {import('./wire.js').TokensRead | import('./wire.js').Unread} message */
   takeReading(message) {
     if (message.run !== this.state.reading) return; // of a picture that another has replaced
-    const { startsWhenRead } = this;
-    this.startsWhenRead = false;
-    if (message.kind === 'unread') return this.set({ ...this.state, reading: '' });
-    this.set(store.withReading(this.state, message));
+    const { startsWhenRead } = this.state;
+    const next = { ...this.state, startsWhenRead: false };
+    if (message.kind === 'unread') return this.set({ ...next, reading: '' });
+    this.set(store.withReading(next, message));
     if (startsWhenRead) this.start();
   }
 
@@ -204,7 +203,9 @@ export class Player {
     this.set(store.withFinalsOf(this.state, run, finals));
     const isSeen = this.state.current === run && this.state.runs[run].state !== 'stopped';
     if (!isSeen) return;
-    pages.finished(this.state.runs[run], this.state.mode);
+    const { runs, lanes, mode } = this.state;
+    const tree = lanes.map((id) => runs[id]);
+    pages.finished(runs[run], mode, tree);
     this.follow();
     const { samples, title } = this.state.runs[run];
     if (store.goesOn(this.state) && samples === 1 && !this.state.active) this.start({ title, goesOn: true });
@@ -235,16 +236,17 @@ export class Player {
     const run = store.currentRun(state);
     if (!run || !store.canExplain(state)) return;
     if (run.plan.step[flatOf(run.spec.grid, cell)] === 0) return this.say('This cell was given, not grown.');
-    this.set({ ...store.askedOf(state, cell), hover: cell });
-    this.trigger('explain', { run: run.id, file: run.pictures[state.sample], cell });
+    const id = newRunId();
+    this.set({ ...store.askedOf(state, cell, id), hover: cell });
+    this.trigger('explain', { run: id, file: run.pictures[state.sample], cell });
   }
 
   /** Ask where the heads disagreed, or look at the picture again. */
   disagree() {
-    this.set(store.mapTurned(this.state));
+    const id = newRunId();
+    this.set(store.mapTurned(this.state, id));
     const run = store.currentRun(this.state);
-    if (run && store.mapNow(this.state))
-      this.trigger('explain', { run: run.id, file: run.pictures[this.state.sample] });
+    if (run && store.mapNow(this.state)) this.trigger('explain', { run: id, file: run.pictures[this.state.sample] });
   }
 
   /** Go on with another token in the explained cell. @param {number} token */
@@ -290,13 +292,10 @@ export class Player {
    */
   boardAsked({ goesOn = false }) {
     if (!this.state.board) return null;
-    if (this.state.reading) {
-      this.startsWhenRead = true;
-      return 'read';
-    }
-    if (this.state.board.pieces.some((piece) => !piece.tokens)) {
-      this.startsWhenRead = true;
-      this.readSource();
+    const isRead = this.state.board.pieces.every((piece) => piece.tokens);
+    if (this.state.reading || !isRead) {
+      if (!this.state.reading) this.readSource();
+      this.set({ ...this.state, startsWhenRead: true });
       return 'read';
     }
     const next = this.isAskedAgain({}) ? this.views.form.nextVariation() : undefined;
@@ -370,10 +369,11 @@ export class Player {
     this.set(store.settled(this.state));
   }
 
-  /** @param {Run} run */
-  open(run) {
-    if (this.state.active) return this.say('Still growing: stop it first.');
-    this.set(store.opened(this.state, run));
+  /** @param {Run} run @param {Run[]} [tree] */
+  open(run, tree) {
+    if (this.state.active) return this.say(store.STILL_GROWING);
+    this.set(store.opened(this.state, run, tree));
+    this.reveal();
   }
 
   // ---- time ------------------------------------------------------------------------------------
@@ -434,6 +434,7 @@ export class Player {
     }
     if (e.ctrlKey || e.metaKey || e.altKey) return;
     if (at !== document.body && !this.element.contains(at)) return;
+    if (at.closest('select') && e.key !== 'Escape') return; // a menu's own
     if ((e.key === 'Enter' || e.key === ' ') && at.closest('button, label, input')) return;
     if (this.press(e.key, e.shiftKey)) e.preventDefault();
   }
@@ -458,6 +459,7 @@ export class Player {
 
   escape() {
     if (this.state.active) this.stop();
+    else if (this.state.startsWhenRead) this.set({ ...this.state, startsWhenRead: false });
     else if (this.state.branchFrom) this.set({ ...this.state, branchFrom: 0 });
     else if (this.state.lens) this.set({ ...this.state, lens: false });
     else return false;
@@ -510,9 +512,9 @@ export class Player {
 
   /** @param {Handed} handed */
   take(handed) {
-    const { file, name, run, query, seedPosition } = handed;
+    const { file, name, run, tree, query, seedPosition } = handed;
     whenShown(this.element, () => {
-      if (run) this.open(run);
+      if (run) this.open(run, tree);
       else if (file) this.trigger('replay', { run: `file${Date.now()}`, file, name });
       else {
         if (seedPosition) {
@@ -571,7 +573,6 @@ export class Player {
       const image = stripOf(spec, [{ image: picture.image, x: 0 }]);
       this.set(store.withFirstSlices(this.state, { ...source, image }, 1));
     } else this.set(store.withSource(this.state, source));
-    this.startsWhenRead = false;
     if (!source.tokens && !handed.isExample) this.readSource();
   }
 

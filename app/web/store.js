@@ -31,8 +31,9 @@ import * as regions from './tools/region.js';
 /** @typedef {'picture' | 'front' | 'confidence' | 'tokens'} Layer */
 /** @typedef {'slices' | 'slice' | 'loop'} Layout all slices, that of the start, or the clip as it moves */
 
-/** @typedef {{ run: string, sample: number, cell: Position, told: import('./wire.js').Explained | null }} Asked */
-/** @typedef {{ run: string, sample: number, values: number[][][] | null }} DisagreementMap null while it is awaited */
+/** A question has a name of its own, which its answer says. @typedef {{ id: string, run: string, sample: number }} Question */
+/** @typedef {Question & { cell: Position, told: import('./wire.js').Explained | null }} Asked */
+/** @typedef {Question & { values: number[][][] | null }} DisagreementMap null while it is awaited */
 
 /**
  * @typedef {object} State
@@ -69,6 +70,7 @@ import * as regions from './tools/region.js';
  * @property {Given | null} source the picture or clip that is continued
  * @property {string} likeness how well the model knows it
  * @property {string} reading what was given is being read, by this name
+ * @property {boolean} startsWhenRead growth was asked for, and begins then
  * @property {Tool} tool
  * @property {regions.Region} region
  * @property {import('./tools/board.js').Board | null} board the whole picture that is outpainted
@@ -77,6 +79,11 @@ import * as regions from './tools/region.js';
  * @property {[number, number] | null} window the part of it that grows next, or has grown last
  * @property {import('./run.js').Earlier[]} earlier clips that the source continues
  */
+
+export const STILL_GROWING = 'Still growing: stop it first.';
+
+/** Nothing is known of what was given. */
+const UNREAD = { likeness: '', reading: '', startsWhenRead: false };
 
 /** @param {State['mode']} mode @param {Spec} spec @returns {State} */
 export const initial = (mode, spec) => ({
@@ -111,8 +118,7 @@ export const initial = (mode, spec) => ({
   note: '',
   pace: {},
   source: null,
-  likeness: '',
-  reading: '',
+  ...UNREAD,
   tool: 'erase',
   region: regions.emptyRegion(spec),
   board: null,
@@ -243,10 +249,7 @@ export const home = (s, seedPosition = s.seedPosition) =>
  * @returns {State}
  */
 export function withModel(s, spec, seedPosition) {
-  const next = home(
-    { ...settled(s), spec, source: null, likeness: '', reading: '' },
-    seedPosition ?? spec.seed_position,
-  );
+  const next = home({ ...settled(s), spec, source: null, ...UNREAD }, seedPosition ?? spec.seed_position);
   return { ...next, earlier: [], board: null, past: [], window: null, region: regions.emptyRegion(spec) };
 }
 
@@ -397,14 +400,17 @@ export function settled(s) {
   return home(next);
 }
 
-/** Runs that were grown before are seen again. @param {State} s @param {Run} run @returns {State} */
-export const opened = (s, run) =>
+/**
+ * A run that was grown before is seen again, among its branches.
+ * @param {State} s @param {Run} run @param {Run[]} [tree] @returns {State}
+ */
+export const opened = (s, run, tree = [run]) =>
   inPhase(
     {
       ...s,
       ...(s.mode === 'outpaint' ? withRun({ ...s, source: null, board: null, past: [], sample: 0 }, run) : {}),
-      runs: { [run.id]: run },
-      lanes: [run.id],
+      runs: Object.fromEntries(tree.map((one) => [one.id, one])),
+      lanes: tree.map(({ id }) => id),
       current: run.id,
       active: null,
       step: run.last,
@@ -524,7 +530,7 @@ function withBoard(s, board, window = s.window) {
 
 /** A picture has been chosen on the outpainting page. @param {State} s @param {Given} source @returns {State} */
 export function withSource(s, source) {
-  const next = home({ ...settled(s), source, likeness: '', reading: '', past: [] });
+  const next = home({ ...settled(s), source, ...UNREAD, past: [] });
   const board = boards.boardOf(s.spec, source);
   return withBoard(next, boards.widened(board, sidesOf(s.spec)), [0, 0]);
 }
@@ -544,12 +550,12 @@ export function withReading(s, { run, tokens, text }) {
  */
 export function withFirstSlices(s, source, slices, earlier = []) {
   const { region, seedPosition } = regions.withSlices(s.region, s.spec.grid, slices);
-  return home({ ...settled(s), source, likeness: '', reading: '', region, earlier }, seedPosition);
+  return home({ ...settled(s), source, ...UNREAD, region, earlier }, seedPosition);
 }
 
 /** A clip begins with nothing. @param {State} s @returns {State} */
 export function withoutSource(s) {
-  const next = { ...s, source: null, likeness: '', reading: '', earlier: [] };
+  const next = { ...s, source: null, ...UNREAD, earlier: [] };
   return isBusy(s) ? next : home(next, s.spec.seed_position);
 }
 
@@ -582,6 +588,15 @@ const able = /** @type {WeakMap<Spec, import('./tools/board.js').Side[]>} */ (ne
  */
 export const pulled = (s, side, cells) =>
   s.board && canEdit(s) ? withBoard(home(s), boards.pulled(s.board, side, cells)) : s;
+
+/**
+ * An edge was pulled and brought back: all is as it was before, but for what was read meanwhile.
+ * @param {State} s @param {State} before @returns {State}
+ */
+export const broughtBack = (s, before) => {
+  const { likeness, reading, startsWhenRead, note } = s;
+  return { ...before, likeness, reading, startsWhenRead, note };
+};
 
 /** A run takes its place on the board, which it may be the first on. @param {State} s @param {Run} run @returns {State} */
 function withRun(s, run) {
@@ -694,29 +709,29 @@ export const lensTurned = (s) => (canExplain(s) ? { ...s, lens: !s.lens } : s);
 export const explainedNow = (s) =>
   s.lens && s.asked?.run === s.current && s.asked?.sample === s.sample ? s.asked : null;
 
-/** @param {State} s @param {Position} cell @returns {State} */
-export const askedOf = (s, cell) => ({
+/** @param {State} s @param {Position} cell @param {string} id @returns {State} */
+export const askedOf = (s, cell, id) => ({
   ...s,
-  asked: { run: String(s.current), sample: s.sample, cell, told: null },
+  asked: { id, run: String(s.current), sample: s.sample, cell, told: null },
   map: null,
 });
 
 /** The map of what is seen; null where none was asked for. @param {State} s @returns {DisagreementMap | null} */
 export const mapNow = (s) => (s.lens && s.map?.run === s.current && s.map?.sample === s.sample ? s.map : null);
 
-/** The map is asked for, or put away. @param {State} s @returns {State} */
-export function mapTurned(s) {
+/** The map is asked for, or put away. @param {State} s @param {string} id @returns {State} */
+export function mapTurned(s, id) {
   if (!s.lens || !canExplain(s) || mapNow(s)) return { ...s, map: null };
-  return { ...s, asked: null, map: { run: String(s.current), sample: s.sample, values: null } };
+  return { ...s, asked: null, map: { id, run: String(s.current), sample: s.sample, values: null } };
 }
 
 /** @param {State} s @param {import('./wire.js').Disagreement} told @returns {State} */
-export const withMap = (s, { run, values }) => (s.map?.run === run ? { ...s, map: { ...s.map, values } } : s);
+export const withMap = (s, { run, values }) => (s.map?.id === run ? { ...s, map: { ...s.map, values } } : s);
 
 /** What was asked is told; nothing of a question that another has replaced. @param {State} s @param {import('./wire.js').Explained} told @returns {State} */
 export function withExplanation(s, told) {
   const { asked } = s;
-  if (!asked || asked.run !== told.run || `${asked.cell}` !== `${told.cell}`) return s;
+  if (asked?.id !== told.run) return s;
   return { ...s, asked: { ...asked, told } };
 }
 
@@ -735,9 +750,9 @@ export function forcedTo(s, token) {
   return { ...s, playing: false, step: told.step, branchFrom: told.step, forced };
 }
 
-/** No answer will come. @param {State} s @returns {State} */
-export const unexplained = (s) => ({
+/** No answer will come to a question. @param {State} s @param {import('./wire.js').Unexplained} told @returns {State} */
+export const unexplained = (s, { run }) => ({
   ...s,
-  asked: s.asked?.told === null ? null : s.asked,
-  map: s.map?.values === null ? null : s.map,
+  asked: s.asked?.id === run ? null : s.asked,
+  map: s.map?.id === run ? null : s.map,
 });

@@ -75,7 +75,7 @@ export const UNKNOWN_CONFIDENCE = 255;
 
 /** How much the heads disagreed in every cell, nats [T][H][W]. @typedef {OfRun & { kind: 'disagreement', values: number[][][] }} Disagreement */
 
-/** It was not explained; a toast says why. @typedef {OfRun & { kind: 'unexplained' }} Unexplained */
+/** It was not explained; a toast says why. These three name the question as their run. @typedef {OfRun & { kind: 'unexplained' }} Unexplained */
 
 /** A chosen picture as tokens, and whether the model knows such. @typedef {OfRun & { kind: 'read', tokens: string, text: string, foreign: boolean }} Read */
 

@@ -271,3 +271,19 @@ def test_recorded_clips_are_offered_in_rows_of_three_and_replay_without_a_model(
 def test_without_recorded_clips_none_are_offered(monkeypatch, tmp_path):
     monkeypatch.setattr(examples, "CLIPS", tmp_path / "nowhere")
     assert examples.recorded_clips.__wrapped__() == {"examples": [], "race": None}
+
+
+def test_keys_in_a_menu_are_the_menus(video):
+    """Letters, arrows and Enter choose there; elsewhere they are the player's."""
+    grow(video)
+    video.focus(".studio.video .rate select")
+    for key in ("n", "Enter", "1"):
+        video.keyboard.press(key)
+    assert video.evaluate(f"[{STATE}.phase, {STATE}.layers.picture]") == ["done", True]
+    video.keyboard.press("Escape")
+    video.focus(".studio.video .rate select")
+    video.keyboard.press("ArrowDown")
+    video.keyboard.press("ArrowDown")
+    total = video.evaluate(f"{RUN}.plan.total")
+    assert video.evaluate(f"{STATE}.step") == total
+    assert video.input_value(".studio.video .rate select") != ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import threading
 
 import numpy as np
 import pytest
@@ -208,6 +209,54 @@ def test_growths_and_strokes_are_undone(outpaint):
     assert outpaint.is_hidden(f"{STUDIO} .undo")
 
 
+def test_an_edge_that_is_brought_back_grows_nothing(outpaint):
+    """And nothing of what was there is lost: neither what has grown nor what is seen of it."""
+    outpaint.click(f"{STUDIO} .grow")
+    wait_grown(outpaint, 3)
+    run = outpaint.evaluate(f"{OUTPAINT}.current")
+    handle = box_of(outpaint.locator(f"{STUDIO} [data-side=bottom]"))
+    x, y = handle["x"] + handle["width"] / 2, handle["y"] + handle["height"] / 2
+    outpaint.mouse.move(x, y)
+    outpaint.mouse.down()
+    outpaint.mouse.move(x, y + 90, steps=6)
+    assert outpaint.evaluate(f"{OUTPAINT}.board.wanted.bottom") > 16
+    outpaint.mouse.move(x, y + 1, steps=6)
+    outpaint.mouse.up()
+    outpaint.wait_for_timeout(500)
+    assert outpaint.evaluate(f"[{OUTPAINT}.phase, {OUTPAINT}.current]") == ["done", run]
+    assert outpaint.evaluate(f"{OUTPAINT}.board.wanted") is None
+    assert outpaint.evaluate(f"{OUTPAINT}.board.pieces.length") == 3
+
+
+def test_a_brush_beside_the_picture_erases_nothing(outpaint):
+    outpaint.click(f"{STUDIO} .grow")
+    wait_grown(outpaint, 3)
+    outpaint.mouse.click(*at_cell(outpaint, -1.2, 4))
+    assert outpaint.evaluate(f"[{OUTPAINT}.phase, {OUTPAINT}.board.hole.size]") == ["done", 0]
+
+
+def test_who_starts_before_the_picture_is_read_is_told_and_can_change_their_mind(
+    open_page, served, monkeypatch, tmp_path
+):
+    page, go = open_page(), threading.Event()
+    page.click("#pages [data-tab-id=outpaint]")
+    reading = served.studio.grower.read
+    monkeypatch.setattr(
+        served.studio.grower, "read", lambda *asked: go.wait(60) and reading(*asked)
+    )
+    page.set_input_files(f"{STUDIO} .source input[type=file]", photo(tmp_path))
+    page.wait_for_function(f"{OUTPAINT}.reading")
+    page.click(f"{STUDIO} .grow")
+    assert page.inner_text(f"{STUDIO} .now") == "Reading the picture then it grows"
+    page.focus(f"{STUDIO} .screen canvas")
+    page.keyboard.press("Escape")
+    assert page.inner_text(f"{STUDIO} .now").startswith("16 steps")
+    go.set()
+    page.wait_for_function(f"!{OUTPAINT}.reading")
+    page.wait_for_timeout(300)
+    assert page.evaluate(f"[{OUTPAINT}.phase, {OUTPAINT}.active]") == ["ready", None]
+
+
 def test_of_four_alternatives_for_a_hole_one_is_chosen(outpaint):
     before = pixels_of(outpaint.evaluate(f"{WHOLE}.toDataURL()"))
     outpaint.mouse.move(*at_cell(outpaint, 4, 4))
@@ -321,6 +370,19 @@ def test_the_crop_of_an_upload_is_shown_and_moved(open_page, tmp_path):
     page.wait_for_function("nar.pages.get('outpaint').chosen.along === 1")
     page.wait_for_function(f"{OUTPAINT}.board.pieces[0].tokens?.[0] === 15")  # it is read again
     assert pixels_of(page.evaluate(middle))[64, 64].tolist() == [0, 0, 255]
+    # what has grown beside it would be lost
+    page.click(f"{STUDIO} .grow")
+    wait_grown(page, 3)
+    cut.focus()
+    page.keyboard.press("ArrowLeft")
+    assert "Undo what has grown" in page.inner_text(f"{STUDIO} .now")
+    page.locator(f"{STUDIO} .crop").click(position={"x": 5, "y": 5})
+    page.wait_for_timeout(500)
+    assert page.evaluate(f"{OUTPAINT}.board.pieces.length") == 3
+    page.click(f"{STUDIO} .undo")
+    cut.focus()
+    page.keyboard.press("ArrowLeft")
+    page.wait_for_function("nar.pages.get('outpaint').chosen.along === 0.95")
 
 
 def test_a_page_without_a_picture_shows_one_of_the_models_world(open_page, served):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import threading
 
 from PIL import Image
 
@@ -337,6 +338,37 @@ def test_a_map_shows_where_the_heads_disagree(grown, served):
     assert grown.locator(button).is_hidden()
 
 
+def test_what_is_asked_again_or_before_an_answer_is_answered(grown, served, monkeypatch):
+    """The same answer twice is no message less, and a second question is not dropped."""
+    canvas, told = ".player .screen canvas", ".microscope header"
+    first, second = {"x": 40, "y": 40}, {"x": 200, "y": 120}
+    grown.click(".player .lens")
+    words = ""
+    for _ in range(2):
+        grown.click(canvas, position=first)
+        grown.wait_for_selector(told)
+        words = grown.inner_text(told)
+        assert "Looking" not in grown.inner_text(".microscope")
+    for shown in ("nats", "Click a cell", "nats"):  # the map is asked for, put away, asked for
+        grown.click(".player .disagree")
+        grown.wait_for_function(
+            f"document.querySelector('.microscope').innerText.includes('{shown}')"
+        )
+    explain, go = served.engine("emoji").explain, threading.Event()
+
+    def slowly(*asked):
+        assert go.wait(60)
+        return explain(*asked)
+
+    monkeypatch.setattr(served.engine("emoji"), "explain", slowly)
+    grown.click(canvas, position=first)
+    grown.wait_for_timeout(300)
+    grown.click(canvas, position=second)
+    go.set()
+    grown.wait_for_selector(told)
+    assert grown.inner_text(told) != words
+
+
 def test_what_cannot_be_explained_is_a_toast(grown, served, monkeypatch):
     def refused(*asked):
         raise ValueError("cell: got one that nobody knows")
@@ -432,3 +464,86 @@ def test_the_lab_races_models_that_differ_in_one_thing(open_page):
     with page.expect_download() as download:
         part.locator("[data-keep=csv]").click()
     assert len(download.value.path().read_text().splitlines()) == 3
+
+
+def test_a_button_that_said_something_says_its_own_words_again(grown):
+    """However often it is pressed meanwhile; a file that is being written is written once."""
+    said = "document.querySelector('.player [data-act={}] span').textContent"
+    grown.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    told = overheard(grown, "[data-act=link]", "copied")
+    grown.dblclick(".player [data-act=link]")
+    told()
+    files = []
+    grown.on("download", lambda file: files.append(file))
+    grown.dblclick(".player [data-act=growth]")
+    grown.wait_for_function(f"{said.format('growth')} === 'Share growth'")
+    grown.wait_for_function(f"{said.format('link')} === 'Copy link'")
+    grown.wait_for_timeout(2000)
+    assert grown.evaluate(said.format("growth")) == "Share growth"
+    assert grown.evaluate(said.format("link")) == "Copy link"
+    assert len(files) == 1
+
+
+def test_a_link_is_copied_where_the_address_is_not_a_safe_one(grown):
+    """On http in a local network a browser has no clipboard to write to."""
+    grown.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    grown.evaluate("window.clipboard = navigator.clipboard")
+    grown.evaluate("Object.defineProperty(navigator, 'clipboard', { value: undefined })")
+    grown.focus(".player [data-act=link]")
+    grown.keyboard.press("Enter")
+    words = "document.querySelector('.player [data-act=link] span').textContent"
+    grown.wait_for_function(f"{words} === 'Link copied'")
+    assert "prompt=owl" in grown.evaluate("clipboard.readText()")
+    assert grown.evaluate("document.activeElement.dataset.act") == "link"
+    grown.click("#pages [data-tab-id=lab]")
+    grown.click(".lab .link")
+    grown.wait_for_function("document.querySelector('.lab .link').textContent === 'Copied'")
+    assert "tab=lab" in grown.evaluate("clipboard.readText()")
+
+
+def test_a_recent_branch_comes_back_among_its_branches_and_in_view(grown):
+    grown.focus(".player .track")
+    for _ in range(9):
+        grown.keyboard.press("ArrowLeft")
+    grown.keyboard.press("b")
+    grown.click(".studio .grow")
+    wait_finished(grown, 17)
+    link = "document.querySelector('.player [data-act=link]').hidden"
+    assert grown.evaluate(link) is False
+    grown.keyboard.press("n")
+    grown.set_viewport_size({"width": 1280, "height": 600})
+    tile = grown.locator(".recent [data-run]").first
+    tile.scroll_into_view_if_needed()
+    tile.click()
+    assert grown.evaluate(f"{STATE}.lanes.length") == 2
+    assert grown.evaluate(f"{RUN}.from") == 8
+    assert grown.evaluate(link) is False
+    canvas = "document.querySelector('.player .screen').getBoundingClientRect()"
+    grown.wait_for_function(f"{canvas}.top >= -1 && {canvas}.top < 100")
+
+
+def test_tab_out_of_a_menu_of_the_lab_stops_nothing(open_page, served):
+    page = open_page("?tab=lab&model=fruit")
+    page.wait_for_function("nar.pages.get('lab')?.state.spec.model === 'fruit'")
+    served.engine("fruit").seconds_per_step = 0.3
+    page.click(".lab-page .grow")
+    page.wait_for_function("nar.pages.get('lab').state.panes[0].run.last >= 1")
+    page.click(".lab-head [role=combobox]")
+    page.keyboard.press("Tab")
+    assert page.evaluate("nar.pages.get('lab').state.active")
+    page.click(".lab-head [role=combobox]")
+    page.wait_for_selector(".lab-head [role=combobox][aria-expanded=true]")
+    page.keyboard.press("Escape")
+    assert page.evaluate("nar.pages.get('lab').state.active")
+    page.focus(".lab-head [type=number]")
+    page.keyboard.press("Escape")
+    assert page.evaluate("nar.pages.get('lab').state.active") is None
+
+
+def test_a_prompt_of_any_length_leaves_a_page_that_can_be_reloaded(grown):
+    grown.fill(".prompt textarea", "a red apple and " * 8000)
+    grown.fill(".rng input", "31")
+    grown.keyboard.press("Tab")
+    grown.wait_for_function("location.search.includes('rng_seed=31')")
+    assert len(grown.url) < 4000
+    assert grown.reload().status == 200

@@ -13,6 +13,9 @@ test("a form in the address: what is the model's own is left out", () => {
   const query = queryOfForm(spec, { names, values }, [0, 8, 8]);
   assert.deepEqual(query, { model: 'picture', prompt: 'a fox', guidance_scale: '6', rng_seed: '0' });
   assert.equal(queryOfForm(spec, { names, values }, [0, 0, 3]).seed, '0,0,3');
+  // no server takes an address of any length
+  const long = ['picture', 'a fox '.repeat(2000), null, 6, 'mixed', 0, 1];
+  assert.equal(queryOfForm(spec, { names, values: long }, [0, 8, 8]).prompt, undefined);
 });
 
 test('a link plays a growth, its branches and up to a step', () => {

@@ -11,6 +11,7 @@ import { fileStem, offeredFor } from '../../app/web/views/actions.js';
 import { cutOf } from '../../app/web/views/crop.js';
 import { factsOf } from '../../app/web/views/facts.js';
 import { boardPlace } from '../../app/web/views/grid.js';
+import { statusText as statusOfLab } from '../../app/web/views/lab.js';
 import { explanationOf, mapText } from '../../app/web/views/microscope.js';
 import { matching, replacedWord, wordsOf } from '../../app/web/views/names.js';
 import { placeOf } from '../../app/web/views/starts.js';
@@ -220,7 +221,7 @@ test('a word is what the server takes for one', () => {
 const candidate = (token, probability) => ({ token, probability, picture: 'data:,' });
 const told = {
   kind: 'explained',
-  run: 'a',
+  run: 'q',
   cell: [0, 3, 9],
   step: 7,
   token: 5,
@@ -251,22 +252,22 @@ test('an explanation names senders, and marks what was drawn', () => {
 test('the map of disagreement is that of what is seen, and a cell takes its place', () => {
   const run = { ...newRun('a', makePlan(spec, spec.seed_position), 1, {}), pictures: ['file'] };
   const open = { ...store.initial('image', spec), phase: 'done', current: 'a', runs: { a: run }, lens: true };
-  const asked = store.mapTurned({ ...open, asked: { run: 'a', sample: 0, cell: [0, 3, 9], told } });
-  assert.deepEqual(store.mapNow(asked), { run: 'a', sample: 0, values: null });
+  const asked = store.mapTurned({ ...open, asked: { id: 'p', run: 'a', sample: 0, cell: [0, 3, 9], told } }, 'q');
+  assert.deepEqual(store.mapNow(asked), { id: 'q', run: 'a', sample: 0, values: null });
   assert.equal(store.explainedNow(asked), null);
   const values = [[[0, 0.25]]];
-  const come = store.withMap(asked, { run: 'a', values });
+  const come = store.withMap(asked, { run: 'q', values });
   assert.equal(store.mapNow(come).values, values);
   assert.equal(store.withMap(asked, { run: 'b', values }), asked);
-  assert.equal(store.withMap(open, { run: 'a', values }), open);
+  assert.equal(store.withMap(open, { run: 'q', values }), open);
   assert.match(mapText(values), /by up to 0.25 nats/);
   assert.equal(store.mapNow({ ...come, sample: 1 }), null);
   assert.equal(store.mapNow({ ...come, lens: false }), null);
-  assert.equal(store.mapTurned(come).map, null);
-  assert.equal(store.mapTurned({ ...open, lens: false }).map, null);
-  assert.equal(store.askedOf(come, [0, 1, 1]).map, null);
-  assert.equal(store.unexplained(asked).map, null);
-  assert.equal(store.unexplained(come).map, come.map);
+  assert.equal(store.mapTurned(come, 'r').map, null);
+  assert.equal(store.mapTurned({ ...open, lens: false }, 'r').map, null);
+  assert.equal(store.askedOf(come, [0, 1, 1], 'r').map, null);
+  assert.equal(store.unexplained(asked, { run: 'q' }).map, null);
+  assert.equal(store.unexplained(asked, { run: 'p' }).map, asked.map);
 });
 
 test('a trunk is one more stop for the keyboard only where it has branches', () => {
@@ -278,19 +279,21 @@ test('a trunk is one more stop for the keyboard only where it has branches', () 
   assert.deepEqual(lanesOf(branched, 600, 10).map(isButton), [true, true]);
 });
 
-test('an answer belongs to the cell that was asked last', () => {
+test('an answer belongs to the question that was asked last, also where it is the same again', () => {
   const run = { ...newRun('a', makePlan(spec, spec.seed_position), 1, {}), pictures: ['file'] };
   const s = { ...store.initial('image', spec), phase: 'done', current: 'a', runs: { a: run } };
   assert.equal(store.lensTurned({ ...s, phase: 'growing' }).lens, false);
   const open = store.lensTurned(s);
   assert.equal(store.explainedNow(open), null);
-  const asked = store.askedOf(open, [0, 3, 9]);
+  const asked = store.askedOf(open, [0, 3, 9], 'q');
   assert.equal(store.explainedNow(asked).told, null);
   assert.equal(store.explainedNow(store.withExplanation(asked, told)).told, told);
-  assert.equal(store.withExplanation(store.askedOf(open, [0, 1, 1]), told).asked.told, null);
+  const second = store.askedOf({ ...open, sample: 1 }, [0, 3, 9], 'r'); // the same cell of another picture
+  assert.equal(store.withExplanation(second, told).asked.told, null);
   assert.equal(store.withExplanation(asked, { ...told, run: 'b' }), asked);
   assert.equal(store.explainedNow({ ...store.withExplanation(asked, told), sample: 1 }), null);
-  assert.equal(store.unexplained(asked).asked, null);
+  assert.equal(store.unexplained(asked, { run: 'q' }).asked, null);
+  assert.equal(store.unexplained(second, { run: 'q' }).asked, second.asked);
   assert.equal(store.canExplain({ ...open, spec: { ...spec, model: 'other' } }), false);
 });
 
@@ -309,7 +312,8 @@ test('another token is where growth goes on from', () => {
   };
   const cell = 3 * 16 + 9;
   const step = plan.step[cell];
-  const seen = store.withExplanation(store.askedOf(store.lensTurned(s), [0, 3, 9]), { ...told, step });
+  const asked = store.askedOf(store.lensTurned(s), [0, 3, 9], 'q');
+  const seen = store.withExplanation(asked, { ...told, step });
   assert.equal(store.forcedTo(s, 4), s);
   const forced = store.forcedTo(seen, 4);
   assert.deepEqual([forced.branchFrom, forced.forced], [step, { run: 'a', cell, token: 4 }]);
@@ -319,7 +323,7 @@ test('another token is where growth goes on from', () => {
   assert.deepEqual([start.resume.tokens[cell], start.resume.confidence[cell]], [cell, 9]);
   assert.deepEqual([next.runs.b.isForced, next.forced, next.branchFrom], [true, null, 0]);
   const last = { ...told, step: plan.total };
-  assert.equal(store.canForce(store.withExplanation(store.askedOf(store.lensTurned(s), [0, 3, 9]), last)), false);
+  assert.equal(store.canForce(store.withExplanation(asked, last)), false);
   assert.match(explanationOf(told, false, true), /data-token="6"/);
   assert.doesNotMatch(explanationOf(told, false, true), /data-token="5"/);
   assert.doesNotMatch(explanationOf(told, false), /data-token/);
@@ -340,8 +344,17 @@ test('the values of a setting can be others, and what was measured is a table', 
     ['Guidance 1.5', 'Guidance 3', 'Guidance 4', 'Guidance 7.25', 'Guidance 8'],
   );
   assert.equal(lab.started(s, 'run').panes.length, 5);
-  assert.equal(lab.valued(s, Array(20).fill('1').join()).panes.length, 8);
+  // what is not taken is told, until something else is chosen
+  assert.match(statusOfLab(s), /^x is no number/);
+  assert.equal(lab.valued(s, '1, 2').note, '');
+  assert.equal(lab.started(s, 'run').note, '');
+  const many = lab.valued(s, [...Array(20).keys()].join());
+  assert.equal(many.panes.length, 8);
+  assert.match(many.note, /first 8 values/);
+  assert.deepEqual(lab.valued(s, '2, 2, 3').values, ['2', '3']);
   assert.deepEqual(lab.valued(s, 'nothing').values, []);
+  assert.match(lab.valued(s, '2abc, 4').note, /two values/);
+  assert.equal(lab.valued(s, '').note, '');
   const seeds = lab.chosen(s, 'seeds');
   assert.deepEqual([seeds.values, lab.typedValues(seeds)], [[], '']);
   assert.equal(lab.valued(seeds, '1, 2'), seeds);

@@ -5,10 +5,12 @@ import { sampleOf } from '../run.js';
 import * as store from '../store.js';
 import { standing, wholePicture } from '../tools/pixels.js';
 import { queryOf } from '../wire.js';
-import { find, findAll, save, share } from './dom.js';
+import { copied, find, findAll, flash, restored, save, share } from './dom.js';
 
 /** @typedef {import('../store.js').State} State */
 /** @typedef {import('../run.js').Run} Run */
+
+const SHOWN = 1600; // ms that a button says what it did
 
 /** @param {string} title */
 export const fileStem = (title) =>
@@ -62,21 +64,17 @@ export function actionsView(root, player) {
     if (!run || !picture) return;
     const stem = fileStem(run.title);
     const words = find(button, 'span');
-    const before = String(words.textContent);
-    const flash = (/** @type {string} */ text) => {
-      words.textContent = text;
-      setTimeout(() => {
-        words.textContent = before;
-      }, 1600);
-    };
+    if (button.ariaBusy) return; // it is being written
     /** A file that the server writes. @param {Promise<import('../wire.js').FileAnswer>} asked @param {string} name */
     const saveWhenMade = async (asked, name) => {
+      button.ariaBusy = 'true';
       const answer = await asked.catch(() => ({ file: undefined, error: 'no answer' }));
+      button.ariaBusy = null;
       if (answer.file) {
         await share(answer.file, name);
-        words.textContent = before;
+        restored(words);
       } else {
-        flash('Failed');
+        flash(words, 'Failed', SHOWN);
         player.say(answer.error ?? '');
       }
     };
@@ -88,10 +86,7 @@ export function actionsView(root, player) {
         return s.board && save(wholePicture(s.board).toDataURL('image/png'), `${stem}-whole.png`);
       case 'link': {
         const link = `${location.origin}${location.pathname}?${linkOf(s.runs, run, s.step)}`;
-        return navigator.clipboard?.writeText(link).then(
-          () => flash('Link copied'),
-          () => flash('Copy failed'),
-        );
+        return flash(words, (await copied(link)) ? 'Link copied' : 'Copy failed', SHOWN);
       }
       case 'again':
         return player.start({ file: picture, samples: run.request?.num_samples ?? 1, title: run.title });
@@ -99,10 +94,10 @@ export function actionsView(root, player) {
         return player.extendClip();
       case 'growth':
       case 'tall':
-        words.textContent = 'Drawing…';
+        flash(words, 'Drawing…');
         return saveWhenMade(player.server.growth({ file: picture, tall: name === 'tall' }), `${stem}-growth.gif`);
       default: {
-        words.textContent = 'Writing…';
+        flash(words, 'Writing…');
         const files = [...run.earlier.map((part) => part.picture), picture];
         const format = name === 'tall-clip' ? 'tall' : name;
         const asked = player.server.clip({ files, format, fps: player.framesPerSecond() });

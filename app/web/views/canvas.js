@@ -135,7 +135,10 @@ export function canvasView(root, player) {
     return cellUnder(canvas, spec, s.layout, slices, event, placeOnBoard(s));
   }
 
-  /** The cell of the board under the pointer, or the nearest. @param {PointerEvent} event @returns {boards.Cell | null} */
+  /**
+   * The cell of the board under the pointer, or the nearest; whether it is under it.
+   * @param {PointerEvent} event @returns {{ cell: boards.Cell, isUnder: boolean } | null}
+   */
   function boardCellAt({ clientX, clientY }) {
     const place = placeOnBoard(player.state);
     if (!player.state.board || !place) return null;
@@ -145,7 +148,8 @@ export function canvasView(root, player) {
     const { top, left, bottom, right } = boards.extentOf(player.state.board);
     const h = place.bounds.top + Math.floor(((clientY - box.top) * scale - y) / cell);
     const w = place.bounds.left + Math.floor(((clientX - box.left) * scale - x) / cell);
-    return [clamp(h, top, bottom - 1), clamp(w, left, right - 1)];
+    const nearest = /** @type {boards.Cell} */ ([clamp(h, top, bottom - 1), clamp(w, left, right - 1)]);
+    return { cell: nearest, isUnder: nearest[0] === h && nearest[1] === w };
   }
 
   const isEditing = () => store.canEdit(player.state) && !player.state.lens;
@@ -165,7 +169,7 @@ export function canvasView(root, player) {
   canvas.addEventListener('pointermove', (e) => {
     const cell = cellAt(e);
     const to = pressed && isEditing() ? boardCellAt(e) : null;
-    if (pressed && to) player.set(store.edited(player.state, pressed, to));
+    if (pressed && to) player.set(store.edited(player.state, pressed, to.cell));
     else if (e.pointerType !== 'touch' || player.state.phase !== 'ready') hoverAt(cell);
   });
   canvas.addEventListener('pointerleave', (e) => e.pointerType !== 'touch' && hoverAt(null));
@@ -173,7 +177,9 @@ export function canvasView(root, player) {
     wasReady = player.state.phase === 'ready';
     wasDone = player.state.phase === 'done';
     if (!isEditing()) return;
-    pressed = boardCellAt(e);
+    const under = boardCellAt(e);
+    if (player.state.tool === 'erase' && !under?.isUnder) return; // a brush beside the picture has nothing to erase
+    pressed = under?.cell ?? null;
     canvas.setPointerCapture(e.pointerId);
     const held = placeOnBoard(player.state)?.bounds ?? null;
     if (pressed) player.set(store.edited(store.strokeBegun({ ...player.state, held }), pressed, pressed));

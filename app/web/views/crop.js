@@ -1,5 +1,6 @@
 // Which part of a chosen picture is continued, where it is no square: shown, and moved by pointer or keys.
 
+import * as store from '../store.js';
 import { clamp } from '../tools/region.js';
 import { find } from './dom.js';
 
@@ -41,6 +42,13 @@ export function cropView(studio, player) {
     /** @type {HTMLElement} */ (box).hidden = !player.chosen?.address || isSquare;
   }
 
+  /** Why it may not be moved now: what has grown beside it would be lost. */
+  function whyNot() {
+    const { state } = player;
+    if (store.isBusy(state)) return store.STILL_GROWING;
+    return state.board?.pieces.some(({ run }) => run) ? 'Undo what has grown, then the crop can be moved.' : '';
+  }
+
   /** @param {number} to */
   function move(to) {
     along = clamp(to, 0, 1);
@@ -51,6 +59,8 @@ export function cropView(studio, player) {
 
   image.onload = place;
   box.addEventListener('pointerdown', (e) => {
+    const why = whyNot();
+    if (why) return player.say(why);
     isHeld = true;
     box.setPointerCapture(e.pointerId);
     follow(e);
@@ -75,7 +85,9 @@ export function cropView(studio, player) {
     if (!by) return;
     e.preventDefault();
     e.stopPropagation();
-    move(along + by);
+    const why = whyNot();
+    if (why) player.say(why);
+    else move(along + by);
   });
 
   function render() {

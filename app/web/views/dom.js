@@ -54,6 +54,47 @@ export function setChosen(button, on) {
   button.setAttribute('aria-pressed', String(on));
 }
 
+/** @type {WeakMap<Node, { words: string, clock: number }>} what nodes say else, and when they say it again */
+const own = new WeakMap();
+
+/** Other words for a moment, or until it is `restored`. @param {Node} node @param {string} words @param {number} [ms] */
+export function flash(node, words, ms) {
+  const before = own.get(node) ?? { words: String(node.textContent), clock: 0 };
+  clearTimeout(before.clock);
+  own.set(node, { words: before.words, clock: ms ? setTimeout(() => restored(node), ms) : 0 });
+  node.textContent = words;
+}
+
+/** A node says its own words again. @param {Node} node */
+export function restored(node) {
+  const before = own.get(node);
+  if (!before) return;
+  clearTimeout(before.clock);
+  own.delete(node);
+  node.textContent = before.words;
+}
+
+/** Whether a text could be copied; browsers have a clipboard only where the address is a safe one. @param {string} text */
+export async function copied(text) {
+  if (navigator.clipboard)
+    return navigator.clipboard.writeText(text).then(
+      () => true,
+      () => false,
+    );
+  const focused = /** @type {HTMLElement | null} */ (document.activeElement);
+  const box = Object.assign(document.createElement('textarea'), { value: text, readOnly: true });
+  box.style.cssText = 'position: fixed; top: 0; opacity: 0';
+  document.body.append(box);
+  box.select();
+  const isCopied = document.execCommand('copy');
+  box.remove();
+  focused?.focus();
+  return isCopied;
+}
+
+/** Whether Escape was pressed by somebody, and not to close a menu. @param {KeyboardEvent} e */
+export const isEscape = (e) => e.key === 'Escape' && e.isTrusted && !around(e, '[role=combobox][aria-expanded=true]');
+
 /** @type {Record<string, string>} */
 const ENTITIES = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' };
 

@@ -1,7 +1,7 @@
 // Gradio's own controls around a player: they are read when it starts, and their keys and buttons work it.
 
 import * as store from '../store.js';
-import { around, setText } from './dom.js';
+import { around, isEscape, setText } from './dom.js';
 
 const LAST_VARIATION = 2 ** 32; // rng seeds are smaller
 
@@ -32,7 +32,7 @@ export function formView(studio, player) {
         e.stopPropagation();
         player.start();
       }
-      if (e.key === 'Escape' && e.isTrusted && player.state.active) player.stop();
+      if (isEscape(e) && (player.state.active || player.state.startsWhenRead)) player.escape();
     },
     true,
   );

@@ -8,6 +8,8 @@ import { boardPlace } from './grid.js';
 
 /** @typedef {import('../tools/board.js').Side} Side */
 
+/** @typedef {{ side: Side, x: number, y: number, cell: number, before: store.State | null }} Pull */
+
 /** Rows and columns of a step outwards. @type {Record<Side, [number, number]>} */
 const OUTWARDS = { left: [0, -1], top: [-1, 0], right: [0, 1], bottom: [1, 0] };
 
@@ -21,7 +23,7 @@ export function handlesView(root, player) {
   const box = find(root, '.handles');
   const handles = findAll(box, '[data-side]');
   const canvas = findCanvas(root, '.screen canvas');
-  /** @type {{ side: Side, x: number, y: number, cell: number } | null} */
+  /** `before`: the state before it was pulled farther than a press. @type {Pull | null} */
   let pull = null;
   /** What keys have pulled, to be grown with Enter. @type {import('../tools/board.js').Extent | null} */
   let byKeys = null;
@@ -49,22 +51,25 @@ export function handlesView(root, player) {
       e.preventDefault();
       handle.focus();
       handle.setPointerCapture(e.pointerId);
-      pull = { side, x: e.clientX, y: e.clientY, cell: boardPlace(place, canvas.width).cell * scale() };
+      pull = { side, x: e.clientX, y: e.clientY, cell: boardPlace(place, canvas.width).cell * scale(), before: null };
     });
     handle.addEventListener('pointermove', (e) => {
       if (pull?.side !== side) return;
       const far = cellsTo(pull, e);
-      if (far * pull.cell > NEAR) pullTo(side, Math.round(far));
+      if (far * pull.cell > NEAR) pull.before ??= player.state;
+      if (pull.before) pullTo(side, Math.round(far));
     });
     handle.addEventListener('pointerup', (e) => {
       if (pull?.side !== side) return;
-      const cells = Math.round(cellsTo(pull, e));
-      const isPress = cellsTo(pull, e) * pull.cell <= NEAR;
+      const { before } = pull;
+      const isPulled = Math.round(cellsTo(pull, e)) > 0;
       pull = null;
-      if (isPress) grow(side);
-      else if (cells > 0) player.start();
+      if (!before) grow(side);
+      else if (isPulled) player.start();
+      else player.set(store.broughtBack(player.state, before));
     });
     handle.addEventListener('pointercancel', () => {
+      if (pull?.side === side && pull.before) player.set(store.broughtBack(player.state, pull.before));
       pull = null;
     });
     handle.addEventListener('keydown', (e) => {
@@ -80,7 +85,7 @@ export function handlesView(root, player) {
     });
   }
 
-  /** Cells outwards. @param {NonNullable<typeof pull>} from @param {PointerEvent} e */
+  /** Cells outwards. @param {Pull} from @param {PointerEvent} e */
   function cellsTo({ side, x, y, cell }, e) {
     const [h, w] = OUTWARDS[side];
     return ((e.clientX - x) * w + (e.clientY - y) * h) / cell;

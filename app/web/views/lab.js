@@ -5,11 +5,14 @@ import { isLegal } from '../plan.js';
 import { imageAt } from '../run.js';
 import {
   around,
+  copied,
   definitions,
   escapeText,
   find,
   findAll,
   findCanvas,
+  flash,
+  isEscape,
   penOf,
   save,
   setChosen,
@@ -25,6 +28,7 @@ import { percent } from './status.js';
 /** @param {LabState} s */
 export function statusText(s) {
   const { active, news, panes, phase } = s;
+  if (s.note) return s.note;
   if (active && news) return news.share === null ? news.text : `${news.text} ${percent(news.share)}`;
   if (phase === 'ready') return 'Choose what to compare, then Grow all';
   const done = panes.filter(({ run }) => run.finals.length).length;
@@ -72,12 +76,7 @@ export function labView(root, page, lab) {
     button.onclick = () => keep(/** @type {'csv' | 'png'} */ (button.dataset.save));
   const link = find(root, '.link');
   link.onclick = async () => {
-    const isCopied = await navigator.clipboard.writeText(lab.address()).then(
-      () => true,
-      () => false,
-    );
-    setText(link, isCopied ? 'Copied' : 'Copy the address above');
-    setTimeout(() => setText(link, 'Copy link'), 2000);
+    flash(link, (await copied(lab.address())) ? 'Copied' : 'Copy the address above', 2000);
   };
   const which = find(root, '.which');
   const prompts = /** @type {HTMLSelectElement} */ (find(which, 'select'));
@@ -96,7 +95,7 @@ export function labView(root, page, lab) {
         e.stopPropagation();
         lab.start();
       }
-      if (e.key === 'Escape') lab.stop();
+      if (isEscape(e)) lab.stop();
     },
     true,
   );

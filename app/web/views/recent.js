@@ -1,7 +1,7 @@
 // The session's results, newest first. They live in this browser tab and nowhere else.
 
 import * as pages from '../pages.js';
-import { find, findAll, LARGEST, readFile } from './dom.js';
+import { find, findAll, flash, LARGEST, readFile } from './dom.js';
 
 const KEPT = 16;
 const STORED = 'nar-recent';
@@ -52,13 +52,13 @@ export function mountRecent(element) {
     drop.before(button);
   }
 
-  pages.onFinished((run, page) => {
+  pages.onFinished((run, page, tree) => {
     if (results().some((button) => button.dataset.run === run.id)) return;
     const button = tile(run.pictures[0], run.title);
     button.dataset.run = run.id;
     button.dataset.page = page;
     button.onclick = () => {
-      pages.send(page, { run });
+      pages.send(page, { run, tree });
       mark(run.id);
     };
     strip.prepend(button);
@@ -71,12 +71,7 @@ export function mountRecent(element) {
   async function read(file) {
     if (!file) return;
     if (file.size <= LARGEST) return replay(await readFile(file), file.name);
-    const text = /** @type {Text} */ (drop.childNodes[0]);
-    const words = text.data;
-    text.data = 'Over 20 MB, cannot be';
-    setTimeout(() => {
-      text.data = words;
-    }, 2500);
+    flash(drop.childNodes[0], 'Over 20 MB, cannot be', 2500);
   }
   input.addEventListener('change', () => {
     read(input.files?.[0]);

@@ -52,6 +52,7 @@ function stepText(s, run) {
 /** @param {State} s */
 function readyText(s) {
   if (s.mode === 'outpaint' && !s.board) return 'Choose a picture, then pull its edges.';
+  if (s.startsWhenRead) return `Reading the picture${aside('then it grows')}`;
   const { plan, isLegal, followsKept } = store.planned(s);
   if (!plan.total) return s.board ? 'Pull an edge to grow it, or brush a hole' : 'Everything is kept';
   if (!isLegal) return escapeText(whyNot(s));
@@ -98,6 +99,7 @@ export function hintsOf(s) {
   }
   if (s.mode === 'outpaint') {
     if (!s.board) return [];
+    if (s.startsWhenRead) return [['Esc', 'do not grow']];
     return [
       ['Drag', { keep: 'what to keep', erase: 'a hole', start: 'the start' }[s.tool]],
       ['↑ ↓ ← →', { keep: 'move, with Shift resize', erase: 'move, Space brushes', start: 'move' }[s.tool]],
