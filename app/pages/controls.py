@@ -17,15 +17,13 @@ from nar_core import NUM_SAMPLES, RNG_SEED, ModelInfo, Setting, heads_for
 
 PRIVATE: dict[str, Any] = {
     "api_visibility": "private", "show_progress": "hidden", "concurrency_limit": None,
-    "preprocess": False, "show_progress_on": [], "trigger_mode": "always_last",
+    "preprocess": False, "show_progress_on": [],
 }  # fmt: skip
 """Events of the page itself; the player shows what they do.
 
 Values come as they were sent: what reads them says what is wrong, and Gradio's components would say
 less of it. No component shows how far an event is: Gradio would look up every one that any event
-changes, in the whole page, whenever one event says anything. What happens while an answer is on its
-way is answered after it: Gradio would drop it, and the page would wait for ever. What such an event
-says besides the form is lost on the way, see `wiring.TOLD`.
+changes, in the whole page, whenever one event says anything.
 """
 
 DICE = "() => Math.floor(Math.random() * 1000000)"

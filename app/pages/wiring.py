@@ -26,7 +26,7 @@ from nar_core import ModelInfo
 TOLD: dict[str, Any] = {**PRIVATE, "trigger_mode": "multiple"}
 """Events that say something themselves: none is dropped because one before is still answered.
 
-Their answers name what was asked, so that the page knows which are still wanted.
+Answers name what was asked, where something else may have been asked since.
 """
 
 NAMED_ALWAYS = "outpaint", "lab"
@@ -218,7 +218,8 @@ def wire_model(
         return [*(gr.update(**controls[field]) for field in changing), message]
 
     outputs = [*(page.form[field] for field in changing), page.player]
-    event(change, page.form["model"], outputs, **PRIVATE)
+    # of several that are picked before the first is told, the last is told
+    event(change, page.form["model"], outputs, trigger_mode="always_last", **PRIVATE)
 
 
 def wire_handover(

@@ -67,6 +67,7 @@ export class Player {
     this.link = /** @type {import('./link.js').Link | null} */ (null); // what is grown and played because a link says so
     this.asked = ''; // what the form said at the last start
     this.chosen = /** @type {Handed | null} */ (null); // the picture that is continued, before it was cropped
+    this.replaying = '';
     this.choosing = 0; // counts pictures that were chosen: a later one may be seen first
     this.views = {
       canvas: canvasView(this.element, this), // first: what others show lies on it
@@ -140,7 +141,7 @@ export class Player {
       if (this.link) this.start({ query: this.link.query, title: titleOf(this.link.query) });
       return;
     }
-    if (message.kind === 'replay') return this.replay(message);
+    if (message.kind === 'replay') return message.run === this.replaying && this.replay(message);
     if (message.kind === 'explained') return this.set(store.withExplanation(this.state, message));
     if (message.kind === 'disagreement') return this.set(store.withMap(this.state, message));
     if (message.kind === 'unexplained') return this.set(store.unexplained(this.state, message));
@@ -171,8 +172,9 @@ export class Player {
     this.endRun();
     this.set(store.withModel(this.state, spec, seedPosition));
     const { chosen } = this;
-    if (this.state.mode === 'video') this.chosen = null;
-    if (chosen && spec.accepts_known !== false) this.useSource(chosen);
+    const isKept = chosen && !chosen.isExample; // every model has an example of its own
+    if (this.state.mode === 'video' || !isKept) this.chosen = null;
+    if (isKept && spec.accepts_known !== false) this.useSource(chosen);
   }
 
   /** @param {import('./wire.js').StepsRead} message */
@@ -224,6 +226,7 @@ export class Player {
   /** @param {import('./wire.js').ReplayRead} message */
   replay(message) {
     this.endRun();
+    if (this.state.mode === 'outpaint') this.chosen = null;
     this.set(store.replayed(this.state, message));
     this.reveal();
     this.takePixels(message);
@@ -372,6 +375,7 @@ export class Player {
   /** @param {Run} run @param {Run[]} [tree] */
   open(run, tree) {
     if (this.state.active) return this.say(store.STILL_GROWING);
+    if (this.state.mode === 'outpaint') this.chosen = null;
     this.set(store.opened(this.state, run, tree));
     this.reveal();
   }
@@ -515,8 +519,10 @@ export class Player {
     const { file, name, run, tree, query, seedPosition } = handed;
     whenShown(this.element, () => {
       if (run) this.open(run, tree);
-      else if (file) this.trigger('replay', { run: `file${Date.now()}`, file, name });
-      else {
+      else if (file) {
+        this.replaying = newRunId(); // another file may be chosen before this one has come
+        this.trigger('replay', { run: this.replaying, file, name });
+      } else {
         if (seedPosition) {
           this.endRun();
           this.set(store.home(store.settled(this.state), seedPosition));

@@ -408,7 +408,9 @@ export const opened = (s, run, tree = [run]) =>
   inPhase(
     {
       ...s,
-      ...(s.mode === 'outpaint' ? withRun({ ...s, source: null, board: null, past: [], sample: 0 }, run) : {}),
+      ...(s.mode === 'outpaint'
+        ? withRun({ ...s, ...UNREAD, source: null, board: null, past: [], sample: 0 }, run)
+        : {}),
       runs: Object.fromEntries(tree.map((one) => [one.id, one])),
       lanes: tree.map(({ id }) => id),
       current: run.id,

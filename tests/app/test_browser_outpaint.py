@@ -395,8 +395,22 @@ def test_a_page_without_a_picture_shows_one_of_the_models_world(open_page, serve
     assert "An example" in page.inner_text(f"{STUDIO} .source .tile")
     box = f"document.querySelector('{STUDIO} .prompt textarea').value"
     page.wait_for_function(box)
+    source = page.evaluate(f"{OUTPAINT}.source.address")
     page.click(f"{STUDIO} .grow")  # it is read first
     wait_grown(page, 3)
+    # what is seen again from Recent is none of the example, and has no crop and no verdict of it
+    page.locator(".recent [data-run]").first.click()
+    page.wait_for_function(f"!{OUTPAINT}.source && !nar.pages.get('outpaint').chosen")
+    assert page.evaluate(f"{OUTPAINT}.likeness") == ""
+    # the example of one model is none of another
+    choose_model(page, "Emoji")
+    page.wait_for_function(f"{OUTPAINT}.spec.model === 'emoji'")
+    choose_model(page, "Composed")
+    page.wait_for_function(f"{OUTPAINT}.source?.address === {source!r}")
+    choose_model(page, "Emoji")
+    page.wait_for_function(f"{OUTPAINT}.spec.model === 'emoji'")
+    page.wait_for_timeout(300)
+    assert page.evaluate(f"{OUTPAINT}.source?.address") != source
     buffer = io.BytesIO()
     Image.new("RGB", (128, 128), "teal").save(buffer, "PNG")
     file = {"name": "own.png", "mimeType": "image/png", "buffer": buffer.getvalue()}
