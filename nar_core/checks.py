@@ -17,7 +17,15 @@ from .models.condition import split_words
 from .picture import fit
 from .plan import make_plan
 from .request import Frame, Prepared, Request
-from .settings import NUM_SAMPLES, RNG_SEED, SETTINGS, SamplingSettings, axes_of, heads_for
+from .settings import (
+    NUM_SAMPLES,
+    RNG_SEED,
+    SETTINGS,
+    SamplingSettings,
+    axes_of,
+    heads_for,
+    shortened,
+)
 from .splitter import normal, split
 from .subject import first_frame
 from .words import box_alone, understand
@@ -36,6 +44,11 @@ def prepare(info: ModelInfo, request: Request) -> Prepared:
     """
     request.check()
     if request.resume is not None:
+        if not isinstance(request.resume, Frame):
+            raise ValueError(
+                f"resume: got {shortened(request.resume)}, expected a frame that `generate` gave; "
+                "a file is gone on from by `nar_core generate --resume`"
+            )
         request = _going_on(info, request, request.resume)
     settled = {
         setting.name: setting.check(_first(getattr(request, setting.name), default))
@@ -77,7 +90,7 @@ def _must_be_unsaid(request: Request, name: str, remedy: str) -> None:
     value = getattr(request, name)
     said = value if isinstance(value, tuple | list) else (value,)
     if any(x is not None and x != "" for x in said):
-        raise ValueError(f"{name}: got {value!r}, expected none: {remedy}")
+        raise ValueError(f"{name}: got {shortened(value)}, expected none: {remedy}")
 
 
 def _going_on(info: ModelInfo, request: Request, frame: Frame) -> Request:
@@ -123,7 +136,9 @@ def _check_heads(info: ModelInfo, heads: str) -> None:
 def cell_of(info: ModelInfo, given: Any, name: str) -> tuple[int, int, int]:
     """A cell (t, h, w), or (h, w) of a picture; ValueError, naming it, unless it is in the grid."""
     grid = info.grid
-    cell = tuple(given) if isinstance(given, Sequence | np.ndarray) else (given,)
+    if hasattr(given, "tolist"):  # an array of NumPy or torch
+        given = given.tolist()
+    cell = tuple(given) if isinstance(given, Sequence) else (given,)
     cell = (0, *cell) if len(cell) == 2 and grid.t == 1 else cell
     if len(cell) != 3 or any(
         not isinstance(p, Real) or isinstance(p, bool) or p not in range(n)
@@ -131,7 +146,7 @@ def cell_of(info: ModelInfo, given: Any, name: str) -> tuple[int, int, int]:
     ):
         form = "(h, w)" if grid.t == 1 else "(t, h, w)"
         raise ValueError(
-            f"{name}: got {given}, expected {form} inside the grid "
+            f"{name}: got {shortened(given)}, expected {form} inside the grid "
             f"{tuple(grid)[-2 if grid.t == 1 else 0 :]}, counted from 0"
         )
     t, h, w = (int(p) for p in cell)
@@ -170,11 +185,19 @@ def _known(info: ModelInfo, request: Request, rows: int) -> dict[str, Any]:
     return {"known": known if keep is None else np.where(keep, known, -1), "keep": None}
 
 
+def _array(given: Any, name: str) -> np.ndarray:
+    """An array of whatever is one, also of torch; ValueError, naming it, of what is none."""
+    try:
+        return np.asarray(given.detach().cpu() if hasattr(given, "detach") else given)
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise ValueError(f"{name}: got {shortened(given)}, expected an array") from error
+
+
 def _are_pictures(info: ModelInfo, known: Any) -> bool:
     """Whether what is known are pixels, uint8 of the model's size, or a picture; else tokens."""
     if isinstance(known, Image.Image):
         return True
-    known = np.asarray(known)
+    known = _array(known, "known")
     return known.dtype == np.uint8 and known.shape[-3:] == (*info.size, 3)
 
 
@@ -184,7 +207,7 @@ def _pixels(info: ModelInfo, request: Request, known: Any, keep: np.ndarray, n: 
     Of a clip that begins with a picture, a thing alone stands where each prompt has it.
     """
     if not isinstance(known, Image.Image):
-        pixels = np.asarray(known).reshape(-1, *info.size, 3)
+        pixels = _array(known, "known").reshape(-1, *info.size, 3)
         if len(pixels) not in (1, n):
             raise ValueError(f"known: got {len(pixels)} pictures, expected 1 or {n} (num_samples)")
         return pixels
@@ -206,7 +229,7 @@ def _keep(info: ModelInfo, request: Request, pictures: bool) -> np.ndarray | Non
                 f"keep: got none, expected bool {tuple(grid)}: which cells of the picture are known"
             )
         return np.broadcast_to(np.arange(grid.t)[:, None, None] == 0, grid)
-    keep = np.asarray(keep)
+    keep = _array(keep, "keep")
     if keep.dtype != bool or keep.shape not in {tuple(grid), tuple(grid)[grid.t == 1 :]}:
         raise ValueError(f"keep: got {keep.dtype} {keep.shape}, expected bool {tuple(grid)}")
     if not keep.any():
@@ -216,7 +239,7 @@ def _keep(info: ModelInfo, request: Request, pictures: bool) -> np.ndarray | Non
 
 def _tokens(info: ModelInfo, known: ArrayLike, n: int) -> np.ndarray:
     """Given tokens as int64 [n, T, H, W]."""
-    grid, known = info.grid, np.asarray(known)
+    grid, known = info.grid, _array(known, "known")
     if known.ndim == 3 and grid.t == 1 and known.shape[0] != 1:
         known = known[:, None]
     if known.shape not in {tuple(grid), (n, *grid), (1, *grid)}:
@@ -248,9 +271,11 @@ def _cells(request: Request) -> np.ndarray | None:
 def _prompts(info: ModelInfo, given: str | Sequence[str] | None, n: int) -> tuple[str, ...]:
     if given is None or isinstance(given, str):
         given = (given or "",) * n
-    prompts = tuple(given)
+    prompts = tuple(given) if isinstance(given, list | tuple | np.ndarray) else ()
     if len(prompts) != n or not all(isinstance(p, str) for p in prompts):
-        raise ValueError(f"prompt: got {given!r}, expected one text, or {n} (num_samples)")
+        told = f"{len(prompts)} of {shortened(given)}" if prompts else shortened(given)
+        raise ValueError(f"prompt: got {told}, expected one text, or {n} (num_samples)")
+    prompts = tuple(map(str, prompts))
     for prompt in prompts:
         words = len(split_words(prompt))
         if info.prompt_words and words > info.prompt_words:
@@ -269,7 +294,8 @@ def _prompts(info: ModelInfo, given: str | Sequence[str] | None, n: int) -> tupl
 
 
 def _labels(info: ModelInfo, given: Labels, n: int) -> tuple[str | None, ...]:
-    several = isinstance(given, tuple | list | np.ndarray)
+    given = given.tolist() if hasattr(given, "tolist") else given  # of NumPy or torch
+    several = isinstance(given, tuple | list)
     labels: tuple[Any, ...] = tuple(given) if several else (given,) * n
     if len(labels) != n:
         raise ValueError(f"label: got {len(labels)} labels, expected one, or {n} (num_samples)")
@@ -280,7 +306,8 @@ def _class_name(info: ModelInfo, label: str | int | None) -> str | None:
     labels = info.labels
     if label is None:
         return None
-    if isinstance(label, int | np.integer) and not isinstance(label, bool):
+    label = label.item() if hasattr(label, "item") else label
+    if isinstance(label, int) and not isinstance(label, bool):
         if 0 <= label < len(labels):
             return labels[label]
         raise ValueError(f"label: got {label}, expected 0 to {len(labels) - 1}, or a name")
@@ -294,6 +321,6 @@ def _class_name(info: ModelInfo, label: str | int | None) -> str | None:
             return name
     near = [x for x in labels if str(label).lower() in x.lower()][:5] or labels[:5]
     raise ValueError(
-        f"label: got {label!r}, expected one of {len(labels)} class names, "
+        f"label: got {shortened(label)}, expected one of {len(labels)} class names, "
         f"such as {', '.join(near)}"
     )

@@ -37,6 +37,7 @@ from .weights.load import load_model
 from .weights.read import read_yaml, trim_heap
 from .words import understand
 from .worlds import WORLDS, Understood
+from .writing import need_folder, whole_folder
 
 
 class Engine:
@@ -426,17 +427,19 @@ class Engine:
             )
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise ValueError(f"folder: got {folder}, which is taken, expected a new or empty one")
-        copy_model(self.folder, folder)
+        need_folder(folder, "folder")
         said, file = self._samples(samples), ""
-        if said:
-            file = "samples.png"
-            words: dict[str, Any] = {"label" if self.info.task == "class" else "prompt": said}
-            frame = self.generate_all(Request(**words, num_samples=len(said)))
-            tiled([self.decode(frame.tokens)[:, -1]]).save(folder / file)
-        path = folder / "record.yaml"
-        record = read_yaml(path) if path.is_file() else {}
-        card = model_card(self.info, record, file, said)
-        (folder / "README.md").write_text(card, encoding="utf-8")
+        with whole_folder(folder) as part:
+            copy_model(self.folder, part)
+            if said:
+                file = "samples.png"
+                words: dict[str, Any] = {"label" if self.info.task == "class" else "prompt": said}
+                frame = self.generate_all(Request(**words, num_samples=len(said)))
+                tiled([self.decode(frame.tokens)[:, -1]]).save(part / file)
+            path = part / "record.yaml"
+            record = read_yaml(path) if path.is_file() else {}
+            card = model_card(self.info, record, file, said)
+            (part / "README.md").write_text(card, encoding="utf-8")
         return folder
 
     def _samples(self, count: int) -> tuple[str, ...]:

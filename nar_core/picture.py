@@ -159,7 +159,14 @@ def fit(picture: Image.Image | np.ndarray, size: tuple[int, int]) -> np.ndarray:
         picture: of any mode, or pixels uint8 [h, w, 3 or 4].
         size: height and width.
     """
-    picture = picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
+    if not isinstance(picture, Image.Image):
+        pixels = np.asarray(picture)
+        if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[-1] not in (3, 4):
+            raise ValueError(
+                f"picture: got {pixels.dtype} {pixels.shape}, expected a PIL picture, or pixels "
+                "uint8 [h, w, 3 or 4]"
+            )
+        picture = Image.fromarray(pixels)
     plain, turn = eight_bits(picture), turn_of(picture)
     # the crop is symmetric, so that only few pixels have to be turned
     small = _cropped(plain, (size[1], size[0]) if turn in LYING else size)
@@ -183,7 +190,11 @@ def turn_of(picture: Image.Image) -> Image.Transpose | None:
 
 def eight_bits(picture: Image.Image) -> Image.Image:
     """A picture of any mode as L, LA, RGB or RGBA; of an animated one the first frame."""
+    if not all(picture.size):
+        raise ValueError(f"picture: got {picture.width} x {picture.height} pixels, expected some")
     picture.load()  # also because the EXIF data may stand behind the pixels
+    if picture.mode == "La":  # of which Pillow makes nothing else
+        picture = picture.convert("LA")
     if picture.mode.startswith(("I", "F")):
         return _grey(picture)
     if picture.mode in ("L", "RGB") and not picture.has_transparency_data:

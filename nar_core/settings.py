@@ -33,6 +33,12 @@ Value = float | int | str
 NUMBERS = (int, float, np.integer, np.floating)
 
 
+def shortened(value: Any) -> str:
+    """A value as a message shows it, however long it is."""
+    told = " ".join(repr(value)[:1000].split())
+    return told if len(told) <= 80 else f"{told[:79]}…"
+
+
 @dataclass(frozen=True)
 class Setting:
     """One sampling setting.
@@ -85,7 +91,12 @@ class Setting:
         return "; ".join([self.help, *(f"{value} is {word}" for value, word in self.marks.items())])
 
     def check(self, value: Any) -> Value:
-        """The value in its own type. Raises ValueError naming it and what is expected."""
+        """The value in its own type. Raises ValueError naming it and what is expected.
+
+        It may be a number of NumPy or torch, too.
+        """
+        if getattr(value, "ndim", None) == 0 and hasattr(value, "item"):
+            value = value.item()
         if self.kind == "choice":
             for choice in self.choices:
                 # the parts of a joined choice may stand in any order
@@ -98,7 +109,7 @@ class Setting:
                 return float(value)
             if inside and (isinstance(value, int) or float(value).is_integer()):
                 return int(value)
-        raise ValueError(f"{self.name}: got {value!r}, expected {self.expected}")
+        raise ValueError(f"{self.name}: got {shortened(value)}, expected {self.expected}")
 
     def parse(self, text: str) -> Value:
         """A value from text, as it stands in a link. Raises ValueError as `check` does."""
@@ -213,6 +224,7 @@ NUM_SAMPLES = Setting(
     "how many pictures or clips grow together",
     off=1,
     low=1,
+    high=1_000_000,
     name="num_samples",
 )
 RNG_SEED = Setting(

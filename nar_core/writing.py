@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 from typing import Any
+
+DRAWN = (".png", ".jpg", ".jpeg", ".webp")
+"""Endings of a picture that is drawn to a file."""
 
 
 @contextmanager
@@ -19,12 +22,36 @@ def whole_file(path: Path) -> Iterator[Path]:
     Whatever ends the writing before, also a signal, leaves nothing behind, and an older file as it
     was.
     """
+    path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
     try:
         yield part
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def save_picture(picture: Any, path: Path) -> None:
+    """Write a PIL picture whole."""
+    with whole_file(path) as part:
+        picture.save(part)
+
+
+@contextmanager
+def whole_folder(folder: Path) -> Iterator[Path]:
+    """A folder beside `folder` to write to, whose files take their places once all are written.
+
+    What else lies in `folder` stays. Whatever ends the writing before leaves nothing behind.
+    """
+    folder = folder.resolve()
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as name:
+        part = Path(name)
+        yield part
+        for file in sorted(path for path in part.rglob("*") if path.is_file()):
+            place = folder / file.relative_to(part)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            os.replace(file, place)
 
 
 def write_json(path: Path, told: Any, indent: int | None = None) -> None:
@@ -53,10 +80,15 @@ def need_folder(folder: Path, name: str) -> None:
         ) from error
 
 
-def need_file(path: Path, name: str) -> None:
-    """Raise ValueError, with the `name` of the option, unless a file can be written at a path."""
+def need_file(path: Path, name: str, endings: Collection[str] = ()) -> None:
+    """Raise ValueError, with the `name` of the option, unless a file can be written at a path.
+
+    Its name has one of the endings, where there are some.
+    """
     if path.is_dir():
         raise ValueError(f"{name}: got {path}, which is a folder, expected a file in it")
+    if endings and path.suffix.lower() not in endings:
+        raise ValueError(f"{name}: got {path}, expected a name that ends in {', '.join(endings)}")
     need_folder(path.parent, name)
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import json
 import logging
 import signal
 import sys
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -17,6 +19,15 @@ from ..version import __version__
 from . import bench, evaluate, generate, models, train, worlds
 
 ENDING = (signal.SIGINT, signal.SIGTERM)
+REMEDIES = defaultdict(
+    lambda: "check that it is there, and what may be done with it",
+    {
+        **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "make room on the disk, then try again"),
+        **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), "name another one, or allow it"),
+    },
+)
+"""What to do about an operating system's refusal."""
+
 VERBS = {
     "list": models,
     "generate": generate,
@@ -117,8 +128,11 @@ def main(argv: list[str] | None = None) -> int:
     try:
         with _ended_by_signals():
             found = args.run(args)
-    except (ValueError, FileNotFoundError, ImportError) as error:
-        sys.stderr.write(f"{' '.join(str(error).split())}\n")
+    except (ValueError, OSError, ImportError) as error:
+        told = str(error)
+        if isinstance(error, OSError) and error.strerror:
+            told = f"{error.filename or 'a file'}: {error.strerror}; {REMEDIES[error.errno]}"
+        sys.stderr.write(f"{' '.join(told.split())}\n")
         return 2
     except KeyboardInterrupt as ended:
         # a training run goes on from its last save

@@ -36,6 +36,15 @@ def own_device(name: str) -> torch.device:
     return device
 
 
+def use_threads(count: int | None) -> None:
+    """So many CPU threads. Raises ValueError for fewer than one."""
+    if count is None:
+        return
+    if count < 1:
+        raise ValueError(f"--threads: got {count}, expected 1 or more")
+    torch.set_num_threads(count)
+
+
 def add_setting(
     parser: argparse.ArgumentParser,
     setting: Setting,

@@ -15,8 +15,8 @@ from ..measure.suite import GUIDANCE, PUBLISHED, SUITES, save_chart, suite, tabl
 from ..settings import NAMED
 from ..weights.list import official_models
 from ..weights.load import load_model
-from ..writing import need_file, write_json
-from .arguments import add_device, add_model, add_setting, told_again
+from ..writing import DRAWN, need_file, write_json
+from .arguments import add_device, add_model, add_setting, told_again, use_threads
 
 HELP = "measure speed and memory beside the published way of sampling"
 
@@ -61,13 +61,14 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     for name in ("batch", "repeats"):
         if getattr(args, name) < 1:
             raise ValueError(f"--{name}: got {getattr(args, name)}, expected 1 or more")
-    if args.threads:
-        torch.set_num_threads(args.threads)
+    if not 0 < args.minutes < float("inf"):
+        raise ValueError(f"--minutes: got {args.minutes:g}, expected a number above 0")
+    use_threads(args.threads)
     for name in ("picture", "figures"):
         if file := getattr(args, name):
             if not args.suite:
                 raise ValueError(f"--{name}: got {file} without a suite; add --suite cpu")
-            need_file(file, f"--{name}")
+            need_file(file, f"--{name}", DRAWN if name == "picture" else ())
     if args.suite:
         return _suite(args)
     plain = None

@@ -20,7 +20,7 @@ from ..measure.tables import PROMPTS_FILE, TABLES, TableRun, make_table
 from ..measure.world import drift, reconstruction, rightness, variation
 from ..settings import RNG_SEED, SETTINGS
 from ..train.data import DataFolder
-from ..writing import need_file, need_folder, write_json
+from ..writing import DRAWN, need_file, need_folder, save_picture, write_json
 from .arguments import add_device, add_model, add_setting, lines_of, own_device, said, told_again
 
 HELP = "measure reconstruction, likelihood and rightness, draw contact sheets"
@@ -31,6 +31,13 @@ AGAIN = {
     **dict.fromkeys(setting.name for setting in SETTINGS),
 }
 """What may have been said besides of a comparison that is told again; not where it is this."""
+
+
+LEAST = {
+    **dict.fromkeys(("limit", "world", "recall"), 0),
+    **dict.fromkeys(("every", "count", "rng_seeds", "samples", "batch"), 1),
+}
+"""The least of each number."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -138,6 +145,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Measure what was asked for: `psnr` (dB), `loss_*` (nats per token), `sheet`, `scores`."""
+    for name, least in LEAST.items():
+        if (value := getattr(args, name)) is not None and value < least:
+            expected = f"expected {least} or more"
+            raise ValueError(f"--{name.replace('_', '-')}: got {value}, {expected}")
     if args.ablations:
         return _ablations(args)
     settings = said(args)
@@ -160,7 +171,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         raise ValueError("--picture: got no --seed-map, expected what is to be drawn")
     for name in ("sheet", "growth", "seed_map", "picture", "figures"):
         if getattr(args, name):
-            need_file(Path(getattr(args, name)), f"--{name.replace('_', '-')}")
+            endings = () if name in ("seed_map", "figures") else DRAWN
+            need_file(Path(getattr(args, name)), f"--{name.replace('_', '-')}", endings)
     if args.table:
         need_folder(Path(args.out), "--out")
     engine = Engine.load(args.model, device=own_device(args.device), dtype=args.dtype)
@@ -184,7 +196,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     if args.seed_map:
         found = seed_map(grower, args.count, Path(args.seed_map), args.every)
         if args.picture:
-            drawn(found).save(args.picture)
+            save_picture(drawn(found), Path(args.picture))
         out |= found
     prompts = read_prompts(args.prompts or ())
     if args.sheet:

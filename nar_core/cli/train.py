@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from ..train import generator, tokenizer
 from ..train.config import CONFIGS, load_config
 from ..train.identity import held
 from ..train.loop import rank_and_world
 from ..writing import need_folder
-from .arguments import own_device
+from .arguments import own_device, use_threads
 
 HELP = "train a tokenizer or a generator on a folder of pictures"
 
@@ -47,12 +44,9 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     wrong = [s for s in args.changes if not s.partition("=")[0].strip() or "=" not in s]
     if wrong:
         raise ValueError(f"settings: got {' '.join(wrong)}, expected key=value")
-    if args.threads:
-        torch.set_num_threads(args.threads)
+    use_threads(args.threads)
     device = own_device(args.device)
     config = load_config(path, args.changes, args.what)
-    # Of several processes that train together the first one holds the folder.
-    alone = held(Path(args.out)) if rank_and_world()[0] == 0 else contextlib.nullcontext()
-    with alone:
+    with held(Path(args.out), alone=rank_and_world()[0] == 0):
         TRAINERS[args.what].train(config, Path(args.out), device)
     return {"run": args.out, "export": str(Path(args.out) / "export")}

@@ -14,7 +14,7 @@ from ..settings import RNG_SEED
 from ..weights.embedded import load_tokenizer_folder
 from ..weights.fetch import CHECKPOINTS
 from ..worlds import WORLDS
-from ..writing import need_file
+from ..writing import DRAWN, need_file
 from .arguments import add_setting
 
 HELP = "draw what a world makes, or teach the classifier that judges landscapes"
@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     if args.what == "sheet":
         if not args.out:
             raise ValueError("--out: got nothing, expected the PNG to write")
-        need_file(Path(args.out), "--out")
+        need_file(Path(args.out), "--out", DRAWN)
         return world_sheet(
             args.world, Path(args.out), args.count or 48, args.rng_seed, args.held_out
         )

@@ -14,6 +14,7 @@ from tqdm import tqdm
 from ..picture import tiled
 from ..video import write_animated
 from ..worlds import WORLDS
+from ..writing import save_picture, whole_file
 from .growing import Grower, any_cell, seeds_of
 from .items import TrainingPictures
 
@@ -89,17 +90,19 @@ def save_sheet(
     frames = len(rows[0][1][0])
     out = {"sheet": str(path)}
     if frames == 1:
-        draw_sheet([(p, [x[0] for x in shown]) for p, shown in rows], heads, columns).save(path)
+        sheet = draw_sheet([(p, [x[0] for x in shown]) for p, shown in rows], heads, columns)
+        save_picture(sheet, path)
         return out
     moments = np.linspace(0, frames - 1, 5).round().astype(int)
     strips = [(p, [np.concatenate(list(x[moments]), 1) for x in shown]) for p, shown in rows]
-    draw_sheet(strips, heads, max(1, columns // 4)).save(path)
+    save_picture(draw_sheet(strips, heads, max(1, columns // 4)), path)
     moving = [
         draw_sheet([(p, [x[f] for x in shown]) for p, shown in rows], heads, columns)
         for f in range(frames)
     ]
     out["moving"] = str(path.with_suffix(".gif"))
-    write_animated(Path(out["moving"]), "GIF", moving, 1000 / (fps or 8))
+    with whole_file(Path(out["moving"])) as part:
+        write_animated(part, "GIF", moving, 1000 / (fps or 8))
     return out
 
 
@@ -127,7 +130,7 @@ def growth_strips(grower: Grower, path: Path, prompts: Sequence[str] = ()) -> di
         steps = np.linspace(1, len(frames) - 1, shown).round().astype(int)
         columns = [engine.preview(frames[i].tokens, full=True)[0] for i in steps]
         rows += [[column[moment] for column in columns] for moment in moments]
-    tiled(rows, 8).save(path)
+    save_picture(tiled(rows, 8), path)
     return {"growth": str(path), "growth_prompts": prompts}
 
 

@@ -21,6 +21,7 @@ from ..engine import Engine
 from ..plan import GridShape, make_plan
 from ..request import Request
 from ..weights.list import official_models
+from ..writing import save_picture
 from .published import sample_as_published
 from .speed import random_engine, random_model
 
@@ -297,5 +298,4 @@ def _panel(draw, font, left: int, said: str, lines: dict[str, list[tuple[int, fl
 
 def save_chart(rows: Sequence[Row], title: str, file: Path) -> None:
     """Draw and write the picture."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    chart(rows, title).save(file)
+    save_picture(chart(rows, title), file)

@@ -22,7 +22,7 @@ from tqdm import tqdm
 from ..settings import NUM_SAMPLES
 from ..train.loop import rank_and_world
 from ..weights.list import official_models
-from ..writing import write_json
+from ..writing import save_picture, whole_file, write_json
 from .growing import Grower
 from .scores import Reference, network, score_clips, score_geneval, score_pictures
 
@@ -220,7 +220,10 @@ def write_balanced(grower: Grower, folder: Path, count: int, batch: int) -> np.n
 
 def as_npz(folder: Path) -> Path:
     """`samples.npy` as the one array `arr_0` of `samples.npz`, the ADM evaluator's form."""
-    with zipfile.ZipFile(folder / "samples.npz", "w", zipfile.ZIP_STORED, allowZip64=True) as file:
+    with (
+        whole_file(folder / "samples.npz") as part,
+        zipfile.ZipFile(part, "w", zipfile.ZIP_STORED, allowZip64=True) as file,
+    ):
         file.write(folder / "samples.npy", "arr_0.npy")
     return folder / "samples.npz"
 
@@ -246,7 +249,7 @@ def write_geneval(
         for start in range(0, count, batch):
             size = min(batch, count - start)
             for i, pixels in enumerate(grower.grow([prompt] * size, number=start)[:, 0]):
-                Image.fromarray(pixels).save(place / "samples" / f"{start + i:04d}.png")
+                save_picture(Image.fromarray(pixels), place / "samples" / f"{start + i:04d}.png")
 
     tally.left(1, grower.engine.info.name, step)
     return {"samples": str(folder), "prompts": len(lines)}

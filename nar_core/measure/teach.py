@@ -15,6 +15,7 @@ from tqdm import tqdm
 from ..tokenizers.base import Tokenizer
 from ..worlds.landscape import LandscapeWorld
 from ..worlds.landscape.facts import TERRAINS, TIMES
+from ..writing import whole_file
 from .landscape import Classifier, shrunk
 
 log = logging.getLogger(__name__)
@@ -51,7 +52,8 @@ def teach(tokenizer: Tokenizer, out: Path, pictures: int, rng_seed: int = 0) -> 
     with torch.inference_mode():
         a, b = model(x[-held:].float() / 255)
     right = a.argmax(-1) == terrain[-held:], b.argmax(-1) == time[-held:]
-    save_file({k: v.half().contiguous() for k, v in model.state_dict().items()}, out)
+    with whole_file(out) as part:
+        save_file({k: v.half().contiguous() for k, v in model.state_dict().items()}, part)
     return {
         "terrain": round(right[0].float().mean().item(), 4),
         "time": round(right[1].float().mean().item(), 4),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import zlib
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -36,7 +37,7 @@ class ConditionConfig:
         parts: rows of their table.
     """
 
-    kind: str
+    kind: Literal["class", "caption", "words", "facts"]
     slots: int = 1
     classes: int = 0
     caption_width: int = 0

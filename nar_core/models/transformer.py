@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import cast
+from typing import Literal, cast
 
 import torch
 import torch.nn.functional as F
@@ -51,12 +51,12 @@ class TransformerConfig:
     ffn_width: int
     taps: dict[str, int]
     condition: ConditionConfig
-    norm: str = "rms"
+    norm: Literal["rms", "layer"] = "rms"
     norm_eps: float = 1e-5
     rotary: tuple[int, int, int] = (0, 0, 0)
     rotary_base: float = 10000.0
-    rotary_condition: str = "zero"
-    learned: str = "none"
+    rotary_condition: Literal["zero", "identity"] = "zero"
+    learned: Literal["none", "full", "factored"] = "none"
     shared_output: bool = False
     fuse_float32: bool = True
     known_level: KnownLevel = "distance"

@@ -9,12 +9,12 @@ from typing import cast
 
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from ..models.condition import Caption
 from ..models.transformer import NARTransformer, TransformerConfig
+from ..weights.read import read
 
 
 class DigitTable(nn.Module):
@@ -58,6 +58,21 @@ def fresh(config: TransformerConfig, digits: list[int] | None) -> NARTransformer
     return model
 
 
+def tensors_of(path: Path) -> dict[str, Tensor]:
+    """The weights of an exported folder. Raises ValueError where they are not there, or damaged."""
+    if not path.is_file():
+        raise ValueError(
+            f"init_from: got {path.parent}, expected the export of a run, with {path.name} in it"
+        )
+    return read(path).tensors
+
+
+def unfit(error: Exception) -> str:
+    """What torch says of weights that do not fit, in a line: the first of them."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    return lines[min(1, len(lines) - 1)]
+
+
 def start_from(model: NARTransformer, folder: Path) -> None:
     """Begin with the weights of an exported generator of the same shape, but for the grid's.
 
@@ -69,7 +84,7 @@ def start_from(model: NARTransformer, folder: Path) -> None:
     some of them, evenly apart from the first to the last.
     Raises ValueError where the weights are of another shape.
     """
-    state = _thinned(load_file(folder / "generator.safetensors"), model.config.depth)
+    state = _thinned(tensors_of(folder / "generator.safetensors"), model.config.depth)
     if model.cells is None:
         state = {k: v for k, v in state.items() if not k.startswith("cells.")}
     wanted_condition = {k: v for k, v in model.state_dict().items() if k.startswith("condition.")}
@@ -100,7 +115,7 @@ def start_from(model: NARTransformer, folder: Path) -> None:
             {k: v.float() for k, v in state.items()}, strict=False
         )
     except RuntimeError as error:  # a tensor of another shape
-        raise ValueError(f"init_from: the weights in {folder} do not fit: {error}") from None
+        raise ValueError(f"init_from: the weights in {folder} do not fit: {unfit(error)}") from None
     anew = "condition.table.weight" not in state
     begun = (".tables.", "cells.parts.", "cells.around.")
     wrong = [k for k in missing if not any(part in k for part in begun)]
@@ -137,7 +152,7 @@ def continued(before: NARTransformer, config: TransformerConfig) -> NARTransform
     try:
         model.load_state_dict({name: tensor.clone() for name, tensor in state.items()})
     except RuntimeError as error:
-        raise ValueError(f"init_from: the weights do not fit: {error}") from None
+        raise ValueError(f"init_from: the weights do not fit: {unfit(error)}") from None
     return model
 
 

@@ -5,20 +5,23 @@ A YAML file is read into these; OmegaConf names the nearest key to a misspelt on
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import MISSING as NONE
-from dataclasses import asdict, dataclass, field, fields, make_dataclass
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, make_dataclass
+from numbers import Real
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, Literal, get_type_hints
 
-from omegaconf import MISSING, OmegaConf
+from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from ..info import ModelInfo
 from ..models.condition import ConditionConfig
 from ..models.transformer import TransformerConfig
 from ..settings import SETTINGS
-from ..tokenizers.mini import MiniConfig
+from ..tokenizers.mini import PATCH, MiniConfig
 
 CONFIGS = Path(__file__).parent / "configs"
 
@@ -30,6 +33,38 @@ OF_THE_DATA = ("title", "trained_on", "licence", "note", "labels", "prompts")
 
 Rules = Any
 """{field: values} of records, or a list of such, see `source.select_records`."""
+
+MOST_CODES = 2**15
+"""Tokens are kept as int16."""
+
+ANY = math.inf
+SHARE = 0, 1
+RANGES: dict[str, tuple[float, float]] = {
+    # the loop
+    **dict.fromkeys(("seed", "minutes", "save_minutes", "clip"), (0, ANY)),
+    **dict.fromkeys(("muon_lr", "muon_weight_decay", "adamw_lr", "weight_decay"), (0, ANY)),
+    **dict.fromkeys(("steps", "warmup", "eval_every", "batch", "epochs"), (1, ANY)),
+    **dict.fromkeys(("anneal", "ema", "betas", "label_smoothing"), SHARE),
+    # what is shown
+    **dict.fromkeys(("cells", "repeats", "processes", "pool", "variants", "stride"), (1, ANY)),
+    **dict.fromkeys(("share", "weight", "often", "window", "l1"), (0, ANY)),
+    **dict.fromkeys(("alike", "alike_digits", "fps"), (0, ANY)),
+    **dict.fromkeys(("hold_out", "fresh", "shift", "flip", "tinted", "plain_share"), SHARE),
+    **dict.fromkeys(("known_share", "corner_share", "centre_share", "other_share"), SHARE),
+    **dict.fromkeys(("wrong_share", "own_share", "own_after", "own_right"), SHARE),
+    **dict.fromkeys(("null_share", "keyword_share"), SHARE),
+    "scale": (0.01, ANY),
+    # the model
+    **dict.fromkeys(("grid", "width", "depth", "attention_heads", "ffn_width"), (1, ANY)),
+    **dict.fromkeys(("taps", "slots", "buckets", "levels", "size"), (1, ANY)),
+    **dict.fromkeys(("encoder_width", "decoder_width"), (1, ANY)),
+    **dict.fromkeys(("encoder_depth", "decoder_depth", "fine_depth"), (0, ANY)),
+    **dict.fromkeys(("rotary", "classes", "caption_width", "told", "parts"), (0, ANY)),
+    "OfficialTraining.steps": (0, ANY),  # codes are kept, and nothing is trained
+    "norm_eps": (0, ANY),
+    "rotary_base": (1, ANY),
+}
+"""The least and the greatest value of every number of a configuration, also in lists, by name."""
 
 
 @dataclass
@@ -244,7 +279,7 @@ class GeneratorTraining(LoopConfig):
     batch: int | None = None
     growths: list[Growths] | None = None
     share_digits: bool = False
-    starts: str = "any"
+    starts: Literal["any", "corner"] = "any"
     known_share: float = MISSING
     corner_share: float = 0.15
     centre_share: float = 0.15
@@ -351,6 +386,8 @@ def load_config(path: Path, changes: Sequence[str], what: str) -> Any:
     try:
         changed = _changed(changes)
         said: Any = OmegaConf.load(path)
+        if not isinstance(said, DictConfig):
+            raise ValueError(f"{path.name}: got a list, expected key: value lines")
         if "like" in said:
             base = path.with_name(f"{said.pop('like')}.yaml")
             if not base.is_file():
@@ -362,6 +399,9 @@ def load_config(path: Path, changes: Sequence[str], what: str) -> Any:
             said.info = {k: v for k, v in said.info.items() if k not in OF_THE_DATA} | dict(told)
     except OmegaConfBaseException as error:
         raise _told(error, path.name) from error
+    except (YAMLError, UnicodeDecodeError) as error:
+        told = " ".join(str(error).split())
+        raise ValueError(f"{path.name}: got no YAML ({told}), expected key: value lines") from error
     return config_of(said, what, path.name)
 
 
@@ -404,9 +444,81 @@ def config_of(values: Any, what: str, where: str = "configuration") -> Any:
     if isinstance(config, GeneratorConfig):
         if config.source is None:
             raise ValueError(f"{where}, source: got null, expected a folder or a world")
-        if not (config.train.batch or config.train.growths):
+        if config.train.batch is None and not config.train.growths:
             raise ValueError(f"{where}, train: got neither batch nor growths, expected one")
+    elif isinstance(config, TokenizerConfig) and not any(s.weight for s in config.sources):
+        raise ValueError(f"{where}, sources: got no weight above 0, expected one at least")
+    _check(config, f"{where}, ")
+    if isinstance(config, TokenizerConfig):
+        _check_sizes(config, where)
+    if isinstance(config, GeneratorConfig):
+        _check_together(config, where)
     return config
+
+
+def _check(node: Any, where: str) -> None:
+    """Raise ValueError, naming it, for a number that is out of range, see `RANGES`."""
+    for f in fields(node):
+        value, name = getattr(node, f.name), where + f.name
+        parts = list(value.values()) if isinstance(value, dict) else value
+        parts = parts if isinstance(parts, list | tuple) else [parts]
+        for number, part in enumerate(parts):
+            if is_dataclass(part):
+                _check(part, f"{name}[{number}]." if isinstance(value, list) else f"{name}.")
+            elif f.name in RANGES and isinstance(part, Real):
+                low, high = RANGES.get(f"{type(node).__name__}.{f.name}", RANGES[f.name])
+                if not (low <= part <= high and math.isfinite(part)):
+                    told = f"from {low:g} up" if high == ANY else f"from {low:g} to {high:g}"
+                    raise ValueError(f"{name}: got {value}, expected {told}")
+
+
+def _check_sizes(config: TokenizerConfig, where: str) -> None:
+    """Raise ValueError for pixels that fall on no whole cells, or codes that no token can hold."""
+    sides = {"train.window": config.train.window, **{
+        f"sources[{i}].size": source.size or 0 for i, source in enumerate(config.sources)
+    }}  # fmt: skip
+    for name, side in sides.items():
+        if side % PATCH:
+            raise ValueError(f"{where}, {name}: got {side}, expected a multiple of {PATCH}")
+    levels = config.model.levels
+    if math.prod(levels) > MOST_CODES:
+        raise ValueError(
+            f"{where}, model.levels: got {levels}, which are {math.prod(levels)} codes, expected "
+            f"at most {MOST_CODES}"
+        )
+
+
+def _check_together(config: GeneratorConfig, where: str) -> None:
+    """Raise ValueError for what is right alone, but not together."""
+    train, source, kind = config.train, config.source, config.model.condition.kind
+    if sum(growth.share for growth in train.growths or ()) <= 0 and train.growths:
+        raise ValueError(f"{where}, train.growths: got no share above 0, expected one at least")
+    if train.corner_share + train.centre_share > 1:
+        raise ValueError(
+            f"{where}, train: got corner_share {train.corner_share} and centre_share "
+            f"{train.centre_share}, expected at most 1 together"
+        )
+    if isinstance(source, WorldSource):
+        told, kinds = f"source.world {source.world!r}", {"facts": "text"}
+    else:
+        told, kinds = "a source.folder", {"class": "class", "words": "text"}
+        if source.scale[0] > source.scale[1]:
+            raise ValueError(f"{where}, source.scale: got {source.scale}, expected two in order")
+        rules = source.only if isinstance(source.only, list) else [source.only]
+        for name, rule in (*(("only", rule) for rule in rules), ("drop", source.drop)):
+            if rule is not None and not (
+                isinstance(rule, dict) and all(isinstance(x, list) for x in rule.values())
+            ):
+                raise ValueError(
+                    f"{where}, source.{name}: got {rule!r}, expected the values of fields, such as "
+                    "{label: [cat, dog]}"
+                )
+    if kinds.get(kind) != config.info.task:
+        pairs = " or ".join(f"{kind!r} with info.task {task!r}" for kind, task in kinds.items())
+        raise ValueError(
+            f"{where}, model.condition.kind: got {kind!r} with info.task {config.info.task!r} and "
+            f"{told}, expected {pairs}"
+        )
 
 
 def _told(error: OmegaConfBaseException, where: str) -> ValueError:

@@ -7,6 +7,7 @@ seed position, outpainting and inpainting are what the model has seen.
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +19,18 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ..card import model_card
+from ..checks import prepare
+from ..info import ModelInfo
+from ..models.transformer import TransformerConfig
 from ..plan import GridShape, legal_seed_positions
+from ..request import Request
 from ..settings import SETTINGS, SamplingSettings
 from ..tokenizers.base import Tokenizer
-from ..weights.embedded import load_tokenizer_folder, name_of, read_info, write_config
+from ..weights.embedded import EXPORT, load_tokenizer_folder, name_of, read_info, write_config
 from ..weights.fetch import find_folder
 from ..weights.read import read_yaml
 from ..worlds import WORLDS
+from ..writing import whole_folder
 from . import official
 from .begin import folded_state, fresh, start_from
 from .config import (
@@ -80,16 +86,16 @@ class Trainer:
         self.tokenizer = find_folder(config.tokenizer, "tokenizer")
         begun = find_folder(config.init_from, "init_from") if config.init_from else None
         self.begun = begun
-        folder.mkdir(parents=True, exist_ok=True)
         tokenizer = load_tokenizer_folder(self.tokenizer, self.grid)[0].to(device)
-        source: TokenSource | None = None
+        source, pictures = None, ""
         if isinstance(config.source, FolderSource):
-            source = self._source(config.source, tokenizer, folder)
+            pictures = digest(DataFolder.open(config.source.folder).checksums())
+            source = self._source(config.source, tokenizer, folder, pictures)
         else:
             self._settle_facts(config.source)
-            claim(folder, {"tokenizer": self._weights(), **self._settings()})
         config.model.vocab_size = tokenizer.vocab_size
         form = architecture(config.model)
+        self._check_info(form)
         if (
             config.train.starts == "any"
             and not legal_seed_positions(self.grid, form.directions, order=form.order).all()
@@ -106,12 +112,15 @@ class Trainer:
         self.model = fresh(form, digits)
         if begun is not None:
             start_from(self.model, begun)
+        self._claim(folder, pictures)
         self.model.to(device)
         self.model.rotations(0)
+        self.run = run = Run(self.model, config.train, folder, device)
+        if source is not None:
+            _ = source.tokens  # nothing is left to check
         # One graph per length of growth; a dynamic one would be slower.
         graphs = config.train.compile
         self.forward = compiled(self.model, device, dynamic=False) if graphs else self.model
-        self.run = run = Run(self.model, config.train, folder, device)
         if stream is None:
             assert isinstance(config.source, WorldSource)
             taken = samples_of(config.train, form.grid, run.step)
@@ -130,24 +139,57 @@ class Trainer:
         drawing = [s.name for s in SETTINGS if not s.name.startswith("guidance")]
         self.as_users_draw = SamplingSettings(**{n: getattr(config.info, n) for n in drawing})
 
-    def _source(self, told: FolderSource, tokenizer: Tokenizer, folder: Path) -> TokenSource:
-        """The items of the source's folder as tokens; what the configuration leaves to it is set.
+    def _claim(self, folder: Path, pictures: str) -> None:
+        """Raise ValueError where the run in the folder is of other data or settings."""
+        source, of = self.config.source, {}
+        if isinstance(source, FolderSource):
+            captions = digest(DataFolder.open(source.folder).records)
+            of = {"pictures": pictures, "captions": captions}
+        folder.mkdir(parents=True, exist_ok=True)
+        claim(folder, {**of, "tokenizer": self._weights(), **self._settings()})
 
-        Raises ValueError where the run in the folder is of others.
+    def _check_info(self, form: TransformerConfig) -> None:
+        """Raise ValueError for what the export would say of itself and no request could be."""
+        config, grid = self.config, form.grid
+        start = config.info.default_seed_position
+        if start is not None and not all(0 <= p < n for p, n in zip(start, grid, strict=True)):
+            config.info.default_seed_position = (0, grid.h // 2, grid.w // 2)
+            log.warning(
+                "info.default_seed_position: %s is outside the grid %s; it becomes %s",
+                *(tuple(x) for x in (start, grid, config.info.default_seed_position)),
+            )
+        told = {k: v for k, v in said(config.info).items() if k not in ("labels", "prompts")}
+        told |= {"title": "", "labels": tuple(config.info.labels or ())}
+        corner = not legal_seed_positions(form.grid, form.directions, order=form.order).all()
+        info = ModelInfo(
+            name="the model",
+            media="image",
+            size=(form.grid.h, form.grid.w),
+            grid=form.grid,
+            directions=form.directions,
+            order=form.order,
+            seed_positions="corner" if corner else "any",
+            **told,
+        )
+        try:
+            prepare(info, Request())
+        except ValueError as error:
+            told = str(error).removeprefix("seed_position: ")
+            told = told if told == str(error) else f"default_seed_position: {told}"
+            raise ValueError(f"info.{told}") from error
+
+    def _source(
+        self, told: FolderSource, tokenizer: Tokenizer, folder: Path, pictures: str
+    ) -> TokenSource:
+        """The items of the source's folder, whose `pictures` have that hash.
+
+        What the configuration leaves to it is set.
         """
         config = self.config
         others = config.train.other_share > 0
         if config.model.condition.kind == "class":
             told.label = told.label or "label"
-        data = DataFolder.open(told.folder)
-        pictures, weights = digest(data.checksums()), self._weights()
-        rank = rank_and_world()[0]
-        claim(folder, {
-            "pictures": pictures,
-            "captions": digest(data.records),
-            "tokenizer": weights,
-            **self._settings(),
-        })  # fmt: skip
+        rank, weights = rank_and_world()[0], self._weights()
         source = TokenSource(
             told,
             tokenizer,
@@ -266,10 +308,14 @@ class Trainer:
 
     def export(self, figures: dict[str, float]) -> None:
         """Write a self-describing model folder into the run."""
+        run, state = self.run, folded_state(self.model)
+        with whole_folder(run.folder / EXPORT) as folder:
+            self._write(folder, state, figures)
+        log.info("exported %s", run.folder / EXPORT)
+
+    def _write(self, folder: Path, state: dict[str, Tensor], figures: dict[str, float]) -> None:
+        """The files of the export."""
         config, run = self.config, self.run
-        folder = run.folder / "export"
-        folder.mkdir(exist_ok=True)
-        state = folded_state(self.model)
         save_file(state, folder / "generator.safetensors")
         info = {**self._told(), "parameters": sum(v.numel() for v in state.values())}
         described = {"info": info, "model": said(config.model)}
@@ -291,9 +337,8 @@ class Trainer:
         if 0 < len(self.stream.names) <= MOST_NAMES:
             names = "\n".join(self.stream.names) + "\n"
             (folder / "names.txt").write_text(names, encoding="utf-8")
-        card = model_card(read_info(folder), record)
-        (folder / "README.md").write_text(card, encoding="utf-8")
-        log.info("exported %s", folder)
+        info = replace(read_info(folder), name=name_of(run.folder / EXPORT))
+        (folder / "README.md").write_text(model_card(info, record), encoding="utf-8")
 
     def _told(self) -> dict[str, Any]:
         """What the configuration says of the model; what it leaves unsaid is of this run."""

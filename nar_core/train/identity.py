@@ -9,6 +9,8 @@ import contextlib
 import hashlib
 import json
 import logging
+import os
+import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from ..writing import write_json
 log = logging.getLogger(__name__)
 
 FILE = "run.json"
+SAVED = "last.pt"
 FREE = (
     "steps",
     "minutes",
@@ -51,7 +54,7 @@ def claim(folder: Path, identity: Mapping[str, str]) -> bool:
     Raises:
         ValueError: it has begun with something else; says with what.
     """
-    path, going_on = folder / FILE, (folder / "last.pt").is_file()
+    path, going_on = folder / FILE, (folder / SAVED).is_file()
     same = going_on  # a run of before this was written down
     if path.is_file():
         begun = json.loads(path.read_text(encoding="utf-8"))
@@ -68,25 +71,64 @@ def claim(folder: Path, identity: Mapping[str, str]) -> bool:
 
 
 @contextlib.contextmanager
-def held(folder: Path) -> Iterator[None]:
-    """The run folder, for this process alone; it is free again however the process ends.
+def held(folder: Path, alone: bool = True) -> Iterator[None]:
+    """The run folder; it is free again however the process ends.
+
+    A run that is refused before it has saved leaves the folder as it was, or none where none was.
+
+    Args:
+        alone: for this process only, as the first of several that train together holds it.
 
     Raises:
         ValueError: another process trains in it.
     """
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
     folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with _locked(folder / "lock") if alone else contextlib.nullcontext():
+            before = set(folder.iterdir())
+            try:
+                yield
+            except (ValueError, FileNotFoundError, ImportError):
+                new = set(folder.iterdir()) - before
+                for path in () if folder / SAVED in new else new:
+                    shutil.rmtree(path) if path.is_dir() else path.unlink()
+                raise
+    finally:
+        with contextlib.suppress(OSError):  # what holds something stays
+            for path in made:
+                path.rmdir()
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """A file that is there while it is locked. Raises ValueError where another process has it."""
     try:
         import fcntl
     except ImportError:  # Windows
-        log.warning("%s is not guarded against a second run here", folder)
+        log.warning("%s is not guarded against a second run here", path.parent)
         yield
         return
-    with open(folder / "lock", "w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise ValueError(
-                f"{folder}: got a run folder that another process trains in, expected one of its "
-                "own; choose another --out, or end that process"
-            ) from error
-        yield
+    while True:
+        with open(path, "w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                raise ValueError(
+                    f"{path.parent}: got a run folder that another process trains in, expected "
+                    "one of its own; choose another --out, or end that process"
+                ) from error
+            if not _is_at(path, file.fileno()):
+                continue  # who had it before has taken it away since it was opened
+            try:
+                yield
+            finally:
+                path.unlink(missing_ok=True)
+            return
+
+
+def _is_at(path: Path, opened: int) -> bool:
+    try:
+        return os.path.samestat(os.fstat(opened), os.stat(path))
+    except FileNotFoundError:
+        return False

@@ -21,6 +21,7 @@ from tqdm import tqdm
 
 from ..writing import whole_file
 from .config import LoopConfig
+from .identity import SAVED
 
 log = logging.getLogger(__name__)
 
@@ -120,8 +121,6 @@ class Run:
     """
 
     def __init__(self, model: nn.Module, config: LoopConfig, folder: Path, device: torch.device):
-        if config.minutes < 0:
-            raise ValueError(f"train.minutes: got {config.minutes:g}, expected 0 or more")
         self.model, self.config, self.folder, self.device = model, config, folder, device
         self.rank, self.world = rank_and_world()
         if self.world > 1 and not dist.is_initialized():
@@ -131,7 +130,7 @@ class Run:
         self.peaks = [[g["lr"] for g in o.param_groups] for o in self.optimizers]
         self.ema = {k: v.detach().clone() for k, v in model.state_dict().items()}
         folder.mkdir(parents=True, exist_ok=True)
-        path = folder / "last.pt"
+        path = folder / SAVED
         if path.is_file():
             try:
                 self._resume(torch.load(path, map_location=device, weights_only=True))
@@ -180,7 +179,7 @@ class Run:
             "seconds": self.seconds,
             "rows": self.rows,
         }
-        with whole_file(self.folder / "last.pt") as part:
+        with whole_file(self.folder / SAVED) as part:
             torch.save(state, part)
         if self.rows:
             with whole_file(self.folder / "log.csv") as part, part.open("w", newline="") as f:

@@ -37,11 +37,12 @@ from ..tokenizers.base import Tokenizer
 from ..tokenizers.larp_video import LarpTokenizer
 from ..tokenizers.vq_image import VQTokenizer
 from ..weights.adapt import published
-from ..weights.embedded import EXPORT, read_info, write_config
+from ..weights.embedded import EXPORT, name_of, read_info, write_config
 from ..weights.fetch import fetch
 from ..weights.list import Official, official_models
 from ..weights.load import digest_of, load_generator, load_text_encoder, load_tokenizer
 from ..weights.read import find_weight_file
+from ..writing import whole_folder
 from .begin import continued
 from .captions import Captions, captioned_files
 from .config import OfficialConfig, said
@@ -239,49 +240,58 @@ class Trainer:
     def __init__(self, config: OfficialConfig, folder: Path, device: torch.device):
         self.config, self.device = config, device
         self.official = official_models()[config.official]
-        folder.mkdir(parents=True, exist_ok=True)
         self.pictures = Pictures.of(config, self.official)
         torch.manual_seed(config.train.seed)
-        self._read(folder)
+        place = Path(config.tokenizer) if config.tokenizer else fetch(self.official.tokenizer)
+        tokenizer = load_tokenizer(place, size=self.official.info.size).to(device)
+        self.is_own = bool(self.pictures.captions or _changes(config))
+        if self.is_own and not isinstance(tokenizer, VQTokenizer):
+            raise ValueError("tokenizer: got one of clips, expected a VQ tokenizer of pictures")
         self.form = form_of(config, self.official, len(self.pictures.classes))
         self.model = self._begun().to(device).train()
         self.model.rotations(0)
         train, count = config.train, len(self.pictures.files)
+        world = rank_and_world()[1]
+        self.share, rest = divmod(train.batch, world)
+        if rest:
+            raise ValueError(f"batch: got {train.batch}, expected a multiple of {world} processes")
         if train.steps is None:
             train.steps = train.epochs * count // train.batch
-        self.forward = compiled(self.model, device) if train.compile else self.model
         info = self.official.info
         plan = make_plan(info.grid, (0, 0, 0), None, info.directions, info.known_level)
         self.corner = [torch.from_numpy(x).to(device) for x in (plan.levels, plan.fan_in)]
+        identity = self._claim(folder, digest_of(find_weight_file(place)))
         self.run = Run(self.model, train, folder, device)
-        self.share, rest = divmod(train.batch, self.run.world)
-        if rest:
-            raise ValueError(
-                f"batch: got {train.batch}, expected a multiple of {self.run.world} processes"
-            )
+        self._read(folder, tokenizer, identity)
+        self.forward = compiled(self.model, device) if train.compile else self.model
         self.order = lru_cache(maxsize=2)(
             lambda epoch: np.random.default_rng((train.seed, 1, epoch)).permutation(count)
         )
 
-    def _read(self, folder: Path) -> None:
-        """Codes and captions, from what is kept in the run folder; it is claimed for them."""
+    def _claim(self, folder: Path, tokenizer: str) -> dict[str, str]:
+        """Raise ValueError where the run in the folder is of others; what this one is of."""
         config, pictures = self.config, self.pictures
-        place = Path(config.tokenizer) if config.tokenizer else fetch(self.official.tokenizer)
-        tokenizer = load_tokenizer(place, size=self.official.info.size).to(self.device)
         told = {k: v for k, v in said(config.train).items() if k not in FREE}
         identity = {
             "pictures": pictures.digest,
-            "tokenizer": digest_of(find_weight_file(place)),
+            "tokenizer": tokenizer,
             "train": digest([told, config.official, config.ten_crops, *_changes(config)]),
         }
         if pictures.captions:
             identity["captions"] = digest([pictures.told.tolist(), pictures.captions])
+        folder.mkdir(parents=True, exist_ok=True)
         claim(folder, identity)
+        return identity
+
+    def _read(
+        self, folder: Path, tokenizer: VQTokenizer | LarpTokenizer, identity: dict[str, str]
+    ) -> None:
+        """Codes and captions, from what is kept in the run folder, or made now."""
+        config, pictures = self.config, self.pictures
         of = digest([identity["pictures"], identity["tokenizer"], config.ten_crops])
         path, ten = folder / "codes.npy", config.ten_crops
         self.codes = extract_codes(pictures.files, tokenizer, path, ten, self.device, of)
-        self.is_own = bool(pictures.captions or _changes(config))
-        if self.is_own:
+        if self.is_own and isinstance(tokenizer, VQTokenizer):
             keep_tokenizer(tokenizer, folder / "tokenizer")
         self.captions = None
         if pictures.captions:
@@ -373,15 +383,13 @@ def form_of(config: OfficialConfig, official: Official, classes: int) -> Transfo
     return form
 
 
-def keep_tokenizer(tokenizer: VQTokenizer | LarpTokenizer, folder: Path) -> None:
+def keep_tokenizer(tokenizer: VQTokenizer, folder: Path) -> None:
     """Write the tokenizer as a folder of its own, for the export."""
-    if not isinstance(tokenizer, VQTokenizer):
-        raise ValueError("tokenizer: got one of clips, expected a VQ tokenizer of pictures")
-    folder.mkdir(parents=True, exist_ok=True)
     state = {k: v.half().cpu().contiguous() for k, v in tokenizer.state_dict().items()}
-    save_file(state, folder / "tokenizer.safetensors")
     told = {"kind": "vq", "model": asdict(tokenizer.config)}
-    OmegaConf.save(OmegaConf.create(told), folder / "config.yaml")
+    with whole_folder(folder) as part:
+        save_file(state, part / "tokenizer.safetensors")
+        OmegaConf.save(OmegaConf.create(told), part / "config.yaml")
 
 
 def export_own(
@@ -393,10 +401,8 @@ def export_own(
     captions: tuple[str, ...],
 ) -> None:
     """Write a model folder of this project's form: the published one has no place for it."""
-    folder, info = run.folder / EXPORT, official.info
-    folder.mkdir(exist_ok=True)
+    info = official.info
     state = {k: v.half().contiguous().cpu() for k, v in model.state_dict().items()}
-    save_file(state, folder / "generator.safetensors")
     grid, anywhere = info.grid, config.any_seed
     told = {
         "title": run.folder.resolve().name,
@@ -414,7 +420,6 @@ def export_own(
         else "",
     }
     form = {**asdict(model.config), "grid": list(grid)}
-    write_config(folder, {"info": told, "model": form}, run.folder / "tokenizer")
     record: dict[str, Any] = {
         "steps": run.step,
         "samples": run.step * config.train.batch,
@@ -423,18 +428,19 @@ def export_own(
     }
     if config.init_from:
         record["begun_from"] = {"name": Path(config.init_from).name}
-    OmegaConf.save(OmegaConf.create(record), folder / "record.yaml")
-    card = model_card(read_info(folder), record)
-    (folder / "README.md").write_text(card, encoding="utf-8")
-    log.info("exported %s", folder)
+    with whole_folder(run.folder / EXPORT) as folder:
+        save_file(state, folder / "generator.safetensors")
+        write_config(folder, {"info": told, "model": form}, run.folder / "tokenizer")
+        OmegaConf.save(OmegaConf.create(record), folder / "record.yaml")
+        named = replace(read_info(folder), name=name_of(run.folder / EXPORT))
+        (folder / "README.md").write_text(model_card(named, record), encoding="utf-8")
+    log.info("exported %s", run.folder / EXPORT)
 
 
 def export(model: NARTransformer, official: Official, run: Run) -> None:
     """Write the averaged weights in the published form, loadable under the official name."""
-    folder = run.folder / "export" / official.info.name
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = run.folder / EXPORT / official.info.name
     state = {k: v.cpu().contiguous() for k, v in published(model.state_dict()).items()}
-    torch.save({"model": state, "steps": run.step}, folder / "last_version.pt")
     config = official.config
     settings = {
         "model_type": "c2i",
@@ -442,5 +448,7 @@ def export(model: NARTransformer, official: Official, run: Run) -> None:
         "n_head": config.attention_heads,
         "block_size": config.grid.cells,
     }
-    (folder / "config.json").write_text(json.dumps(settings))
+    with whole_folder(folder) as part:
+        torch.save({"model": state, "steps": run.step}, part / "last_version.pt")
+        (part / "config.json").write_text(json.dumps(settings))
     log.info("exported %s", folder)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -112,7 +113,12 @@ class TokenSource:
         shown = {f: getattr(config, f) for f in SHOWN}
         key = digest([of, [r["file"] for r in self.records], shown])
         chunks = self._chunks(data, config, tokenizer, device)
-        self.tokens = fill(cache, key, len(self.records), CHUNK, chunks, "encoding")
+        self._fill = lambda: fill(cache, key, len(data.records), CHUNK, chunks, "encoding")
+
+    @cached_property
+    def tokens(self) -> np.ndarray:
+        """Int16 [N, variants, cells]; encoded when they are first asked for, which takes long."""
+        return self._fill()
 
     @staticmethod
     def _chunks(
@@ -157,6 +163,8 @@ class TokenSource:
                 "null where all are drawn alike"
             )
         times = np.array([often.get(name, 1.0) for name in names])
+        if not times.sum():
+            raise ValueError(f"source.often: got {often}, expected one above 0 at least")
         return times / times.sum()
 
     @staticmethod

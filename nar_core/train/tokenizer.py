@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 import math
 import os
+from collections.abc import Sequence
 from dataclasses import asdict
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +15,17 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from omegaconf import OmegaConf
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 from tqdm import tqdm
 
 from ..tokenizers.base import Tokenizer, device_of
 from ..tokenizers.mini import PATCH, MiniConfig, MiniTokenizer
-from ..weights.embedded import name_of, sha256_of
+from ..weights.embedded import EXPORT, name_of, sha256_of
 from ..weights.fetch import find_folder
 from ..worlds import WORLDS
+from ..writing import whole_folder
+from .begin import tensors_of, unfit
 from .config import (
     TokenizerConfig,
     TokenizerSource,
@@ -123,8 +127,9 @@ class Source:
 
     Attributes:
         pictures: short hash of them; captions: of their records.
-        clips: RGBA uint8 [N, F, H, W, 4], on disk; rows: which of them are trained on.
-        validation: the first frames of what is held out, [N, 1, H, W, 4].
+        rows: which of them are trained on.
+
+    Raises ValueError where that is none.
     """
 
     def __init__(self, config: TokenizerSource, size: tuple[int, int], cache: Path):
@@ -132,10 +137,24 @@ class Source:
         data = DataFolder.open(config.folder)
         self.pictures, self.captions = digest(data.checksums()), digest(data.records)
         out = np.array([is_held_out(r, config) for r in data.records])
+        self.rows, self._held_out = np.flatnonzero(~out), np.flatnonzero(out)
+        if not len(self.rows):
+            raise ValueError(
+                f"{config.folder}: got {len(out)} pictures of which none is trained on, expected "
+                "at least one; lower hold_out"
+            )
         own = (config.size, config.size) if config.size else size
-        clips = self._read(data, own, cache)
-        self.clips, self.rows = clips, np.flatnonzero(~out)
-        self.validation = clips[np.flatnonzero(out), :1]
+        self._reading = lambda: self._read(data, own, cache)
+
+    @cached_property
+    def clips(self) -> np.ndarray:
+        """RGBA uint8 [N, F, H, W, 4], on disk; read when they are first asked for."""
+        return self._reading()
+
+    @cached_property
+    def validation(self) -> np.ndarray:
+        """The first frames of what is held out, [N, 1, H, W, 4]."""
+        return self.clips[self._held_out, :1]
 
     @staticmethod
     def _read(data: DataFolder, size: tuple[int, int], cache: Path) -> np.ndarray:
@@ -183,12 +202,6 @@ class WorldPool:
     """
 
     def __init__(self, config: TokenizerSource, key: tuple[int, int]):
-        if config.world not in WORLDS:
-            raise ValueError(
-                f"sources: got the world {config.world!r}, expected one of {', '.join(WORLDS)}"
-            )
-        if not 0 <= config.fresh <= 1:
-            raise ValueError(f"sources, fresh: got {config.fresh:g}, expected 0 to 1")
         self.config, self.world = config, WORLDS[config.world]()
         self.pictures, self.captions = config.world, config.world
         self._views: Any = getattr(self.world, "views", None)
@@ -240,19 +253,22 @@ def source_of(
     config: TokenizerSource, size: tuple[int, int], folder: Path, key: tuple[int, int]
 ) -> Source | WorldPool:
     """What a part of the configuration names: a folder's pictures, or a world's."""
-    if bool(config.folder) == bool(config.world):
-        raise ValueError(
-            f"sources: got folder {config.folder!r} and world {config.world!r}, expected one"
-        )
     if config.world:
         return WorldPool(config, key)
-    source = Source(config, size, folder / f"pictures-{os.getpid()}.npy")
-    if not len(source.rows):
-        raise ValueError(
-            f"{config.folder}: got {len(source.clips)} pictures of which none is "
-            "trained on, expected at least one; lower hold_out"
-        )
-    return source
+    return Source(config, size, folder / f"pictures-{os.getpid()}.npy")
+
+
+def check_sources(sources: Sequence[TokenizerSource]) -> None:
+    """Raise ValueError for one that names no folder and no world, or both, or an unknown one."""
+    for source in sources:
+        if bool(source.folder) == bool(source.world):
+            raise ValueError(
+                f"sources: got folder {source.folder!r} and world {source.world!r}, expected one"
+            )
+        if source.world and source.world not in WORLDS:
+            raise ValueError(
+                f"sources: got the world {source.world!r}, expected one of {', '.join(WORLDS)}"
+            )
 
 
 def unlikeness(digits: Tensor) -> Tensor:
@@ -290,6 +306,7 @@ def windows_of(pictures: Tensor, side: int, generator: torch.Generator) -> Tenso
 
 def train(config: TokenizerConfig, folder: Path, device: torch.device) -> None:
     """Train by `config` (model, sources, train) in a run folder; export beside it at the end."""
+    check_sources(config.sources)
     torch.manual_seed(config.train.seed)
     model = MiniConfig(**asdict(config.model))
     tokenizer = MiniTokenizer(model).to(device)
@@ -299,9 +316,9 @@ def train(config: TokenizerConfig, folder: Path, device: torch.device) -> None:
     if config.train.decoder_only:
         for module in tokenizer.encoding_modules():
             module.requires_grad_(False)
-    folder.mkdir(parents=True, exist_ok=True)
     key = (config.train.seed, rank_and_world()[0])
     sources = [source_of(s, tokenizer.size, folder, key) for s in config.sources]
+    folder.mkdir(parents=True, exist_ok=True)
     claim(folder, {
         "pictures": digest([s.pictures for s in sources]),
         "captions": digest([s.captions for s in sources]),
@@ -310,8 +327,10 @@ def train(config: TokenizerConfig, folder: Path, device: torch.device) -> None:
     })  # fmt: skip
     weights = np.array([s.config.weight for s in sources])
     shares = weights / weights.sum()
-    forward = compiled(tokenizer, device) if config.train.compile else tokenizer
     run = Run(tokenizer, config.train, folder, device)
+    for source in sources:
+        _ = source.validation  # nothing is left to check
+    forward = compiled(tokenizer, device) if config.train.compile else tokenizer
     told = config.train
 
     def loss_of(index: int) -> Tensor:
@@ -352,8 +371,20 @@ def export(
     figures: dict[str, float],
 ) -> None:
     """Write a self-describing tokenizer folder (float16 weights, config, record) into the run."""
-    folder = run.folder / "export"
-    folder.mkdir(exist_ok=True)
+    with whole_folder(run.folder / EXPORT) as folder:
+        _write(folder, tokenizer, config, run, sources, figures)
+    log.info("exported %s", run.folder / EXPORT)
+
+
+def _write(
+    folder: Path,
+    tokenizer: MiniTokenizer,
+    config: TokenizerConfig,
+    run: Run,
+    sources: list[Source | WorldPool],
+    figures: dict[str, float],
+) -> None:
+    """The files of the export."""
     clips = [s.spread(1500) for s in sources]
     statistics = code_statistics(tokenizer, clips)
     state = {k: v.half().contiguous().cpu() for k, v in tokenizer.state_dict().items()}
@@ -375,7 +406,7 @@ def export(
         if (before := begun / "record.yaml").is_file():
             record["begun_from"] = OmegaConf.load(before)
     OmegaConf.save(OmegaConf.create(record), folder / "record.yaml")
-    log.info("exported %s: %s", folder, {k: v for k, v in record.items() if k != "config"})
+    log.info("%s", {k: v for k, v in record.items() if k != "config"})
 
 
 def start_from(tokenizer: MiniTokenizer, folder: Path) -> None:
@@ -383,7 +414,7 @@ def start_from(tokenizer: MiniTokenizer, folder: Path) -> None:
 
     Digits that are others in number begin anew.
     """
-    state = load_file(folder / "tokenizer.safetensors")
+    state = tensors_of(folder / "tokenizer.safetensors")
     state.pop("patches", None)
     wanted = tokenizer.state_dict()
     for name in ("to_code.weight", "to_code.bias", "from_code.weight"):
@@ -393,4 +424,4 @@ def start_from(tokenizer: MiniTokenizer, folder: Path) -> None:
     try:
         tokenizer.load_state_dict(state)
     except RuntimeError as error:
-        raise ValueError(f"init_from: the weights in {folder} do not fit: {error}") from None
+        raise ValueError(f"init_from: the weights in {folder} do not fit: {unfit(error)}") from None

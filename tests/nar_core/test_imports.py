@@ -17,7 +17,7 @@ INFO = {"device", "plan", "settings"}
 WEIGHTS = INFO | {"info", "models", "tokenizers"}
 REQUEST = INFO | {"info", "models", "picture", "request", "splitter", "subject", "words", "worlds"}
 ENGINE = WEIGHTS | REQUEST | {"card", "weights", "sampling", "checks", "decode", "preview"}
-ENGINE |= {"arrangement", "explain"}
+ENGINE |= {"arrangement", "explain", "writing"}
 MEASURE = ENGINE | {"engine", "train"}
 MAY_IMPORT: dict[str, set[str]] = {
     # pure
@@ -48,13 +48,13 @@ MAY_IMPORT: dict[str, set[str]] = {
     "preview": {"tokenizers"},
     "arrangement": {"plan", "splitter", "models", "worlds"},
     "engine": ENGINE,
-    "train": ENGINE | {"writing"},
+    "train": ENGINE,
     "original": {"picture"},
     "panorama": {"engine", "original", "picture", "request"},
     "files": {"engine", "foreign", "info", "picture", "plan", "request", "settings", "video"},
     "pipeline": {"engine", "original", "picture", "request", "settings"},
-    "measure": MEASURE | {"video", "writing"},
-    "cli": MEASURE | {"files", "measure", "original", "panorama", "video", "version", "writing"},
+    "measure": MEASURE | {"video"},
+    "cli": MEASURE | {"files", "measure", "original", "panorama", "video", "version"},
     "__main__": {"cli"},
     "__init__": ENGINE | {"engine", "explain", "original", "pipeline", "video", "version"},
 }

@@ -35,7 +35,7 @@ def test_numbers_of_any_kind_are_taken(fields):
 @pytest.mark.parametrize(
     ("name", "value", "expected"),
     [
-        ("num_samples", 0, "from 1 up"),
+        ("num_samples", 0, "from 1 to 1000000"),
         ("num_samples", 1.5, "a whole number"),
         ("num_samples", True, "a whole number"),
         ("rng_seed", -1, "from 0 to"),

@@ -86,10 +86,13 @@ def test_a_tokenizer_is_shown_pictures_and_frames_of_clips_alike(clips, tmp_path
     found = (shown - frames).abs().flatten(2).amax(2) < 1e-5  # [200, clips * frames]
     assert (found.sum(1) == 1).all()
     assert found.any(0).all()
+    some = TokenizerSource(**config | {"hold_out": 0.5})
+    source = tokenizer.Source(some, (8, 8), tmp_path / "pictures.npy")
+    assert len(source.rows) == 1
+    assert source.validation.shape == (1, 1, SIDE, SIDE, 4)
     none = TokenizerSource(**config | {"hold_out": 1.0})
-    source = tokenizer.Source(none, (8, 8), tmp_path / "pictures.npy")
-    assert len(source.rows) == 0
-    assert source.validation.shape == (2, 1, SIDE, SIDE, 4)
+    with pytest.raises(ValueError, match="got 2 pictures of which none is trained on"):
+        tokenizer.Source(none, (8, 8), tmp_path / "pictures.npy")
 
 
 def recalls_what_it_was_shown(engine: Engine, model, clips) -> None:

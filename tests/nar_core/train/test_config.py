@@ -60,11 +60,50 @@ def test_every_configuration_that_comes_along_is_complete(name):
         ("fruit", "info.task=words", r"expected one of \['text', 'class'\]"),
         ("fruit", "source=null", "source: got null, expected a folder or a world"),
         ("fruit", "train.batch=null", "train: got neither batch nor growths"),
+        ("fruit", "train.steps=0", "fruit.yaml, train.steps: got 0, expected from 1 up"),
+        ("fruit", "train.minutes=.nan", "train.minutes: got nan, expected from 0 up"),
+        ("fruit", "train.adamw_lr=.inf", "train.adamw_lr: got inf, expected from 0 up"),
+        ("fruit", "train.betas=[0.9,1.5]", "train.betas: .*, expected from 0 to 1"),
+        ("fruit", "train.corner_share=0.9", "got corner_share 0.9 and centre_share 0.15"),
+        ("fruit", "train.starts=middle", r"expected one of \['any', 'corner'\]"),
+        ("fruit", "model.grid=[0,4,4]", r"model.grid: got \(0, 4, 4\), expected from 1 up"),
+        ("fruit", "model.norm=none", r"expected one of \['rms', 'layer'\]"),
+        ("fruit", "model.taps={-h: 0}", "model.taps: .*, expected from 1 up"),
+        ("fruit", "source.scale=[2,1]", r"source.scale: got \(2.0, 1.0\), expected two in order"),
+        ("fruit", "source.only.label=cat", "source.only: got {'label': 'cat'}, expected the val"),
+        ("fruit", "source.drop={label:[a]}", "fruit.yaml: got no YAML .*, expected key: value"),
+        ("fruit", "info.task=text", "condition.kind: got 'class' with info.task 'text' and a so"),
+        ("emoji", "model.condition.kind=words", "got 'words' .*world 'emoji', expected 'facts'"),
+        ("emoji", "train.growths=[{cells: 9, batch: 0, share: 1}]", r"growths\[0\].batch: got 0"),
+        ("emoji", "train.growths=[{cells: 9, batch: 1, share: 0}]", "got no share above 0"),
+        ("nar-b", "train.null_share=2", "train.null_share: got 2.0, expected from 0 to 1"),
+        ("mini-tokenizer", "sources=[]", "sources: got no weight above 0"),
+        ("mini-tokenizer", "train.window=12", "train.window: got 12, expected a multiple of 8"),
+        ("mini-tokenizer", "model.levels=[999,999]", "are 998001 codes, expected at most 32768"),
     ],
 )
 def test_a_mistake_is_refused_with_what_was_meant(name, change, told):
     with pytest.raises(ValueError, match=told):
         whole(name, change)
+
+
+def test_codes_are_extracted_alone_by_no_steps():
+    assert whole("nar-b", "train.steps=0").train.steps == 0
+
+
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        (b"a: [1", "mine.yaml: got no YAML"),
+        (b"a: \xff\xfe", "mine.yaml: got no YAML"),
+        (b"- a", "mine.yaml: got a list"),
+        (b"", "mine.yaml, "),
+    ],
+)
+def test_a_file_that_is_no_configuration_is_told(tmp_path, data, told):
+    (tmp_path / "mine.yaml").write_bytes(data)
+    with pytest.raises(ValueError, match=told):
+        load_config(tmp_path / "mine.yaml", [], "generator")
 
 
 def test_what_must_be_said_is_named():
@@ -76,7 +115,7 @@ def test_a_source_is_a_folder_or_a_world():
     assert isinstance(whole("emoji").source, WorldSource)
     folder = {"folder": "x", "hold_out": 0.1, "variants": 1, "plain_share": 1.0, "shift": 0.0}
     folder |= {"scale": [1.0, 1.0], "flip": 0.0, "tinted": 0.0, "world": None}
-    values = OmegaConf.load(CONFIGS / "emoji.yaml")
+    values = OmegaConf.load(CONFIGS / "captions.yaml")
     values.source = folder
     assert config_of(values, "generator").source.folder == "x"
 

@@ -64,7 +64,7 @@ def test_tokens_of_a_folder_are_the_same_in_one_go_and_in_two(tmp_path, monkeypa
 
     coder.encode = watched
     with pytest.raises(KeyboardInterrupt):
-        TokenSource(config, coder, cpu, ends)
+        _ = TokenSource(config, coder, cpu, ends).tokens
     encoded[:] = [0] * 5
     assert np.array_equal(TokenSource(config, coder, cpu, ends).tokens, whole)
     assert encoded[5:] == [2, 2, 2, 1, 1, 1]

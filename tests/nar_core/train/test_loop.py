@@ -55,12 +55,6 @@ def test_a_run_ends_when_its_minutes_are_over_and_the_learning_rate_has_fallen_b
     assert run.rows[-1]["step"] == 10
 
 
-def test_a_run_of_fewer_than_no_minutes_is_refused(tmp_path):
-    config = LoopConfig(steps=1, minutes=-1.0, warmup=1, anneal=0.5, adamw_lr=0.1, ema=0.9)
-    with pytest.raises(ValueError, match=r"train.minutes: got -1, expected 0 or more"):
-        Run(torch.nn.Linear(2, 2), config, tmp_path, torch.device("cpu"))
-
-
 def test_saving_takes_a_tenth_of_the_time_at_most(tmp_path, monkeypatch):
     clock, saved = [0.0], []
     monkeypatch.setattr(loop.time, "monotonic", lambda: clock[0])
