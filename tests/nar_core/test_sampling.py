@@ -38,6 +38,8 @@ def test_temperature_sharpens():
     sharp = filtered_probabilities(logits_of(0.8, 0.2), temperature=0.5)
     torch.testing.assert_close(even, torch.tensor([2 / 3, 1 / 3]))
     torch.testing.assert_close(sharp, torch.tensor([16 / 17, 1 / 17]))
+    sharpest = filtered_probabilities(logits_of(0.51, 0.49), temperature=0.01)
+    assert float(sharpest[0] / sharpest[1]) == pytest.approx((0.51 / 0.49) ** 100, rel=1e-3)
 
 
 def test_top_k_keeps_ties():

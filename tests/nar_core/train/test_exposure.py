@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 
@@ -56,8 +58,11 @@ def test_own_cells_are_what_the_model_grows_and_spare_what_is_known():
     rows = (shown[:30] == whole[:30]).all(1).float().mean()
     assert 0.3 < rows < 0.8
     # Only as far as the growth goes: the seed token and the front around it.
-    short = own_cells(model, plan, values, tokens, 2, greedy, rng)
-    assert not (short != tokens)[:, order.levels > 2].any()
+    first = sum(len(step.positions) for step in order.steps[:2])
+    for length in (2, first):
+        short = own_cells(model, plan, values, tokens, length, greedy, rng)
+        assert (short != tokens)[:, order.levels == 2].any()
+        assert not (short != tokens)[:, order.levels > 2].any()
 
 
 def test_own_cells_begin_after_right_ones():
@@ -78,3 +83,21 @@ def test_own_cells_begin_after_right_ones():
     assert (shown[:, by_step[:6]] == 7).all()
     assert (shown[:, by_step[6:18]] != 7).float().mean() > 0.5
     assert (shown[:, by_step[18:]] == 7).all()
+
+
+def test_own_cells_of_a_model_in_raster_order_are_grown_line_by_line():
+    grid = GridShape(1, 3, 4)
+    config = replace(embedded_config(grid), order="raster", taps={"+w": 2})
+    model, rng = random_model(config), np.random.default_rng(0)
+    values = word_ids(["red apple"] * 20, 3, 64)
+    tokens = torch.from_numpy(rng.integers(0, 31, (20, grid.cells)))
+    greedy = SamplingSettings(temperature=0.0)
+    plan = plan_from(grid, (0, 0, 0), None, "raster")
+    shown = own_cells(model, plan, values, tokens, 6, greedy, rng)
+    whole, order = tokens.clone(), make_plan(grid, (0, 0, 0), None, ("+w",), order="raster")
+    growth = Growth(model, order, values, values, whole, torch.zeros(whole.shape), greedy)
+    for _ in range(6):
+        growth.step()
+    assert ((shown == tokens) | (shown == whole)).all()
+    assert (shown != tokens)[:, 3:6].any()
+    assert torch.equal(shown[:, 6:], tokens[:, 6:])

@@ -51,6 +51,71 @@ def test_short_growths_reach_beyond_what_is_known():
     assert max(p.known.sum() for p in plans_for(config, grid, whole, rng)) > 24
 
 
+def known_boxes(grid: GridShape, count: int) -> tuple[list, list, list]:
+    """Plans with a known part: boxes, all but boxes, and whole slices, each (plan, low, extent).
+
+    Of what is no whole slice, a box is told from all but one by whether it fills its own bounds.
+    """
+    rng, boxes, holes, slices = np.random.default_rng(0), [], [], []
+    for _ in range(count):
+        plan = random_plan(grid, rng, 1.0, 0.0, 0.0)
+        known = plan.known.reshape(grid)
+        assert 0 < known.sum() < known.size
+        for cells, found in ((known, boxes), (~known, holes)):
+            low, high = np.argwhere(cells).min(0), np.argwhere(cells).max(0) + 1
+            if cells.sum() == np.prod(high - low):
+                whole = (high - low)[1:] == np.array(grid)[1:]
+                (slices if found is boxes and whole.all() else found).append(
+                    (plan, low, high - low)
+                )
+                break
+        else:
+            raise AssertionError("neither a box nor all but one")
+    return boxes, holes, slices
+
+
+def test_what_is_known_is_a_box_all_but_one_or_whole_slices():
+    """As often as told, everywhere, of all shapes; growth mostly starts in the middle of it."""
+    grid = GridShape(5, 7, 9)
+    boxes, holes, slices = known_boxes(grid, 1500)
+    assert [len(x) / 1500 for x in (boxes, holes, slices)] == pytest.approx(
+        [0.25, 0.25, 0.5], abs=0.04
+    )
+    first = [low[0] == 0 for _, low, _ in slices]
+    assert 0.6 < np.mean(first) < 0.85
+    assert 0.3 < np.mean([low[0] == 0 and n[0] == 1 for _, low, n in slices]) < 0.55
+    assert {int(n[0]) for (_, _, n), at in zip(slices, first, strict=True) if at} == {1, 2, 3, 4}
+    for several in (boxes, holes):
+        low, extent = (np.array([x[i] for x in several]) for i in (1, 2))
+        ends = low + extent
+        assert (low == 0).any(0).all()
+        assert (ends == np.array(grid)).any(0).all()
+        assert abs(np.corrcoef(extent[:, 1], extent[:, 2])[0, 1]) < 0.2
+        middle = low + extent // 2
+        there = [p.seed_position == tuple(m) for (p, *_), m in zip(several, middle, strict=True)]
+        assert 0.65 < np.mean(there) < 0.8
+
+
+def test_every_corner_is_one_to_start_from():
+    grid, rng = GridShape(2, 5, 6), np.random.default_rng(0)
+    seeds = {random_plan(grid, rng, 0.0, corner_share=1.0).seed_position for _ in range(200)}
+    assert seeds == {(t, h, w) for t in (0, 1) for h in (0, 4) for w in (0, 5)}
+
+
+def test_growths_are_drawn_as_often_as_told():
+    config = GeneratorTraining(growths=[Growths(4, 10, 3.0), Growths(8, 2, 1.0)])
+    drawn = [growth_of(config, GridShape(1, 4, 4), step).cells for step in range(300)]
+    assert 0.68 < np.mean([cells == 4 for cells in drawn]) < 0.82
+
+
+def test_half_of_a_short_growth_may_be_known():
+    """And no more of it than that."""
+    grid, rng = GridShape(1, 2, 4), np.random.default_rng(0)
+    config = GeneratorTraining(known_share=1.0)
+    counts = [p.known.sum() for p in plans_for(config, grid, Growths(4, 300, 1.0), rng)]
+    assert max(counts) == 2
+
+
 def test_growth_goes_on_from_whole_slices_only():
     known = np.zeros((3, 2, 2), bool)
 
@@ -105,7 +170,9 @@ def test_one_slice_of_a_clip_grows_as_a_picture_does():
 def test_one_slice_from_the_corner_is_the_first_one(order):
     config = GeneratorTraining(growths=[Growths(12, 2, 1.0, one_slice=True)], starts="corner")
     grid = GridShape(5, 3, 4)
-    for plan in plans_for(config, grid, config.growths[0], np.random.default_rng(0), order):
+    plans = plans_for(config, grid, config.growths[0], np.random.default_rng(0), order)
+    assert len(plans) == 2
+    for plan in plans:
         first, *others = plan.levels.reshape(5, 12)
         assert first.max() < min(slice_.min() for slice_ in others)
 
