@@ -16,6 +16,9 @@ from .engine import Engine
 from .original import keep_pixels
 from .picture import fit
 from .request import Request
+from .settings import shortened
+
+WIDEST = 4096  # cells
 
 
 def panorama(
@@ -38,8 +41,10 @@ def panorama(
     cell = width // grid.w
     if grid.t != 1:
         raise ValueError(f"panorama: got {engine.info.name}, expected a model of pictures")
-    if columns < grid.w:
-        raise ValueError(f"columns: got {columns}, expected {grid.w} or more")
+    if not isinstance(columns, int | np.integer) or not grid.w <= columns <= WIDEST:
+        raise ValueError(
+            f"columns: got {shortened(columns)}, expected a whole number from {grid.w} to {WIDEST}"
+        )
     if isinstance(middle, Image.Image):
         rows = engine.prepare(request).num_samples
         middle = fit(middle, engine.info.size)[None].repeat(rows, 0)

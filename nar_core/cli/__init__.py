@@ -131,7 +131,7 @@ def main(argv: list[str] | None = None) -> int:
     except (ValueError, OSError, ImportError) as error:
         told = str(error)
         if isinstance(error, OSError) and error.strerror:
-            told = f"{error.filename or 'a file'}: {error.strerror}; {REMEDIES[error.errno]}"
+            told = f"{error.filename or 'a file'}: {error.strerror}; {REMEDIES[error.errno or 0]}"
         sys.stderr.write(f"{' '.join(told.split())}\n")
         return 2
     except KeyboardInterrupt as ended:

@@ -126,25 +126,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def numbers(text: str) -> tuple[int, ...]:
     """ "8,8" to (8, 8)."""
-    return tuple(int(x) for x in text.split(","))
+    try:
+        return tuple(int(x) for x in text.split(","))
+    except ValueError:
+        message = f"got {text!r}, expected whole numbers between commas, such as 8,8"
+        raise argparse.ArgumentTypeError(message) from None
 
 
 def box(text: str) -> tuple[int, ...]:
-    """Four or six numbers; ValueError for others, which argparse tells."""
+    """Four or six numbers."""
     found = numbers(text)
     if len(found) not in (4, 6) or min(found) < 0:
-        raise ValueError(text)
+        raise argparse.ArgumentTypeError(f"got {text!r}, expected four or six numbers from 0 up")
     return found
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Grow, decode and write; `files` are the paths."""
-    need_folder(Path(args.out), "--out")
     _check(args)
+    need_folder(Path(args.out), "--out")
     words = args.prompt or args.label or lines_of(args.prompt_file, "--prompt-file")
-    earlier = _bytes(args.resume, "--resume") if args.resume else b""
-    wide = read_wide(earlier) if earlier.startswith(PNG) else None
-    recipe = read_recipe(earlier) if earlier and wide is None else None
+    wide = recipe = None
+    if args.resume is not None:
+        earlier = _bytes(args.resume, "--resume")
+        wide = read_wide(earlier) if earlier.startswith(PNG) else None
+        recipe = _recipe(args.resume, "--resume", earlier) if wide is None else None
     _check_width(args, wide)
     made = wide or recipe
     name = args.model or (made.model if made else DEFAULT_MODEL)
@@ -177,6 +183,14 @@ def _check(args: argparse.Namespace) -> None:
         raise ValueError("got more than one of --prompt, --label and --prompt-file, expected one")
     if args.batch < 1:
         raise ValueError(f"--batch: got {args.batch}, expected 1 or more")
+    if args.num_samples is not None:
+        NUM_SAMPLES.check(args.num_samples)
+    for name in ("model", "prompt_file", "image", "known", "resume", "around", "out", "columns"):
+        if getattr(args, name) in ("", 0):
+            raise ValueError(
+                f"--{name.replace('_', '-')}: got {getattr(args, name)!r}, expected something; "
+                "or leave it out"
+            )
 
 
 def _check_width(args: argparse.Namespace, wide: Wide | None) -> None:
@@ -307,6 +321,14 @@ def _bytes(path: str, option: str) -> bytes:
     return Path(path).read_bytes()
 
 
+def _recipe(path: str, option: str, data: bytes) -> Recipe:
+    """What a file says of how it was made; what is wrong with it is told with its path."""
+    try:
+        return read_recipe(data)
+    except ValueError as error:
+        raise ValueError(f"{option} {path}: {str(error).removeprefix('picture: ')}") from error
+
+
 def _picture(path: str, option: str) -> Image.Image:
     """A picture as it is, turned as its camera says."""
     with (
@@ -319,7 +341,7 @@ def _picture(path: str, option: str) -> Image.Image:
 def _tokens(path: str, info: ModelInfo) -> np.ndarray:
     """Tokens of a file, int64 [T, H, W], -1 where unknown."""
     if Path(path).suffix != ".npy":
-        recipe = read_recipe(_bytes(path, "--known"))
+        recipe = _recipe(path, "--known", _bytes(path, "--known"))
         if recipe.model != info.name:
             raise ValueError(
                 f"--known: got a file of {recipe.model}, expected one of {info.name}, since tokens "

@@ -50,7 +50,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "engine": ENGINE,
     "train": ENGINE,
     "original": {"picture"},
-    "panorama": {"engine", "original", "picture", "request"},
+    "panorama": {"engine", "original", "picture", "request", "settings"},
     "files": {"engine", "foreign", "info", "picture", "plan", "request", "settings", "video"},
     "pipeline": {"engine", "original", "picture", "request", "settings"},
     "measure": MEASURE | {"video"},

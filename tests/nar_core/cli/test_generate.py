@@ -211,9 +211,16 @@ def wide_of(pixels: np.ndarray, told: dict) -> bytes:
         (["--image", "{picture}", "--keep", "3,3,9,9"], "--keep: got 0,3,3,1,9,9"),
         (["--image", "nowhere.png", "--keep", "0,0,1,1"], "no such file"),
         (["--keep", "0,0,1,1"], "neither --image nor --known"),
-        (["--known", "{picture}"], "no recipe inside"),
+        (["--known", "{picture}"], "--known {picture}: no recipe inside"),
         (["--known", "nowhere.npy"], "--known: got nowhere.npy"),
-        (["--resume", "{picture}"], "no recipe inside"),
+        (["--resume", "{picture}"], "--resume {picture}: no recipe inside"),
+        (["--resume", "{empty}"], "--resume {empty}: got an empty file"),
+        (["--prompt", "red apple", "--num-samples", "0"], "num_samples: got 0, expected a whole"),
+        (["--prompt", "red apple", "--num-samples", "-2"], "num_samples: got -2"),
+        (["--prompt", "red apple", "--columns", "0"], "--columns: got 0, expected something"),
+        (["--prompt", "red apple", "--columns", "99999999"], "from 5 to 4096"),
+        (["--prompt", "red apple", "--out", ""], "--out: got '', expected something"),
+        (["--prompt", "red apple", "--model", ""], "--model: got '', expected something"),
         (["--resume", "nowhere.png"], "--resume: got nowhere.png, expected a file"),
         (["--after", "3"], "got no --resume"),
         (["--prompt", "a", "--prompt-file", "{picture}"], "expected one"),
@@ -224,10 +231,25 @@ def wide_of(pixels: np.ndarray, told: dict) -> bytes:
 )
 def test_mistakes_are_told_in_one_line(grow, tmp_path, words, said):
     Image.new("RGB", (40, 32), (200, 30, 30)).save(tmp_path / "a.png")
-    told = grow(*(w.format(picture=tmp_path / "a.png") for w in words), code=2)
-    assert said in told
+    (tmp_path / "empty").touch()
+    places = {"picture": tmp_path / "a.png", "empty": tmp_path / "empty"}
+    told = grow(*(w.format(**places) for w in words), code=2)
+    assert said.format(**places) in told
     assert len(told.splitlines()) == 1
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--seed-position", "a,b"], "--seed-position: got 'a,b', expected whole numbers between"),
+        (["--keep", "0,0,2"], "--keep: got '0,0,2', expected four or six numbers from 0 up"),
+    ],
+)
+def test_numbers_between_commas_are_told_as_such(capsys, words, said):
+    with pytest.raises(SystemExit):
+        main(["generate", *words])
+    assert said in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
