@@ -11,9 +11,10 @@ from torch import Tensor
 
 from .models.condition import ConditionConfig
 from .models.transformer import NARTransformer
-from .plan import distances_from, fan_in_of, levels_of
+from .plan import GridShape, coordinates, distances_from, fan_in_of, levels_of
 from .worlds.world import Facts, World
 
+COMPARED = 4096  # cells, of all ways together, that it is asked of how well these explain them
 CLEARLY = 3.0  # nats by which another arrangement must explain better what is there
 
 
@@ -49,22 +50,25 @@ def settled(
         if seeds is None:
             rows.append(told(world, facts, config))
             continue
-        ways = [told(world, way, config) for way in world.arrangements(facts)]
-        first = seeds[i] % len(ways)
-        ways = ways[first:] + ways[:first]
-        if there is not None and bool((there[i] >= 0).any()):
-            ways = [_led(model, [*ways, told(world, facts, config)], there[i])]
-        rows.append(ways[0])
+        if there is None or not bool((there[i] >= 0).any()):
+            ways = world.arrangements(facts)
+            rows.append(told(world, ways[seeds[i] % len(ways)], config))
+            continue
+        leads = [told(world, way, config) for way in (*world.leads(facts, seeds[i]), facts)]
+        rows.append(_led(model, leads, there[i]))
     return rows
 
 
 @torch.inference_mode()
 def _led(model: NARTransformer, ways: list[list[int]], there: Tensor) -> list[int]:
-    """The facts that led to known tokens [N], as if these had grown from their first cell."""
+    """The facts that led to known tokens [N], as if these had grown from their first cell.
+
+    Of many ways only those tokens are compared that are nearest to what is not known.
+    """
     if len({tuple(way) for way in ways}) == 1:
         return ways[0]
     grid, device = model.config.grid, there.device
-    cells = (there >= 0).cpu().numpy().nonzero()[0]
+    cells = _border((there >= 0).cpu().numpy(), grid, COMPARED // len(ways))
     t, h, w = (int(x) for x in np.unravel_index(cells[0], grid))
     unknown = np.zeros(grid.cells, bool)
     config = model.config
@@ -88,3 +92,12 @@ def _led(model: NARTransformer, ways: list[list[int]], there: Tensor) -> list[in
     nats = (nats * told).sum(1)
     best = int(nats.argmin())
     return ways[best if nats[best] < nats[0] - CLEARLY else 0]
+
+
+def _border(known: np.ndarray, grid: GridShape, most: int) -> np.ndarray:
+    """At most so many known cells of bool [N], ascending: those nearest to the unknown ones."""
+    cells, place = known.nonzero()[0], coordinates(grid)
+    if len(cells) <= most or known.all():
+        return cells[:most]
+    away = np.abs(place[cells][:, None] - place[~known][None]).sum(-1).min(1)
+    return np.sort(cells[np.argsort(away, kind="stable")[:most]])

@@ -20,6 +20,9 @@ from .settings import shortened
 
 WIDEST = 4096  # cells
 
+APART = 1000
+"""Between the rng seeds of windows: a world settles alike what a prompt leaves open by both."""
+
 
 def panorama(
     engine: Engine, request: Request, columns: int, middle: np.ndarray | Image.Image | None = None
@@ -27,7 +30,7 @@ def panorama(
     """Grow a window, then ever further ones to both sides, half a grid apart.
 
     Args:
-        request: of the first window; the others ask for the same with the rng seeds that follow.
+        request: of the first window; the others ask for the same with rng seeds APART.
         columns: how many cells wide it becomes, at least as many as the grid.
         middle: a picture, which is cropped to the model's size, or pixels uint8 [B, height, width,
             3] that stand in the first window's place, and come back unchanged.
@@ -69,7 +72,7 @@ def panorama(
             known=seen,
             num_samples=len(wide),
             seed_position=(0, grid.h // 2, nearest),
-            rng_seed=(request.rng_seed or 0) + number,  # each sample as in a run of its own
+            rng_seed=(request.rng_seed or 0) + APART * number,  # each sample as in a run of its own
         )
         grown = engine.decode(engine.generate_all(further).tokens)[:, 0]
         share = _fading(width, kept)[:, None]

@@ -50,6 +50,7 @@ const MOVES = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRi
  */
 
 const ALTERNATIVES = 4; // pictures of a hole, to choose from
+const PARTS_APART = 1000; // between the variations of parts: as APART in nar_core/panorama.py
 
 export class Player {
   /**
@@ -315,7 +316,7 @@ export class Player {
     return {
       ...{ given, goesOn, samples },
       query: isHole ? { num_samples: String(ALTERNATIVES) } : undefined,
-      rngSeed: grown ? this.views.form.variation(grown * samples) : next,
+      rngSeed: grown ? this.views.form.variation(grown * PARTS_APART) : next,
     };
   }
 

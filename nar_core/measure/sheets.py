@@ -45,9 +45,9 @@ def contact_sheet(
 ) -> dict[str, Any]:
     """Per prompt what it should look like, and growth from the corner, the centre and any cell.
 
-    It should look like a rendering of the model's world, or else, with `train`, like the nearest of
-    what the model was trained on, by mean squared distance at 32 px to the picture grown from the
-    centre.
+    It should look like a rendering of what the model is told, arranged alike, or, with `train`,
+    like the nearest of what the model was trained on, by mean squared distance at 32 px to
+    the picture grown from the centre.
     """
     info = grower.engine.info
     rng = np.random.default_rng((grower.rng_seed, 3))
@@ -58,7 +58,8 @@ def contact_sheet(
         near = []
         if info.world:
             world = WORLDS[info.world]()
-            near = [world.render(world.understand(prompt).facts, rng)]
+            ways = world.arrangements(world.understand(prompt).facts)
+            near = [world.render(ways[(grower.rng_seed + i) % len(ways)], rng)]
         elif train is not None:
             gaps = train.distances(grown[1])
             distances.append(float(gaps.min()))

@@ -79,13 +79,14 @@ def start_from(model: NARTransformer, folder: Path) -> None:
     Along an axis that has become longer or shorter, learned positions are stretched to fit; where a
     picture model becomes one of clips, the heads that it lacks begin as the one to the right. A
     condition of another kind begins anew, and so do the codes of another tokenizer; facts of which
-    there are more keep those that were there, since new ones are appended; what was told
-    of cells is left out where the model is not told of them. A model of fewer blocks begins with
-    some of them, evenly apart from the first to the last.
+    there are more keep those that were there, since new ones are appended; what was told of cells
+    is left out where the model is not told of them, or of others. A model of fewer blocks begins
+    with some of them, evenly apart from the first to the last.
     Raises ValueError where the weights are of another shape.
     """
     state = _thinned(tensors_of(folder / "generator.safetensors"), model.config.depth)
-    if model.cells is None:
+    parts = None if model.cells is None else model.cells.parts.weight.shape
+    if state.get("cells.parts.weight", torch.empty(0)).shape != parts:
         state = {k: v for k, v in state.items() if not k.startswith("cells.")}
     wanted_condition = {k: v for k, v in model.state_dict().items() if k.startswith("condition.")}
     if model.config.condition.kind == "facts":

@@ -6,6 +6,7 @@ import logging
 import signal
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
@@ -80,7 +81,9 @@ def drawn_chunk(
     rng = np.random.default_rng(key)
     views: Any = getattr(world, "views", None)
     if held_out is None and views:
-        facts, pictures = zip(*islice(views(rng, LANDS), n), strict=True)
+        seen, pictures = zip(*islice(views(rng, LANDS), n), strict=True)
+        is_open = rng.random(n) < OPEN
+        facts = [replace(f, view=None) if o else f for f, o in zip(seen, is_open, strict=True)]
     else:
         draw = world.draw_held_out if held_out else world.draw
         said = [draw(rng) for _ in range(n)]

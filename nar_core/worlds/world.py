@@ -126,6 +126,13 @@ class World(Protocol):
         """Every way to settle what a prompt leaves open: where things stand."""
         ...
 
+    def leads(self, facts: Facts, number: int) -> list[Facts]:
+        """The ways that may have led to what is there already, the number-th of all first.
+
+        Numbers go round.
+        """
+        ...
+
     def cells(self, facts: Facts) -> np.ndarray:
         """What stands in each cell, int64 [T * H * W, told]; -1 for nothing or open."""
         ...

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from nar_core.arrangement import settled
+from nar_core.arrangement import _border, settled, told
 from nar_core.decode import Growth
 from nar_core.models.condition import ConditionConfig
 from nar_core.plan import GridShape, make_plan
@@ -98,3 +98,41 @@ def test_a_model_is_told_what_stands_in_each_cell_of_the_arrangement(model):
     rows = settled(world, ["a red car", "", "a red car"], [1, 0, 2], telling)
     told = [[*world.encode(way), *world.cells(way).ravel().tolist()] for way in ways]
     assert rows == [told[1], [-1] * len(told[0]), told[2]]
+
+
+def test_of_much_that_is_known_what_is_nearest_to_the_unknown_is_compared():
+    known = np.arange(16) % 4 < 3  # three columns of four
+    assert _border(known, GRID, 99).tolist() == known.nonzero()[0].tolist()
+    assert _border(known, GRID, 4).tolist() == [2, 6, 10, 14]
+    assert _border(known, GRID, 6).tolist() == [1, 2, 5, 6, 10, 14]
+    assert _border(np.ones(16, bool), GRID, 3).tolist() == [0, 1, 2]
+
+
+def test_a_window_beside_what_has_grown_goes_on_in_the_same_land():
+    """Tokens that say nothing but what is told of them: known ones lead to the look they are of."""
+    land = WORLDS["landscape"]()
+    condition = ConditionConfig(
+        "facts", len(land.slots), len(land.terms), causal=False, seed_query=True,
+        broadcast=True, told=land.told, parts=land.parts,
+    )  # fmt: skip
+    grid = GridShape(1, 16, 16)
+    telling = random_model(replace(embedded_config(grid), condition=condition))
+    with torch.no_grad():
+        telling.heads.output.weight.mul_(40)
+        telling.cells.around.weight.mul_(40)
+    prompt, by = "winter mountains at noon", 8
+    facts = land.understand(prompt).facts
+    [way] = [told(land, land.leads(facts, 9)[by], condition)]
+    known = np.arange(256) % 16 < 16 - by
+    tokens = torch.full((1, 256), -1)
+    plan = make_plan(grid, (0, 0, 0), None, telling.config.directions)
+    values = torch.tensor([way])
+    null = telling.condition.null_like(values)
+    settings = SamplingSettings(guidance_scale=1.0)
+    growth = Growth(telling, plan, values, null, tokens, uniforms(0, 1, 256), settings, 0)
+    while growth.next_step < plan.total:
+        growth.step()
+    tokens[0, ~known] = -1
+    assert settled(land, [prompt], [9], telling, tokens) == [way]
+    elsewhere = torch.randint(0, 31, (1, 256)).where(torch.from_numpy(known), -1)
+    assert settled(land, [prompt], [9], telling, elsewhere) != [way]

@@ -160,6 +160,10 @@ class EmojiWorld:
             return [facts]
         return [replace(facts, layout=layout) for layout in self.corners(facts)]
 
+    def leads(self, facts: Scene, number: int) -> list[Scene]:
+        ways = self.arrangements(facts)
+        return [ways[(number + i) % len(ways)] for i in range(len(ways))]
+
     def recoloured(self, facts: Scene, rng: np.random.Generator) -> Scene:
         """The same scene, what can take a colour in another one."""
         things = tuple(

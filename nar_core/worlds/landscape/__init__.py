@@ -7,12 +7,16 @@ weather; so one land gives many pictures, which is what makes the world quick (`
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import lru_cache, partial
+from typing import Any
 
 import numpy as np
 
 from ..world import Understood
 from . import words
+from .cells import CELL, PARTS, TOLD, View, mirrored, nothing
 from .facts import (
     SLOTS,
     TERMS,
@@ -30,8 +34,11 @@ from .scene import TURN, Scene, look
 from .terrains import RAISE
 
 SIDE = 128
+_STEP = 2 * CELL  # columns of a cell
 # A land is shown so often before another takes its place.
 _LIVES = (16, 33)
+# What a prompt can be settled as: so many looks around each of so many lands.
+LANDS, LOOKS = 125, 8
 
 
 class LandscapeWorld:
@@ -42,7 +49,7 @@ class LandscapeWorld:
     frames = 1
     slots = SLOTS
     terms = TERMS
-    parts = told = 0
+    parts, told = PARTS, TOLD
     vocabulary = words.VOCABULARY
 
     def draw(self, rng: np.random.Generator) -> Landscape:
@@ -55,24 +62,36 @@ class LandscapeWorld:
         return is_held_out(facts)
 
     def arrangements(self, facts: Landscape) -> list[Landscape]:
-        return [facts]
+        """Looks around one land after another, made when their cells or pictures are wanted."""
+        if facts.view:
+            return [facts]
+        ways = (divmod(way, LOOKS) for way in range(LANDS * LOOKS))
+        return [_with(facts, _look_at, facts, *way) for way in ways]
+
+    def leads(self, facts: Landscape, number: int) -> list[Landscape]:
+        """That of the number first, then those of the same land that begin at any other cell."""
+        land, look = divmod(number % (LANDS * LOOKS), LOOKS)
+        turned = range(1, TURN // _STEP)
+        others = (_with(facts, _turned, facts, land, look, by) for by in turned)
+        return [self.arrangements(facts)[number % (LANDS * LOOKS)], *others]
 
     def box(self, facts: Landscape | None) -> None:
         return None
 
     def cells(self, facts: Landscape) -> np.ndarray:
-        return np.empty(((SIDE // 8) ** 2, 0), int)
+        return facts.view.cells if facts.view else nothing()
 
     def render(self, facts: Landscape, rng: np.random.Generator) -> np.ndarray:
         """A picture of the facts, blanks as the rng has it: uint8 [1, 128, 128, 3]."""
+        if facts.view:
+            return facts.view.picture[None]
         return self.panorama(facts, rng, SIDE)[None]
 
     def panorama(self, facts: Landscape, rng: np.random.Generator, width: int) -> np.ndarray:
         """A view `width` pixels wide, uint8 [128, width, 3]; a full turn is TURN / 2 pixels."""
         full = complete(facts, rng)
         sun, first = aim(rng, full.time, 2 * width)
-        scene = _land(rng, full, first, min(2 * width, TURN))
-        return shine(rng, scene, full, sun, first, 2 * width)
+        return _look(rng, full, sun, first, 2 * width)[0]
 
     def views(
         self, rng: np.random.Generator, lands: int = 12, every: bool = False
@@ -98,10 +117,12 @@ class LandscapeWorld:
             time = TIMES[rng.integers(len(TIMES))] if every else None
             full = complete(Landscape(terrain=land.terrain, time=time, water=land.water), rng)
             sun, first = aim(rng, full.time, 2 * SIDE)
-            picture = shine(rng, scene, full, sun, first, 2 * SIDE)
+            picture, ids = shine(rng, scene, full, sun, first, 2 * SIDE)
             if rng.random() < 0.5:
-                picture = picture[:, ::-1]
-            yield full if every else with_blanks(full, rng), np.ascontiguousarray(picture)[None]
+                picture, ids = np.ascontiguousarray(picture[:, ::-1]), mirrored(ids)
+            made = picture, ids.reshape(-1, TOLD)
+            facts = full if every else with_blanks(full, rng)
+            yield _with(facts, tuple, made), picture[None]
 
     def say(self, facts: Landscape, rng: np.random.Generator | None = None) -> str:
         return words.say(facts, rng)
@@ -111,6 +132,48 @@ class LandscapeWorld:
 
     def encode(self, facts: Landscape) -> list[int]:
         return encode(facts)
+
+
+def _with(facts: Landscape, look: Callable[..., Any], *how: Any) -> Landscape:
+    return replace(facts, view=View(partial(look, *how)))
+
+
+@lru_cache(maxsize=64)
+def _look_at(facts: Landscape, land: int, look: int) -> tuple[np.ndarray, np.ndarray]:
+    """Picture and ids of cells [256, 7] of one of the looks that a prompt can be settled as."""
+    picture, ids = _around(facts, land, look, 2 * SIDE)
+    return picture, ids.reshape(-1, TOLD)
+
+
+def _turned(facts: Landscape, land: int, look: int, by: int) -> tuple[np.ndarray, np.ndarray]:
+    """As `_look_at`, so many cells further to the right."""
+    picture, ids = _turn(facts, land)
+    by += look * TURN // LOOKS // _STEP
+    columns = np.arange(by, by + SIDE // CELL) % ids.shape[1]
+    pixels = np.arange(by * CELL, by * CELL + SIDE) % picture.shape[1]
+    return picture[:, pixels], ids[:, columns].reshape(-1, TOLD)
+
+
+@lru_cache(maxsize=8)
+def _turn(facts: Landscape, land: int) -> tuple[np.ndarray, np.ndarray]:
+    """A whole land, uint8 [128, 896, 3] and int64 [16, 112, 7], from its first look on."""
+    return _around(facts, land, 0, TURN)
+
+
+def _around(facts: Landscape, land: int, look: int, columns: int) -> tuple[np.ndarray, np.ndarray]:
+    """One of the looks around a land; which those are hangs on nothing but the facts."""
+    rng = np.random.default_rng(land)
+    full = complete(facts, rng)
+    sun, first = aim(rng, full.time, 2 * SIDE)
+    return _look(rng, full, sun, (first + look * TURN // LOOKS) % TURN, columns)
+
+
+def _look(
+    rng: np.random.Generator, full: Complete, sun: int, first: int, columns: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """As `shine`, of a land that is made for it."""
+    scene = _land(rng, full, first, min(columns, TURN))
+    return shine(rng, scene, full, sun, first, columns)
 
 
 def _land(rng: np.random.Generator, full: Complete, first: int, columns: int) -> Scene:

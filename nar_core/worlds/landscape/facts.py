@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass, field
 from functools import cache
+from typing import Any
 
 import numpy as np
 
 from ..world import pair_is_held_out
+from .cells import View
 
 TERRAINS = ("mountains", "hills", "islands", "desert", "canyon", "forest")
 SEASONS = ("spring", "summer", "autumn", "winter")
@@ -36,6 +38,8 @@ _BLANK = {"terrain": 0.04, "season": 0.3, "time": 0.06, "clouds": 0.3, "haze": 0
 class Landscape:
     """The facts of one landscape, each a word of VALUES, or None for anything.
 
+    `view` is one look at one land of these facts; without it nothing is settled but them.
+
     Raises ValueError for another word, and for a lake among islands, which have the sea.
     """
 
@@ -45,6 +49,7 @@ class Landscape:
     clouds: str | None = None
     haze: str | None = None
     water: str | None = None
+    view: View | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         for name, value in said(self):
@@ -119,13 +124,16 @@ def with_blanks(full: Complete, rng: np.random.Generator) -> Landscape:
     Of a held-out combination neither half is.
     """
     kept = {"terrain", "time"} if is_held_out(full) else set()
-    told = {s: None if rng.random() < _BLANK[s] and s not in kept else v for s, v in said(full)}
+    told: dict[str, Any] = dict(said(full))
+    for slot in SLOTS:
+        if rng.random() < _BLANK[slot] and slot not in kept:
+            told[slot] = None
     return Landscape(**told)
 
 
 def said(facts: Landscape) -> Iterator[tuple[str, str | None]]:
     """Each slot with its value, None where it is blank."""
-    return zip(SLOTS, astuple(facts), strict=True)
+    return ((slot, getattr(facts, slot)) for slot in SLOTS)
 
 
 def encode(facts: Landscape) -> list[int]:

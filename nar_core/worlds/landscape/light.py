@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
+from .cells import ids_of
 from .facts import Complete
 from .ground import Kind
 from .noise import bilinear, noise, smoothstep
@@ -68,6 +70,7 @@ TIMES = {
     ),
 }  # fmt: skip
 
+DISC = 4.6  # radius of sun and moon in pixels of the picture
 SNOW = "eef3f9"
 PALETTES = {
     "spring": {
@@ -121,13 +124,22 @@ def aim(rng: np.random.Generator, time: str, columns: int) -> tuple[int, int]:
     return sun, int(middle - columns / 2) % TURN
 
 
-def sky(
-    rng: np.random.Generator, full: Complete, sun: int, angles: np.ndarray, rows: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Sky [rows, columns, 3] above the horizon, top row first, and the colour of haze before it.
+class Sky(NamedTuple):
+    """Sky above the horizon: its colours [rows, columns, 3], and what is where in it.
 
-    At the size of the picture; haze [columns, 3] is the lowest sky without sun or clouds.
+    Attributes:
+        haze: [columns, 3], the lowest sky without sun or clouds.
+        clouds: how much of it they cover [rows, columns], 0 to 1. disc: where sun or moon is.
     """
+
+    colours: np.ndarray
+    haze: np.ndarray
+    clouds: np.ndarray
+    disc: np.ndarray
+
+
+def sky(rng: np.random.Generator, full: Complete, sun: int, angles: np.ndarray, rows: int) -> Sky:
+    """Sky above the horizon, top row first, at the size of the picture."""
     t = TIMES[full.time]
     focal = FOCAL / 2
     up = ((rows - np.arange(rows, dtype=np.float32) - 0.5) / focal)[:, None]
@@ -149,14 +161,16 @@ def sky(
     if t.glow:
         wide = np.exp(-np.hypot(across * 0.6, above)[..., None] / 26)
         picture = picture + (shining - picture) * wide * t.glow
-    edge = picture[-4:].mean(0)
+    edge = picture[-4:].mean(0).astype(np.float32)
+    disc_seen = np.zeros(d.shape[:2], bool) if t.disc < 0 else d[..., 0] < DISC
+    covered = np.zeros(d.shape[:2], np.float32)
     if full.time == "night":
-        picture = disc_of(picture, d, 4.6, rgb("f4f1de"))
+        picture = disc_of(picture, d, DISC, rgb("f4f1de"))
     elif t.disc >= 0:
-        picture = disc_of(picture, d, 4.6, rgb("fff1cc"))
+        picture = disc_of(picture, d, DISC, rgb("fff1cc"))
     if full.clouds != "clear sky":
-        picture = clouds(rng, full, picture, up, angles, toward, np.exp(-d / 30))
-    return np.clip(picture, 0, 1), edge.astype(np.float32)
+        picture, covered = clouds(rng, full, picture, up, angles, toward, np.exp(-d / 30))
+    return Sky(np.clip(picture, 0, 1), edge, covered, disc_seen)
 
 
 def disc_of(picture, d, radius: float, colour) -> np.ndarray:
@@ -173,7 +187,8 @@ def stars(rng: np.random.Generator, rows: int, columns: int) -> np.ndarray:
     return sky
 
 
-def clouds(rng, full: Complete, picture, up, angles, toward, glow) -> np.ndarray:
+def clouds(rng, full: Complete, picture, up, angles, toward, glow) -> tuple[np.ndarray, np.ndarray]:
+    """The sky with clouds before it, and how much of it they cover [rows, columns], 0 to 1."""
     t = TIMES[full.time]
     field = noise(rng, 256, 4, 40, 1.5)
     reach = 22 / (up + 0.13)
@@ -188,14 +203,14 @@ def clouds(rng, full: Complete, picture, up, angles, toward, glow) -> np.ndarray
     shaded = (shaded if full.clouds == "some clouds" else 0.25 + 0.75 * shaded)[..., None]
     lit = rgb(t.cloud) + (rgb(t.cloud_shade) - rgb(t.cloud)) * shaded
     lit = lit + (rgb(t.sun) - lit) * glow * 0.5 * t.glow
-    amount = amount[..., None] * 0.94
-    return picture + (lit - picture) * amount
+    return picture + (lit - picture) * amount[..., None] * 0.94, amount
 
 
 def shine(
     rng: np.random.Generator, scene: Scene, full: Complete, sun: int, first: int, columns: int
-) -> np.ndarray:
-    """A picture uint8 [128, columns / 2, 3] of `columns` columns of the scene from `first` on.
+) -> tuple[np.ndarray, np.ndarray]:
+    """A picture uint8 [128, columns / 2, 3] of `columns` columns of the scene from `first` on, and
+    what is told of its cells, int64 [16, columns / 16, 7] (`cells.ids_of`).
 
     `sun` says from which of the SUNS directions it shines.
     """
@@ -206,25 +221,27 @@ def shine(
     angles = (first + np.arange(columns)) / FOCAL
     rows, below = scene.horizon // 2, (ROWS - scene.horizon) // 2
     # Water low in the picture mirrors sky that is higher than the picture.
-    whole, haze = sky(rng, full, sun, angles[::2] + 0.5 / FOCAL, max(rows, below))
+    above = sky(rng, full, sun, angles[::2] + 0.5 / FOCAL, max(rows, below))
+    whole, haze = above.colours, above.haze
     heaven, mirrored = whole[-rows:], whole[::-1][:below]
     if full.time == "night":
         # Only where it is dark: neither in clouds nor on the moon; and no water mirrors them.
         dark = smoothstep(0.45, 0.2, heaven.max(-1, keepdims=True))
         heaven = heaven + stars(rng, *heaven.shape[:2]) * dark
 
-    colour = surface(full, p)
-    colour *= light(full, sun, p, angles)
+    white, lit = snow_on(full, p), lit_by(full, sun, p, angles)
+    colour = surface(full, p, white)
+    colour *= light(full, p, lit)
     fog = 1 - np.exp(-((p["far"].astype(np.float32) / HAZE[full.haze]) ** 1.25))
     fog = np.where(p["layer"] == SKY, 1, fog)[..., None] * np.float32(0.96)
     colour += (haze.repeat(2, 0) - colour) * fog
 
     upper, lower = np.split(colour, [scene.horizon])
     layer_above, layer = np.split(p["layer"], [scene.horizon])
-    above = layer_above == SKY
-    upper[above] = heaven.repeat(2, 0).repeat(2, 1)[above]
-    above = layer == WATER_SKY
-    lower[above] = mirrored.repeat(2, 0).repeat(2, 1)[above]
+    seen = layer_above == SKY
+    upper[seen] = heaven.repeat(2, 0).repeat(2, 1)[seen]
+    seen = layer == WATER_SKY
+    lower[seen] = mirrored.repeat(2, 0).repeat(2, 1)[seen]
     # Seen flat, water mirrors all; seen steeply, near by, its own colour shows.
     t = TIMES[full.time]
     deep = rgb("1e4a5e") * (rgb(t.ambient) + 0.5 * rgb(t.sun) * t.sun_power) * 0.8
@@ -236,21 +253,30 @@ def shine(
     out = colour.reshape(ROWS // 2, 2, columns // 2, 2, 3).mean((1, 3))
     # Lights are bent instead of cut off, so that snow and sand keep their shapes.
     out = np.where(out > 0.8, 1 - 0.2 * np.exp((0.8 - out) / 0.2), out)
-    return (np.clip(out, 0, 1) * 255 + 0.5).astype(np.uint8)
+    picture = (np.clip(out, 0, 1) * 255 + 0.5).astype(np.uint8)
+    covered, disc = (
+        np.pad(field[-rows:], ((0, ROWS // 2 - rows), (0, 0)))
+        for field in (above.clouds, above.disc)
+    )
+    return picture, ids_of(p, white, lit, covered, disc)
 
 
-def surface(full: Complete, p: np.ndarray) -> np.ndarray:
+def snow_on(full: Complete, p: np.ndarray) -> np.ndarray:
+    """How white the pixels `p` are with snow, 0 to 1."""
+    first = SNOW_FROM[full.season]
+    return np.clip((p["snow"].astype(np.float32) / 255 - first) / 0.09, 0, 1)
+
+
+def surface(full: Complete, p: np.ndarray, white: np.ndarray) -> np.ndarray:
     """Colours of what the pixels `p` are made of, under snow if there is any: [..., 3]."""
     colour = albedo(full.terrain, full.season)[p["kind"]]
     colour *= (1 + p["tone"].astype(np.float32) * np.float32(0.3 / 127))[..., None]
-    first = SNOW_FROM[full.season]
-    white = np.clip((p["snow"].astype(np.float32) / 255 - first) / 0.09, 0, 1)
     colour += (rgb(SNOW) - colour) * (0.91 * white)[..., None]
     return colour
 
 
-def light(full: Complete, sun: int, p: np.ndarray, angles: np.ndarray) -> np.ndarray:
-    """Light that falls on the pixels `p` [rows, columns]: sun or moon, and sky, [..., 3]."""
+def lit_by(full: Complete, sun: int, p: np.ndarray, angles: np.ndarray) -> np.ndarray:
+    """How much of the light of sun or moon falls on the pixels `p` [rows, columns], 0 to 1."""
     t = TIMES[full.time]
     height = np.radians(t.sun_up)
     turned = (2 * np.pi * sun / SUNS - angles).astype(np.float32)
@@ -260,11 +286,16 @@ def light(full: Complete, sun: int, p: np.ndarray, angles: np.ndarray) -> np.nda
     facing += normal[..., 2] * up
     needed = p["shade"][..., sun].astype(np.float32) / SUN_STEPS
     slope = np.float32(np.tan(height))
-    lit = np.clip(facing, 0, 1) * np.clip((slope - needed) / (0.05 + 0.1 * slope) + 0.6, 0, 1)
+    return np.clip(facing, 0, 1) * np.clip((slope - needed) / (0.05 + 0.1 * slope) + 0.6, 0, 1)
+
+
+def light(full: Complete, p: np.ndarray, lit: np.ndarray) -> np.ndarray:
+    """Light that falls on the pixels `p` [rows, columns]: sun or moon, and sky, [..., 3]."""
+    t = TIMES[full.time]
     power, ambient = t.sun_power, 0.78
     if full.clouds == "many clouds":
         power, ambient = power * 0.55, ambient * 1.2
     if full.haze == "haze":
         power *= 0.75
-    around = 0.62 + 0.38 * normal[..., 2]
+    around = 0.62 + 0.38 * p["normal"][..., 2].astype(np.float32) / 127
     return around[..., None] * (rgb(t.ambient) * ambient) + lit[..., None] * (rgb(t.sun) * power)

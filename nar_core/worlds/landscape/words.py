@@ -269,7 +269,7 @@ def understand(prompt: str) -> Understood:
     """
     typed = [part for word in split(prompt) for part in _parts(word)]
     spans = list(_spans([w.lower().removesuffix("'s") for w in typed]))
-    facts: dict[str, str] = {}
+    facts: dict[str, Any] = {}
     for span, after in zip_longest(spans, spans[1:]):
         # Of "mountain forest" the second is what it is.
         heads = {slot for slot, _ in after.says} & {"terrain"} if after else set()

@@ -116,3 +116,18 @@ def test_a_model_that_is_told_of_cells_begins_as_one_that_is_not(tmp_path):
         assert torch.allclose(model(ids, *rest, seed), was, atol=1e-5)
         torch.nn.init.normal_(model.cells.around.weight)
         assert not torch.allclose(model(ids, *rest, seed), was, atol=1e-2)
+
+
+def test_what_is_told_of_other_cells_begins_anew(tmp_path):
+    plain = facts_model(3, 5)
+    told = [
+        replace(plain, condition=replace(plain.condition, told=n, parts=p))
+        for n, p in ((2, 7), (3, 9))
+    ]
+    before = random_model(told[0])
+    torch.nn.init.normal_(before.cells.around.weight)
+    save_file(before.state_dict(), tmp_path / "generator.safetensors")
+    model = fresh(told[1], None)
+    start_from(model, tmp_path)
+    assert not model.cells.around.weight.any()
+    assert torch.equal(model.state_dict()["tokens.weight"], before.state_dict()["tokens.weight"])

@@ -1,5 +1,6 @@
 """A stream of a world: endless, the same whenever it is asked for, and enough to train from."""
 
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -96,6 +97,21 @@ def test_a_world_that_has_views_is_streamed_by_them(monkeypatch):
     assert np.array_equal(once[0], again[0])
     assert np.array_equal(once[1], again[1])
     assert len(np.unique(once[1], axis=0)) == 10
+
+
+def test_of_most_landscapes_cells_are_told_as_they_are_seen(monkeypatch):
+    monkeypatch.setattr("nar_core.train.stream.LANDS", 1)
+    world = WORLDS["landscape"]()
+    form = ConditionConfig("facts", len(world.slots), told=world.told)
+    ids, pixels = drawn_chunk(world, (0, 0, 2), 30, form=form)
+    cells = ids[:, len(world.slots) :].reshape(30, 256, world.told)
+    told = (cells >= 0).any((1, 2))
+    assert 15 < told.sum() < 30
+    seen = islice(world.views(np.random.default_rng((0, 0, 2)), 1), 30)
+    for number, (facts, picture) in enumerate(seen):
+        assert np.array_equal(pixels[number], picture)
+        if told[number]:
+            assert np.array_equal(cells[number], world.cells(facts))
 
 
 def test_a_window_that_no_chunk_fills_is_refused():

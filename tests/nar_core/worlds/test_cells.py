@@ -7,6 +7,9 @@ import pytest
 
 from nar_core.worlds import WORLDS
 from nar_core.worlds.emoji.scene import Scene, Thing
+from nar_core.worlds.landscape.cells import ids_of, mirrored
+from nar_core.worlds.landscape.ground import Kind
+from nar_core.worlds.landscape.scene import PIXEL
 
 
 def pieces(clip: np.ndarray) -> np.ndarray:
@@ -67,3 +70,73 @@ def test_where_nothing_is_settled_nothing_is_told(name):
     high, wide = world.size
     assert cells.shape == (world.frames * high * wide // 64, world.told)
     assert (cells == -1).all()
+
+
+def land_of(prompt: str, number: int):
+    world = WORLDS["landscape"]()
+    facts = world.understand(prompt).facts
+    return world, facts, world.arrangements(facts)[number]
+
+
+def test_a_view_is_the_picture_of_what_is_told_of_it():
+    """The same look each time; sky, at noon, is bluer than what is told to be land."""
+    world, _, way = land_of("hills without a lake at noon, clear sky", 3)
+    [picture] = world.render(way, np.random.default_rng(0))
+    [again] = world.render(land_of("hills without a lake at noon, clear sky", 3)[2], None)
+    assert np.array_equal(picture, again)
+    cells = world.cells(way)
+    assert cells.shape == (256, world.told)
+    assert cells.max() < world.parts
+    sky = (cells[:, :4] == cells[0, :4]).all(-1)  # as the upper left cell, which is sky
+    land = cells[:, 4] >= 0
+    assert sky.sum() > 60
+    assert land.sum() > 60
+    blue = picture.reshape(16, 8, 16, 8, 3).mean((1, 3)).reshape(256, 3) @ (-0.5, -0.5, 1.0)
+    assert blue[sky & ~land].min() > blue[land & ~sky].max()
+
+
+def test_where_the_moon_is_told_it_stands():
+    world = WORLDS["landscape"]()
+    found = 0
+    for number in range(0, 80, 8):  # at night the first look of a land may show it
+        _, _, way = land_of("a desert at night, clear sky, clear air", number)
+        heaven = world.cells(way)[:, -1]
+        [picture] = world.render(way, None)
+        bright = picture.reshape(16, 8, 16, 8, 3).max((1, 3, 4)).reshape(256)
+        moon = heaven == heaven[heaven >= 0].max()
+        if moon.sum() > 6:  # none: all of the sky is told alike
+            continue
+        found += 1
+        assert bright[moon].max() > 200
+        assert bright[moon].min() >= np.median(bright[heaven >= 0])
+    assert found > 3
+
+
+def test_looks_around_one_land_go_on_in_each_other():
+    """What may have led to what is known: the land of the seed, from any cell of a turn."""
+    world, facts, way = land_of("mountains at sunset", 12)
+    leads = [world.cells(one) for one in world.leads(facts, 12)]
+    assert len(leads) == 112
+    assert np.array_equal(leads[0], world.cells(way))
+    for by in (1, 5, 14):
+        there, here = leads[by].reshape(16, 16, -1), leads[0].reshape(16, 16, -1)
+        assert (there[:, :-by] == here[:, by:]).mean() > 0.98  # waves begin at the first column
+    [pixels] = world.render(world.leads(facts, 12)[5], None)
+    assert np.abs(pixels[:, :-40].astype(int) - way.view.picture[:, 40:]).mean() < 4
+    other = world.cells(world.arrangements(facts)[20])  # of another land
+    assert max((lead == other).mean() for lead in leads) < 0.9
+    assert len(world.leads(facts, 12 + len(world.arrangements(facts)))) == len(leads)
+
+
+def test_ids_of_a_mirror_image_are_mirrored_ids():
+    rng = np.random.default_rng(2)
+    pixels = np.zeros((64, 48), PIXEL)
+    for name, end in (("kind", len(Kind)), ("layer", 4), ("near", 300)):
+        pixels[name] = rng.integers(0, end, (16, 12)).repeat(4, 0).repeat(4, 1)
+    fields = [rng.random((64, 48)), rng.random((64, 48)), rng.random((32, 24))]
+    fields.append(rng.random((32, 24)) < 0.01)
+    ids = ids_of(pixels, *fields)
+    assert ids.shape == (4, 3, 7)
+    flipped = ids_of(pixels[:, ::-1], *(field[:, ::-1] for field in fields))
+    assert np.array_equal(flipped, mirrored(ids))
+    assert not np.array_equal(flipped, ids[:, ::-1])

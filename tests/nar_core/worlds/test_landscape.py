@@ -49,7 +49,7 @@ def test_a_stream_of_views_is_the_same_again_and_shows_nothing_held_out():
 def test_a_stream_draws_as_draw_does(monkeypatch):
     """With nothing rendered: terrain and time are as frequent as `draw` has them."""
     monkeypatch.setattr("nar_core.worlds.landscape._land", lambda *args: None)
-    blank = np.zeros((128, 128, 3), np.uint8)
+    blank = np.zeros((128, 128, 3), np.uint8), np.full((16, 16, world.told), -1)
     monkeypatch.setattr("nar_core.worlds.landscape.shine", lambda *args: blank)
     streamed = [f for f, _ in itertools.islice(world.views(rng(2)), 4000)]
     generator = rng(3)
