@@ -1,7 +1,9 @@
 """Every message between the browser and Python.
 
 A growth is told in small dicts, the values of the player's component. `run` names one growth and is
-chosen by the browser, so that a message of an earlier run can be told from the present one.
+chosen by the browser, so that a message of an earlier run can be told from the present one. Those
+of a run come by number, each with the last ones before it (`lately`): a value that is set twice
+before the browser looks is seen once.
 
 | kind | when |
 |---|---|
@@ -11,6 +13,7 @@ chosen by the browser, so that a message of an earlier run can be told from the 
 | `likeness` | what the model makes of an uploaded picture |
 | `steps` | one or more decoding steps |
 | `done` | the finished pictures, with everything that is needed to save, branch and replay |
+| `lately` | the last of these messages of a run |
 | `failed` | the growth ended without a picture; a toast says why |
 | `rejected` | a start was refused; a toast says why |
 | `read` | the tokens of a chosen picture, and how well the model knows such pictures |
@@ -27,6 +30,7 @@ that writes each cell, 0 where given. Pictures travel as `data:` addresses.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypedDict
 
@@ -187,6 +191,18 @@ class FailedMessage(TypedDict):
     run: str
 
 
+class LatelyMessage(TypedDict):
+    """The last messages of a run, by their number."""
+
+    kind: Literal["lately"]
+    run: str
+    messages: dict[str, Any]
+
+
+LATELY = 8
+"""How many messages of a run are told at once."""
+
+
 class RejectedMessage(TypedDict):
     """`at` tells one from the next: a page does not see a value that stays the same."""
 
@@ -305,6 +321,21 @@ Message = (
     | UnexplainedMessage
     | ReplayMessage
 )
+
+
+class Lately:
+    """What is told of a run: each message with the last ones before it."""
+
+    def __init__(self, run: str) -> None:
+        self.run, self._next = run, 0
+        self._messages: dict[str, Any] = {}
+
+    def and_now(self, message: Mapping[str, Any]) -> LatelyMessage:
+        """One more message, and those before it that may not have been seen."""
+        self._messages[str(self._next)] = message
+        self._messages.pop(str(self._next - LATELY), None)
+        self._next += 1
+        return {"kind": "lately", "run": self.run, "messages": {**self._messages}}
 
 
 # ---- from the browser ------------------------------------------------------------------------

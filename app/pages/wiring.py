@@ -20,7 +20,7 @@ from app.server.gate import client_of
 from app.server.spec import spec_of
 from app.server.studio import Studio
 from app.server.turns import Client
-from app.wire import RejectedMessage, explain_of, name_of, picture_of, run_of
+from app.wire import Lately, RejectedMessage, explain_of, name_of, picture_of, run_of
 from nar_core import ModelInfo
 
 TOLD: dict[str, Any] = {**PRIVATE, "trigger_mode": "multiple"}
@@ -87,19 +87,19 @@ def wire_start(studio: Studio, page: Page, start: Callable[[Form, Any, Client], 
         wrong: gr.Error | None = None
         while checked:
             run = next(iter(checked))
-            refusal = checked.pop(run)
+            refusal, lately = checked.pop(run), Lately(run)
             try:
                 if refusal is not None:
                     raise refusal
                 # At once, because Gradio 6.31 forgets to close a generator that has not yielded
                 # yet: a tab that was closed during the first step would keep the engine.
-                yield {"kind": "begun", "run": run}
+                yield lately.and_now({"kind": "begun", "run": run})
                 async with aclosing(studio.line.ticket(run).made()) as messages:
                     async for message in messages:
-                        yield message
+                        yield lately.and_now(message)
             except Exception as error:
                 wrong = error if isinstance(error, gr.Error) else _not_grown(error)
-                yield {"kind": "failed", "run": run}
+                yield lately.and_now({"kind": "failed", "run": run})
         if wrong is not None:
             raise wrong
 

@@ -6,7 +6,7 @@ import * as pages from './pages.js';
 import { loadImage } from './tools/pixels.js';
 import { find, onThemeChange } from './views/dom.js';
 import { labView } from './views/lab.js';
-import { newRunId, read } from './wire.js';
+import { Heard, newRunId, read } from './wire.js';
 
 const STEP_TIME = 110; // milliseconds
 
@@ -20,7 +20,8 @@ export class Lab {
     this.page = /** @type {HTMLElement} */ (element.closest('.lab-page'));
     this.trigger = trigger;
     this.server = server;
-    this.message = /** @type {import('./wire.js').Message | null} */ (null);
+    this.message = /** @type {import('./wire.js').Message | import('./wire.js').Lately | null} */ (null);
+    this.heard = new Heard();
     this.isLooping = false;
     this.state = store.valued(store.initial(spec, sets, address.wanted('compare')), address.wanted('values') ?? '');
     this.view = labView(this.element, this.page, this);
@@ -69,11 +70,15 @@ export class Lab {
     this.set(store.ended(this.state));
   }
 
-  /** @param {import('./wire.js').Message | null} sent */
+  /** @param {import('./wire.js').Message | import('./wire.js').Lately | null} sent */
   receive(sent) {
     if (sent === this.message) return;
     this.message = sent;
-    const message = read(sent);
+    for (const message of this.heard.unheard(sent)) this.hear(read(message));
+  }
+
+  /** @param {import('./wire.js').MessageRead | null} message */
+  hear(message) {
     if (!message) return;
     const { active, compare, values } = this.state;
     if (message.kind === 'model') {

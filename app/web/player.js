@@ -28,7 +28,7 @@ import { statusView } from './views/status.js';
 import { timelineView } from './views/timeline.js';
 import { tipView } from './views/tip.js';
 import { wordsView } from './views/words.js';
-import { newRunId, read, startMessage } from './wire.js';
+import { Heard, newRunId, read, startMessage } from './wire.js';
 
 /** @typedef {import('./pages.js').Handed} Handed */
 /** @typedef {import('./run.js').Run} Run */
@@ -64,7 +64,8 @@ export class Player {
     this.server = server;
     this.pages = pages;
     this.state = store.initial(mode, spec);
-    this.message = /** @type {import('./wire.js').Message | null} */ (null); // the last that came
+    this.message = /** @type {import('./wire.js').Message | import('./wire.js').Lately | null} */ (null); // the last
+    this.heard = new Heard();
     this.link = /** @type {import('./link.js').Link | null} */ (null); // what is grown and played because a link says so
     this.asked = ''; // what the form said at the last start
     this.chosen = /** @type {Handed | null} */ (null); // the picture that is continued, before it was cropped
@@ -130,11 +131,15 @@ export class Player {
 
   // ---- what comes from Python ------------------------------------------------------------------
 
-  /** @param {import('./wire.js').Message | null} sent */
+  /** @param {import('./wire.js').Message | import('./wire.js').Lately | null} sent */
   receive(sent) {
     if (sent === this.message) return; // Gradio hands over the last message again when it is finished
     this.message = sent;
-    const message = read(sent);
+    for (const message of this.heard.unheard(sent)) this.hear(read(message));
+  }
+
+  /** @param {import('./wire.js').MessageRead | null} message */
+  hear(message) {
     if (!message) return;
     if (message.kind === 'model') {
       this.useModel(message.spec, message.seed_position);

@@ -7,6 +7,7 @@
 
 export const UNKNOWN_TOKEN = 65535;
 export const UNKNOWN_CONFIDENCE = 255;
+const RUNS_HEARD = 4;
 
 // ---- what the server sends ---------------------------------------------------------------------
 
@@ -48,6 +49,8 @@ export const UNKNOWN_CONFIDENCE = 255;
  *   sheets: string[] | null, elapsed: number, passes: number, request: Asked, digest: string, verdict: Verdict | null,
  * }} Done
  */
+
+/** The last messages of a run, by number. @typedef {OfRun & { kind: 'lately', messages: Record<string, Message> }} Lately */
 
 /** A growth failed; a toast says why. @typedef {OfRun & { kind: 'failed' }} Failed */
 
@@ -164,6 +167,28 @@ function finished(message) {
     verdict: message.kind === 'done' ? message.verdict : null,
     again: message.kind === 'replay' && message.again,
   };
+}
+
+/** Which messages have been heard, of the last few runs. */
+export class Heard {
+  constructor() {
+    this.last = /** @type {Map<string, number>} */ (new Map());
+  }
+
+  /**
+   * The messages among those sent that have not been heard yet, in their order.
+   * @param {Message | Lately | null | undefined} sent @returns {(Message | null | undefined)[]}
+   */
+  unheard(sent) {
+    if (sent?.kind !== 'lately') return [sent];
+    const last = this.last.get(sent.run) ?? -1;
+    const numbers = Object.keys(sent.messages).map(Number);
+    const fresh = numbers.filter((number) => number > last).sort((a, b) => a - b);
+    this.last.delete(sent.run); // so that the runs of which something came last are kept
+    this.last.set(sent.run, Math.max(last, ...numbers));
+    if (this.last.size > RUNS_HEARD) this.last.delete([...this.last.keys()][0]);
+    return fresh.map((number) => sent.messages[number]);
+  }
 }
 
 /**
@@ -295,7 +320,7 @@ export function queryOf(model, asked) {
  * @property {(event: string, data: unknown) => void} trigger
  * @property {Server} server
  * @property {(prop: string, then: () => void) => void} watch
- * @property {{ value: Message | null }} props
+ * @property {{ value: Message | Lately | null }} props
  */
 
 /** A name for a growth, chosen here. */

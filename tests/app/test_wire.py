@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.wire import bytes_of_uri, data_uri, start_of, values_of
+from app.wire import LATELY, Lately, bytes_of_uri, data_uri, start_of, values_of
 from nar_core.files.values import confidence_bytes, confidence_of, text_of, token_words, tokens_of
 
 APP = Path(__file__).parents[2] / "app"
@@ -34,6 +34,15 @@ def test_values_go_both_ways():
     assert confidence_bytes(sure).tolist() == [0, 254, 255]
     assert np.array_equal(confidence_of(confidence_bytes(sure)), sure, equal_nan=True)
     assert bytes_of_uri(data_uri(b"abc", "image/png"), 3) == b"abc"
+
+
+def test_messages_of_a_run_come_with_the_last_before_them():
+    lately = Lately("r")
+    told = [lately.and_now({"kind": "begun", "number": n}) for n in range(20)]
+    assert {one["run"] for one in told} == {"r"}
+    for last, one in enumerate(told):
+        numbers = range(max(0, last + 1 - LATELY), last + 1)
+        assert one["messages"] == {str(n): {"kind": "begun", "number": n} for n in numbers}
 
 
 WORDS, SURE = text_of(np.zeros(8, np.uint16)), text_of(np.zeros(8, np.uint8))

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { bytesOf, queryOf, read, startMessage, textOf, wordsOf } from '../../app/web/wire.js';
+import { bytesOf, Heard, queryOf, read, startMessage, textOf, wordsOf } from '../../app/web/wire.js';
 
 const words = Uint16Array.from([0, 1, 255, 256, 4095, 65535]);
 const bytes = Uint8Array.from([0, 1, 127, 254, 255]);
@@ -16,6 +16,25 @@ test('values survive base64, little-endian', () => {
 test('nothing has come yet', () => {
   assert.equal(read(null), null);
   assert.equal(read(undefined), null);
+});
+
+test('of the last messages of a run those are heard that were not yet, in their order', () => {
+  const heard = new Heard();
+  const told = (run, ...numbers) => ({
+    kind: 'lately',
+    run,
+    messages: Object.fromEntries(numbers.map((n) => [n, { kind: 'begun', run, n }])),
+  });
+  const numbers = (sent) => heard.unheard(sent).map(({ n }) => n);
+  assert.deepEqual(numbers(told('a', 0)), [0]);
+  assert.deepEqual(numbers(told('a', 0, 1, 2, 3)), [1, 2, 3]); // two values were never seen
+  assert.deepEqual(numbers(told('a', 2, 3)), []); // the last once more
+  assert.deepEqual(numbers(told('b', 8, 9, 10, 11)), [8, 9, 10, 11]);
+  assert.deepEqual(numbers(told('a', 3, 4)), [4]); // an earlier run ends while another has begun
+  assert.deepEqual(heard.unheard(null), [null]);
+  assert.deepEqual(heard.unheard({ kind: 'model' }), [{ kind: 'model' }]);
+  for (const run of 'cdefgh') numbers(told(run, 0));
+  assert.equal(heard.last.size, 4);
 });
 
 test('a message of an unknown kind is an error', () => {
