@@ -326,7 +326,8 @@ def test_a_bad_prompt_is_a_toast_and_costs_nothing(open_page, served):
     refused = page.evaluate(f"{PLAYER}.message.run")
     page.click(".studio .grow")
     page.wait_for_function(
-        f"{PLAYER}.message.kind === 'failed' && {PLAYER}.message.run !== '{refused}'"
+        f"{PLAYER}.message.run !== '{refused}' &&"
+        f"Object.values({PLAYER}.message.messages).at(-1).kind === 'failed'"
     )
     wait_state(page, "ready")
     assert engine.steps_run == before
