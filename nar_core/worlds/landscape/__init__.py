@@ -62,18 +62,23 @@ class LandscapeWorld:
         return is_held_out(facts)
 
     def arrangements(self, facts: Landscape) -> list[Landscape]:
-        """Looks around one land after another, made when their cells or pictures are wanted."""
+        """Looks around one land after another, nothing left blank.
+
+        They are made when their cells or pictures are wanted.
+        """
         if facts.view:
             return [facts]
-        ways = (divmod(way, LOOKS) for way in range(LANDS * LOOKS))
-        return [_with(facts, _look_at, facts, *way) for way in ways]
+        ways = ((land, look) for land in range(LANDS) for look in range(LOOKS))
+        lands = [_land_of(facts, land)[0] for land in range(LANDS)]
+        return [_with(lands[land], _look_at, facts, land, look) for land, look in ways]
 
     def leads(self, facts: Landscape, number: int) -> list[Landscape]:
         """That of the number first, then those of the same land that begin at any other cell."""
         land, look = divmod(number % (LANDS * LOOKS), LOOKS)
         turned = range(1, TURN // _STEP)
-        others = (_with(facts, _turned, facts, land, look, by) for by in turned)
-        return [self.arrangements(facts)[number % (LANDS * LOOKS)], *others]
+        full, _ = _land_of(facts, land)
+        others = (_with(full, _turned, facts, land, look, by) for by in turned)
+        return [_with(full, _look_at, facts, land, look), *others]
 
     def box(self, facts: Landscape | None) -> None:
         return None
@@ -162,10 +167,15 @@ def _turn(facts: Landscape, land: int) -> tuple[np.ndarray, np.ndarray]:
 
 def _around(facts: Landscape, land: int, look: int, columns: int) -> tuple[np.ndarray, np.ndarray]:
     """One of the looks around a land; which those are hangs on nothing but the facts."""
-    rng = np.random.default_rng(land)
-    full = complete(facts, rng)
+    full, rng = _land_of(facts, land)
     sun, first = aim(rng, full.time, 2 * SIDE)
     return _look(rng, full, sun, (first + look * TURN // LOOKS) % TURN, columns)
+
+
+def _land_of(facts: Landscape, land: int) -> tuple[Complete, np.random.Generator]:
+    """What stands for the blanks in one of the lands, and what else it is made by."""
+    rng = np.random.default_rng(land)
+    return complete(facts, rng), rng
 
 
 def _look(

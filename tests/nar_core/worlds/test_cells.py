@@ -140,3 +140,14 @@ def test_ids_of_a_mirror_image_are_mirrored_ids():
     flipped = ids_of(pixels[:, ::-1], *(field[:, ::-1] for field in fields))
     assert np.array_equal(flipped, mirrored(ids))
     assert not np.array_equal(flipped, ids[:, ::-1])
+
+
+def test_what_a_prompt_leaves_blank_is_settled_with_the_land():
+    world, facts, _ = land_of("a canyon", 0)
+    ways = world.arrangements(facts)
+    assert all(-1 not in world.encode(way) for way in ways)
+    assert {way.terrain for way in ways} == {"canyon"}
+    assert len({way.season for way in ways}) == 4
+    assert not any(world.is_held_out(way) for way in ways)
+    assert world.leads(facts, 9)[3] == ways[9]  # the same land, told by the same facts
+    assert -1 in world.encode(facts)
