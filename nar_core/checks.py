@@ -294,15 +294,16 @@ def _prompts(info: ModelInfo, given: str | Sequence[str] | None, n: int) -> tupl
 
 
 def _labels(info: ModelInfo, given: Labels, n: int) -> tuple[str | None, ...]:
-    given = given.tolist() if hasattr(given, "tolist") else given  # of NumPy or torch
-    several = isinstance(given, tuple | list)
-    labels: tuple[Any, ...] = tuple(given) if several else (given,) * n
+    plain: Any = given
+    plain = plain.tolist() if hasattr(plain, "tolist") else plain  # of NumPy or torch
+    several = isinstance(plain, tuple | list)
+    labels: tuple[Any, ...] = tuple(plain) if several else (plain,) * n
     if len(labels) != n:
         raise ValueError(f"label: got {len(labels)} labels, expected one, or {n} (num_samples)")
     return tuple(_class_name(info, label) for label in labels)
 
 
-def _class_name(info: ModelInfo, label: str | int | None) -> str | None:
+def _class_name(info: ModelInfo, label: Any) -> str | None:
     labels = info.labels
     if label is None:
         return None

@@ -20,7 +20,7 @@ from app.server.gate import client_of
 from app.server.spec import spec_of
 from app.server.studio import Studio
 from app.server.turns import Client
-from app.wire import Lately, RejectedMessage, explain_of, name_of, picture_of, run_of
+from app.wire import Lately, LatelyMessage, RejectedMessage, explain_of, name_of, picture_of, run_of
 from nar_core import ModelInfo
 
 TOLD: dict[str, Any] = {**PRIVATE, "trigger_mode": "multiple"}
@@ -83,7 +83,7 @@ def wire_start(studio: Studio, page: Page, start: Callable[[Form, Any, Client], 
             return _with(checked, run, for_page(error, "Not started"))
         return _with(checked, run, None)
 
-    async def growing(checked: dict[str, Any] | None) -> AsyncIterator[dict[str, Any]]:
+    async def growing(checked: dict[str, Any] | None) -> AsyncIterator[LatelyMessage]:
         wrong: gr.Error | None = None
         while checked:
             run = next(iter(checked))

@@ -9,7 +9,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import MISSING as NONE
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, make_dataclass
-from numbers import Real
 from pathlib import Path
 from typing import Any, Literal, get_type_hints
 
@@ -465,7 +464,7 @@ def _check(node: Any, where: str) -> None:
         for number, part in enumerate(parts):
             if is_dataclass(part):
                 _check(part, f"{name}[{number}]." if isinstance(value, list) else f"{name}.")
-            elif f.name in RANGES and isinstance(part, Real):
+            elif f.name in RANGES and isinstance(part, int | float):
                 low, high = RANGES.get(f"{type(node).__name__}.{f.name}", RANGES[f.name])
                 if not (low <= part <= high and math.isfinite(part)):
                     told = f"from {low:g} up" if high == ANY else f"from {low:g} to {high:g}"
