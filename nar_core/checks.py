@@ -273,7 +273,8 @@ def _prompts(info: ModelInfo, given: str | Sequence[str] | None, n: int) -> tupl
         given = (given or "",) * n
     prompts = tuple(given) if isinstance(given, list | tuple | np.ndarray) else ()
     if len(prompts) != n or not all(isinstance(p, str) for p in prompts):
-        told = f"{len(prompts)} of {shortened(given)}" if prompts else shortened(given)
+        several = bool(prompts) and len(prompts) != n
+        told = f"{len(prompts)} of {shortened(given)}" if several else shortened(given)
         raise ValueError(f"prompt: got {told}, expected one text, or {n} (num_samples)")
     prompts = tuple(map(str, prompts))
     for prompt in prompts:

@@ -105,5 +105,6 @@ def test_what_is_seen_on_a_button_is_in_its_name(name):
 
 
 def test_the_page_knows_every_message_of_the_server():
-    sent = {get_args(get_type_hints(m)["kind"])[0] for m in get_args(wire.Message)}
+    told = (*get_args(wire.Message), wire.LatelyMessage)
+    sent = {get_args(get_type_hints(m)["kind"])[0] for m in told}
     assert set(re.findall(r"kind: '(\w+)'", source("wire.js"))) == sent
