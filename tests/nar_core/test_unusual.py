@@ -90,7 +90,7 @@ def test_a_picture_of_any_mode_is_taken(mode):
         ({"prompt": 3}, "prompt: got 3, expected one text"),
         ({"prompt": Path("a")}, r"prompt: got PosixPath\('a'\), expected one text"),
         ({"prompt": {"a", "b"}, "num_samples": 2}, "prompt: got {.*}, expected one text, or 2"),
-        ({"prompt": ["a", None], "num_samples": 2}, r"prompt: got \['a', None\], expected one text"),
+        ({"prompt": ["a", None], "num_samples": 2}, r"prompt: got \['a', None\], expected one"),
         ({"prompt": b"a" * 9999}, "prompt: got b'a{1,80}…, expected one text"),
         ({"rng_seed": True}, "rng_seed: got True"),
         ({"rng_seed": torch.tensor(2.5)}, "rng_seed: got 2.5, expected a whole number"),
