@@ -13,8 +13,8 @@ before the browser looks is seen once.
 | `likeness` | what the model makes of an uploaded picture |
 | `steps` | one or more decoding steps |
 | `done` | the finished pictures, with everything that is needed to save, branch and replay |
-| `lately` | the last of these messages of a run |
 | `failed` | the growth ended without a picture; a toast says why |
+| `lately` | the last of these messages of a run |
 | `rejected` | a start was refused; a toast says why |
 | `read` | the tokens of a chosen picture, and how well the model knows such pictures |
 | `unread` | it was not read; a toast says why |

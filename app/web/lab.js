@@ -20,7 +20,6 @@ export class Lab {
     this.page = /** @type {HTMLElement} */ (element.closest('.lab-page'));
     this.trigger = trigger;
     this.server = server;
-    this.message = /** @type {import('./wire.js').Message | import('./wire.js').Lately | null} */ (null);
     this.heard = new Heard();
     this.isLooping = false;
     this.state = store.valued(store.initial(spec, sets, address.wanted('compare')), address.wanted('values') ?? '');
@@ -72,8 +71,6 @@ export class Lab {
 
   /** @param {import('./wire.js').Message | import('./wire.js').Lately | null} sent */
   receive(sent) {
-    if (sent === this.message) return;
-    this.message = sent;
     for (const message of this.heard.unheard(sent)) this.hear(read(message));
   }
 

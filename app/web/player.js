@@ -64,7 +64,6 @@ export class Player {
     this.server = server;
     this.pages = pages;
     this.state = store.initial(mode, spec);
-    this.message = /** @type {import('./wire.js').Message | import('./wire.js').Lately | null} */ (null); // the last
     this.heard = new Heard();
     this.link = /** @type {import('./link.js').Link | null} */ (null); // what is grown and played because a link says so
     this.asked = ''; // what the form said at the last start
@@ -133,8 +132,6 @@ export class Player {
 
   /** @param {import('./wire.js').Message | import('./wire.js').Lately | null} sent */
   receive(sent) {
-    if (sent === this.message) return; // Gradio hands over the last message again when it is finished
-    this.message = sent;
     for (const message of this.heard.unheard(sent)) this.hear(read(message));
   }
 

@@ -172,6 +172,7 @@ function finished(message) {
 /** Which messages have been heard, of the last few runs. */
 export class Heard {
   constructor() {
+    this.sent = /** @type {Message | Lately | null | undefined} */ (null); // the last value
     this.last = /** @type {Map<string, number>} */ (new Map());
   }
 
@@ -180,6 +181,8 @@ export class Heard {
    * @param {Message | Lately | null | undefined} sent @returns {(Message | null | undefined)[]}
    */
   unheard(sent) {
+    if (sent === this.sent) return []; // Gradio hands over the last value again when it is finished
+    this.sent = sent;
     if (sent?.kind !== 'lately') return [sent];
     const last = this.last.get(sent.run) ?? -1;
     const numbers = Object.keys(sent.messages).map(Number);

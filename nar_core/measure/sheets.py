@@ -46,8 +46,8 @@ def contact_sheet(
     """Per prompt what it should look like, and growth from the corner, the centre and any cell.
 
     It should look like a rendering of what the model is told, arranged alike, or, with `train`,
-    like the nearest of what the model was trained on, by mean squared distance at 32 px to
-    the picture grown from the centre.
+    like the nearest of what the model was trained on, by mean squared distance at 32 px to the
+    picture grown from the centre.
     """
     info = grower.engine.info
     rng = np.random.default_rng((grower.rng_seed, 3))

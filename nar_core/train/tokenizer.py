@@ -371,27 +371,10 @@ def export(
     figures: dict[str, float],
 ) -> None:
     """Write a self-describing tokenizer folder (float16 weights, config, record) into the run."""
-    with whole_folder(run.folder / EXPORT) as folder:
-        _write(folder, tokenizer, config, run, sources, figures)
-    log.info("exported %s", run.folder / EXPORT)
-
-
-def _write(
-    folder: Path,
-    tokenizer: MiniTokenizer,
-    config: TokenizerConfig,
-    run: Run,
-    sources: list[Source | WorldPool],
-    figures: dict[str, float],
-) -> None:
-    """The files of the export."""
     clips = [s.spread(1500) for s in sources]
     statistics = code_statistics(tokenizer, clips)
     state = {k: v.half().contiguous().cpu() for k, v in tokenizer.state_dict().items()}
-    save_file({**state, "patches": statistics.pop("patches")}, folder / "tokenizer.safetensors")
-    told = {"kind": "mini", "model": said(config.model)}
-    told["sha256"] = sha256_of(folder / "tokenizer.safetensors")
-    OmegaConf.save(OmegaConf.create(told), folder / "config.yaml")
+    state["patches"] = statistics.pop("patches")
     record = {
         "steps": run.step,
         "samples": run.step * config.train.batch * run.world,
@@ -405,8 +388,14 @@ def _write(
         record["config"]["init_from"] = name_of(begun)  # where it lay concerns nobody else
         if (before := begun / "record.yaml").is_file():
             record["begun_from"] = OmegaConf.load(before)
-    OmegaConf.save(OmegaConf.create(record), folder / "record.yaml")
-    log.info("%s", {k: v for k, v in record.items() if k != "config"})
+    with whole_folder(run.folder / EXPORT) as folder:
+        save_file(state, folder / "tokenizer.safetensors")
+        told = {"kind": "mini", "model": said(config.model)}
+        told["sha256"] = sha256_of(folder / "tokenizer.safetensors")
+        OmegaConf.save(OmegaConf.create(told), folder / "config.yaml")
+        OmegaConf.save(OmegaConf.create(record), folder / "record.yaml")
+    shown = {k: v for k, v in record.items() if k != "config"}
+    log.info("exported %s: %s", run.folder / EXPORT, shown)
 
 
 def start_from(tokenizer: MiniTokenizer, folder: Path) -> None:

@@ -297,7 +297,7 @@ def test_closing_the_tab_during_the_first_step_frees_the_engine(open_page, serve
 def test_frames_of_an_earlier_run_never_appear(slow_growth):
     page, engine = slow_growth
     page.wait_for_function(f"{RUN}.last >= 1")
-    old = page.evaluate(f"Object.values({PLAYER}.message.messages).at(-1)")
+    old = page.evaluate(f"Object.values({PLAYER}.heard.sent.messages).at(-1)")
     assert old["kind"] == "steps"
     page.click(".studio .stop")
     wait_state(page, "done")
@@ -323,11 +323,11 @@ def test_a_bad_prompt_is_a_toast_and_costs_nothing(open_page, served):
     assert "words" in toast(page)
     wait_state(page, "ready")
     # the same refusal once more reaches the page as well
-    refused = page.evaluate(f"{PLAYER}.message.run")
+    refused = page.evaluate(f"{PLAYER}.heard.sent.run")
     page.click(".studio .grow")
     page.wait_for_function(
-        f"{PLAYER}.message.run !== '{refused}' &&"
-        f"Object.values({PLAYER}.message.messages).at(-1).kind === 'failed'"
+        f"{PLAYER}.heard.sent.run !== '{refused}' &&"
+        f"Object.values({PLAYER}.heard.sent.messages).at(-1).kind === 'failed'"
     )
     wait_state(page, "ready")
     assert engine.steps_run == before

@@ -33,6 +33,9 @@ test('of the last messages of a run those are heard that were not yet, in their 
   assert.deepEqual(numbers(told('a', 3, 4)), [4]); // an earlier run ends while another has begun
   assert.deepEqual(heard.unheard(null), [null]);
   assert.deepEqual(heard.unheard({ kind: 'model' }), [{ kind: 'model' }]);
+  const again = { kind: 'model' };
+  heard.unheard(again);
+  assert.deepEqual(heard.unheard(again), []); // the very value once more
   for (const run of 'cdefgh') numbers(told(run, 0));
   assert.equal(heard.last.size, 4);
 });

@@ -43,6 +43,19 @@ def left(folder: Path) -> list[str]:
     return sorted(str(p.relative_to(folder)) for p in (folder / "runs").rglob("*"))
 
 
+@pytest.fixture
+def leaves_nothing(pictures, monkeypatch, capsys):
+    """A training of these words is refused with what is told, and no folder is made for it."""
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+
+    def refused(words: list[str], told: str) -> None:
+        assert main(["train", *words, "--device", "cpu"]) == 2
+        assert told in capsys.readouterr().err
+        assert not (pictures / "runs").exists()
+
+    return refused
+
+
 @pytest.mark.parametrize(
     ("change", "told"),
     [
@@ -64,14 +77,9 @@ def left(folder: Path) -> list[str]:
         ("train.tensorboard=true", "train.tensorboard needs a package"),
     ],
 )
-def test_a_refused_generator_leaves_nothing(pictures, monkeypatch, capsys, change, told):
-    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
-    words = ["train", "generator", "small", "source.folder=pictures", "model.rotary=[0,8,8]"]
-    words += [*SMALL, "train.compile=true", change]
-    words += ["--out", "runs/deep/mine", "--device", "cpu"]
-    assert main(words) == 2
-    assert told in capsys.readouterr().err
-    assert not (pictures / "runs").exists()
+def test_a_refused_generator_leaves_nothing(leaves_nothing, change, told):
+    words = ["generator", "small", "source.folder=pictures", "model.rotary=[0,8,8]", *SMALL]
+    leaves_nothing([*words, "train.compile=true", change, "--out", "runs/deep/mine"], told)
 
 
 def test_a_start_outside_of_a_smaller_grid_becomes_its_centre(pictures, monkeypatch, caplog):
@@ -95,13 +103,9 @@ def test_a_start_outside_of_a_smaller_grid_becomes_its_centre(pictures, monkeypa
         ("train.tensorboard=true", "train.tensorboard needs a package"),
     ],
 )
-def test_a_refused_tokenizer_leaves_nothing(pictures, monkeypatch, capsys, change, told):
-    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
-    words = ["train", "tokenizer", "mini-tokenizer", "sources=pictures", "model.encoder_width=32"]
-    words += ["model.decoder_width=32", change, "--out", "runs/mine", "--device", "cpu"]
-    assert main(words) == 2
-    assert told in capsys.readouterr().err
-    assert not (pictures / "runs").exists()
+def test_a_refused_tokenizer_leaves_nothing(leaves_nothing, change, told):
+    words = ["tokenizer", "mini-tokenizer", "sources=pictures", "model.encoder_width=32"]
+    leaves_nothing([*words, "model.decoder_width=32", change, "--out", "runs/mine"], told)
 
 
 def ended(folder: Path, error: type[BaseException], *written: str) -> None:
