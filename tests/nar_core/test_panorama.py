@@ -8,6 +8,7 @@ from PIL import Image
 
 from nar_core import Engine, Request
 from nar_core.panorama import _mirrored, panorama
+from nar_core.worlds import WORLDS
 
 from .helpers import write_model_folder
 
@@ -101,3 +102,14 @@ def test_beside_what_is_kept_lies_its_mirror_image():
     row = np.arange(8)[None, None, :, None]
     assert _mirrored(row, slice(0, 5)).ravel().tolist() == [0, 1, 2, 3, 4, 4, 3, 2]
     assert _mirrored(row, slice(3, 8)).ravel().tolist() == [5, 4, 3, 3, 4, 5, 6, 7]
+
+
+def test_windows_differ_in_what_is_drawn_and_not_in_what_is_arranged(engine, monkeypatch):
+    seeds, grow = [], engine.generate_all
+    monkeypatch.setattr(engine, "generate_all", lambda r: seeds.append(r.rng_seed) or grow(r))
+    panorama(engine, asked(engine), 3 * engine.info.grid.w)
+    assert len(set(seeds)) == len(seeds) > 2
+    world = WORLDS["landscape"]()
+    ways = world.arrangements(world.understand("hills at noon").facts)
+    lands = [ways[seed % len(ways)] for seed in seeds]
+    assert all(np.array_equal(world.cells(land), world.cells(lands[0])) for land in lands)

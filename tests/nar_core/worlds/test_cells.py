@@ -1,6 +1,6 @@
 """What is told of each cell: where ids are equal pixels are, and they move as the clip does."""
 
-from itertools import pairwise
+from itertools import islice, pairwise
 
 import numpy as np
 import pytest
@@ -151,3 +151,17 @@ def test_what_a_prompt_leaves_blank_is_settled_with_the_land():
     assert not any(world.is_held_out(way) for way in ways)
     assert world.leads(facts, 9)[3] == ways[9]  # the same land, told by the same facts
     assert -1 in world.encode(facts)
+
+
+def test_a_view_that_is_shown_mirrored_is_told_mirrored(monkeypatch):
+    world, _, way = land_of("islands at dusk", 0)
+    picture, ids = world.render(way, None)[0], world.cells(way).reshape(16, 16, -1)
+    monkeypatch.setattr("nar_core.worlds.landscape._land", lambda *args: None)
+    monkeypatch.setattr("nar_core.worlds.landscape.shine", lambda *args: (picture, ids))
+    seen = set()
+    for facts, [shown] in islice(world.views(np.random.default_rng(0)), 12):
+        is_mirrored = not np.array_equal(shown, picture)
+        seen.add(is_mirrored)
+        expected = mirrored(ids) if is_mirrored else ids
+        assert np.array_equal(world.cells(facts).reshape(16, 16, -1), expected)
+    assert seen == {True, False}
