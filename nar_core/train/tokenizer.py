@@ -143,7 +143,7 @@ class Source:
                 f"{config.folder}: got {len(out)} pictures of which none is trained on, expected "
                 "at least one; lower hold_out"
             )
-        own = (config.size, config.size) if config.size else size
+        own = size_of(config, size)
         self._reading = lambda: self._read(data, own, cache)
 
     @cached_property
@@ -249,6 +249,13 @@ def _opaque(rgb: np.ndarray) -> np.ndarray:
     return np.concatenate([rgb, np.full_like(rgb[..., :1], 255)], -1)
 
 
+def size_of(source: TokenizerSource, size: tuple[int, int]) -> tuple[int, int]:
+    """(height, width) of a source's pictures, those of a tokenizer where it does not say."""
+    if source.world:
+        return WORLDS[source.world]().size
+    return (source.size, source.size) if source.size else size
+
+
 def source_of(
     config: TokenizerSource, size: tuple[int, int], folder: Path, key: tuple[int, int]
 ) -> Source | WorldPool:
@@ -258,8 +265,11 @@ def source_of(
     return Source(config, size, folder / f"pictures-{os.getpid()}.npy")
 
 
-def check_sources(sources: Sequence[TokenizerSource]) -> None:
-    """Raise ValueError for one that names no folder and no world, or both, or an unknown one."""
+def check_sources(sources: Sequence[TokenizerSource], window: int, size: tuple[int, int]) -> None:
+    """Raise ValueError for one that names no folder and no world, or both, or an unknown one.
+
+    And where pictures of several sizes would not be seen in parts of one, `window` pixels a side.
+    """
     for source in sources:
         if bool(source.folder) == bool(source.world):
             raise ValueError(
@@ -269,6 +279,13 @@ def check_sources(sources: Sequence[TokenizerSource]) -> None:
             raise ValueError(
                 f"sources: got the world {source.world!r}, expected one of {', '.join(WORLDS)}"
             )
+    sizes = {size_of(source, size) for source in sources}
+    if len(sizes) > 1 and not 0 < window <= (least := min(map(min, sizes))):
+        told = " and ".join(f"{h} x {w}" for h, w in sorted(sizes))
+        raise ValueError(
+            f"train.window: got {window} for pictures of {told}, expected 8 to {least}, so that "
+            "all are seen in parts of one size"
+        )
 
 
 def unlikeness(digits: Tensor) -> Tensor:
@@ -290,9 +307,15 @@ def counts_of(shares: np.ndarray, n: int, by: float) -> list[int]:
     return np.diff(np.minimum(ends, n), prepend=0).tolist()
 
 
+def one_of(pairs: Tensor, generator: torch.Generator) -> Tensor:
+    """A picture or its twin, [n, 1, 3, H, W] of [n, 1 or 2, 3, H, W]."""
+    which = torch.randint(pairs.shape[1], (len(pairs),), generator=generator)
+    return pairs[torch.arange(len(pairs)), which][:, None]
+
+
 def windows_of(pictures: Tensor, side: int, generator: torch.Generator) -> Tensor:
     """A square of each picture [B, T, 3, H, W], three in four of them on the token grid."""
-    if not side or side >= min(pictures.shape[-2:]):
+    if not side or side > min(pictures.shape[-2:]):
         return pictures
     high, wide = (n - side for n in pictures.shape[-2:])
     out = []
@@ -306,9 +329,9 @@ def windows_of(pictures: Tensor, side: int, generator: torch.Generator) -> Tenso
 
 def train(config: TokenizerConfig, folder: Path, device: torch.device) -> None:
     """Train by `config` (model, sources, train) in a run folder; export beside it at the end."""
-    check_sources(config.sources)
-    torch.manual_seed(config.train.seed)
     model = MiniConfig(**asdict(config.model))
+    check_sources(config.sources, config.train.window, model.size)
+    torch.manual_seed(config.train.seed)
     tokenizer = MiniTokenizer(model).to(device)
     if config.init_from:
         config.init_from = str(find_folder(config.init_from, "init_from"))
@@ -337,6 +360,8 @@ def train(config: TokenizerConfig, folder: Path, device: torch.device) -> None:
         generator = torch.Generator().manual_seed(told.seed * 1_000_003 + index)
         counts = counts_of(shares, told.batch, float(torch.rand((), generator=generator)))
         parts = [s.sample(n, generator) for s, n in zip(sources, counts, strict=True) if n]
+        if not told.alike:
+            parts = [one_of(part, generator) for part in parts]
         parts = [windows_of(part, told.window, generator) for part in parts]
         parts.sort(key=lambda part: -part.shape[1])  # pairs first
         pairs = sum(len(part) for part in parts if part.shape[1] == 2)
@@ -398,14 +423,23 @@ def export(
     log.info("exported %s: %s", run.folder / EXPORT, shown)
 
 
+def block_of(name: str) -> str:
+    """The block that a parameter is of: `decoder.3` of `decoder.3.mix.weight`."""
+    return ".".join(name.split(".")[:2])
+
+
 def start_from(tokenizer: MiniTokenizer, folder: Path) -> None:
     """Begin with the weights of an exported tokenizer of the same shape, else ValueError.
 
-    Digits that are others in number begin anew.
+    Digits that are others in number begin anew; blocks of a deeper decoder begin with nothing.
     """
     state = tensors_of(folder / "tokenizer.safetensors")
     state.pop("patches", None)
     wanted = tokenizer.state_dict()
+    blocks = {block_of(name) for name in state}
+    for name in wanted:
+        if name.startswith("decoder") and block_of(name) not in blocks:
+            state[name] = wanted[name]
     for name in ("to_code.weight", "to_code.bias", "from_code.weight"):
         if name in state and state[name].shape != wanted[name].shape:
             # Trained features are large: at full size a digit may begin, and stay, at one end.

@@ -17,7 +17,14 @@ from nar_core.cli import main
 from nar_core.plan import GridShape
 from nar_core.tokenizers.mini import MiniConfig, MiniTokenizer
 from nar_core.train.config import TokenizerSource
-from nar_core.train.tokenizer import WorldPool, counts_of, unlikeness, windows_of
+from nar_core.train.tokenizer import (
+    WorldPool,
+    counts_of,
+    one_of,
+    start_from,
+    unlikeness,
+    windows_of,
+)
 
 from .small import FAST, rows_of, tokenizer_settings
 
@@ -53,6 +60,31 @@ def test_a_decoder_learns_on_and_tokens_stay(data, tokenizer, tmp_path, capsys):
     capsys.readouterr()
     assert main([*words, "--out", str(tmp_path / "other")]) == 2
     assert "init_from: the weights in" in capsys.readouterr().err
+
+
+def test_a_deeper_decoder_begins_as_the_one_it_was(tokenizer):
+    folder = tokenizer / "run" / "export"
+    shape = dict(OmegaConf.load(folder / "config.yaml").model)
+    before = MiniTokenizer(MiniConfig(**shape))
+    start_from(before, folder)
+    deeper = {"decoder_depth": shape["decoder_depth"] + 1, "fine_depth": shape["fine_depth"] + 2}
+    after = MiniTokenizer(MiniConfig(**{**shape, **deeper}))
+    start_from(after, folder)
+    codes = torch.randint(before.vocab_size, (2, *before.grid))
+    assert torch.equal(before.decode(codes), after.decode(codes))
+    other = MiniTokenizer(MiniConfig(**{**shape, "encoder_depth": shape["encoder_depth"] + 1}))
+    with pytest.raises(ValueError, match="do not fit"):
+        start_from(other, folder)
+
+
+def test_without_likeness_a_picture_or_its_twin_is_seen():
+    pairs = torch.arange(400.0).reshape(200, 2, 1, 1, 1).expand(-1, -1, 3, 4, 4)
+    one = one_of(pairs, torch.Generator().manual_seed(0))
+    assert one.shape == (200, 1, 3, 4, 4)
+    assert (one[:, 0, 0, 0, 0] // 2 == torch.arange(200)).all()
+    assert 60 < int((one[:, 0, 0, 0, 0] % 2).sum()) < 140
+    alone = pairs[:, :1]
+    assert torch.equal(one_of(alone, torch.Generator()), alone)
 
 
 def test_a_compiled_tokenizer_trains(data, tmp_path, compiled):
@@ -133,10 +165,14 @@ def test_a_tokenizer_trains_on_worlds_and_measures_what_is_held_out(tmp_path):
         ("{world: atlantis}", "got the world 'atlantis', expected one of emoji"),
         ("{weight: 1.0}", "got folder '' and world '', expected one"),
         ("{world: emoji, folder: x}", "got folder 'x' and world 'emoji', expected one"),
+        (
+            "{world: emoji}, {world: emoji-motion}",
+            "train.window: got 88 for pictures of 80 x 80 and 128 x 128, expected 8 to 80",
+        ),
     ],
 )
 def test_a_source_is_a_folder_or_a_world(source, told, tmp_path, capsys):
-    words = ["train", "tokenizer", "mini-tokenizer", f"sources=[{source}]"]
+    words = ["train", "tokenizer", "mini-tokenizer", f"sources=[{source}]", "train.window=88"]
     assert main([*words, "--out", str(tmp_path), "--device", "cpu"]) == 2
     assert told in capsys.readouterr().err
 
@@ -180,6 +216,8 @@ def test_windows_lie_on_the_grid_mostly_and_twins_share_one():
     assert at.min() >= 0
     assert at.max() == 64
     assert windows_of(picture, 0, torch.Generator()) is picture
+    wide = picture[..., :80, :]
+    assert windows_of(wide, 80, torch.Generator()).shape == (64, 2, 3, 80, 80)
 
 
 def test_counts_are_the_same_at_every_step_where_shares_are_whole():
