@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
+import time
 import urllib.error
 import urllib.request
 from html.parser import HTMLParser
+from types import SimpleNamespace
 from typing import get_args, get_type_hints
 
 import pytest
+from gradio import queueing
 
 from app import wire
 from app.pages.parts import LATE, WEB, address, modules, source
@@ -47,6 +51,36 @@ def test_no_component_shows_how_far_an_event_is(served):
     of_page = [e for e in events if e["api_visibility"] == "private"]
     assert len(of_page) > 20
     assert [e["id"] for e in of_page if e["show_progress_on"] != []] == []
+
+
+def test_the_page_holds_nothing_that_only_programs_call(served):
+    """Gradio's script looks through all that a page holds, again for each of its components."""
+    with get(f"{served.url}config") as reply:
+        told = json.loads(reply.read())
+    kinds = {part["id"]: part["type"] for part in told["components"]}
+    held, open_ = [], [told["layout"]]
+    while open_:
+        part = open_.pop()
+        held.append(kinds.get(part["id"]))
+        open_ += part.get("children") or []
+    assert "api" not in held
+    assert "html" in held
+    assert "api" in kinds.values()  # what programs call is told to them
+
+
+def test_a_page_that_nobody_asks_rests(served, monkeypatch):
+    """Gradio's queue looks for calls; how often is told by how often it sleeps."""
+    looked = []
+
+    async def sleep(seconds: float, real=asyncio.sleep) -> None:
+        looked.append(seconds)
+        await real(seconds)
+
+    monkeypatch.setattr(queueing, "asyncio", SimpleNamespace(**{**vars(asyncio), "sleep": sleep}))
+    start = time.monotonic()
+    time.sleep(0.5)
+    monkeypatch.undo()
+    assert 0 < len(looked) < 200 * (time.monotonic() - start)
 
 
 def test_the_page_is_light_and_fetches_each_module_once(served, context):
