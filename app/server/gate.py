@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 from typing import Any
 
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.server.calls import Calls, drop, ends, session_of
@@ -317,8 +318,11 @@ class Gate:
         except TooMuch:
             await _answer(sending, 503, TOO_MUCH)
         except Exception as error:
-            # Gradio's own routes stumble over what they did not expect
-            log.warning("%s %s: %r", scope["method"], scope["path"], error)
+            # Gradio's own routes stumble over what they did not expect; whoever listens for what is
+            # not there has been told so
+            is_told = streaming and isinstance(error.__cause__, HTTPException)
+            level = logging.INFO if is_told else logging.WARNING
+            log.log(level, "%s %.200r: %.300r", scope["method"], scope["path"], error)
             if streaming:  # what was wrong has been told in it, so it ends as others do
                 return await sending({"type": "http.response.body"})
             if begun:

@@ -21,6 +21,7 @@ from contextvars import Context, copy_context
 from dataclasses import dataclass
 from typing import Any
 
+from app.server.bounds import MOST_OF_ONE, MOST_TOGETHER, MOST_WAITING
 from app.server.errors import Busy, Stopped, ended, outcome
 from app.server.turns import ANYBODY, Client, Fairness
 
@@ -44,12 +45,6 @@ REMEMBER_RUNS = 1000
 
 LOOK_EVERY = 0.25
 """Seconds between two looks at who still waits, and who has left."""
-
-MOST_OF_ONE = 8
-"""Growths of one session that may wait."""
-
-MOST_TOGETHER = 8
-"""Pictures that are grown together, where several wait."""
 
 CLOSING = "The studio is being stopped; try again in a minute."
 
@@ -169,7 +164,7 @@ class Line:
 
     def __init__(
         self,
-        most: int = 64,
+        most: int = MOST_WAITING,
         present: Callable[[str], bool] = lambda session: True,
         of_one: int = MOST_OF_ONE,
         together: int = MOST_TOGETHER,

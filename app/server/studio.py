@@ -16,13 +16,14 @@ from typing import Any, TypeVar
 import anyio
 import numpy as np
 
+from app.server.bounds import MOST_OF_ONE, MOST_TOGETHER, MOST_WAITING
 from app.server.engines import Engines
 from app.server.errors import Busy, Stopped, named, sentence
 from app.server.form import Form, typed
 from app.server.gate import Listeners
 from app.server.growing import Event, Finished, Grower, Loading, Stepped
 from app.server.jobs import Desk, Job
-from app.server.line import MOST_OF_ONE, MOST_TOGETHER, Asked, Line, Ticket
+from app.server.line import Asked, Line, Ticket
 from app.server.metrics import Metrics
 from app.server.pictionary import pictionary
 from app.server.shelf import Shelf
@@ -61,8 +62,6 @@ from nar_core.foreign import Fields, is_number, shown
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-
-MOST_WAITING = 64
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,16 +7,19 @@ import importlib
 import io
 import json
 import logging
+import os
 import queue
 import runpy
 import signal
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
 import pytest
 from gradio import routes
 
-from app import command
+from app import command, serving
 from app.server import logins, logs, shelf
 from app.server.engines import Engines
 from nar_core import Engine, __version__
@@ -31,6 +34,7 @@ def entry(monkeypatch):
         raise AssertionError("weights were loaded at import")
 
     monkeypatch.setattr(Engine, "load", refuse)
+    importlib.reload(serving)
     return importlib.reload(command)
 
 
@@ -57,6 +61,41 @@ def test_help_names_every_option(entry, capsys):
         assert option in text
 
 
+def test_what_needs_no_page_waits_for_no_page():
+    """Gradio takes seconds to import; neither version nor help, nor a mistake, needs it."""
+    asked = (
+        "import sys\n"
+        "from app.command import main\n"
+        "for words in (['--version'], ['--help'], ['--port', '70000']):\n"
+        "    try:\n"
+        "        main(words)\n"
+        "    except SystemExit as ended:\n"
+        "        print(ended.code, 'gradio' in sys.modules)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", asked], cwd=ENTRY.parent, capture_output=True, text=True, check=True
+    )
+    said = done.stdout.splitlines()
+    assert [line for line in said if line.endswith(("True", "False"))] == [
+        "0 False", "0 False", "2 False",
+    ]  # fmt: skip
+    assert said[0] == f"NAR Studio {__version__}"
+
+
+def test_what_lends_gpus_is_imported_before_torch(tmp_path):
+    """On a Space `spaces` has to see torch come."""
+    (tmp_path / "spaces.py").write_text("import sys\nprint('torch' in sys.modules)\n")
+    done = subprocess.run(
+        [sys.executable, "-c", "import app.command"],
+        cwd=ENTRY.parent,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "False\n"
+
+
 def test_launch_gets_limits_and_leaves_the_address_to_the_environment(entry, monkeypatch):
     given = {}
 
@@ -65,21 +104,21 @@ def test_launch_gets_limits_and_leaves_the_address_to_the_environment(entry, mon
             given.update(options)
 
     made = []
-    monkeypatch.setattr(entry, "build", lambda *args: made.append(args[0]) or Page())
+    monkeypatch.setattr(serving, "build", lambda *args: made.append(args[0]) or Page())
     warmed = queue.Queue()
-    monkeypatch.setattr(entry.Studio, "warm", lambda self, name: warmed.put((self, name)))
+    monkeypatch.setattr(serving.Studio, "warm", lambda self, name: warmed.put((self, name)))
     trimmed = threading.Event()
-    monkeypatch.setattr(entry, "TRIM_EVERY", 0.001)
-    monkeypatch.setattr(entry, "trim_heap", trimmed.set)
-    monkeypatch.setattr(entry.Ending, "wait", lambda ending: trimmed.wait(30))
-    monkeypatch.setattr(entry, "leave", lambda page: None)
+    monkeypatch.setattr(serving, "TRIM_EVERY", 0.001)
+    monkeypatch.setattr(serving, "trim_heap", trimmed.set)
+    monkeypatch.setattr(serving.Ending, "wait", lambda ending: trimmed.wait(30))
+    monkeypatch.setattr(serving, "leave", lambda page: None)
     monkeypatch.setattr(signal, "signal", lambda number, handler: None)
     options = ["--queue-size", "3", "--auth", "me:secret", "--max-upload", "2", "--max-pixels", "1"]
     entry.main(options)
     [studio] = made
     assert warmed.get(timeout=30) == (studio, "emoji")
     assert trimmed.is_set()
-    assert studio.limits == entry.Limits(2_000_000, 1_000_000)
+    assert studio.limits == serving.Limits(2_000_000, 1_000_000)
     assert studio.line.most == 3
     assert given["auth"] == ("me", "secret")
     assert given["max_file_size"] == 2_000_000
@@ -114,7 +153,7 @@ def test_a_port_that_is_taken_is_named(entry, monkeypatch, capsys):
         def launch(self, **options):
             raise OSError("Cannot find empty port in range: 7860-7860.")
 
-    monkeypatch.setattr(entry, "build", lambda *args: Page())
+    monkeypatch.setattr(serving, "build", lambda *args: Page())
     monkeypatch.setattr(signal, "signal", lambda number, handler: None)
     with pytest.raises(SystemExit):
         entry.main(["--port", "7860"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import re
 import socket
 import sys
@@ -128,9 +129,25 @@ def test_what_a_route_stumbles_over_becomes_a_sentence():
     assert "not understood (KeyError)" in json.loads(body)["error"]
 
 
-def test_who_listens_for_what_is_not_there_is_told_so_and_not_cut_off(http):
-    told = http.get("/gradio_api/call/generate/nothing")
-    assert told.text.startswith("event: error\ndata: ")
+@pytest.mark.parametrize(
+    "path", ["call/generate/nothing", "call/v2/understand/nothing", "queue/data?session_hash=none"]
+)
+def test_who_listens_for_what_is_not_there_is_told_so_and_not_cut_off(http, path, caplog):
+    """The log is not theirs to fill."""
+    told = http.get(f"/gradio_api/{path}")
+    assert "404: Not Found" in told.text
+    assert not [r for r in caplog.records if r.levelno >= logging.WARNING]
+
+
+def test_what_a_route_stumbles_over_is_one_bounded_line_of_the_log(caplog):
+    async def stumbles(scope, receive, send):
+        raise KeyError("x" * 9000)
+
+    served_by(Gate(stumbles, 1000, Listeners()), {"path": "/a\nERROR:root:" + "y" * 9000}, [])
+    [line] = [record.getMessage() for record in caplog.records]
+    assert "\n" not in line
+    assert "KeyError" in line
+    assert len(line) < 600
 
 
 def test_unused_ways_are_closed(http):

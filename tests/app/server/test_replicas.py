@@ -16,13 +16,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app.command import _replicas
 from app.server.errors import Failed, Refused
 from app.server.form import Form
 from app.server.growing import Finished, Grower, Stepped
 from app.server.jobs import Job
 from app.server.replicas import TRIES, Replica, Replicas
 from app.server.studio import Studio
+from app.serving import _replicas
 from nar_core.files import png_bytes
 from tests.app.server.test_line import in_one_turn
 from tests.app.studios import check, fake_studio
