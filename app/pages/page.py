@@ -8,6 +8,7 @@ from typing import Any
 import gradio as gr
 from gradio.block_function import BlockFunction
 from gradio.components.api_component import Api
+from gradio.data_classes import BlocksConfigDict
 from gradio.events import api
 from starlette.middleware import Middleware
 
@@ -55,6 +56,20 @@ CALLS_AT_ONCE = 60
 class Studied(gr.Blocks):
     """Gradio's page: calls may leave out what has a default, and what goes wrong is a sentence."""
 
+    def get_config_file(self) -> BlocksConfigDict:
+        """As Gradio's, but what only programs call is nowhere on the page, which waits for none.
+
+        It is half of all components, and Gradio's script looks through all for each of them.
+        """
+        config: Any = super().get_config_file()
+        calls = [part for part in config["components"] if part["type"] == "api"]
+        for part in calls:
+            part["props"]["visible"] = False
+        unseen = {part["id"] for part in calls}
+        children = config["layout"]["children"]
+        config["layout"]["children"] = [one for one in children if one["id"] not in unseen]
+        return config
+
     async def call_function(self, *args: Any, **more: Any) -> Any:
         """Raises gr.Error where the function of an event or endpoint raises anything."""
         try:
@@ -100,8 +115,6 @@ def build(studio: Studio, default: str | None = None) -> gr.Blocks:
                 files if name in ("clip", "replay") else {"concurrency_limit": None}
             )
             api(function, api_name=name, **lane)
-        # Gradio's script would look through them for every component: half of all there are
-        demo.children = [one for one in demo.children if not isinstance(one, Api)]
         # cleared with whatever else Gradio keeps for a while
         demo.temp_file_sets.append(studio.shelf.files)
         with gr.Row(elem_id="head"):
