@@ -1,5 +1,6 @@
 """Next-neighbour visual generation (arXiv 2503.10696) from any seed position, step by step."""
 
+from . import environment as environment  # first, since torch reads it once
 from .checks import prepare
 from .engine import Engine
 from .explain import Candidate, Explanation, Said

@@ -2,17 +2,7 @@
 
 from __future__ import annotations
 
-import os
-
 import torch
-
-
-def use_large_pages() -> None:
-    """Have torch keep large tensors in large pages, where Linux offers them (at `madvise`).
-
-    It asks once, before its first tensor: later this changes nothing.
-    """
-    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
 
 
 def pick_device(device: str | torch.device) -> torch.device:

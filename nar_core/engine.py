@@ -19,7 +19,7 @@ from .arrangement import settled
 from .card import model_card
 from .checks import cell_of, prepare
 from .decode import Growth
-from .device import arithmetic, pick_device, pick_dtype, use_large_pages
+from .device import arithmetic, pick_device, pick_dtype
 from .explain import Explanation, disagreement, explain
 from .info import ModelInfo
 from .models.condition import Caption, word_ids
@@ -86,7 +86,6 @@ class Engine:
             ValueError: an unknown name, or files that are not what they should be.
             FileNotFoundError: weights that are neither here nor to be had; says where to put them.
         """
-        use_large_pages()
         target = pick_device(device)
         loaded = load_model(name, progress)
         parameters = sum(p.numel() for p in loaded.model.parameters())

@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from ..device import use_large_pages
 from ..train.loop import rank_and_world
 from ..version import __version__
 from . import bench, evaluate, generate, models, train, worlds
@@ -119,7 +118,6 @@ def _ended_by_signals() -> Iterator[None]:
 def main(argv: list[str] | None = None) -> int:
     """Run one verb; 0, 2 after a mistake of the user's, told in one line, or 128 and the signal."""
     args = parse(argv)
-    use_large_pages()
     logging.basicConfig(
         level=logging.INFO if args.verbose or args.verb == "train" else logging.WARNING,
         format="%(message)s",

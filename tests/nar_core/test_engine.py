@@ -17,6 +17,8 @@ from nar_core.device import pick_device, pick_dtype
 
 from .helpers import write_model_folder
 
+ROOT = Path(__file__).parents[2]
+
 SIDE = (4, 5)
 
 
@@ -91,6 +93,22 @@ def test_large_tensors_are_in_large_pages_unless_said_otherwise(root, said):
     command = [sys.executable, "-c", script, str(root / "words")]
     out = subprocess.run(command, env=told, check=True, capture_output=True, text=True).stdout
     assert out.strip() == str(said is None)
+
+
+@pytest.mark.parametrize(
+    ("said", "turns"),
+    [({}, "3000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "PASSIVE"}, "0")],
+)
+@pytest.mark.parametrize("command", [["-c", "import nar_core"], ["app.py", "--help"]])
+def test_threads_do_not_wait_awake_for_long_unless_said_otherwise(command, said, turns):
+    told = {k: v for k, v in os.environ.items() if k not in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")}
+    told |= {"OMP_DISPLAY_ENV": "VERBOSE", **said}
+    ran = subprocess.run(
+        [sys.executable, *command], env=told, cwd=ROOT, check=True, capture_output=True, text=True
+    )
+    if "GOMP_SPINCOUNT" not in ran.stderr:
+        pytest.skip("another OpenMP than GNU's")
+    assert f"GOMP_SPINCOUNT = '{turns}'" in ran.stderr
 
 
 def test_devices_that_are_not_there_are_refused(monkeypatch):
