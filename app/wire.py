@@ -69,6 +69,7 @@ class Spec(TypedDict, total=False):
     mirrors: bool
     accepts_known: bool
     composes: bool
+    longest_prompt: int
     framed: bool
     settings: dict[str, Any]
     note: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from app.presets import preset
+from app.presets import preset, presets
 from app.server.form import OFFERED, axes_of
 from app.wire import Spec
 from nar_core import SETTINGS, ModelInfo, box_alone, heads_for
@@ -51,6 +51,7 @@ def spec_of(info: ModelInfo) -> Spec:
         "seed_positions": info.seed_positions,
         "accepts_known": info.accepts_known,
         "composes": bool(info.world),
+        "longest_prompt": presets()["longest_prompt"],
         "framed": box_alone(info) is not None,
         "settings": {setting.name: getattr(info, setting.name) for setting in OFFERED},
         "note": "" if info.accepts_known else WHOLE_CLIP,

@@ -2,6 +2,7 @@
 
 import { makePlan } from './plan.js';
 import { meanConfidence, newRun, sampleOf, withEnd, withFinals, withSheet, withSteps } from './run.js';
+import { tooLong } from './tools/letters.js';
 
 /** @typedef {import('./plan.js').Spec} Spec */
 /** @typedef {import('./run.js').Pixels} Pixels */
@@ -79,10 +80,27 @@ export function typedValues(s) {
   return (s.values.length ? s.values : panes.map(({ form }) => String(form[setting]))).join(', ');
 }
 
+/**
+ * The values in what was typed, and a word that may be one number or two. Where something else stands between them, a
+ * comma within a number is a decimal one: 1,5; 2,5.
+ * @param {string} text @returns {{ words: string[], unclear?: string }}
+ */
+function wordsIn(text) {
+  const parts = text.split(/[;\s]+/).filter(Boolean);
+  const isApart = /(^|[\s;]),|,([\s;]|$)/.test(text); // commas stand between values
+  const [within] = text.match(/\d,\d+/) ?? [];
+  const isDecimal = within && !isApart && parts.length > 1 && parts.every((part) => part.split(',').length < 3);
+  if (isDecimal) return { words: parts.map((part) => part.replace(',', '.')) };
+  if (within && text.includes(';')) return { words: [], unclear: parts.find((part) => part.includes(within)) };
+  return { words: text.split(/[\s,;]+/).filter(Boolean) };
+}
+
 /** Other values of the setting; fewer than two are none. @param {LabState} s @param {string} text @returns {LabState} */
 export function valued(s, text) {
   if (s.active || !setOf(s).setting) return s;
-  const words = [...new Set(text.split(/[\s,;]+/).filter(Boolean))];
+  const { words: said, unclear } = wordsIn(text);
+  if (unclear) return { ...s, note: `${unclear.slice(0, 20)} may be one number or several: put a point into it.` };
+  const words = [...new Set(said)];
   const values = words.filter((word) => Number.isFinite(Number(word)));
   const odd = words.find((word) => !values.includes(word));
   let note = '';
@@ -92,6 +110,9 @@ export function valued(s, text) {
   const next = chosen({ ...s, values: values.length < 2 ? [] : values.slice(0, MOST_PANES) }, s.compare);
   return { ...next, note };
 }
+
+/** Before prompts are refused it is said which is too long. @param {LabState} s @param {string} prompts one a line @returns {LabState} */
+export const asked = (s, prompts) => ({ ...s, note: tooLong(prompts, s.spec, true) });
 
 /** @param {Uint8Array} confidence */
 const probability = (confidence) => meanConfidence(confidence)?.toFixed(3) ?? '–';

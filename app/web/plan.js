@@ -19,6 +19,7 @@
  * @property {'neighbours' | 'raster'} [order] outward from the start, or one cell after the other
  * @property {'any' | 'corner'} [seed_positions]
  * @property {Record<string, unknown>} [settings] the model's own sampling settings
+ * @property {number} [longest_prompt] letters that a prompt may have
  * @property {boolean} [composes] its prompts are facts of a world
  * @property {boolean} [framed] whether things have a size in its world, at which a clip begins with one
  * @property {boolean} [mirrors] in files of before: whether it grew from the upper right, as a mirror image

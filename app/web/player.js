@@ -272,7 +272,7 @@ export class Player {
     if (board === 'read') return;
     const query = wanted.query ?? board?.query;
     if (!wanted.query) this.link = null;
-    const isIdea = !wanted.file && !query && this.state.mode !== 'outpaint'; // beside a picture no words are an answer
+    const isIdea = !wanted.file && !query && !store.knownCells(this.state); // beside a picture no words are an answer
     const prompt = (isIdea && names.idea()) || undefined;
     const rngSeed = this.isAskedAgain(wanted) ? form.nextVariation() : board?.rngSeed;
     this.asked = form.asked();

@@ -246,6 +246,26 @@ export function meanConfidence(confidence, cells = [...confidence.keys()]) {
 }
 
 /**
+ * What a branch left and where, in a few words; none of what is no branch. The runs of its tree stand around it.
+ * @param {Run} run @param {Run[]} tree
+ */
+export function leftOf(run, tree) {
+  const trunk = tree.find(({ parent }) => parent === null);
+  return run.parent === null || !trunk ? '' : `step ${run.from} of ${trunk.title}`;
+}
+
+/**
+ * What a run is called where the tree around it is not seen. @param {Run} run @param {Run[]} tree
+ */
+export function nameOf(run, tree) {
+  const left = leftOf(run, tree);
+  return left ? `${run.title}, from ${left}` : run.title;
+}
+
+/** The words a run was asked for; none where there were none. @param {Run} run */
+export const wordsOf = ({ request }) => String([request?.prompt ?? request?.label ?? ''].flat()[0] ?? '');
+
+/**
  * How a branch differs from what it left, in a few words; none where its title says so already.
  * @param {Asked} before @param {Asked} now
  */

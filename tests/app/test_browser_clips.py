@@ -93,6 +93,7 @@ def test_a_picture_begins_a_clip_that_goes_on_and_is_saved(video, tmp_path):
     video.wait_for_function(f"{scene}.image === {RUN}.finals[0] && {scene}.frames[0] === 8")
     with video.expect_download() as download:
         video.click(".studio.video [data-act=strip]")
+    assert download.value.suggested_filename.endswith("-strip.png")
     strip = Image.open(io.BytesIO(download.value.path().read_bytes()))
     assert strip.size == (13 * 64, 64)
     video.click(".studio.video .clear")
@@ -156,6 +157,10 @@ def test_the_words_of_another_picture_do_not_begin_a_clip(video, tmp_path):
     assert video.input_value(".studio.video .prompt textarea") == ""
     assert "begins with this picture; the other 8 slices" in video.inner_text(".upload-note")
     assert "after the picture" in video.inner_text(".studio.video .now")
+    # and grown without any it gets no words of something else
+    grow(video)
+    assert video.evaluate(f"{RUN}.request.prompt") == ""
+    assert video.input_value(".studio.video .prompt textarea") == ""
 
 
 def test_before_a_clip_begins_with_a_picture_it_is_told_whether_the_model_knows_such(
@@ -201,9 +206,12 @@ def test_with_reduced_motion_a_clip_moves_only_when_it_is_played(open_page):
 
 def test_the_share_file_of_a_clip_is_large_with_its_recipe_and_the_clip_repeats_or_stops(video):
     grow(video)
-    for name, size in (("gif", (640, 640)), ("tall-clip", (640, 800))):
+    for name, size, named in (
+        ("gif", (640, 640), ".gif"), ("tall-clip", (640, 800), "-4x5.gif"),
+    ):  # fmt: skip
         with video.expect_download() as saved:
             video.click(f".studio.video [data-act={name}]")
+        assert saved.value.suggested_filename.endswith(named)
         picture = Image.open(saved.value.path())
         assert picture.size == size
         assert picture.info["loop"] == 0

@@ -116,10 +116,36 @@ def test_what_was_drawn_for_what_was_asked_is_told_and_sent_words_are_read(open_
     wait_finished(page, 17)
     told = page.inner_text(".studio.image .drawn")
     assert told == "Asked “a scarlet car”, drawn “a red car”."
+    # of a branch it is told of its words, not of what it changes
+    page.evaluate(f"nar.pages.get('image').set(nar.store.scrubbed({STATE}, 5))")
+    page.keyboard.press("Escape")
+    page.click(".studio.image .branch")
+    page.click(".studio.image .grow")
+    wait_finished(page, 17)
+    assert page.inner_text(".studio.image .drawn") == told
     # words that another page has sent are read too
     page.evaluate("nar.pages.send('image', { query: { prompt: 'a navy cat' } })")
     page.wait_for_function(f"document.querySelector('{BOX}').value === 'a navy cat'")
     page.locator(".studio.image .taken").get_by_text("navy → blue").wait_for()
+
+
+def test_that_a_prompt_is_too_long_is_said_before_it_is_refused_and_it_stays(open_page):
+    page = open_page()
+    told = page.locator(".studio.image .too-long")
+    long = "x" * 199 + "🦊"
+    page.fill(BOX, long)
+    assert told.is_hidden()
+    page.fill(BOX, long + "yz")
+    assert told.inner_text() == "The prompt has 202 letters, 2 too many: shorten it."
+    page.click(".studio.image .grow")
+    page.get_by_text("got 202 characters, expected at most 200").first.wait_for()
+    assert page.input_value(BOX) == long + "yz"
+    page.fill(BOX, "owl")
+    assert told.is_hidden()
+    # in the Lab each line is a prompt
+    page.click("#pages [data-tab-id=lab]")
+    page.fill(".lab-page .prompt textarea", f"owl\n{long}yz")
+    page.locator(".lab .now", has_text="Prompt 2 has 202 letters").wait_for()
 
 
 def test_where_a_prompt_wants_something_it_is_offered(open_page, monkeypatch):

@@ -522,6 +522,38 @@ def test_a_recent_branch_comes_back_among_its_branches_and_in_view(grown):
     grown.wait_for_function(f"{canvas}.top >= -1 && {canvas}.top < 100")
 
 
+def test_a_branch_says_what_it_left_in_recent_and_in_the_names_of_its_files(grown):
+    """Elsewhere its tree is not seen, and "variation 9" says nothing."""
+    grown.focus(".player .track")
+    for _ in range(9):
+        grown.keyboard.press("ArrowLeft")
+    grown.keyboard.press("b")
+    grown.fill(".rng input", "9")
+    grown.keyboard.press("Tab")
+    grown.click(".studio .grow")
+    wait_finished(grown, 17)
+    tile = grown.locator(".recent [data-run]").first
+    told = ["variation 9", "step 8 of owl"]
+    assert tile.inner_text().splitlines() == told
+    assert tile.get_attribute("title") == "variation 9, from step 8 of owl"
+    stem, names = "variation-9-from-step-8-of-owl", []
+    for act in ("save", "growth", "tall"):
+        with grown.expect_download() as saved:
+            grown.click(f".player [data-act={act}]")
+        names.append(saved.value.suggested_filename)
+    assert names == [f"{stem}.png", f"{stem}-growth.gif", f"{stem}-growth-4x5.gif"]
+    grown.reload()
+    tile = grown.locator(".recent [data-run]").first
+    tile.wait_for()
+    assert tile.inner_text().splitlines() == told
+    # tiles without a second line stay beside those with one
+    tops = grown.locator(".recent [data-run] img").evaluate_all(
+        "(all) => all.map((one) => Math.round(one.getBoundingClientRect().top))"
+    )
+    assert len(tops) == 2
+    assert len(set(tops)) == 1
+
+
 def test_tab_out_of_a_menu_of_the_lab_stops_nothing(open_page, served):
     page = open_page("?tab=lab&model=fruit")
     page.wait_for_function("nar.pages.get('lab')?.state.spec.model === 'fruit'")

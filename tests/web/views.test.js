@@ -2,10 +2,11 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as lab from '../../app/web/lab-store.js';
 import { makePlan } from '../../app/web/plan.js';
-import { branchOf, changesOf, newRun } from '../../app/web/run.js';
+import { branchOf, changesOf, leftOf, nameOf, newRun } from '../../app/web/run.js';
 import * as store from '../../app/web/store.js';
 import * as boards from '../../app/web/tools/board.js';
 import { allFrames, overlapOf } from '../../app/web/tools/clip.js';
+import { tooLong } from '../../app/web/tools/letters.js';
 import { canExtend } from '../../app/web/tools/region.js';
 import { fileStem, offeredFor } from '../../app/web/views/actions.js';
 import { cutOf } from '../../app/web/views/crop.js';
@@ -103,6 +104,29 @@ test('a branch says how it differs', () => {
   assert.equal(changesOf(before, before), 'the same again');
   assert.equal(changesOf(before, { ...before, prompt: 'fox', rng_seed: 8 }), '');
   assert.equal(changesOf(before, { ...before, fusion: 'freshest', rng_seed: 8 }), 'fusion freshest, variation 8');
+});
+
+test('a branch is called after what it left, wherever its tree is not seen', () => {
+  const trunk = newRun('a', makePlan(spec, [0, 8, 8]), 1, { title: 'an owl' });
+  const branch = { ...branchOf(trunk, 'b', 5), title: 'variation 9' };
+  const twig = { ...branchOf(branch, 'c', 7), title: 'mixed' };
+  const tree = [trunk, branch, twig];
+  assert.deepEqual([leftOf(trunk, tree), nameOf(trunk, tree)], ['', 'an owl']);
+  assert.equal(leftOf(branch, tree), 'step 5 of an owl');
+  assert.equal(nameOf(twig, tree), 'mixed, from step 7 of an owl');
+  assert.equal(fileStem(nameOf(branch, tree)), 'variation-9-from-step-5-of-an-owl');
+});
+
+test('a prompt that is too long is told by its letters, one of several by its number', () => {
+  const short = { ...spec, longest_prompt: 4 };
+  assert.equal(tooLong('äöü🦊', short), '');
+  assert.equal(tooLong('äöü🦊!', short), 'The prompt has 5 letters, 1 too many: shorten it.');
+  assert.match(tooLong('fox\nowl\nzebras', short, true), /^Prompt 3 has 6 letters/);
+  assert.equal(tooLong('fox\nowl', short, true), '');
+  const sets = [{ name: 'a', title: 'A', panes: [{ title: 'A', seed_position: [0, 8, 8], form: {} }] }];
+  const s = lab.initial(short, sets);
+  assert.match(statusOfLab(lab.asked(s, 'zebras')), /2 too many/);
+  assert.equal(lab.asked(lab.asked(s, 'zebras'), 'fox').note, '');
 });
 
 test('a board grows where most is known, and what moves in its window is encoded anew', () => {
@@ -355,6 +379,14 @@ test('the values of a setting can be others, and what was measured is a table', 
   assert.deepEqual(lab.valued(s, 'nothing').values, []);
   assert.match(lab.valued(s, '2abc, 4').note, /two values/);
   assert.equal(lab.valued(s, '').note, '');
+  // where something else stands between them, commas are those of decimals
+  for (const typed of ['1,5; 2,5', '1,5;2,5', ' 1,5  2,5 ', '1.5; 2,5', '1,5; 2.5;'])
+    assert.deepEqual(lab.valued(s, typed).values, ['1.5', '2.5'], typed);
+  for (const typed of ['1,2,5', '1, 2, 5', '1,2, 5', '1; 2; 5', '1,2 ,5', '1,2,5 5'])
+    assert.deepEqual(lab.valued(s, typed).values, ['1', '2', '5'], typed);
+  const unclear = lab.valued(s, '1, 2,5; 3');
+  assert.match(unclear.note, /^2,5 may be one number or several/);
+  assert.equal(unclear.values, s.values);
   const seeds = lab.chosen(s, 'seeds');
   assert.deepEqual([seeds.values, lab.typedValues(seeds)], [[], '']);
   assert.equal(lab.valued(seeds, '1, 2'), seeds);

@@ -1,7 +1,7 @@
 // What can be done with a result: files, a link, another page, going on.
 
 import { linkOf } from '../link.js';
-import { sampleOf } from '../run.js';
+import { nameOf, sampleOf, wordsOf } from '../run.js';
 import * as store from '../store.js';
 import { standing, wholePicture } from '../tools/pixels.js';
 import { queryOf } from '../wire.js';
@@ -18,9 +18,6 @@ export const fileStem = (title) =>
     .replace(/[^\p{L}\p{N}]+/gu, '-')
     .replace(/^-|-$/g, '')
     .toLowerCase() || 'picture';
-
-/** The words a run was asked for; none where there were none. @param {Run} run */
-const wordsOf = ({ request }) => String([request?.prompt ?? request?.label ?? ''].flat()[0] ?? '');
 
 /**
  * Which buttons are offered for a finished run.
@@ -58,28 +55,34 @@ export function actionsView(root, player) {
     const s = player.state;
     const run = store.currentRun(s);
     const picture = run?.pictures[s.sample];
+    const name = run
+      ? nameOf(
+          run,
+          s.lanes.map((id) => s.runs[id]),
+        )
+      : '';
+    const stem = fileStem(name);
     if (run && button.dataset.act === 'standing') {
-      return save(standing(run, s.step, s.sample).toDataURL('image/png'), `${fileStem(run.title)}-step-${s.step}.png`);
+      return save(standing(run, s.step, s.sample).toDataURL('image/png'), `${stem}-step-${s.step}.png`);
     }
     if (!run || !picture) return;
-    const stem = fileStem(run.title);
     const words = find(button, 'span');
     if (button.ariaBusy) return; // it is being written
-    /** A file that the server writes. @param {Promise<import('../wire.js').FileAnswer>} asked @param {string} name */
-    const saveWhenMade = async (asked, name) => {
+    /** A file that the server writes. @param {Promise<import('../wire.js').FileAnswer>} asked @param {string} as */
+    const saveWhenMade = async (asked, as) => {
       button.ariaBusy = 'true';
       const answer = await asked.catch(() => ({ file: undefined, error: 'no answer' }));
       button.ariaBusy = null;
       if (answer.file) {
-        await share(answer.file, name);
+        await share(answer.file, as);
         restored(words);
       } else {
         flash(words, 'Failed', SHOWN);
         player.say(answer.error ?? '');
       }
     };
-    const name = String(button.dataset.act);
-    switch (name) {
+    const kind = String(button.dataset.act);
+    switch (kind) {
       case 'save':
         return save(picture, `${stem}.png`);
       case 'wide':
@@ -89,20 +92,23 @@ export function actionsView(root, player) {
         return flash(words, (await copied(link)) ? 'Link copied' : 'Copy failed', SHOWN);
       }
       case 'again':
-        return player.start({ file: picture, samples: run.request?.num_samples ?? 1, title: run.title });
+        return player.start({ file: picture, samples: run.request?.num_samples ?? 1, title: name });
       case 'extend':
         return player.extendClip();
       case 'growth':
       case 'tall':
         flash(words, 'Drawing…');
-        return saveWhenMade(player.server.growth({ file: picture, tall: name === 'tall' }), `${stem}-growth.gif`);
+        return saveWhenMade(
+          player.server.growth({ file: picture, tall: kind === 'tall' }),
+          `${stem}-growth${kind === 'tall' ? '-4x5' : ''}.gif`,
+        );
       default: {
         flash(words, 'Writing…');
         const files = [...run.earlier.map((part) => part.picture), picture];
-        const format = name === 'tall-clip' ? 'tall' : name;
+        const format = kind === 'tall-clip' ? 'tall' : kind;
         const asked = player.server.clip({ files, format, fps: player.framesPerSecond() });
-        const ending = { strip: 'png', tall: 'gif' }[format] ?? format;
-        return saveWhenMade(asked, `${stem}.${ending}`);
+        const ending = { strip: '-strip.png', tall: '-4x5.gif' }[format] ?? `.${format}`;
+        return saveWhenMade(asked, `${stem}${ending}`);
       }
     }
   }

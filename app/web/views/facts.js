@@ -1,6 +1,6 @@
 // What is known of a growth, in figures, and what goes with it: a look at an unfinished clip, a verdict.
 
-import { guessAt, meanConfidence, sampleOf } from '../run.js';
+import { guessAt, meanConfidence, sampleOf, wordsOf } from '../run.js';
 import * as store from '../store.js';
 import { boundsOf, sizeOf } from '../tools/board.js';
 import { definitions, find, findCanvas, penOf, resizeCanvas, seconds, setMarkup, setText } from './dom.js';
@@ -65,7 +65,7 @@ export function factsView(root) {
     const run = store.seenRun(s);
     setMarkup(facts, definitions(factsOf(s)));
     drawn.hidden = !run?.drawn;
-    setText(drawn, run?.drawn ? `Asked “${run.title}”, drawn “${run.drawn}”.` : '');
+    setText(drawn, run?.drawn ? `Asked “${run.request ? wordsOf(run) : run.title}”, drawn “${run.drawn}”.` : '');
     mirror.hidden = !(run?.plan ?? store.planned(s, s.seedPosition).plan).mirrored;
     renderGuess(s, run);
     const told = s.phase === 'done' && run?.pictures.length ? run.verdict : null;

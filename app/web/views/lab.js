@@ -72,6 +72,10 @@ export function labView(root, page, lab) {
   const values = find(root, '.values');
   const typed = /** @type {HTMLInputElement} */ (find(values, 'input'));
   typed.addEventListener('change', () => lab.set(store.valued(lab.state, typed.value)));
+  page.addEventListener('input', (e) => {
+    const box = around(e, '.prompt') && e.target;
+    if (box instanceof HTMLTextAreaElement) lab.set(store.asked(lab.state, box.value));
+  });
   for (const button of findAll(root, '[data-save]'))
     button.onclick = () => keep(/** @type {'csv' | 'png'} */ (button.dataset.save));
   const link = find(root, '.link');

@@ -1,6 +1,7 @@
 // Under the prompt: what becomes of its words, else prompts to pick from.
 
-import { around, escapeText, setMarkup } from './dom.js';
+import { tooLong } from '../tools/letters.js';
+import { around, escapeText, find, setMarkup, setText } from './dom.js';
 import { withWord } from './words.js';
 
 const OFFERED = 8;
@@ -91,6 +92,7 @@ export function namesView(studio, player) {
   let asking = 0;
   if (!list) return { render() {}, drawn: () => '', idea: () => '' };
 
+  const long = find(studio, '.too-long');
   const prompt = () => /** @type {HTMLTextAreaElement | null} */ (studio.querySelector('.prompt textarea'));
 
   list.onclick = (e) => {
@@ -107,6 +109,7 @@ export function namesView(studio, player) {
   studio.addEventListener('input', (e) => {
     if (!around(e, '.prompt')) return;
     isTyped = e.isTrusted;
+    measure();
     show(false);
     understand();
   });
@@ -117,9 +120,19 @@ export function namesView(studio, player) {
     if (page === player.state.mode && values[fields.indexOf('prompt')]?.trim() !== drawn.typed) understand();
   });
 
+  /** Say that the prompt is too long, before it is refused; it stays as it was typed. */
+  function measure() {
+    const box = prompt();
+    const said = box?.offsetParent ? tooLong(box.value, player.state.spec) : '';
+    setText(long, said);
+    long.hidden = !said;
+    return said;
+  }
+
   /** Ask what becomes of the words, once nobody types. */
   function understand() {
     const mine = ++asking;
+    if (measure()) return;
     setTimeout(async () => {
       if (mine !== asking) return;
       const typed = prompt()?.value.trim() ?? '';

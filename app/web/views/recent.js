@@ -1,18 +1,21 @@
 // The session's results, newest first. They live in this browser tab and nowhere else.
 
 import * as pages from '../pages.js';
+import { leftOf } from '../run.js';
 import { find, findAll, flash, LARGEST, readFile } from './dom.js';
 
 const KEPT = 16;
 const STORED = 'nar-recent';
 
-/** @param {string} picture @param {string} caption */
-function tile(picture, caption) {
+/** @param {string} picture @param {string} caption @param {string} [left] what a branch left, and where */
+function tile(picture, caption, left = '') {
   const button = document.createElement('button');
   button.type = 'button';
   const image = Object.assign(new Image(), { alt: '', src: picture });
   const words = Object.assign(document.createElement('span'), { textContent: caption });
   button.append(image, words);
+  if (left) button.append(Object.assign(document.createElement('small'), { textContent: left }));
+  button.title = left ? `${caption}, from ${left}` : caption; // what is seen may be cut off
   return button;
 }
 
@@ -33,7 +36,8 @@ export function mountRecent(element) {
   /** What stands in the strip outlives a reload; the oldest go first where there is no room for all. */
   function keep() {
     const all = results().map((button) => ({
-      ...{ title: button.textContent, page: button.dataset.page },
+      ...{ title: find(button, 'span').textContent, left: button.querySelector('small')?.textContent },
+      page: button.dataset.page,
       file: /** @type {HTMLImageElement} */ (find(button, 'img')).src,
     }));
     for (; all.length; all.pop()) {
@@ -45,8 +49,8 @@ export function mountRecent(element) {
     }
     sessionStorage.removeItem(STORED);
   }
-  for (const { title, page, file } of JSON.parse(sessionStorage.getItem(STORED) ?? '[]')) {
-    const button = tile(file, title);
+  for (const { title, left, page, file } of JSON.parse(sessionStorage.getItem(STORED) ?? '[]')) {
+    const button = tile(file, title, left);
     button.dataset.run = button.dataset.page = page;
     button.onclick = () => pages.send(page, { file });
     drop.before(button);
@@ -54,7 +58,7 @@ export function mountRecent(element) {
 
   pages.onFinished((run, page, tree) => {
     if (results().some((button) => button.dataset.run === run.id)) return;
-    const button = tile(run.pictures[0], run.title);
+    const button = tile(run.pictures[0], run.title, leftOf(run, tree));
     button.dataset.run = run.id;
     button.dataset.page = page;
     button.onclick = () => {
