@@ -25,7 +25,13 @@ def parser() -> argparse.ArgumentParser:
     add("--auth-file", type=Path, metavar="FILE", help="ask for a name and password of this file")
     add("--hash-password", metavar="NAME", help="print a line for such a file, and end")
     add("--allow-host", action="append", default=[], metavar="NAME", help="a name it is reached by")
-    add("--allow-origin", action="append", default=[], metavar="SITE", help="a site that may call")
+    add(
+        "--allow-origin",
+        action="append",
+        default=[],
+        metavar="SITE",
+        help="a site that may call and embed it",
+    )
     add("--models", metavar="A,B", help="offer these models only")
     add("--offline", action="store_true", help="fetch nothing; offer what is on this machine")
     add("--fetch", action="store_true", help="let visitors fetch models that are not here")

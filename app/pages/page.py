@@ -29,10 +29,7 @@ from app.server.examples import CLIPS, FIGURES, FOLDER, RACE, STORY
 from app.server.gate import CLOSED_TO_OTHERS, Gate
 from app.server.studio import Studio
 
-TOGGLE_THEME = """() => {
-  const isDark = document.body.classList.toggle('dark');
-  localStorage.setItem('nar-theme', isDark ? 'dark' : 'light');
-}"""
+TOGGLE_THEME = "() => { document.dispatchEvent(new Event('nar:theme')); }"
 
 PAGES = "video", "outpaint", "lab", "about"
 """Those that an address may name; that of pictures is opened by itself."""

@@ -23,7 +23,7 @@ class Doors:
     Attributes:
         hosts: names besides addresses and localhost; one that begins with a dot is an ending.
         origins: other sites whose scripts may call.
-        frames: sites that may show the page within theirs.
+        frames: sites that may show the page within theirs; who may call may do that too.
         any_host: another server in front sees to the names; who is behind it is not known, so that
             all have one address.
     """
@@ -50,8 +50,8 @@ class Doors:
         names += [".gradio.live"] if share else []
         if os.environ.get("SPACE_ID"):
             own = f"https://{os.environ.get('SPACE_HOST', '')}"
-            return cls(tuple(names), (*origins, own), HUB, any_host=True)
-        return cls(tuple(names), tuple(origins))
+            return cls(tuple(names), (*origins, own), (*HUB, *origins), any_host=True)
+        return cls(tuple(names), tuple(origins), tuple(origins))
 
     def refusal(self, method: str, host: str, origin: str | None, site: str) -> str:
         """Why a request is not let in, or ""."""

@@ -2,6 +2,7 @@
 // form, and where growth starts. A link may also ask that it is grown and played.
 
 import { linkIn, queryOfForm } from './link.js';
+import { keep, kept } from './tools/kept.js';
 import { around } from './views/dom.js';
 
 /** @typedef {import('./plan.js').Spec} Spec */
@@ -21,8 +22,12 @@ let isWalking = false; // through the history, which writes nothing
 const isEmbedded = new URLSearchParams(opened).get('embed') === '1';
 document.documentElement.classList.toggle('embed', isEmbedded);
 
-const theme = localStorage.getItem('nar-theme');
+const THEME = 'nar-theme';
+const theme = kept('localStorage', THEME);
 if (theme) document.body.classList.toggle('dark', theme === 'dark');
+document.addEventListener('nar:theme', () => {
+  keep('localStorage', THEME, document.body.classList.toggle('dark') ? 'dark' : 'light');
+});
 
 /** What a link asks to be played of a model, once. @param {string} model @returns {Link | null} */
 export function takeLink(model) {

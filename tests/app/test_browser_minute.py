@@ -342,10 +342,39 @@ def test_embedded_it_is_the_player_alone(open_page):
     assert page.is_hidden("#head")
     assert page.is_hidden(".recent")
     assert page.is_visible(".player .screen canvas")
-    assert page.evaluate("document.documentElement.scrollHeight <= innerHeight + 8")
+    for width, height in ((1280, 900), (640, 620), (390, 560)):
+        page.set_viewport_size({"width": width, "height": height})
+        page.wait_for_function("document.documentElement.scrollHeight <= innerHeight + 8")
     page = open_page("?embed=1", ready=False)
     page.wait_for_selector(f"{RACE} small")
     assert page.is_hidden(f"{RACE} p")  # nothing is asked for that cannot be done there
+
+
+def test_where_the_browser_keeps_nothing_the_page_is_the_same(new_page, served):
+    """In a page of another site many let nothing be kept: even to look is an error."""
+
+    def forgetful(route) -> None:
+        reply = route.fetch()
+        refuses = "get() { throw new DOMException('denied', 'SecurityError'); }"
+        script = "".join(
+            f"Object.defineProperty(window, '{name}', {{ {refuses} }});"
+            for name in ("localStorage", "sessionStorage")
+        )
+        told = reply.text().replace("<head>", f"<head><script>{script}</script>", 1)
+        route.fulfill(response=reply, body=told)
+
+    page = new_page()
+    page.route(served.url, forgetful)
+    page.goto(served.url)
+    page.wait_for_selector(".player[data-state=ready] canvas:visible")
+    page.fill(BOX, "owl")
+    page.click(".studio.image .grow")
+    page.wait_for_selector(".player[data-state=done] .track[aria-valuenow='17']")
+    page.locator(".recent [data-run]").wait_for()
+    page.click("#theme")
+    page.wait_for_selector("body.dark")
+    page.unroute(served.url)
+    page.goto("about:blank")
 
 
 def test_other_sites_are_told_what_the_page_is(served):

@@ -2,6 +2,7 @@
 
 import * as pages from '../pages.js';
 import { leftOf } from '../run.js';
+import { kept, keep as stored } from '../tools/kept.js';
 import { find, findAll, flash, LARGEST, readFile } from './dom.js';
 
 const KEPT = 16;
@@ -40,16 +41,10 @@ export function mountRecent(element) {
       page: button.dataset.page,
       file: /** @type {HTMLImageElement} */ (find(button, 'img')).src,
     }));
-    for (; all.length; all.pop()) {
-      try {
-        return sessionStorage.setItem(STORED, JSON.stringify(all));
-      } catch (error) {
-        if (!(error instanceof DOMException)) throw error; // no room
-      }
-    }
-    sessionStorage.removeItem(STORED);
+    while (all.length && !stored('sessionStorage', STORED, JSON.stringify(all))) all.pop();
+    if (!all.length) stored('sessionStorage', STORED, null);
   }
-  for (const { title, left, page, file } of JSON.parse(sessionStorage.getItem(STORED) ?? '[]')) {
+  for (const { title, left, page, file } of JSON.parse(kept('sessionStorage', STORED) ?? '[]')) {
     const button = tile(file, title, left);
     button.dataset.run = button.dataset.page = page;
     button.onclick = () => pages.send(page, { file });

@@ -114,6 +114,12 @@ def test_what_the_operator_allows_is_let_in(monkeypatch):
     assert not doors.refusal("POST", "studio.example", "https://studio.example", "same-origin")
     assert not doors.refusal("POST", "studio.example", "https://friend.example", "cross-site")
     assert doors.refusal("POST", "studio.example", "http://studio.example.evil", "cross-site")
+    # who may call may show the page within its own, which is what ?embed=1 is for
+    told = dict(doors.headers())
+    assert told[b"content-security-policy"].endswith(
+        b"frame-ancestors 'self' https://friend.example"
+    )
+    assert b"x-frame-options" not in told
     for host in ("[::1]:7860", "localhost", "192.168.1.2:7860", "127.0.0.1"):
         assert not doors.refusal("GET", host, None, "")
     assert not Doors.of([], [], share=True).refusal("GET", "0123.gradio.live", None, "")
