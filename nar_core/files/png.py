@@ -69,6 +69,11 @@ def read_png(data: bytes | Path, limits: Limits = LIMITS) -> tuple[Recipe, np.nd
         ValueError: not an image, no recipe in it, or a recipe that does not hold together.
     """
     picture = open_within(data, limits)
+    if picture.format != "PNG":  # such as the GIF of a growth, where it is drawn larger
+        raise ValueError(
+            f"picture: got a {picture.format}, expected a PNG or MP4 downloaded here, which hold "
+            "what is replayed; download one of them where this was made"
+        )
     recipe = recipe_in(picture, limits)
     return recipe, _frames(data, picture, recipe, limits)
 
@@ -81,8 +86,8 @@ def recipe_in(picture: Image.Image, limits: Limits = LIMITS) -> Recipe:
         text = text.decode(errors="replace")
     if not isinstance(text, str) or not text:
         raise ValueError(
-            "picture: no recipe inside, so it cannot be replayed; use a PNG downloaded here "
-            "(messengers and image editors often remove it)"
+            "picture: no recipe inside, so it cannot be replayed; use a PNG downloaded here (a "
+            "whole of several parts and a strip have none; messengers and editors often remove it)"
         )
     if len(text) > MAX_RECIPE:
         raise ValueError(

@@ -114,6 +114,17 @@ def test_a_saved_mp4_replays_on_the_video_page(video, open_page):
     assert page.evaluate(f"{RUN}.tokens.join()") == tokens
 
 
+def test_a_saved_png_of_a_clip_replays_on_the_video_page(video, open_page):
+    grow(video)
+    with video.expect_download() as download:
+        video.click(".studio.video .formats [data-act=save]")
+    page = open_page()
+    file = {"name": "clip.png", "mimeType": "image/png"}
+    page.set_input_files(".recent input", {**file, "buffer": download.value.path().read_bytes()})
+    page.wait_for_selector(".studio.video .player canvas:visible")
+    page.wait_for_function(f"{RUN}?.replayed && {RUN}.finals.length")
+
+
 def test_a_picture_just_made_can_move(open_page):
     page = open_page(width=390)
     page.click(".studio.image .grow")

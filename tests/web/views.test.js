@@ -5,7 +5,7 @@ import { makePlan } from '../../app/web/plan.js';
 import { branchOf, changesOf, leftOf, nameOf, newRun } from '../../app/web/run.js';
 import * as store from '../../app/web/store.js';
 import * as boards from '../../app/web/tools/board.js';
-import { allFrames, overlapOf } from '../../app/web/tools/clip.js';
+import { allFrames, isClipFile, overlapOf } from '../../app/web/tools/clip.js';
 import { tooLong } from '../../app/web/tools/letters.js';
 import { canExtend } from '../../app/web/tools/region.js';
 import { fileStem, offeredFor } from '../../app/web/views/actions.js';
@@ -104,6 +104,17 @@ test('a branch says how it differs', () => {
   assert.equal(changesOf(before, before), 'the same again');
   assert.equal(changesOf(before, { ...before, prompt: 'fox', rng_seed: 8 }), '');
   assert.equal(changesOf(before, { ...before, fusion: 'freshest', rng_seed: 8 }), 'fusion freshest, variation 8');
+});
+
+test('a file of a clip is known by how it begins', () => {
+  const chunk = (/** @type {string} */ name, /** @type {number} */ size) =>
+    `\0\0\0${String.fromCharCode(size)}${name}${'x'.repeat(size + 4)}`;
+  const png = (/** @type {string[]} */ ...names) => `\x89PNG\r\n\x1a\n${names.map((name) => chunk(name, 7)).join('')}`;
+  const bytes = (/** @type {string} */ text) => Uint8Array.from(text, (c) => c.charCodeAt(0));
+  assert.ok(isClipFile(bytes('\0\0\0\x10ftypmp42')));
+  assert.ok(isClipFile(bytes(png('IHDR', 'zTXt', 'acTL', 'IDAT'))));
+  assert.ok(!isClipFile(bytes(png('IHDR', 'IDAT', 'acTL'))));
+  for (const odd of ['', 'GIF89a', '\x89PNG', png('IHDR').slice(0, 30)]) assert.ok(!isClipFile(bytes(odd)), odd);
 });
 
 test('a branch is called after what it left, wherever its tree is not seen', () => {

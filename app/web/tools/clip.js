@@ -17,6 +17,21 @@ export function overlapOf({ frames, slice_of_frame }) {
   return { slices, frames: slice_of_frame.filter((t) => t < slices).length };
 }
 
+/** @param {Uint8Array} bytes @param {number} at */
+const nameAt = (bytes, at) => String.fromCharCode(...bytes.subarray(at, at + 4));
+
+/** Whether a file is of a clip: an MP4, or a PNG that says before its pixels that it moves. @param {Uint8Array} bytes */
+export function isClipFile(bytes) {
+  if (nameAt(bytes, 4) === 'ftyp') return true;
+  if (nameAt(bytes, 0) !== '\x89PNG') return false;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  for (let at = 8; at + 8 <= bytes.length; at += 12 + view.getUint32(at)) {
+    const name = nameAt(bytes, at + 4);
+    if (name === 'acTL' || name === 'IDAT') return name === 'acTL';
+  }
+  return false;
+}
+
 /**
  * All frames of a clip and of those it continues: frames that were given to a clip stand in the one before.
  * @param {Run} run @param {number} sample

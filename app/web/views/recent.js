@@ -2,6 +2,7 @@
 
 import * as pages from '../pages.js';
 import { leftOf } from '../run.js';
+import { isClipFile } from '../tools/clip.js';
 import { kept, keep as stored } from '../tools/kept.js';
 import { find, findAll, flash, LARGEST, readFile } from './dom.js';
 
@@ -20,9 +21,11 @@ function tile(picture, caption, left = '') {
   return button;
 }
 
-/** @param {string} file a data address @param {string} name */
-const replay = (file, name) =>
-  pages.send(file.startsWith('data:video/') && pages.has('video') ? 'video' : 'image', { file, name });
+/** @param {File} file */
+async function replay(file) {
+  const isClip = isClipFile(new Uint8Array(await file.arrayBuffer()));
+  pages.send(isClip && pages.has('video') ? 'video' : 'image', { file: await readFile(file), name: file.name });
+}
 
 /** @param {HTMLElement} element */
 export function mountRecent(element) {
@@ -69,7 +72,7 @@ export function mountRecent(element) {
   /** @param {File | undefined} file */
   async function read(file) {
     if (!file) return;
-    if (file.size <= LARGEST) return replay(await readFile(file), file.name);
+    if (file.size <= LARGEST) return replay(file);
     flash(drop.childNodes[0], 'Over 20 MB, cannot be', 2500);
   }
   input.addEventListener('change', () => {

@@ -60,9 +60,12 @@ def kept(slices: int) -> str:
 def test_every_format_holds_every_frame(studio):
     done = grown(studio)
     for kind, name in (("gif", "GIF"), ("webp", "WEBP")):
-        file = Image.open(io.BytesIO(bytes_at(studio.clip(done["pictures"], kind, 12))))
+        data = bytes_at(studio.clip(done["pictures"], kind, 12))
+        file = Image.open(io.BytesIO(data))
         assert (file.format, file.size) == (name, (640, 640))
         assert file.n_frames > 1
+        with pytest.raises(ValueError, match=f"got a {name}, expected a PNG or MP4"):
+            replayed(studio.engines, data, "r")
     strip = studio.clip(done["pictures"], "strip", 12)
     assert Image.open(io.BytesIO(bytes_at(strip))).size == (9 * 64, 64)
 
