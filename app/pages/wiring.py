@@ -41,6 +41,18 @@ def nothing(model: str) -> dict[str, Any]:
     return {}
 
 
+ONCE = """(name) => {
+  const { dataset } = document.getElementById('studio-NAME');
+  if (dataset.model === name && !dataset.asked) return [null];
+  dataset.asked = name;
+  return [name];
+}"""
+"""A picker says its model whenever it is left: where the player has that one, nothing may be lost.
+
+As long as one that was asked for has not come, which `asked` says, the last is asked for.
+"""
+
+
 @dataclass(frozen=True)
 class Page:
     """A page whose form asks for growths that its player shows."""
@@ -142,7 +154,7 @@ def wire_page(
         wire_reading(studio, page)
     wire_handover(studio, page)
     wire_address(page, name)
-    wire_model(studio, page, model.input)
+    wire_model(studio, page, model.input, js=ONCE.replace("NAME", name))
 
 
 def wire_growth(studio: Studio, page: Page, facts: gr.HTML) -> None:
@@ -203,15 +215,19 @@ def wire_model(
     page: Page,
     event: Callable[..., Any],
     more: Callable[[str], dict[str, Any]] = nothing,
+    js: str | None = None,
 ) -> None:
     """Another model: the form offers what it can be asked, the player plans with it.
 
     Args:
-        event: of the picker; more: what the player must be told besides.
+        event: of the picker; more: what the player must be told besides; js: what the browser makes
+            of the name before it is sent, null where nothing is to change.
     """
     changing = [name for name in page.names if name not in ("model", "rng_seed", "num_samples")]
 
-    def change(name: str) -> list[Any]:
+    def change(name: str | None) -> list[Any]:
+        if name is None:
+            return [gr.skip()] * len(outputs)
         info = studio.engines.info(name)
         controls = properties(info)
         message = {"kind": "model", "spec": spec_of(info), **more(name)}
@@ -219,7 +235,7 @@ def wire_model(
 
     outputs = [*(page.form[field] for field in changing), page.player]
     # of several that are picked before the first is told, the last is told
-    event(change, page.form["model"], outputs, trigger_mode="always_last", **PRIVATE)
+    event(change, page.form["model"], outputs, js=js, trigger_mode="always_last", **PRIVATE)
 
 
 def wire_handover(

@@ -104,6 +104,7 @@ export class Player {
     phone.addEventListener('change', fit);
     fit();
     calm();
+    this.studio.dataset.model = spec.model; // see ONCE in app/pages/wiring.py
     pages.mount(mode, this);
   }
 
@@ -173,6 +174,9 @@ export class Player {
   /** @param {import('./plan.js').Spec} spec @param {import('./plan.js').Position | null} [seedPosition] */
   useModel(spec, seedPosition) {
     this.endRun();
+    const { dataset } = this.studio;
+    dataset.model = spec.model;
+    if (dataset.asked === spec.model) delete dataset.asked;
     this.set(store.withModel(this.state, spec, seedPosition));
     const { chosen } = this;
     const isKept = chosen && !chosen.isExample; // every model has an example of its own

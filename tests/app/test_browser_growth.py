@@ -534,3 +534,32 @@ def test_the_plan_drawn_is_the_plan_decoded(served, context):
         senders = [[DIRECTIONS[d], int(s)] for d, s in enumerate(fan_in) if s >= 0]
         assert drawn["senders"][cell] == senders
     page.close()
+
+
+def test_who_leaves_the_picker_of_models_as_it_was_loses_nothing(grown):
+    """It says its model again when it is left, by Tab on the way to something else too."""
+    heads = grown.locator(".studio.image .heads").get_by_label("Horizontal", exact=True)
+    heads.check()
+    grown.focus("#model input")
+    grown.keyboard.press("Tab")
+    grown.click("#model input")
+    grown.keyboard.press("Escape")
+    grown.focus(".studio .grow")
+    grown.wait_for_timeout(700)
+    assert grown.evaluate(f"[{STATE}.phase, {STATE}.step]") == ["done", 17]
+    assert heads.is_checked()
+    # another is taken when it is chosen, and so is the first again
+    for at, is_first in ((1, "false"), (0, "true")):
+        grown.click("#model input")
+        grown.get_by_role("option").nth(at).click()
+        grown.wait_for_function(f"({STATE}.spec.model === 'emoji') === {is_first}")
+
+
+def test_one_ring_is_around_the_picker_of_models(open_page):
+    page = open_page()
+    page.focus("#model input")
+    ring = "getComputedStyle(document.querySelector('#model {}')).outlineStyle"
+    assert page.evaluate(f"[{ring.format('.wrap:has(input)')}, {ring.format('input')}]") == [
+        "solid",
+        "none",
+    ]
