@@ -275,7 +275,7 @@ def test_history_is_bounded(grown):
     grown.evaluate(
         f"""() => {{
         for (let k = 0; k < 40; k++)
-          nar.pages.finished({{ ...{RUN}, id: `r${{k}}`, title: `r${{k}}` }}, 'image');
+          nar.pages.finished({{ ...{RUN}, id: `r${{k}}`, title: `r${{k}}` }}, 'image', []);
         }}"""
     )
     kept = grown.locator(".recent [data-run] span").all_inner_texts()

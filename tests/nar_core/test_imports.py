@@ -29,6 +29,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "writing": set(),
     "worlds": {"splitter"},
     # alone
+    "environment": set(),
     "device": set(),
     "video": set(),
     "picture": set(),
@@ -56,7 +57,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "measure": MEASURE | {"video"},
     "cli": MEASURE | {"files", "measure", "original", "panorama", "video", "version"},
     "__main__": {"cli"},
-    "__init__": ENGINE | {"engine", "explain", "original", "pipeline", "video", "version"},
+    "__init__": ENGINE
+    | {"engine", "environment", "explain", "original", "pipeline", "video", "version"},
 }
 PURE = {"plan", "sampling", "settings", "splitter", "worlds"}
 
@@ -137,8 +139,14 @@ def test_nothing_imports_the_entry():
 
 
 def test_nothing_runs_at_import():
-    """Modules hold definitions, constants and imports; no bare calls or loops."""
+    """Modules hold definitions, constants and imports; no bare calls or loops.
+
+    But for what the environment is told, which is too late once torch is imported.
+    """
+    first = PACKAGE / "environment.py"
     for path in [*sources(PACKAGE), *sources(ROOT / "app")]:
+        if path == first:
+            continue
         for node in ast.parse(path.read_text(encoding="utf-8")).body:
             is_call = isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)
             assert not is_call, f"{path}:{node.lineno}"
