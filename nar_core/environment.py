@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import os
 
-SPINS = "3000"
-"""Turns, some microseconds, that a thread of a CPU waits awake for the others.
+SPINS = "10000"
+"""Turns, some tens of microseconds, that a thread of a CPU waits awake for the others.
 
-GNU's OpenMP waits a hundred times as long unless it is told. On a core that somebody else uses,
+GNU's OpenMP waits thirty times as long unless it is told. On a core that somebody else uses,
 too, that is time taken from the very thread that is waited for.
 """
 

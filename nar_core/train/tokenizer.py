@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import os
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from functools import cached_property
@@ -280,7 +281,8 @@ def check_sources(sources: Sequence[TokenizerSource], window: int, size: tuple[i
                 f"sources: got the world {source.world!r}, expected one of {', '.join(WORLDS)}"
             )
     sizes = {size_of(source, size) for source in sources}
-    if len(sizes) > 1 and not 0 < window <= (least := min(map(min, sizes))):
+    least = min(map(min, sizes))
+    if len(sizes) > 1 and not 0 < window <= least:
         told = " and ".join(f"{h} x {w}" for h, w in sorted(sizes))
         raise ValueError(
             f"train.window: got {window} for pictures of {told}, expected 8 to {least}, so that "
@@ -423,11 +425,6 @@ def export(
     log.info("exported %s: %s", run.folder / EXPORT, shown)
 
 
-def block_of(name: str) -> str:
-    """The block that a parameter is of: `decoder.3` of `decoder.3.mix.weight`."""
-    return ".".join(name.split(".")[:2])
-
-
 def start_from(tokenizer: MiniTokenizer, folder: Path) -> None:
     """Begin with the weights of an exported tokenizer of the same shape, else ValueError.
 
@@ -436,9 +433,10 @@ def start_from(tokenizer: MiniTokenizer, folder: Path) -> None:
     state = tensors_of(folder / "tokenizer.safetensors")
     state.pop("patches", None)
     wanted = tokenizer.state_dict()
-    blocks = {block_of(name) for name in state}
+    depth = Counter(kind for kind, _ in {tuple(name.split(".")[:2]) for name in state})
     for name in wanted:
-        if name.startswith("decoder") and block_of(name) not in blocks:
+        kind, number, *_ = name.split(".")
+        if kind.startswith("decoder") and 0 < depth[kind] <= int(number):
             state[name] = wanted[name]
     for name in ("to_code.weight", "to_code.bias", "from_code.weight"):
         if name in state and state[name].shape != wanted[name].shape:

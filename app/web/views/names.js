@@ -109,7 +109,6 @@ export function namesView(studio, player) {
   studio.addEventListener('input', (e) => {
     if (!around(e, '.prompt')) return;
     isTyped = e.isTrusted;
-    measure();
     show(false);
     understand();
   });
