@@ -174,9 +174,10 @@ def open_page(served, new_page):
         page = new_page(width, **media)
         page.goto(served.url + query)
         # Whichever page a link opens: the others are hidden by the time a busy machine looks.
-        page.wait_for_selector(f".player{'[data-state=ready]' if ready else ''} canvas:visible")
+        player = f".player{'[data-state=ready]' if ready else ''} canvas:visible"
+        page.wait_for_selector(f"{player}, .lab-page .grow:visible")  # the Lab shows no player yet
         if ready:
-            page.wait_for_selector(".studio .grow:visible")
+            page.wait_for_selector(".grow:visible")
         look_inside(page)
         return page
 
