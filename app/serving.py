@@ -41,12 +41,12 @@ def serve(args: argparse.Namespace) -> None:
         )
     first = engines.include(args.model) if args.model else None
     shown = engines.first("image", first)
-    grower, lanes = None, 1
+    grower, fleet, lanes = None, None, 1
     if args.engine == "ray":
         least, lanes = _replicas(args.replicas)
         warmed = shown.name if shown.available else None
-        handle = replicas.deploy(args.device, args.keep_models, warmed, (least, lanes))
-        grower = replicas.Replicas(engines, handle, warmed)
+        fleet = replicas.deploy(args.device, args.keep_models, warmed, (least, lanes))
+        grower = replicas.Replicas(engines, fleet.handle, warmed)
     studio = Studio(
         engines, limits, args.queue_size, args.per_session, args.together, grower, lanes
     )
@@ -80,8 +80,8 @@ def serve(args: argparse.Namespace) -> None:
     threading.Thread(target=_trim, args=[over], daemon=True, name="trim").start()
     ending.wait()
     over.set()
-    if grower is not None:
-        replicas.withdraw()
+    if fleet is not None:
+        fleet.leave()
     leave(page)
 
 

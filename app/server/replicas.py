@@ -245,6 +245,28 @@ class Replicas(Grower):
             response.cancel()
 
 
+@dataclass(frozen=True)
+class Fleet:
+    """Replicas that are there to be asked.
+
+    Attributes:
+        handle: Serve's, of `Replica`.
+        own: whether this studio has started them, and ends them.
+    """
+
+    handle: Any
+    own: bool
+
+    def leave(self) -> None:
+        """Let go of the cluster; end the replicas, where they are this studio's own."""
+        import ray  # pyright: ignore[reportMissingImports]
+        from ray import serve  # pyright: ignore[reportMissingImports]
+
+        if self.own:
+            serve.delete(APPLICATION)
+        ray.shutdown()
+
+
 def _is_news(event: Event | Exception, told: int) -> bool:
     """Whether an event was not told before: `told` is the last step that was."""
     if isinstance(event, Stepped):
@@ -252,8 +274,10 @@ def _is_news(event: Event | Exception, told: int) -> bool:
     return told == 0 or not isinstance(event, Loading | Likeness)
 
 
-def deploy(device: str, keep: int, first: str | None, replicas: tuple[int, int]) -> Any:
-    """Start replicas on the cluster of RAY_ADDRESS, else on this machine; Serve's handle of them.
+def deploy(device: str, keep: int, first: str | None, replicas: tuple[int, int]) -> Fleet:
+    """Start replicas on the cluster of RAY_ADDRESS, else on this machine.
+
+    Where another studio has started them on that cluster, they are shared, as they are.
 
     Args:
         device, keep: as `Engines.configure`; each replica has a GPU of its own where there are any.
@@ -263,6 +287,8 @@ def deploy(device: str, keep: int, first: str | None, replicas: tuple[int, int])
     Raises:
         ValueError: `ray` is not installed, or they cannot be started.
     """
+    # else a thread of Serve's that outlives `ray.shutdown` starts a Ray of its own
+    os.environ.setdefault("RAY_ENABLE_AUTO_CONNECT", "0")
     try:
         import ray  # pyright: ignore[reportMissingImports] -- an extra
         from ray import serve  # pyright: ignore[reportMissingImports]
@@ -306,8 +332,12 @@ def deploy(device: str, keep: int, first: str | None, replicas: tuple[int, int])
             },
         )
         serve.start(proxy_location="Disabled")
+        there = serve.status().applications.get(APPLICATION)
+        if there is not None and there.status == "RUNNING":
+            log.info("another studio's replicas are shared; --replicas, --device are as it said")
+            return Fleet(serve.get_app_handle(APPLICATION), own=False)
         bound = served.bind(partial(grower, device, keep), first)
-        return serve.run(bound, name=APPLICATION, route_prefix=None)
+        return Fleet(serve.run(bound, name=APPLICATION, route_prefix=None), own=True)
     except Exception as error:  # Ray's own are of many kinds, some of them plain
         log.debug("no replicas", exc_info=True)
         raise ValueError(
@@ -321,12 +351,3 @@ def grower(device: str, keep: int) -> Grower:
     engines = Engines(Engine.load, list_models)
     engines.configure(device, keep)
     return Grower(engines)
-
-
-def withdraw() -> None:
-    """End the replicas that `deploy` has started."""
-    import ray  # pyright: ignore[reportMissingImports]
-    from ray import serve  # pyright: ignore[reportMissingImports]
-
-    serve.delete(APPLICATION)
-    ray.shutdown()

@@ -2,8 +2,8 @@
 
 `python -m tests.app.replicas [--growths 8]` needs `pip install -r requirements-ray.txt`. Its last
 line is a JSON object: seconds of so many growths by one and by two replicas, none of which agree in
-their seed position, so that each is grown alone; and whether what the killed replica had begun was
-finished by another as if nothing had happened.
+their seed position, so that each is grown alone; whether a second studio could share the two; and
+whether what the killed replica had begun was finished by another as if nothing had happened.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import argparse
 import asyncio
 import json
 import logging
+import os
 import subprocess
 import sys
 import time
@@ -23,18 +24,18 @@ from app.server.engines import Engines
 from app.server.form import Form
 from app.server.growing import Finished, Grower, Stepped
 from app.server.jobs import Job
-from app.server.replicas import Replicas, deploy, withdraw
+from app.server.replicas import Fleet, Replicas, deploy
 from app.server.studio import Studio
 from app.server.turns import Client
 from app.wire import start_of
 from nar_core import Engine, list_models
 
 
-def studio_of(replicas: int) -> Studio:
+def studio_of(replicas: int) -> tuple[Studio, Fleet]:
     """A studio whose growths are made by so many replicas."""
     engines = Engines(Engine.load, list_models)
-    handle = deploy("cpu", 1, "emoji", (replicas, replicas))
-    return Studio(engines, grower=Replicas(engines, handle), lanes=replicas)
+    fleet = deploy("cpu", 1, "emoji", (replicas, replicas))
+    return Studio(engines, grower=Replicas(engines, fleet.handle), lanes=replicas), fleet
 
 
 def job_of(studio: Studio, number: int) -> Job:
@@ -86,12 +87,35 @@ async def through_a_loss(studio: Studio) -> list[list[Any]]:
     return await asyncio.gather(*growths)
 
 
+def shared() -> bool:
+    """Whether a second studio grows by these replicas, and leaves them as they are."""
+    import ray
+
+    cluster = ray.get_runtime_context().gcs_address
+    words = [sys.executable, "-m", "tests.app.replicas", "--join"]
+    ended = subprocess.run(
+        words, stdout=subprocess.PIPE, env={**os.environ, "RAY_ADDRESS": cluster}, check=True
+    )
+    return json.loads(ended.stdout.splitlines()[-1])
+
+
+def joined() -> bool:
+    """Whether what another studio has started grows a picture for this one, too."""
+    studio, fleet = studio_of(1)
+    events = asyncio.run(heard(studio, 3))
+    fleet.leave()
+    return not fleet.own and isinstance(events[-1], Finished)
+
+
 def tried(replicas: int, growths: int) -> dict[str, Any]:
     """What so many replicas do; see the top."""
-    studio = studio_of(replicas)
+    studio, fleet = studio_of(replicas)
     out: dict[str, Any] = {f"seconds_with_{replicas}": seconds_of(studio, growths)}
-    ended = asyncio.run(through_a_loss(studio)) if replicas > 1 else []
-    withdraw()
+    ended: list[list[Any]] = []
+    if replicas > 1:
+        out["shared"] = shared()
+        ended = asyncio.run(through_a_loss(studio))
+    fleet.leave()
     alone, whole = Grower(studio.engines), []
     for number, events in enumerate(ended):
         *_, here = alone.grow(job_of(studio, number))
@@ -107,8 +131,11 @@ if __name__ == "__main__":
     asked = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     asked.add_argument("--growths", type=int, default=8)
     asked.add_argument("--replicas", type=int, help="only with so many")
+    asked.add_argument("--join", action="store_true", help="only share those of RAY_ADDRESS")
     args = asked.parse_args()
-    if args.replicas:
+    if args.join:
+        print(json.dumps(joined()))
+    elif args.replicas:
         print(json.dumps(tried(args.replicas, args.growths)))
     else:
         words = [sys.executable, "-m", "tests.app.replicas", "--growths", str(args.growths)]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import queue
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -20,7 +21,7 @@ from app.server.errors import Failed, Refused
 from app.server.form import Form
 from app.server.growing import Finished, Grower, Stepped
 from app.server.jobs import Job
-from app.server.replicas import TRIES, Replica, Replicas
+from app.server.replicas import APPLICATION, TRIES, Replica, Replicas, deploy
 from app.server.studio import Studio
 from app.serving import _replicas
 from nar_core.files import png_bytes
@@ -246,3 +247,54 @@ def test_replicas_are_said_as_a_number_or_a_range(said, meant):
 def test_other_replicas_are_refused(said):
     with pytest.raises(ValueError, match=r"--replicas: got .*, expected 2, or 1:8"):
         _replicas(said)
+
+
+@pytest.fixture
+def cluster(monkeypatch):
+    """Stands for `ray` and Serve: what was called, and which applications there are."""
+    there: dict[str, Any] = {}
+    called: list[str] = []
+
+    def run(bound: Any, name: str, route_prefix: None) -> str:
+        called.append("run")
+        there[name] = SimpleNamespace(status="RUNNING")
+        return f"handle of {name}"
+
+    serve: Any = SimpleNamespace(
+        multiplexed=lambda **_: lambda method: method,
+        deployment=lambda *_, **__: SimpleNamespace(bind=lambda *_: None),
+        start=lambda **_: None,
+        status=lambda: SimpleNamespace(applications=there),
+        get_app_handle=lambda name: f"shared handle of {name}",
+        run=run,
+        delete=lambda name: (called.append("delete"), there.pop(name)),
+    )
+    ray = SimpleNamespace(
+        serve=serve,
+        init=lambda **_: None,
+        cluster_resources=dict,
+        shutdown=lambda: called.append("shutdown"),
+    )
+    monkeypatch.setitem(sys.modules, "ray", ray)
+    monkeypatch.setitem(sys.modules, "ray.serve", serve)
+    monkeypatch.setenv("RAY_ENABLE_AUTO_CONNECT", "0")
+    return SimpleNamespace(there=there, called=called)
+
+
+def test_studios_of_one_cluster_share_replicas_which_end_with_the_one_that_started_them(cluster):
+    first = deploy("cpu", 1, "emoji", (1, 2))
+    second = deploy("cpu", 1, "emoji", (1, 2))
+    assert (first.own, second.own) == (True, False)
+    assert second.handle == f"shared handle of {APPLICATION}"
+    assert cluster.called == ["run"]
+    second.leave()
+    assert cluster.called == ["run", "shutdown"]
+    assert cluster.there
+    first.leave()
+    assert cluster.called[2:] == ["delete", "shutdown"]
+    assert not cluster.there
+
+
+def test_replicas_that_are_ending_are_not_shared(cluster):
+    cluster.there[APPLICATION] = SimpleNamespace(status="DELETING")
+    assert deploy("cpu", 1, "emoji", (1, 2)).own
