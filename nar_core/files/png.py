@@ -10,11 +10,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, PngImagePlugin
 
-from ..foreign import parse
 from ..picture import reading_picture
-from .limits import LIMITS, MAX_RECIPE, Limits, need_pixels
+from .limits import LIMITS, Limits, need_pixels
 from .picture import open_within
-from .recipe import AS_DOWNLOADED, CHUNK, Recipe, recipe_from
+from .recipe import AS_DOWNLOADED, CHUNK, Recipe, recipe_from, told_in
 
 LONGEST_JPEG = 65_500
 
@@ -89,14 +88,7 @@ def recipe_in(picture: Image.Image, limits: Limits = LIMITS) -> Recipe:
             "picture: no recipe inside, so it cannot be replayed; use a PNG downloaded here (a "
             "whole of several parts and a strip have none; messengers and editors often remove it)"
         )
-    if len(text) > MAX_RECIPE:
-        raise ValueError(
-            f"recipe: got {len(text):,} characters, expected at most {MAX_RECIPE:,}; "
-            f"{AS_DOWNLOADED}"
-        )
-    return recipe_from(
-        parse(text, "recipe", AS_DOWNLOADED), (picture.height, picture.width), limits
-    )
+    return recipe_from(told_in(text), (picture.height, picture.width), limits)
 
 
 def _frames(data: bytes | Path, picture: Image.Image, recipe: Recipe, limits: Limits) -> np.ndarray:

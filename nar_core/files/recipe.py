@@ -47,16 +47,17 @@ from typing import Any, TypedDict, cast, get_args
 import numpy as np
 
 from ..engine import Engine
-from ..foreign import Fields, settled, shown
+from ..foreign import Fields, parse, settled, shown
 from ..info import ModelInfo
 from ..plan import DecodePlan, Order
 from ..request import Frame, Request
-from ..settings import SETTINGS
+from ..settings import SETTINGS, Setting
 from .limits import (
     LIMITS,
     MAX_CELLS,
     MAX_FRAMES,
     MAX_PARTS,
+    MAX_RECIPE,
     MAX_STEPS_TIMES_CELLS,
     Limits,
     need_pixels,
@@ -197,6 +198,16 @@ def unpack(text: Any, dtype: str, shape: tuple[int, ...], what: str = "values") 
 # ---- reading ---------------------------------------------------------------------------------
 
 
+def told_in(text: str | bytes) -> Any:
+    """The JSON value of a file's text; ValueError for no JSON, or more of it than is needed."""
+    if len(text) > MAX_RECIPE:
+        raise ValueError(
+            f"recipe: got {len(text):,} characters, expected at most {MAX_RECIPE:,}; "
+            f"{AS_DOWNLOADED}"
+        )
+    return parse(text, "recipe", AS_DOWNLOADED)
+
+
 def recipe_from(data: Any, size: tuple[int, int] | None = None, limits: Limits = LIMITS) -> Recipe:
     """JSON of a file -> its recipe; ValueError, with the remedy, if it does not hold together.
 
@@ -246,6 +257,14 @@ def recipe_from(data: Any, size: tuple[int, int] | None = None, limits: Limits =
     if given.text("token_digest", 64, "") != recipe.token_digest:
         raise ValueError(f"recipe: its tokens do not match their digest; {AS_DOWNLOADED}")
     return recipe
+
+
+def setting_in(given: Fields, setting: Setting) -> float | int | str:
+    """A setting's value in a file, off where it is not said; ValueError, with the remedy."""
+    try:
+        return settled(setting, given.any(setting.name, setting.off))
+    except ValueError as error:
+        raise ValueError(f"recipe: {error}; {AS_DOWNLOADED}") from error
 
 
 def recipes_from(data: Any, limits: Limits = LIMITS) -> list[Recipe]:
@@ -301,11 +320,7 @@ def _request(given: Fields, grid: tuple[int, ...]) -> dict[str, Any]:
     out["seed_position"] = list(given.wholes("seed_position", 3, highs))
     out["rng_seed"] = given.whole("rng_seed", 0, 2**63 - 1 - MAX_SAMPLES)
     for setting in SETTINGS:
-        value = given.any(setting.name, setting.off)
-        try:
-            out[setting.name] = settled(setting, value)
-        except ValueError as error:
-            raise ValueError(f"recipe: {error}; {AS_DOWNLOADED}") from error
+        out[setting.name] = setting_in(given, setting)
     out["num_samples"] = given.whole("num_samples", 1, MAX_SAMPLES, 1)
     return out
 

@@ -22,7 +22,7 @@ def text_of(values: np.ndarray | bytes) -> str:
 
 def bytes_of(text: Any, what: str, remedy: str, largest: int) -> bytes:
     """Inverse of `text_of` for at most `largest` bytes; ValueError for anything else."""
-    if not isinstance(text, str) or len(text) * 3 > (largest + 3) * 4:
+    if not isinstance(text, str) or len(text) * 3 > (largest + 2) * 4:
         raise ValueError(
             f"{what}: got {shown(text)}, expected base64 of at most {largest:,} bytes; {remedy}"
         )

@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from ..foreign import Fields, parse, settled
+from ..foreign import Fields
 from ..picture import reading_picture
 from ..settings import RNG_SEED, SETTINGS
-from .limits import MAX_RECIPE, MAX_SIDE
+from .limits import MAX_SIDE
 from .picture import open_within
 from .png import png_bytes
-from .recipe import AS_DOWNLOADED, LONGEST_NAME, LONGEST_PROMPT
+from .recipe import AS_DOWNLOADED, LONGEST_NAME, LONGEST_PROMPT, setting_in, told_in
 
 CHUNK = "nar_studio_wide"
 
@@ -70,11 +70,9 @@ def read_wide(data: bytes) -> Wide | None:
     text = picture.info.get(CHUNK)
     if not isinstance(text, str):
         return None
-    if len(text) > MAX_RECIPE:
-        raise ValueError(f"recipe: got {len(text):,} characters; {AS_DOWNLOADED}")
-    given = Fields(parse(text, "recipe", AS_DOWNLOADED), "recipe", AS_DOWNLOADED)
+    given = Fields(told_in(text), "recipe", AS_DOWNLOADED)
     request: dict[str, Any] = {
-        setting.name: settled(setting, given.any(setting.name))
+        setting.name: setting_in(given, setting)
         for setting in (RNG_SEED, *SETTINGS)
         if given.any(setting.name, None) is not None
     }

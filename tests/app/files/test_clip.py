@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+import zlib
 
 import imageio_ffmpeg
 import numpy as np
@@ -66,6 +67,10 @@ def test_every_format_holds_every_frame(studio):
         assert file.n_frames > 1
         with pytest.raises(ValueError, match=f"got a {name}, expected a PNG or MP4"):
             replayed(studio.engines, data, "r")
+    tall = Image.open(io.BytesIO(bytes_at(studio.clip(done["pictures"], "tall", 12))))
+    assert tall.size == (640, 800)
+    paper = np.asarray(tall.convert("RGB")).astype(int)[[0, 79, 720, 799]]
+    assert np.abs(paper - (242, 242, 240)).max() <= 8
     strip = studio.clip(done["pictures"], "strip", 12)
     assert Image.open(io.BytesIO(bytes_at(strip))).size == (9 * 64, 64)
 
@@ -138,6 +143,30 @@ def test_a_foreign_or_damaged_mp4_is_refused(studio):
     broken[-200:-150] = bytes(50)
     with pytest.raises(ValueError, match="recipe"):
         read_mp4(bytes(broken))
+
+
+def test_the_recipes_of_a_movie_are_found_behind_boxes_of_every_size(studio):
+    recipe, _ = read_png(bytes_at(grown(studio)["pictures"][0]))
+    box = clips._box([recipe])
+    head = struct.pack(">I4s", 12, b"ftyp") + b"isom"
+    long = struct.pack(">I4sQ", 1, b"mdat", 20) + b"long"  # its size in eight bytes
+    to_the_end = struct.pack(">I4s", 0, b"uuid") + box[8:]
+    for data in (head + box, head + long + box, head + long + to_the_end):
+        assert [r.json() for r in clips.recipes_in(data)] == [recipe.json()]
+    for size in (1, 7):  # smaller than its own head
+        with pytest.raises(ValueError, match="no recipe inside"):
+            clips.recipes_in(head + struct.pack(">I4sQ", size, b"mdat", 15) + b"long" + box)
+
+
+def test_recipes_of_a_movie_are_unpacked_up_to_what_a_clip_needs():
+    def movie(length: int) -> bytes:
+        body = clips.BOX + zlib.compress(b"7".rjust(length))
+        return struct.pack(">I4s", len(body) + 8, b"uuid") + body
+
+    with pytest.raises(ValueError, match="recipe: got 7, expected"):
+        clips.recipes_in(movie(4 * limits.MAX_RECIPE))
+    with pytest.raises(ValueError, match="got more than 4,000,000 bytes of it, expected fewer"):
+        clips.recipes_in(movie(4 * limits.MAX_RECIPE + 1))
 
 
 @pytest.mark.parametrize(

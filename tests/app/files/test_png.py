@@ -6,14 +6,15 @@ import io
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from app.server.form import Form
 from app.wire import bytes_of_uri
-from nar_core.files import limits
+from nar_core.files import limits, read_recipe, read_wide
 from nar_core.files.growth import growth_gif
 from nar_core.files.png import png_bytes, read_png
-from nar_core.files.recipe import Recipe, pack, recipe_from
+from nar_core.files.recipe import CHUNK, Recipe, pack, recipe_from
+from nar_core.files.wide import CHUNK as WIDE
 from tests.app.studios import fake_studio, finish, png_with
 
 
@@ -36,6 +37,33 @@ def test_the_recipe_comes_back_and_takes_little_room(made):
 def test_a_picture_without_recipe_is_named(made):
     with pytest.raises(ValueError, match="no recipe inside"):
         read_png(png_bytes(made[0]))
+
+
+def test_an_empty_remark_is_no_recipe(made):
+    out = io.BytesIO()
+    Image.fromarray(made[0]).convert("P").save(out, "GIF")
+    gif = out.getvalue()
+    at = 13 + 3 * 2 ** ((gif[10] & 7) + 1)  # behind the head and its palette
+    with pytest.raises(ValueError, match="no recipe inside"):
+        read_recipe(gif[:at] + b"!\xfe\0" + gif[at:])
+
+
+@pytest.mark.parametrize("name", [CHUNK, WIDE])
+def test_a_text_is_taken_up_to_what_a_recipe_needs(made, name):
+    """Also where it is not compressed, of which Pillow lets pass more."""
+    read = {CHUNK: read_png, WIDE: read_wide}[name]
+
+    def file(length: int) -> bytes:
+        info, out = PngImagePlugin.PngInfo(), io.BytesIO()
+        info.add_text(name, "7".rjust(length))
+        Image.fromarray(made[0]).save(out, "PNG", pnginfo=info)
+        return out.getvalue()
+
+    with pytest.raises(ValueError, match="recipe: got 7, expected"):
+        read(file(limits.MAX_RECIPE))
+    told = "recipe: got 1,000,001 characters, expected at most 1,000,000; use the file as"
+    with pytest.raises(ValueError, match=told):
+        read(file(limits.MAX_RECIPE + 1))
 
 
 @pytest.mark.parametrize("size", [(128, 128), (64, 64), (1, 1)])
@@ -79,6 +107,11 @@ def test_growth_gif_has_a_frame_per_step(made):
     pixels, recipe = made
     gif = Image.open(io.BytesIO(growth_gif(pixels, recipe)))
     assert gif.n_frames == recipe.total
+    paces = []
+    for number in range(gif.n_frames):
+        gif.seek(number)
+        paces.append(gif.info["duration"])
+    assert paces == [140] * 20 + [1400]  # three seconds in all, and the end is held
     gif.seek(0)
     first = np.asarray(gif.convert("RGB")).astype(int)
     assert abs(first[0, 0] - (242, 242, 240)).max() <= 8

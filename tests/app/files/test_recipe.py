@@ -11,10 +11,11 @@ import pytest
 from app.server.form import Form
 from app.server.telling import replayed
 from app.wire import bytes_of_uri, data_uri
-from nar_core.files import MAX_PARTS, label_of, read_file, read_recipe
+from nar_core.files import MAX_PARTS, label_of, read_file, read_recipe, request_of
 from nar_core.files.png import png_bytes
 from nar_core.files.recipe import Recipe, pack, recipe_from, recipes_from, unpack, verdict
 from nar_core.foreign import parse
+from nar_core.plan import GridShape
 from tests.app import studios
 from tests.app.fake_engine import INFO, FakeEngine
 from tests.app.studios import check, fake_studio, finish
@@ -178,9 +179,10 @@ def test_a_file_of_the_first_release_is_read(recipe):
 
 def test_a_setting_that_is_not_said_was_off(recipe):
     data = recipe.json()
-    for name in ("min_p", "guidance_scale", "heads"):
+    for name in ("min_p", "guidance_scale", "heads", "num_samples"):
         del data["request"][name]
     read = recipe_from(data)
+    assert read.request["num_samples"] == 1
     said = (read.request[n] for n in ("min_p", "guidance_scale", "heads"))
     assert tuple(said) == (0.0, 1.0, "mixed")
 
@@ -194,6 +196,8 @@ def test_what_made_it_and_whose_it_is_come_back(recipe):
     assert (read.made_with, read.request["prompt"]) == (made_with, ["owl", "fox", "cat"])
     assert label_of(read) == "fox"
     assert label_of(recipe) == "red apple"
+    few = {**data["request"], "prompt": ["owl"]}  # fewer than samples
+    assert label_of(recipe_from({**data, "request": few})) == "owl"
     nameless = {k: v for k, v in data["request"].items() if k not in ("prompt", "label")}
     read = recipe_from({**data, "request": nameless})
     assert (read.request["prompt"], read.request["label"], label_of(read)) == ("", None, "")
@@ -273,6 +277,13 @@ def test_the_mirror_image_of_a_growth_is_neither_made_again_nor_gone_on_with():
     check(studio, Form("corner", "owl"), {"resume": branch})
     with pytest.raises(ValueError, match="seed_position"):
         check(studio, Form("corner", "owl"), {"seed_position": [0, 0, 15], "resume": branch})
+
+
+def test_a_growth_on_another_grid_is_not_made_again(recipe):
+    told = r"a grid of \[1, 16, 16\], small has \[1, 8, 16\]; replay it instead"
+    with pytest.raises(ValueError, match=told):
+        request_of(recipe, replace(INFO["emoji"], name="small", grid=GridShape(1, 8, 16)))
+    assert request_of(recipe, INFO["emoji"]).prompt == "red apple"
 
 
 def test_verdict_names_what_differs(recipe):

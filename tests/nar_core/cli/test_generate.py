@@ -196,7 +196,7 @@ def test_what_a_wide_file_tells_is_read_with_care(tmp_path):
     assert read_wide(wide_of(pixels, good)).request == {"rng_seed": 1}
     assert read_wide(png_bytes(pixels)) is None
     for wrong in ({"columns": 99}, {"columns": 0}, {"rng_seed": "x"}, {"prompt": 3}, {"top_k": []}):
-        with pytest.raises(ValueError, match="got"):
+        with pytest.raises(ValueError, match=r"recipe: .*got .*; use the file as downloaded"):
             read_wide(wide_of(pixels, good | wrong))
 
 
