@@ -8,7 +8,7 @@ from typing import Any
 from app.presets import preset, presets
 from app.server.form import OFFERED, axes_of
 from app.wire import Spec
-from nar_core import SETTINGS, ModelInfo, box_alone, heads_for
+from nar_core import SETTINGS, ModelInfo, Setting, box_alone, heads_for
 
 CHOICES = {setting.name: setting.choices for setting in SETTINGS}
 
@@ -105,9 +105,15 @@ def comparisons(info: ModelInfo, models: Sequence[ModelInfo] = ()) -> list[dict[
         sets.append(("checkpoints", "Checkpoints", checkpoints))
     return [
         {"name": name, "title": title, "panes": these}
-        | ({"setting": SWEPT[name][0]} if name in SWEPT else {})
+        | (_setting(ROWS[SWEPT[name][0]]) if name in SWEPT else {})
         for name, title, these in sets
     ]
+
+
+def _setting(row: Setting) -> dict[str, Any]:
+    """What a set says of its setting: its name, and which numbers it may be."""
+    bounds = {"low": row.low, "high": row.high, "above": row.above, "whole": row.kind == "whole"}
+    return {"setting": row.name, "bounds": bounds | {"expected": row.expected}}
 
 
 def swept(name: str, values: Sequence[Any], start: Sequence[int]) -> list[dict[str, Any]]:

@@ -95,18 +95,31 @@ function wordsIn(text) {
   return { words: text.split(/[\s,;]+/).filter(Boolean) };
 }
 
+const NUMBER = /^[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?$/i; // hexadecimal digits are none to the server
+
+/** Why a word is no value of a setting; '' for one that is. @param {string} word @param {import('./wire.js').Bounds} [bounds] */
+function unfit(word, bounds) {
+  const value = NUMBER.test(word) ? Number(word) : Number.NaN;
+  if (!Number.isFinite(value)) return 'no number';
+  if (!bounds) return '';
+  const { low, high, above, whole, expected } = bounds;
+  const isWithin = (above ? value > low : value >= low) && value <= (high ?? Infinity);
+  return isWithin && (!whole || Number.isInteger(value)) ? '' : `not ${expected}`;
+}
+
 /** Other values of the setting; fewer than two are none. @param {LabState} s @param {string} text @returns {LabState} */
 export function valued(s, text) {
   if (s.active || !setOf(s).setting) return s;
   const { words: said, unclear } = wordsIn(text);
   if (unclear) return { ...s, note: `${unclear.slice(0, 20)} may be one number or several: put a point into it.` };
-  const words = [...new Set(said)];
-  const values = words.filter((word) => Number.isFinite(Number(word)));
-  const odd = words.find((word) => !values.includes(word));
+  const words = said.filter((word, k) => said.findIndex((other) => other === word || +other === +word) === k);
+  const { bounds } = setOf(s);
+  const values = words.filter((word) => !unfit(word, bounds));
+  const odd = words.find((word) => unfit(word, bounds));
   let note = '';
-  if (words.length && values.length < 2) note = 'Give two values or more, with commas between them.';
-  else if (odd) note = `${odd.slice(0, 20)} is no number: it is left out.`;
-  else if (values.length > MOST_PANES) note = `Only the first ${MOST_PANES} values are compared.`;
+  if (odd) note = `${odd.slice(0, 20)} is ${unfit(odd, bounds)}: it is left out.`;
+  if (words.length && values.length < 2) note = `${note} Give two values or more, with commas between them.`.trim();
+  else if (!odd && values.length > MOST_PANES) note = `Only the first ${MOST_PANES} values are compared.`;
   const next = chosen({ ...s, values: values.length < 2 ? [] : values.slice(0, MOST_PANES) }, s.compare);
   return { ...next, note };
 }

@@ -85,7 +85,8 @@ const RUNS_HEARD = 4;
 /** It was not read; a toast says why. @typedef {OfRun & { kind: 'unread' }} Unread */
 
 /** @typedef {{ title: string, seed_position: Position, form: Record<string, unknown>, spec?: Spec }} PaneChoice */
-/** @typedef {{ name: string, title: string, panes: PaneChoice[], setting?: string }} Comparison */
+/** @typedef {{ low: number, high: number | null, above: boolean, whole: boolean, expected: string }} Bounds */
+/** @typedef {{ name: string, title: string, panes: PaneChoice[], setting?: string, bounds?: Bounds }} Comparison */
 
 /**
  * Another model was chosen.

@@ -395,6 +395,19 @@ test('the values of a setting can be others, and what was measured is a table', 
     assert.deepEqual(lab.valued(s, typed).values, ['1.5', '2.5'], typed);
   for (const typed of ['1,2,5', '1, 2, 5', '1,2, 5', '1; 2; 5', '1,2 ,5', '1,2,5 5'])
     assert.deepEqual(lab.valued(s, typed).values, ['1', '2', '5'], typed);
+  // what the server would refuse is said while it is typed, as it is the same number twice
+  const bounds = { low: 1, high: 30, above: false, whole: false, expected: 'a number from 1 to 30' };
+  const within = (values, more = {}) => {
+    const set = { ...sets[0], bounds: { ...bounds, ...more } };
+    return lab.valued(lab.initial(spec, [set]), values);
+  };
+  assert.deepEqual(within('0.5, 1, 30, 30.5, 1.0').values, ['1', '30']);
+  assert.equal(within('0.5, 1, 30, 31').note, '0.5 is not a number from 1 to 30: it is left out.');
+  assert.match(within('31, 2').note, /^31 is not .* left out\. Give two values or more/);
+  assert.deepEqual(within('1, 2, 3', { above: true }).values, ['2', '3']);
+  assert.deepEqual(within('1, 2.5, 3', { whole: true }).values, ['1', '3']);
+  assert.deepEqual(within('1, 1e6, 3', { high: null }).values, ['1', '1e6', '3']);
+  assert.deepEqual(within('0x10, 2, 3').values, ['2', '3']);
   const unclear = lab.valued(s, '1, 2,5; 3');
   assert.match(unclear.note, /^2,5 may be one number or several/);
   assert.equal(unclear.values, s.values);

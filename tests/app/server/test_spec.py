@@ -7,7 +7,7 @@ import pytest
 from app.pages.controls import IN_LAB, facts_of
 from app.server.engines import Engines
 from app.server.form import OFFERED
-from app.server.spec import SEEN_LATE, WHOLE_CLIP, comparisons, spec_of, swept
+from app.server.spec import ROWS, SEEN_LATE, WHOLE_CLIP, comparisons, spec_of, swept
 from tests.app.fake_engine import INFO, MODELS, FakeEngine
 
 
@@ -34,6 +34,11 @@ def test_the_values_of_a_setting_can_be_others():
     named = {s["name"]: s for s in comparisons(INFO["emoji"])}
     assert named["guidance"]["setting"] == "guidance_scale"
     assert "setting" not in named["fusion"]
+    for name, whole in (("guidance", False), ("top_k", True)):
+        bounds = named[name]["bounds"]
+        row = ROWS[named[name]["setting"]]
+        assert (bounds["low"], bounds["high"], bounds["whole"]) == (row.low, row.high, whole)
+        assert bounds["expected"] == row.expected
     for values, told in (
         (["1"], "got 1, expected 2 to 8"),
         (["1"] * 9, "got 9"),
