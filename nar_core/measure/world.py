@@ -99,7 +99,8 @@ def rightness(grower: Grower, count: int, places: Sequence[str] = ()) -> dict[st
 
     Returns:
         `right_*` and `damage_*` for each place; `right_seen` and `right_held_out`, from the centre,
-        or from the first place; `differs`, in which fact the wrong ones are wrong; and
+        or from the first place; `differs`, in which fact the wrong ones are wrong, and
+        `differs_held_out`, in which of those that `right_held_out` is the share of; and
         `categories`, with Wilson's 95 % intervals: for seen and held_out and each place
         [right, low, high], and over all places `damage`; and what `Exam.told` has to say.
     """
@@ -135,7 +136,8 @@ def _report(
     out |= {f"right_{place}": _share(where(place)) for place in places}
     out |= {f"right_{part}": _share(where(main_of(places), part)) for part in ("seen", "held_out")}
     out |= {f"damage_{place}": _damage(where(place)) for place in places}
-    out["differs"] = dict(Counter(v.differs for v in where() if v.differs).most_common())
+    out["differs"] = _differs(where())
+    out["differs_held_out"] = _differs(where(main_of(places), "held_out"))
     categories: dict[str, Any] = defaultdict(lambda: defaultdict(dict))
     for (category, part, place), verdicts in found.items():
         hits, n = sum(v.right for v in verdicts), len(verdicts)
@@ -148,6 +150,10 @@ def _report(
             figures["damage"] = _damage([v for p in places for v in found[category, part, p]])
     out["categories"] = {category: dict(parts) for category, parts in categories.items()}
     return out
+
+
+def _differs(verdicts: Sequence[Verdict]) -> dict[str, int]:
+    return dict(Counter(v.differs for v in verdicts if v.differs).most_common())
 
 
 def _share(verdicts: Sequence[Verdict]) -> float | None:

@@ -163,6 +163,7 @@ def test_a_run_counts_what_is_right_from_each_place_and_in_each_category():
     assert (found["right_seen"], found["right_held_out"]) == (1, 1)
     assert found["damage_centre"] == found["damage_any"] == 0 < found["damage_corner"]
     assert sum(found["differs"].values()) == found["prompts"] == 13
+    assert not found["differs_held_out"]
     assert set(found["categories"]) == set(exam_of(grower.engine).categories)
     assert found["categories"]["single object"].keys() == {"seen"}
     counting = found["categories"]["counting"]["held_out"]
@@ -170,6 +171,7 @@ def test_a_run_counts_what_is_right_from_each_place_and_in_each_category():
     assert counting["corner"] == [0, 0, 0.793]
     assert counting["damage"] > 0
     assert "    held_out:\n      prompts: 1\n" in report(found)
+    assert sum(rightness(Answers(wrong=((0, 8, 8),)), 13)["differs_held_out"].values()) == 6
     assert set(grower.seeds[::3]) == {(0, 0, 0)}
     assert set(grower.seeds[1::3]) == {(0, 8, 8)}
     assert len(set(grower.seeds[2::3])) == 2
