@@ -103,44 +103,72 @@ def profile() -> Iterator[str]:
     """Chromium's folder: only in one it keeps compiled code."""
     with TemporaryDirectory(prefix="chromium-", ignore_cleanup_errors=True) as folder:
         yield folder
+        CHROMIUM.close()
 
 
-@pytest.fixture(scope="module")
-def context(profile):
-    """One context of Chromium for the pages of a module, or a skip that says what is missing.
+class Chromium:
+    """One context of Chromium for the pages of modules that follow each other."""
 
-    One for each module: while playwright runs, no other test of its process can run a loop.
-    """
-    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    path = next(
-        filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-    )
-    with sync_api.sync_playwright() as playwright:
-        try:
-            context = playwright.chromium.launch_persistent_context(
-                profile,
-                executable_path=path,
-                args=["--no-sandbox"],
-                viewport={"width": 1280, "height": 900},
-            )
-        except sync_api.Error as error:
-            pytest.skip(f"no Chromium to run: {str(error).splitlines()[0]}")
-        context.set_default_timeout(PATIENCE)
-        context.add_init_script(PACE)
-        yield context
-        context.close()
+    def __init__(self) -> None:
+        self.left: list = []
+        """Pages of tests before, which show nothing: what they have loaded opens them sooner."""
+        self._open: tuple | None = None
+
+    def context(self, profile: str):
+        """The context, or a skip that says what is missing."""
+        if self._open is None:
+            missing = "playwright is not installed"
+            sync_api = pytest.importorskip("playwright.sync_api", reason=missing)
+            names = ("chromium", "chromium-browser", "google-chrome")
+            playwright = sync_api.sync_playwright().start()
+            try:
+                context = playwright.chromium.launch_persistent_context(
+                    profile,
+                    executable_path=next(filter(None, map(shutil.which, names)), None),
+                    args=["--no-sandbox"],
+                    viewport={"width": 1280, "height": 900},
+                )
+            except sync_api.Error as error:
+                playwright.stop()
+                pytest.skip(f"no Chromium to run: {str(error).splitlines()[0]}")
+            context.set_default_timeout(PATIENCE)
+            context.add_init_script(PACE)
+            self._open = playwright, context
+        return self._open[1]
+
+    def close(self) -> None:
+        if self._open is not None:
+            playwright, context = self._open
+            self._open = None
+            self.left.clear()
+            context.close()
+            playwright.stop()
 
 
-@pytest.fixture(scope="module")
-def left() -> list:
-    """Pages of tests before, which show nothing: what they have loaded opens them sooner."""
-    return []
+CHROMIUM = Chromium()
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None):
+    """Chromium stays while browser tests follow each other, in whichever files, and no longer:
+    while playwright runs, no other test of its process can run a loop."""
+    try:
+        return (yield)
+    finally:
+        if nextitem is None or not nextitem.path.name.startswith("test_browser"):
+            CHROMIUM.close()
 
 
 @pytest.fixture
-def new_page(served, context, left):
+def context(profile):
+    """A context of Chromium, or a skip that says what is missing."""
+    return CHROMIUM.context(profile)
+
+
+@pytest.fixture
+def new_page(served, context):
     """`new_page(width=1280, height=900, **media)` -> a page that shows nothing yet."""
-    pages, faults = [], []
+    pages, faults, left = [], [], CHROMIUM.left
 
     def fault(error) -> None:
         faults.append(str(error))
@@ -160,6 +188,7 @@ def new_page(served, context, left):
             if page.url.startswith(served.url):
                 page.evaluate("localStorage.clear(); sessionStorage.clear()")
             page.goto("about:blank")
+            page.unroute_all()  # while something is routed nothing is cached
             page.remove_listener("pageerror", fault)
             left.append(page)
     assert not faults, faults
