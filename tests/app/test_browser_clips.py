@@ -20,11 +20,8 @@ RUN = "nar.run('video')"
 @pytest.fixture
 def video(open_page):
     """The Video page with the model of nine slices, nothing grown yet."""
-    page = open_page()
-    page.click("#pages [data-tab-id=video]")
-    page.wait_for_selector(".studio.video .player canvas")
-    page.locator(".studio.video .settings").get_by_label("Model").click()
-    page.get_by_role("option", name="Frames").click()
+    page = open_page("?model=frames")
+    page.wait_for_selector(".studio.video .player canvas:visible")
     page.wait_for_function(f"{STATE}.spec.model === 'frames'")
     return page
 
@@ -100,21 +97,28 @@ def test_a_picture_begins_a_clip_that_goes_on_and_is_saved(video, tmp_path):
     assert video.evaluate(f"nar.store.knownCells({STATE})") is None
 
 
-@pytest.mark.parametrize(
-    ("button", "kind"), [("[data-act=mp4]", "video/mp4"), (".formats [data-act=save]", "image/png")]
-)
-def test_a_saved_clip_replays_on_the_video_page(button, kind, video, open_page):
+def test_a_saved_clip_replays_on_the_video_page(video, open_page):
     grow(video)
     tokens = video.evaluate(f"{RUN}.tokens.join()")
-    with video.expect_download() as download:
-        video.click(f".studio.video {button}")
-    page = open_page()
-    file = {"name": f"clip.{kind[-3:]}", "mimeType": kind}
-    page.set_input_files(".recent input", {**file, "buffer": download.value.path().read_bytes()})
-    # Nothing is there to ask before the page that plays it has been shown.
-    page.wait_for_selector(".studio.video .player canvas:visible")
-    page.wait_for_function(f"{RUN}?.replayed && {RUN}.finals.length")
-    assert page.evaluate(f"{RUN}.tokens.join()") == tokens
+    files = []
+    for button, kind in (
+        ("[data-act=mp4]", "video/mp4"), (".formats [data-act=save]", "image/png"),
+    ):  # fmt: skip
+        with video.expect_download() as download:
+            video.click(f".studio.video {button}")
+        saved = download.value.path().read_bytes()
+        files.append({"name": f"clip.{kind[-3:]}", "mimeType": kind, "buffer": saved})
+    page, before = open_page(), None
+    for file in files:
+        page.click("#pages [data-tab-id=image]")
+        page.set_input_files(".recent input", file)
+        # Nothing is there to ask before the page that plays it has been shown.
+        page.wait_for_selector(".studio.video .player canvas:visible")
+        page.wait_for_function(
+            f"(before) => {RUN}?.replayed && {RUN}.finals.length && {RUN}.id !== before", arg=before
+        )
+        assert page.evaluate(f"{RUN}.tokens.join()") == tokens, file["name"]
+        before = page.evaluate(f"{RUN}.id")
 
 
 def test_a_picture_just_made_can_move(open_page):
@@ -150,25 +154,12 @@ def test_a_thing_that_is_to_move_is_as_large_as_those_the_model_knows(video, tmp
     assert boxes == [(8, 36, 48, 44), (8, 32, 48, 40)]
 
 
-def test_the_words_of_another_picture_do_not_begin_a_clip(video, tmp_path):
-    """The prompt is empty beside an upload, and the line tells what is given."""
-    file = tmp_path / "picture.png"
-    Image.fromarray(np.full((64, 64, 3), (200, 60, 20), np.uint8)).save(file)
-    assert video.input_value(".studio.video .prompt textarea")
-    video.set_input_files(".studio.video .source input", file)
-    video.wait_for_selector(".studio.video[data-source=yes]")
-    assert video.input_value(".studio.video .prompt textarea") == ""
-    assert "begins with this picture; the other 8 slices" in video.inner_text(".upload-note")
-    assert "after the picture" in video.inner_text(".studio.video .now")
-    # and grown without any it gets no words of something else
-    grow(video)
-    assert video.evaluate(f"{RUN}.request.prompt") == ""
-    assert video.input_value(".studio.video .prompt textarea") == ""
-
-
 def test_before_a_clip_begins_with_a_picture_it_is_told_whether_the_model_knows_such(
     video, tmp_path
 ):
+    """And the words of another picture do not begin it: the prompt is empty beside an upload."""
+    prompt = ".studio.video .prompt textarea"
+    assert video.input_value(prompt)
     note, file = ".studio.video .upload-note", tmp_path / "picture.png"
     noise = np.random.default_rng(0).integers(
         0, 255, (8, 8, 3), np.uint8
@@ -181,8 +172,14 @@ def test_before_a_clip_begins_with_a_picture_it_is_told_whether_the_model_knows_
         video.set_input_files(".studio.video .source input", file)
         video.wait_for_function(f"{STATE}.likeness.includes({told!r})")
         assert told in video.inner_text(note)
-        assert "begins with this picture" in video.inner_text(note)
+        assert "begins with this picture; the other 8 slices" in video.inner_text(note)
+        assert "after the picture" in video.inner_text(".studio.video .now")
+        assert video.input_value(prompt) == ""
     assert video.evaluate(f"{STATE}.phase") == "ready"
+    # and grown without any it gets no words of something else
+    grow(video)
+    assert video.evaluate(f"{RUN}.request.prompt") == ""
+    assert video.input_value(prompt) == ""
     video.click(".studio.video .clear")
     assert "Frames" not in video.inner_text(note)
 

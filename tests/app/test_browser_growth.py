@@ -142,7 +142,7 @@ def test_keyboard_alone(open_page):
     wait_state(page, "ready")
 
 
-def test_the_transport_and_what_it_tells_a_screen_reader(open_page):
+def test_the_transport_what_it_tells_a_screen_reader_and_what_every_layer_draws(open_page):
     page = open_page()
     now, track = page.locator(".player output.now"), page.locator(".player .track")
     assert (now.get_attribute("role"), now.get_attribute("aria-live")) == ("status", "polite")
@@ -174,12 +174,7 @@ def test_the_transport_and_what_it_tells_a_screen_reader(open_page):
     assert track.get_attribute("aria-valuenow") == "17"
     page.keyboard.press("Home")
     assert track.get_attribute("aria-valuenow") == "1"
-
-
-def test_every_layer_changes_what_is_drawn_and_hovering_lights_cells(open_page):
-    page = open_page()
-    page.click(".studio .grow")
-    wait_finished(page, 17)
+    # every layer changes what is drawn, and hovering lights cells
     show(page, 9)
     drawn = "document.querySelector('.studio.image .screen canvas').toDataURL()"
     plain = page.evaluate(drawn)
@@ -215,6 +210,7 @@ def test_no_step_is_lost_on_a_slow_line(open_page, served):
     page.click(".studio .grow")
     wait_finished(page, 63)
     assert player_data(page)["painted"] == 63
+    network.detach()  # other tests have the page next
 
 
 def test_no_step_is_lost_where_values_are_not_seen(open_page, served):
@@ -252,16 +248,6 @@ def slow_growth(open_page, served):
     return page, engine
 
 
-def test_stop_frees_the_engine_and_keeps_what_grew(slow_growth):
-    page, engine = slow_growth
-    page.wait_for_function(f"{RUN}.last >= 1")
-    page.click(".studio .stop")
-    settled(lambda: engine.open_runs == 0)
-    wait_state(page, "done")
-    assert engine.steps_run < 33
-    assert "stopped" in page.inner_text(".player .now")
-
-
 def test_growing_again_at_the_instant_of_stopping(slow_growth):
     page, engine = slow_growth
     engine.seconds_per_step = 0.1
@@ -294,14 +280,16 @@ def test_closing_the_tab_during_the_first_step_frees_the_engine(open_page, serve
     assert engine.steps_run <= 3
 
 
-def test_frames_of_an_earlier_run_never_appear(slow_growth):
+def test_stop_frees_the_engine_keeps_what_grew_and_no_frame_of_it_comes_later(slow_growth):
     page, engine = slow_growth
     page.wait_for_function(f"{RUN}.last >= 1")
     old = page.evaluate(f"Object.values({PLAYER}.heard.sent.messages).at(-1)")
     assert old["kind"] == "steps"
     page.click(".studio .stop")
-    wait_state(page, "done")
     settled(lambda: engine.open_runs == 0)
+    wait_state(page, "done")
+    assert engine.steps_run < 33
+    assert "stopped" in page.inner_text(".player .now")
     engine.seconds_per_step = 0.02
     page.fill(".prompt textarea", "blue fish")
     page.click(".studio .grow")
@@ -343,25 +331,6 @@ def test_a_corner_model_says_where_it_may_start(open_page, served):
     assert said_at_once(page, grow, f"{STATE}.phase") == "ready"
 
 
-@pytest.fixture
-def far(open_page, served):
-    """A page that asks for a model which is not here, and whose transfer waits half way."""
-    served.gate.go.clear()
-    page = open_page()
-    page.click("#model input")
-    page.click("text=Far (to be fetched)")
-    page.wait_for_function(f"{STATE}.spec.model === 'far'")
-    page.wait_for_function(
-        "document.querySelector('#head .model-facts').innerText.includes('Not on this server')"
-    )
-    page.click(".studio .grow")
-    assert "522 MB would be fetched first. Ask for it once more" in toast(page)
-    wait_state(page, "ready")
-    page.wait_for_function("!document.querySelector('.toast-body')")
-    yield page
-    served.gate.go.set()
-
-
 def test_of_a_model_that_is_not_here_it_is_said_without_pointing_at_anything(open_page):
     shown = "getComputedStyle(document.querySelector('#head .model-facts')).opacity"
     page = open_page()
@@ -384,31 +353,39 @@ def test_of_a_model_that_is_not_here_it_is_said_without_pointing_at_anything(ope
         assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
-def test_a_transfer_is_told_and_its_failure_loses_nothing(far, served):
-    page, served.gate.offline = far, True
+def test_a_transfer_is_asked_for_and_told_its_failure_loses_nothing_and_what_has_come_grows(
+    open_page, served
+):
+    """Of a model which is not here, and whose transfer waits half way."""
+    page, gate = open_page(), served.gate
+    page.click("#model input")
+    page.click("text=Far (to be fetched)")
+    page.wait_for_function(f"{STATE}.spec.model === 'far'")
+    page.wait_for_function(
+        "document.querySelector('#head .model-facts').innerText.includes('Not on this server')"
+    )
     page.fill(".prompt textarea", "grey goose")
     page.click(".studio .grow")
-    page.wait_for_function("document.querySelector('.player .now').innerText.includes('50 %')")
-    assert "Downloading Far" in page.inner_text(".player .now")
-    served.gate.go.set()
-    assert "put it into checkpoints/far" in toast(page)
+    assert "522 MB would be fetched first. Ask for it once more" in toast(page)
     wait_state(page, "ready")
-    assert page.input_value(".prompt textarea") == "grey goose"
-
-
-def test_a_model_that_has_come_grows(far, served):
-    served.gate.offline = False
-    far.click(".studio .grow")
-    far.wait_for_function("document.querySelector('.player .now').innerText.includes('50 %')")
-    served.gate.go.set()
-    wait_finished(far, 17)
-    assert far.evaluate(f"{RUN}.spec.model") == "far"
-
-
-def test_reduced_motion_shows_the_result_at_once(open_page):
-    page = open_page(reduced_motion="reduce")
-    page.click(".studio .grow")
+    try:
+        for gate.offline in (True, False):
+            gate.go.clear()
+            page.click(".toast-close")
+            page.wait_for_selector(".toast-body", state="detached")
+            page.click(".studio .grow")
+            now = "document.querySelector('.player .now').innerText"
+            page.wait_for_function(f"{now}.includes('50 %')")
+            assert "Downloading Far" in page.inner_text(".player .now")
+            gate.go.set()
+            if gate.offline:
+                assert "put it into checkpoints/far" in toast(page)
+                wait_state(page, "ready")
+                assert page.input_value(".prompt textarea") == "grey goose"
+    finally:
+        gate.go.set()
     wait_finished(page, 17)
+    assert page.evaluate(f"{RUN}.spec.model") == "far"
 
 
 def test_a_clip_is_the_same_player(open_page):
@@ -456,8 +433,18 @@ def test_a_clip_of_holistic_tokens_shows_its_lattice_and_some_decodes(open_page,
     assert page.evaluate(f"{shown}.image !== null && !{shown}.layers.confidence")
 
 
-def test_nothing_overflows_and_targets_are_large(open_page):
-    page = open_page(width=1440)
+def test_nothing_overflows_targets_are_large_and_nothing_is_fetched_from_elsewhere(
+    new_page, served
+):
+    page, asked = new_page(width=1440), []
+
+    def note(request) -> None:
+        asked.append(request.url)
+
+    page.on("request", note)
+    page.goto(served.url)
+    page.wait_for_selector(".player[data-state=ready] canvas:visible")
+    page.remove_listener("request", note)
     for width in (1440, 1024, 390):
         page.set_viewport_size({"width": width, "height": 900})
         assert page.evaluate("document.documentElement.scrollWidth") <= width
@@ -465,15 +452,7 @@ def test_nothing_overflows_and_targets_are_large(open_page):
         .filter(e => e.offsetParent && e.getBoundingClientRect().height < 43.5)
         .map(e => e.className + e.textContent).join()"""
     page.wait_for_function(f"{small} === ''")  # some change in a moment
-
-
-def test_nothing_is_fetched_from_elsewhere(served, context):
-    page = context.new_page()
-    asked = []
-    page.on("request", lambda request: asked.append(request.url))
-    page.goto(served.url)
-    page.wait_for_selector(".player canvas")
-    page.close()
+    assert any(u.startswith(served.url) for u in asked)
     assert [u for u in asked if not u.startswith((served.url, "data:", "blob:"))] == []
 
 
@@ -541,7 +520,16 @@ def test_who_leaves_the_picker_of_models_as_it_was_loses_nothing(grown):
     heads = grown.locator(".studio.image .heads").get_by_label("Horizontal", exact=True)
     heads.check()
     grown.focus("#model input")
+    ring = "getComputedStyle(document.querySelector('#model {}')).outlineStyle"
+    around, inside = (grown.evaluate(ring.format(part)) for part in (".wrap:has(input)", "input"))
+    assert (around, inside) == ("solid", "none"), "one ring is around it"
     grown.keyboard.press("Tab")
+    grown.click("#model input")
+    shown = "[...document.querySelectorAll('[role=option]')].some((o) => o.offsetParent)"
+    grown.wait_for_function(shown)
+    grown.keyboard.press("Tab")
+    grown.wait_for_function(f"!{shown}")  # left with Tab it closes
+    assert grown.evaluate("document.activeElement.id") == "theme"
     grown.click("#model input")
     grown.keyboard.press("Escape")
     grown.focus(".studio .grow")
@@ -553,13 +541,3 @@ def test_who_leaves_the_picker_of_models_as_it_was_loses_nothing(grown):
         grown.click("#model input")
         grown.get_by_role("option").nth(at).click()
         grown.wait_for_function(f"({STATE}.spec.model === 'emoji') === {is_first}")
-
-
-def test_one_ring_is_around_the_picker_of_models(open_page):
-    page = open_page()
-    page.focus("#model input")
-    ring = "getComputedStyle(document.querySelector('#model {}')).outlineStyle"
-    assert page.evaluate(f"[{ring.format('.wrap:has(input)')}, {ring.format('input')}]") == [
-        "solid",
-        "none",
-    ]

@@ -56,13 +56,15 @@ def test_the_page_opens_on_a_recorded_race(open_page, served):
     assert player_data(page)["seed"] == "0,0,0"
 
 
-def test_with_reduced_motion_the_race_stands_still(open_page):
+def test_with_reduced_motion_the_race_stands_still_and_a_result_is_shown_at_once(open_page):
     page = open_page(reduced_motion="reduce")
     page.wait_for_selector(RACE)
     told = [
         words.splitlines()[-1] for words in page.locator(f"{RACE} figcaption").all_inner_texts()
     ]
     assert told == ["step 17 of 256", "step 17 of 31", "done in 17 steps"]
+    page.click(".studio .grow")
+    wait_finished(page, 17)
 
 
 def test_a_link_opens_without_the_race(open_page):
@@ -129,8 +131,24 @@ def test_what_was_drawn_for_what_was_asked_is_told_and_sent_words_are_read(open_
     page.locator(".studio.image .taken").get_by_text("navy → blue").wait_for()
 
 
-def test_that_a_prompt_is_too_long_is_said_before_it_is_refused_and_it_stays(open_page):
+def test_what_is_said_beside_a_prompt_and_of_every_control(open_page):
     page = open_page()
+    settings = page.inner_text(".studio.image .settings")
+    for setting in OFFERED:
+        if setting.name in ("guidance_scale", "heads"):  # the others are folded away
+            assert setting.help[1:] in settings
+    assert RNG_SEED.help in settings
+    unnamed = page.evaluate(
+        """() => [...document.querySelectorAll('button')].filter((b) => b.offsetParent
+            && !/[a-z]{3}/i.test(b.getAttribute('aria-label') ?? b.textContent))
+            .map((b) => b.className + b.textContent)"""
+    )
+    assert unnamed == []
+    # a model that reads any text is not told that there is nothing to draw
+    page.fill(BOX, "a zeitgeist in the rain")
+    page.wait_for_timeout(600)
+    assert "Nothing" not in page.inner_text(".studio.image .names")
+    # that a prompt is too long is said before it is refused, and it stays
     told = page.locator(".studio.image .too-long")
     long = "x" * 199 + "🦊"
     page.fill(BOX, long)
@@ -149,7 +167,7 @@ def test_that_a_prompt_is_too_long_is_said_before_it_is_refused_and_it_stays(ope
 
 
 def test_where_a_prompt_wants_something_it_is_offered(open_page, monkeypatch):
-    """Words where nothing moves, ideas where nothing can be drawn."""
+    """Words where nothing moves; ideas, or another model, where nothing can be drawn."""
     still = {"drawn": "a cat", "words": [], "remarks": [], "wanting": ["jumps", "spins"]}
     monkeypatch.setattr("app.server.studio.understood", lambda info, prompt, others: still)
     page = open_page("?model=composed")
@@ -169,27 +187,16 @@ def test_where_a_prompt_wants_something_it_is_offered(open_page, monkeypatch):
     told = idea.inner_text()
     idea.click()
     assert page.input_value(BOX) == told != "zeitgeist"
-
-
-def test_where_another_model_can_draw_it_that_one_is_offered(open_page, monkeypatch):
-    lost = {
+    # and another model that can draw it
+    elsewhere = {
         "drawn": "", "words": [{"text": "sunset", "kind": "unknown", "meaning": ""}], "remarks": [],
         "wanting": [], "elsewhere": [{"model": "wide", "title": "Vistas", "drawn": "at sunset"}],
     }  # fmt: skip
-    monkeypatch.setattr("app.server.studio.understood", lambda info, prompt, others: lost)
-    page = open_page("?model=composed")
-    page.wait_for_function(f"{STATE}.spec.model === 'composed'")
+    monkeypatch.setattr("app.server.studio.understood", lambda info, prompt, others: elsewhere)
     page.fill(BOX, "sunset")
     page.get_by_role("button", name="Vistas: at sunset").click()
     page.wait_for_function(f"{STATE}.spec.model === 'wide'")
     assert page.input_value(BOX) == "sunset"
-
-
-def test_a_model_that_reads_any_text_is_not_told_that_there_is_nothing_to_draw(open_page):
-    page = open_page()
-    page.fill(BOX, "a zeitgeist in the rain")
-    page.wait_for_timeout(600)
-    assert "Nothing" not in page.inner_text(".studio.image .names")
 
 
 def test_grow_again_is_the_next_variation(open_page):
@@ -266,21 +273,6 @@ def test_on_a_phone_what_plays_is_in_view_and_cells_can_be_hit(open_page):
     )
 
 
-def test_every_control_says_what_it_does_and_has_a_name(open_page):
-    page = open_page()
-    told = page.inner_text(".studio.image .settings")
-    for setting in OFFERED:
-        if setting.name in ("guidance_scale", "heads"):  # the others are folded away
-            assert setting.help[1:] in told
-    assert RNG_SEED.help in told
-    unnamed = page.evaluate(
-        """() => [...document.querySelectorAll('button')].filter((b) => b.offsetParent
-            && !/[a-z]{3}/i.test(b.getAttribute('aria-label') ?? b.textContent))
-            .map((b) => b.className + b.textContent)"""
-    )
-    assert unnamed == []
-
-
 def test_the_address_holds_page_and_form_and_back_walks(open_page):
     page = open_page()
     page.fill(BOX, "owl")
@@ -306,11 +298,6 @@ def test_the_address_holds_page_and_form_and_back_walks(open_page):
     page.click(".recent button:has-text('owl')")
     wait_finished(page, 31)
     page.evaluate("localStorage.clear(); sessionStorage.clear()")
-
-
-def test_a_page_is_opened_by_its_address(open_page):
-    page = open_page("?tab=outpaint")
-    page.wait_for_selector("#studio-outpaint:visible")
 
 
 def test_a_link_to_a_step_of_a_branch_plays(open_page):

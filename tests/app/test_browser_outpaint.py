@@ -52,8 +52,7 @@ def test_continue_in_outpaint_keeps_the_pixels(grown, served):
 
 def test_a_drawing_is_made_pixels_by_the_browser(open_page, tmp_path):
     """Whether or not it says how large it is."""
-    page = open_page()
-    page.click("#pages [data-tab-id=outpaint]")
+    page = open_page("?tab=outpaint")
     for colour, size in (("red", 'width="128" height="128"'), ("lime", 'viewBox="0 0 10 10"'),
                          ("blue", "")):  # fmt: skip
         file = tmp_path / f"{colour}.svg"
@@ -67,21 +66,6 @@ def test_a_drawing_is_made_pixels_by_the_browser(open_page, tmp_path):
         assert picture.format == "PNG"
         assert picture.size == (128, 128)
         assert picture.convert("RGB").getpixel((64, 64)) == ImageColor.getrgb(colour)
-
-
-def test_a_file_that_is_no_picture_is_named(open_page, tmp_path):
-    file = tmp_path / "holiday <b>.png"
-    file.write_text("<!doctype html><title>404</title>")
-    page = open_page()
-    page.click("#pages [data-tab-id=outpaint]")
-    page.set_input_files(".source input[type=file]", file)
-    page.wait_for_function(f"{OUTPAINT}.note.startsWith('holiday <b>.png: no picture')")
-    cut = tmp_path / "cut.jpg"
-    noise = np.random.default_rng(0).integers(0, 256, (90, 60, 3)).astype(np.uint8)
-    Image.fromarray(noise).save(cut)
-    cut.write_bytes(cut.read_bytes()[:-900])  # browsers paint what there is
-    page.set_input_files(".source input[type=file]", cut)
-    page.wait_for_function(f"{OUTPAINT}.note.startsWith('cut.jpg: a damaged picture')")
 
 
 def test_a_picture_comes_to_outpaint_with_the_model_that_made_it(open_page):
@@ -116,9 +100,9 @@ def photo(path, height: int = 128, width: int = 128, colours: int = 256) -> str:
 
 @pytest.fixture
 def outpaint(open_page, tmp_path):
-    """The Outpaint page with an uploaded photo that has been read."""
-    page = open_page()
-    page.click("#pages [data-tab-id=outpaint]")
+    """The Outpaint page, opened by its address, with an uploaded photo that has been read."""
+    page = open_page("?tab=outpaint")
+    page.wait_for_selector("#studio-outpaint:visible")
     page.set_input_files(f"{STUDIO} .source input[type=file]", photo(tmp_path))
     page.wait_for_function(f"{OUTPAINT}.board?.pieces[0].tokens")
     return page
@@ -151,19 +135,14 @@ def at_cell(page, row: float, column: float) -> tuple[float, float]:
     )
 
 
-def test_the_prompt_starts_empty_and_stays_so(outpaint, served):
-    """Words of another picture would not fit."""
-    assert outpaint.input_value(f"{STUDIO} .prompt textarea") == ""
+def test_a_picture_grows_to_both_sides_and_any_edge_is_pulled_again(outpaint):
+    """Nothing that is there changes; what moves in its window is encoded anew from its pixels."""
+    prompt = f"{STUDIO} .prompt textarea"
+    assert outpaint.input_value(prompt) == ""  # words of another picture would not fit
     outpaint.click(f"{STUDIO} .grow")
     wait_grown(outpaint, 3)
     assert outpaint.evaluate(f"{OUTPAINTED}.request.prompt") in ("", [""])
-    assert outpaint.input_value(f"{STUDIO} .prompt textarea") == ""
-
-
-def test_a_picture_grows_to_both_sides_and_any_edge_is_pulled_again(outpaint):
-    """Nothing that is there changes; what moves in its window is encoded anew from its pixels."""
-    outpaint.click(f"{STUDIO} .grow")
-    wait_grown(outpaint, 3)
+    assert outpaint.input_value(prompt) == ""
     size = f"[{WHOLE}.width, {WHOLE}.height]"
     assert outpaint.evaluate(size) == [256, 128]
     before = pixels_of(outpaint.evaluate(f"{WHOLE}.toDataURL()"))
@@ -191,10 +170,12 @@ def test_a_picture_grows_to_both_sides_and_any_edge_is_pulled_again(outpaint):
     assert Image.open(saved.value.path()).size == (320, 152)
 
 
-def test_growths_and_strokes_are_undone(outpaint):
+def test_growths_and_strokes_are_undone_and_one_beside_the_picture_erases_nothing(outpaint):
     before = outpaint.evaluate(f"{WHOLE}.toDataURL()")
     outpaint.click(f"{STUDIO} .grow")
     wait_grown(outpaint, 3)
+    outpaint.mouse.click(*at_cell(outpaint, -1.2, 4))
+    assert outpaint.evaluate(f"[{OUTPAINT}.phase, {OUTPAINT}.board.hole.size]") == ["done", 0]
     outpaint.mouse.move(*at_cell(outpaint, 4, 4))
     outpaint.mouse.down()
     outpaint.mouse.move(*at_cell(outpaint, 4, 8), steps=4)
@@ -226,13 +207,6 @@ def test_an_edge_that_is_brought_back_grows_nothing(outpaint):
     assert outpaint.evaluate(f"[{OUTPAINT}.phase, {OUTPAINT}.current]") == ["done", run]
     assert outpaint.evaluate(f"{OUTPAINT}.board.wanted") is None
     assert outpaint.evaluate(f"{OUTPAINT}.board.pieces.length") == 3
-
-
-def test_a_brush_beside_the_picture_erases_nothing(outpaint):
-    outpaint.click(f"{STUDIO} .grow")
-    wait_grown(outpaint, 3)
-    outpaint.mouse.click(*at_cell(outpaint, -1.2, 4))
-    assert outpaint.evaluate(f"[{OUTPAINT}.phase, {OUTPAINT}.board.hole.size]") == ["done", 0]
 
 
 def test_who_starts_before_the_picture_is_read_is_told_and_can_change_their_mind(
@@ -328,26 +302,33 @@ def test_edges_are_pulled_with_the_keyboard(outpaint):
     assert outpaint.evaluate(f"{OUTPAINT}.board.wanted.right") == 17
 
 
-def test_before_growing_it_is_told_how_foreign_a_picture_is(open_page, tmp_path):
-    page = open_page()
-    page.click("#pages [data-tab-id=outpaint]")
-    page.set_input_files(f"{STUDIO} .source input[type=file]", photo(tmp_path))
+def test_of_a_file_it_is_told_how_foreign_its_picture_is_or_that_it_is_none(outpaint, tmp_path):
+    page, files = outpaint, f"{STUDIO} .source input[type=file]"
     note = page.locator(f"{STUDIO} .upload-note")
     page.wait_for_function(f"{OUTPAINT}.likeness")
     assert page.evaluate(f"{OUTPAINT}.phase") == "ready"
     assert "This picture is unlike what Emoji has learnt" in note.inner_text()
     assert "nats each (up to 3.5 is usual)" in note.inner_text()
     Image.new("RGB", (128, 128), "teal").save(tmp_path / "plain.png")
-    page.set_input_files(f"{STUDIO} .source input[type=file]", tmp_path / "plain.png")
+    page.set_input_files(files, tmp_path / "plain.png")
     page.wait_for_function(f"{OUTPAINT}.likeness.startsWith('Emoji knows such pictures')")
+    file = tmp_path / "holiday <b>.png"
+    file.write_text("<!doctype html><title>404</title>")
+    page.set_input_files(files, file)
+    page.wait_for_function(f"{OUTPAINT}.note.startsWith('holiday <b>.png: no picture')")
+    cut = tmp_path / "cut.jpg"
+    noise = np.random.default_rng(0).integers(0, 256, (90, 60, 3)).astype(np.uint8)
+    Image.fromarray(noise).save(cut)
+    cut.write_bytes(cut.read_bytes()[:-900])  # browsers paint what there is
+    page.set_input_files(files, cut)
+    page.wait_for_function(f"{OUTPAINT}.note.startsWith('cut.jpg: a damaged picture')")
 
 
 def test_the_crop_of_an_upload_is_shown_and_moved(open_page, tmp_path):
     stripes = np.zeros((100, 300, 3), np.uint8)
     stripes[:, :100, 0] = stripes[:, 100:200, 1] = stripes[:, 200:, 2] = 255
     Image.fromarray(stripes).save(tmp_path / "stripes.png")
-    page = open_page()
-    page.click("#pages [data-tab-id=outpaint]")
+    page = open_page("?tab=outpaint")
     page.set_input_files(f"{STUDIO} .source input[type=file]", tmp_path / "stripes.png")
     page.wait_for_selector(f"{STUDIO} .crop:visible")
     middle = f"{OUTPAINT}.source.address"
@@ -387,8 +368,7 @@ def test_the_crop_of_an_upload_is_shown_and_moved(open_page, tmp_path):
 
 def test_a_page_without_a_picture_shows_one_of_the_models_world(open_page, served):
     """With its own words, which go when another picture comes."""
-    page = open_page()
-    page.click("#pages [data-tab-id=outpaint]")
+    page = open_page("?tab=outpaint")
     page.wait_for_selector(f"{STUDIO} .player canvas")
     choose_model(page, "Composed")
     page.wait_for_function(f"{OUTPAINT}.board")
@@ -420,8 +400,7 @@ def test_a_page_without_a_picture_shows_one_of_the_models_world(open_page, serve
 
 
 def test_only_edges_that_a_model_can_grow_have_handles(open_page, tmp_path):
-    page = open_page()
-    page.click("#pages [data-tab-id=outpaint]")
+    page = open_page("?tab=outpaint")
     page.wait_for_selector(f"{STUDIO} .player")
     choose_model(page, "Corner")
     page.set_input_files(f"{STUDIO} .source input[type=file]", photo(tmp_path))
@@ -441,8 +420,7 @@ def test_only_edges_that_a_model_can_grow_have_handles(open_page, tmp_path):
 
 
 def test_the_address_holds_the_form_and_opens_it(open_page):
-    page = open_page()
-    page.click("#pages [data-tab-id=outpaint]")
+    page = open_page("?tab=outpaint")
     page.fill(f"{STUDIO} .prompt textarea", "blue fish")
     page.keyboard.press("Tab")
     page.wait_for_function("location.search.includes('prompt=blue')")
@@ -489,19 +467,8 @@ def test_a_setting_leads_to_what_it_does_in_the_lab(open_page):
     page.wait_for_function(f"document.querySelector('{words}').value === 'owl'")
 
 
-def test_a_menu_that_is_left_with_tab_closes(open_page):
-    page = open_page()
-    shown = "[...document.querySelectorAll('[role=option]')].some((o) => o.offsetParent)"
-    page.click("#model input")
-    page.wait_for_function(shown)
-    page.keyboard.press("Tab")
-    page.wait_for_function(f"!{shown}")
-    assert page.evaluate("document.activeElement.id") == "theme"
-
-
 def test_a_picture_that_cannot_be_read_is_a_toast(open_page, served, monkeypatch, tmp_path):
-    page = open_page()
-    page.click("#pages [data-tab-id=outpaint]")
+    page = open_page("?tab=outpaint")
     monkeypatch.setattr(served.studio.grower, "read", lambda *_: (_ for _ in ()).throw(KeyError()))
     page.set_input_files(f"{STUDIO} .source input[type=file]", photo(tmp_path))
     assert "Not read" in page.evaluate("document.body.innerText") or toast(page)

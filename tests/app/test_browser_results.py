@@ -44,10 +44,17 @@ def test_branch_from_a_step_keeps_what_was_before(grown):
     assert grown.evaluate(f"[...{RUN}.tokens]") == before
 
 
-def test_a_dropped_file_replays_and_is_made_again(grown, open_page, served, tmp_path):
+def test_a_dropped_file_replays_and_is_made_again_and_a_foreign_one_is_a_toast(
+    grown, open_page, served, tmp_path
+):
     file = tmp_path / "owl.png"
     file.write_bytes(picture_of(grown))
     page, engine = open_page(), served.engine("emoji")
+    plain = tmp_path / "plain.png"
+    Image.new("RGB", (64, 64)).save(plain)
+    page.set_input_files(".recent input[type=file]", plain)
+    assert "plain.png: no recipe inside" in toast(page)
+    wait_state(page, "ready")
     ran = engine.steps_run
     unhurried(page)
     page.set_input_files(".recent input[type=file]", file)
@@ -58,28 +65,6 @@ def test_a_dropped_file_replays_and_is_made_again(grown, open_page, served, tmp_
     page.wait_for_selector(".verdict:not([hidden])")
     assert page.inner_text(".verdict") == "Verified: every token is the same."
     assert engine.steps_run == ran + 17
-
-
-def test_a_foreign_file_is_a_toast(open_page, tmp_path):
-    file = tmp_path / "plain.png"
-    Image.new("RGB", (64, 64)).save(file)
-    page = open_page()
-    page.set_input_files(".recent input[type=file]", file)
-    assert "plain.png: no recipe inside" in toast(page)
-    wait_state(page, "ready")
-
-
-def test_downloads_are_the_files_they_say(grown):
-    with grown.expect_download() as saved:
-        grown.click("[data-act=save]")
-    assert saved.value.suggested_filename == "owl.png"
-    picture = Image.open(saved.value.path())
-    assert picture.size == (128, 128)
-    assert "nar_studio" in picture.text
-    with grown.expect_download() as saved:
-        grown.click("[data-act=growth]")
-    assert saved.value.suggested_filename == "owl-growth.gif"
-    assert Image.open(io.BytesIO(saved.value.path().read_bytes())).n_frames == 17
 
 
 def test_a_link_fills_the_form_and_grows_the_same(open_page):
@@ -106,7 +91,17 @@ def test_a_link_fills_the_form_and_grows_the_same(open_page):
     assert other.evaluate(f"{RUN}.tokens.join()") == made
 
 
-def test_recent_results_come_back_whole(grown):
+def test_downloads_are_the_files_they_say_and_recent_results_come_back_whole(grown):
+    with grown.expect_download() as saved:
+        grown.click("[data-act=save]")
+    assert saved.value.suggested_filename == "owl.png"
+    picture = Image.open(saved.value.path())
+    assert picture.size == (128, 128)
+    assert "nar_studio" in picture.text
+    with grown.expect_download() as saved:
+        grown.click("[data-act=growth]")
+    assert saved.value.suggested_filename == "owl-growth.gif"
+    assert Image.open(io.BytesIO(saved.value.path().read_bytes())).n_frames == 17
     grown.fill(".prompt textarea", "fox")
     grown.click(".studio .grow")
     grown.wait_for_function(f"{RUN}.title === 'fox'")
@@ -117,6 +112,15 @@ def test_recent_results_come_back_whole(grown):
     grown.focus(".player .track")
     grown.keyboard.press("ArrowLeft")
     assert grown.inner_text(".player .now").startswith("Step 16 of 17")
+    # there are not more than a few
+    grown.evaluate(
+        f"""() => {{
+        for (let k = 0; k < 40; k++)
+          nar.pages.finished({{ ...{RUN}, id: `r${{k}}`, title: `r${{k}}` }}, 'image', []);
+        }}"""
+    )
+    kept = grown.locator(".recent [data-run] span").all_inner_texts()
+    assert kept == [f"r{k}" for k in range(39, 23, -1)]
 
 
 def test_several_pictures_share_one_growth(open_page):
@@ -128,17 +132,6 @@ def test_several_pictures_share_one_growth(open_page):
     page.locator(".samples button").nth(2).click()
     assert page.evaluate(f"{STATE}.sample") == 2
     assert page.evaluate(f"{RUN}.tokens.slice(512, 768).join()") != first
-
-
-def test_hover_names_distance_step_token_and_senders(grown):
-    box = box_of(grown.locator(".player .screen canvas"))
-    cell = box["width"] / 16
-    grown.mouse.move(box["x"] + 6.5 * cell, box["y"] + 11.5 * cell)
-    tip = grown.inner_text(".player .tip")
-    assert "Row 12, column 7" in tip
-    assert "horizontal + vertical" in tip
-    token = grown.evaluate(f"{RUN}.tokens[11 * 16 + 6]")
-    assert str(token) in tip
 
 
 def branch(page, step: int, change) -> None:
@@ -193,8 +186,7 @@ def test_a_result_is_sent_to_the_lab(open_page, served):
 
 
 def test_the_lab_grows_several_prompts_in_every_pane(open_page):
-    page = open_page()
-    page.click("#pages [data-tab-id=lab]")
+    page = open_page("?tab=lab")
     page.click("[data-compare=guidance]")
     page.fill(".lab-head .prompt textarea", "owl\n\nred  apple\nfox")
     page.click(".lab-page .grow")
@@ -271,18 +263,18 @@ def test_an_example_replays_without_a_model(open_page, served):
     assert engine.steps_run == ran
 
 
-def test_history_is_bounded(grown):
-    grown.evaluate(
-        f"""() => {{
-        for (let k = 0; k < 40; k++)
-          nar.pages.finished({{ ...{RUN}, id: `r${{k}}`, title: `r${{k}}` }}, 'image', []);
-        }}"""
-    )
-    kept = grown.locator(".recent [data-run] span").all_inner_texts()
-    assert kept == [f"r{k}" for k in range(39, 23, -1)]
-
-
-def test_the_microscope_tells_why_a_cell_became_what_it_is(grown):
+def test_a_cell_is_named_and_the_microscope_tells_why_it_became_what_it_is(
+    grown, served, monkeypatch
+):
+    # hovering names the distance, the step, the token and its senders
+    box = box_of(grown.locator(".player .screen canvas"))
+    cell = box["width"] / 16
+    grown.mouse.move(box["x"] + 6.5 * cell, box["y"] + 11.5 * cell)
+    tip = grown.inner_text(".player .tip")
+    assert "Row 12, column 7" in tip
+    assert "horizontal + vertical" in tip
+    token = grown.evaluate(f"{RUN}.tokens[11 * 16 + 6]")
+    assert str(token) in tip
     grown.focus(".player .screen canvas")
     assert grown.locator(".microscope").is_hidden()
     grown.keyboard.press("m")
@@ -307,6 +299,16 @@ def test_the_microscope_tells_why_a_cell_became_what_it_is(grown):
     assert grown.evaluate(f"{STATE}.phase") == "done"
     grown.keyboard.press("m")
     assert grown.locator(".microscope").is_hidden()
+
+    # what cannot be explained is a toast
+    def refused(*asked):
+        raise ValueError("cell: got one that nobody knows")
+
+    monkeypatch.setattr(served.engine("emoji"), "explain", refused)
+    grown.click(".player .lens")
+    grown.click(".player .screen canvas", position={"x": 40, "y": 40})
+    assert "got one that nobody knows" in toast(grown)
+    assert grown.inner_text(".microscope") == "Click a cell to see why it became what it is."
 
 
 def test_a_map_shows_where_the_heads_disagree(grown, served):
@@ -369,17 +371,6 @@ def test_what_is_asked_again_or_before_an_answer_is_answered(grown, served, monk
     assert grown.inner_text(told) != words
 
 
-def test_what_cannot_be_explained_is_a_toast(grown, served, monkeypatch):
-    def refused(*asked):
-        raise ValueError("cell: got one that nobody knows")
-
-    monkeypatch.setattr(served.engine("emoji"), "explain", refused)
-    grown.click(".player .lens")
-    grown.click(".player .screen canvas", position={"x": 40, "y": 40})
-    assert "got one that nobody knows" in toast(grown)
-    assert grown.inner_text(".microscope") == "Click a cell to see why it became what it is."
-
-
 def test_growth_goes_on_from_another_candidate(grown, open_page, served, tmp_path):
     """A branch in which one token was chosen; its file says so and is made again."""
     before = grown.evaluate(f"[...{RUN}.tokens]")
@@ -409,8 +400,7 @@ def test_growth_goes_on_from_another_candidate(grown, open_page, served, tmp_pat
 
 
 def test_the_lab_shows_where_growth_should_start(open_page):
-    page = open_page()
-    page.click("#pages [data-tab-id=lab]")
+    page = open_page("?tab=lab")
     part = page.locator(".evidence .starts-map")
     part.locator(".how").get_by_text("--count 8").wait_for()
     seen, words = "document.querySelector('.starts-map canvas').toDataURL()", set()
@@ -501,28 +491,7 @@ def test_a_link_is_copied_where_the_address_is_not_a_safe_one(grown):
     assert "tab=lab" in grown.evaluate("clipboard.readText()")
 
 
-def test_a_recent_branch_comes_back_among_its_branches_and_in_view(grown):
-    grown.focus(".player .track")
-    for _ in range(9):
-        grown.keyboard.press("ArrowLeft")
-    grown.keyboard.press("b")
-    grown.click(".studio .grow")
-    wait_finished(grown, 17)
-    link = "document.querySelector('.player [data-act=link]').hidden"
-    assert grown.evaluate(link) is False
-    grown.keyboard.press("n")
-    grown.set_viewport_size({"width": 1280, "height": 600})
-    tile = grown.locator(".recent [data-run]").first
-    tile.scroll_into_view_if_needed()
-    tile.click()
-    assert grown.evaluate(f"{STATE}.lanes.length") == 2
-    assert grown.evaluate(f"{RUN}.from") == 8
-    assert grown.evaluate(link) is False
-    canvas = "document.querySelector('.player .screen').getBoundingClientRect()"
-    grown.wait_for_function(f"{canvas}.top >= -1 && {canvas}.top < 100")
-
-
-def test_a_branch_says_what_it_left_in_recent_and_in_the_names_of_its_files(grown):
+def test_a_branch_says_what_it_left_in_recent_and_in_its_files_and_comes_back_in_view(grown):
     """Elsewhere its tree is not seen, and "variation 9" says nothing."""
     grown.focus(".player .track")
     for _ in range(9):
@@ -542,6 +511,19 @@ def test_a_branch_says_what_it_left_in_recent_and_in_the_names_of_its_files(grow
             grown.click(f".player [data-act={act}]")
         names.append(saved.value.suggested_filename)
     assert names == [f"{stem}.png", f"{stem}-growth.gif", f"{stem}-growth-4x5.gif"]
+    # from Recent it comes back among its branches
+    link = "document.querySelector('.player [data-act=link]').hidden"
+    assert grown.evaluate(link) is False
+    grown.keyboard.press("n")
+    grown.set_viewport_size({"width": 1280, "height": 600})
+    tile.scroll_into_view_if_needed()
+    tile.click()
+    assert grown.evaluate(f"{STATE}.lanes.length") == 2
+    assert grown.evaluate(f"{RUN}.from") == 8
+    assert grown.evaluate(link) is False
+    canvas = "document.querySelector('.player .screen').getBoundingClientRect()"
+    grown.wait_for_function(f"{canvas}.top >= -1 && {canvas}.top < 100")
+    grown.set_viewport_size({"width": 1280, "height": 900})
     grown.reload()
     tile = grown.locator(".recent [data-run]").first
     tile.wait_for()
@@ -560,6 +542,7 @@ def test_tab_out_of_a_menu_of_the_lab_stops_nothing(open_page, served):
     served.engine("fruit").seconds_per_step = 0.3
     page.click(".lab-page .grow")
     page.wait_for_function("nar.pages.get('lab').state.panes[0].run.last >= 1")
+    served.engine("fruit").seconds_per_step = 1.0  # longer than what is looked at meanwhile
     page.click(".lab-head [role=combobox]")
     page.keyboard.press("Tab")
     assert page.evaluate("nar.pages.get('lab').state.active")
