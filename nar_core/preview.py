@@ -23,7 +23,8 @@ class Preview:
 
     def __init__(self, tokenizer: Tokenizer, patches: Tensor | None = None):
         self.tokenizer = tokenizer
-        self.patches = None if patches is None else patches.cpu().numpy()
+        # copied, since the file of its tensors stays in memory as long as one of them
+        self.patches = None if patches is None else patches.cpu().numpy().copy()
 
     @torch.inference_mode()
     def full(self, tokens: np.ndarray) -> np.ndarray:

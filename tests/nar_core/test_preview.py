@@ -28,7 +28,9 @@ def engine(tmp_path_factory):
 def test_every_cell_shows_the_patch_of_its_code():
     patches = torch.arange(4 * 2 * 2 * 3).view(4, 2, 2, 3).to(torch.uint8)
     tokens = np.array([[[[0, 3, -1], [2, -1, 1]]]])
-    video = Preview(layout(GridShape(1, 2, 3), 1), patches)(tokens)
+    preview = Preview(layout(GridShape(1, 2, 3), 1), patches)
+    assert not np.shares_memory(preview.patches, patches.numpy())  # nor the file with it
+    video = preview(tokens)
     assert (video.shape, video.dtype) == ((1, 1, 4, 6, 3), np.uint8)
     for h in range(2):
         for w in range(3):
