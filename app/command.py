@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import getpass
+import signal
 import sys
 from pathlib import Path
 
@@ -95,6 +96,8 @@ def main(argv: list[str] | None = None) -> None:
         _obey(args)
     except ValueError as error:
         parser().error(str(error))
+    except KeyboardInterrupt:  # before the page is there; afterwards it ends in order
+        raise SystemExit(128 + signal.SIGINT) from None
 
 
 def _obey(args: argparse.Namespace) -> None:

@@ -74,7 +74,7 @@ def serve(args: argparse.Namespace) -> None:
             f"cannot be listened on ({_first_line(error)}); end what uses it, or choose another"
         ) from error
     if shown.available and not early:
-        # not earlier: Gradio wants its own page to answer within seconds
+        # not earlier: the page comes first
         threading.Thread(target=studio.warm, args=[shown.name], daemon=True).start()
     over = threading.Event()
     threading.Thread(target=_trim, args=[over], daemon=True, name="trim").start()

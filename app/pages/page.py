@@ -179,6 +179,8 @@ def launch_options(studio: Studio, doors: Doors = CLOSED_TO_OTHERS) -> dict[str,
         "footer_links": ["api"],
         "run_history": False,
         "show_error": True,
+        # all it does is to end the server where its page takes more than three seconds
+        "_frontend": False,
     }
 
 

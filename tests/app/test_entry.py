@@ -20,10 +20,12 @@ import pytest
 from gradio import routes
 
 from app import command, serving
+from app.pages.page import build, launch_options
 from app.server import logins, logs, shelf
 from app.server.engines import Engines
 from nar_core import Engine, __version__
 from tests.app.fake_engine import MODELS, FakeEngine
+from tests.app.studios import fake_studio
 
 ENTRY = Path(__file__).parents[2] / "app.py"
 
@@ -44,6 +46,29 @@ def test_the_file_and_the_command_are_one(entry, monkeypatch, capsys):
         runpy.run_path(str(ENTRY), run_name="__main__")
     assert ended.value.code == 0
     assert capsys.readouterr().out == f"NAR Studio {__version__}\n"
+
+
+def test_a_server_whose_page_is_late_goes_on(monkeypatch):
+    """Gradio asks for the page once it listens, and gives up after three seconds."""
+    monkeypatch.setattr("gradio.networking.url_ok", lambda address: False)
+    studio = fake_studio()
+    page = build(studio)
+    try:
+        page.launch(prevent_thread_lock=True, quiet=True, **launch_options(studio))
+        assert page.is_running
+    finally:
+        page.close()
+
+
+def test_interrupted_before_it_serves_it_says_nothing(entry, monkeypatch, capsys):
+    def interrupted(args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(serving, "serve", interrupted)
+    with pytest.raises(SystemExit) as ended:
+        entry.main([])
+    assert ended.value.code == 130
+    assert capsys.readouterr().err == ""
 
 
 def test_help_names_every_option(entry, capsys):

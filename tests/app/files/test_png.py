@@ -91,6 +91,8 @@ def test_a_clip_has_as_many_frames_as_its_recipe_says():
     done = finish(fake_studio(), Form("clip", "fox"), {"seed_position": [2, 4, 4]})
     clip, frames = read_png(bytes_of_uri(done["pictures"][0], 5_000_000))
     assert frames.shape == (8, 64, 64, 3)
+    moving = Image.open(io.BytesIO(png_bytes(frames, clip)))
+    assert (moving.info["loop"], moving.info["duration"]) == (0, 250)  # without end, pairs are alike
     short = {**clip.json(), "frames": 5, "slice_of_frame": [0, 0, 1, 2, 3]}
     with pytest.raises(ValueError, match="got more than 5 frames at 8 a second, expected 5"):
         read_png(png_bytes(frames, recipe_from(short)))
@@ -112,6 +114,8 @@ def test_growth_gif_has_a_frame_per_step(made):
         gif.seek(number)
         paces.append(gif.info["duration"])
     assert paces == [140] * 20 + [1400]  # three seconds in all, and the end is held
+    tall = Image.open(io.BytesIO(growth_gif(pixels, recipe, tall=True)))
+    assert (gif.size, tall.size) == ((640, 640), (640, 800))
     gif.seek(0)
     first = np.asarray(gif.convert("RGB")).astype(int)
     assert abs(first[0, 0] - (242, 242, 240)).max() <= 8

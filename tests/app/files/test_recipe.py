@@ -11,7 +11,16 @@ import pytest
 from app.server.form import Form
 from app.server.telling import replayed
 from app.wire import bytes_of_uri, data_uri
-from nar_core.files import MAX_PARTS, label_of, read_file, read_recipe, request_of
+from nar_core import Request, prepare
+from nar_core.files import (
+    MAX_PARTS,
+    label_of,
+    read_file,
+    read_recipe,
+    recipe_of,
+    request_of,
+    steps_of,
+)
 from nar_core.files.png import png_bytes
 from nar_core.files.recipe import Recipe, pack, recipe_from, recipes_from, unpack, verdict
 from nar_core.foreign import parse
@@ -55,6 +64,16 @@ def test_json_goes_both_ways(recipe):
     again = recipe_from(json.loads(json.dumps(recipe.json())))
     assert again.json() == recipe.json()
     assert again.request["prompt"] == "red apple"
+
+
+def test_a_recipe_tells_the_height_of_a_frame_before_its_width():
+    low = replace(INFO["emoji"], name="low", grid=GridShape(1, 8, 16), size=(64, 128))
+    low = replace(low, default_seed_position=(0, 4, 8))
+    engine = FakeEngine("emoji")
+    engine.info = low
+    *_, frame = engine.generate(Request(prompt="owl"))
+    steps = steps_of(prepare(low, Request(prompt="owl")).plan)
+    assert recipe_of(engine, frame, steps, 0).size == (64, 128)
 
 
 def test_changing_its_json_does_not_change_a_recipe(recipe):
