@@ -522,6 +522,10 @@ def _check_together(config: GeneratorConfig, where: str) -> None:
 
 def _told(error: OmegaConfBaseException, where: str) -> ValueError:
     message = (error.msg or str(error)).splitlines()[0]
+    if "missing mandatory value" in message:
+        return ValueError(
+            f"{where}, {error.full_key}: got nothing, expected a value; say {error.full_key}=..."
+        )
     return ValueError(f"{where}, {error.full_key or 'as a whole'}: {message}")
 
 

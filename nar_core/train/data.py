@@ -9,6 +9,7 @@ from __future__ import annotations
 import codecs
 import hashlib
 import json
+import logging
 import re
 import zipfile
 import zlib
@@ -27,11 +28,15 @@ from tqdm import tqdm
 from ..picture import open_picture, reading_picture, upright
 from .config import HeldOut
 
+log = logging.getLogger(__name__)
+
 MOST_BYTES = 200_000_000  # of one picture's file
 MOST_FRAMES = 4096  # of one clip
 INDICES = {"index.jsonl": "file", "metadata.jsonl": "file_name"}
 """Names of an index, and which field of a record names its file."""
-PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
+PICTURES = (".jpg", ".jpeg", ".jfif", ".png", ".webp", ".avif", ".bmp", ".gif", ".tif", ".tiff")
+OTHER_INDICES = {f"{Path(n).stem}{end}" for n in INDICES for end in (".csv", ".json", ".parquet")}
+"""Which are not read, so that a folder with one is not taken for pictures alone."""
 
 
 @dataclass(frozen=True)
@@ -178,8 +183,13 @@ def _record(record: Any, key: str, where: str) -> dict:
     for name in ("file", "text", "name"):
         if name in record and not (isinstance(record[name], str) and record[name].strip()):
             raise ValueError(f"{where}: {name}: got {record[name]!r:.60}, expected a text; mend it")
-    if not all(isinstance(word, str) for word in record.get("keywords") or ()):
-        raise ValueError(f"{where}: keywords: expected a list of texts; mend it")
+    keywords = record.get("keywords") or []
+    if not isinstance(keywords, list) or not all(
+        isinstance(word, str) and word.strip() for word in keywords
+    ):
+        raise ValueError(
+            f"{where}: keywords: got {keywords!r:.60}, expected a list of texts; mend it"
+        )
     frames = record.get("frames", 1)
     if not isinstance(frames, int) or isinstance(frames, bool) or not 1 <= frames <= MOST_FRAMES:
         raise ValueError(
@@ -220,21 +230,39 @@ def _middle(box: Box, size: tuple[int, int]) -> Box:
 def _by_folder(root: Path) -> list[dict]:
     """Records of pictures that have no index, each with its folder's name as `label`.
 
-    Raises ValueError where there are none, or some beside folders of others.
+    Raises ValueError where there are none, or some beside folders of others, or an index that is
+    not read. Files that are left out are told.
     """
+    if not root.is_dir():
+        raise ValueError(
+            f"data folder: got {root}, which is no folder, expected one of pictures; write its "
+            "path in full (`~` stands for itself)"
+        )
     if own := sorted({p.parent.name for name in INDICES for p in root.glob(f"*/{name}")}):
         raise ValueError(
             f"data folder: got {root}, expected {' or '.join(INDICES)} in it, as there is in "
             f"{', '.join(own)}; give one of these"
         )
-    files = sorted(p.relative_to(root) for p in root.rglob("*") if p.suffix.lower() in PICTURES)
-    files = [p for p in files if not any(part.startswith(".") for part in p.parts)]
+    found = sorted(p.relative_to(root) for p in root.rglob("*") if p.is_file())
+    found = [p for p in found if not any(part.startswith(".") for part in p.parts)]
+    if other := [p for p in found if p.name in OTHER_INDICES]:
+        raise ValueError(
+            f"data folder: got {root / other[0]}, expected {' or '.join(INDICES)}, with one record "
+            "a line; write it as that, or take it away"
+        )
+    files = [p for p in found if p.suffix.lower() in PICTURES]
     loose = [p for p in files if len(p.parts) == 1]
     if not files:
         raise ValueError(
             f"data folder: got {root}, expected index.jsonl or metadata.jsonl in it, or pictures "
             f"({', '.join(PICTURES)}), by class in folders of their own"
         )
+    if len(files) < len(found):
+        rest = [p for p in found if p.suffix.lower() not in PICTURES]
+        log.warning(
+            "data folder: %s: %d files are no pictures that are read and are left out, such as %s",
+            root, len(rest), rest[0].as_posix(),
+        )  # fmt: skip
     if loose and len(loose) < len(files):
         raise ValueError(
             f"data folder: got {root} with {len(loose)} pictures beside folders of pictures, "

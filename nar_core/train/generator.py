@@ -84,6 +84,11 @@ class Trainer:
         self.config, self.device = config, device
         self.grid = GridShape(*config.model.grid)
         self.tokenizer = find_folder(config.tokenizer, "tokenizer")
+        if not (self.tokenizer / "tokenizer.safetensors").is_file():
+            raise ValueError(
+                f"tokenizer: got {self.tokenizer}, expected a tokenizer's folder, with "
+                "tokenizer.safetensors in it, such as the export of `train tokenizer`"
+            )
         begun = find_folder(config.init_from, "init_from") if config.init_from else None
         self.begun = begun
         tokenizer = load_tokenizer_folder(self.tokenizer, self.grid)[0].to(device)
@@ -228,10 +233,15 @@ class Trainer:
         if not info.labels:
             info.labels = source.classes()
             condition.classes = len(info.labels)
+        if twice := sorted({x for x in info.labels if info.labels.count(x) > 1}):
+            raise ValueError(
+                f"info.labels: got {', '.join(twice[:5])} more than once, expected each class once"
+            )
+        condition.classes = condition.classes or len(info.labels)
         if condition.classes != len(info.labels):
             raise ValueError(
                 f"model.condition.classes: got {condition.classes}, expected {len(info.labels)}, "
-                "one for each of info.labels"
+                "one for each of info.labels; say that, or 0"
             )
 
     def _settle_facts(self, source: WorldSource) -> None:

@@ -173,12 +173,12 @@ class TokenSource:
         if config.label is None:
             return prompt_of(record)
         name = record.get(config.label)
-        if not isinstance(name, str):
+        if not isinstance(name, str) or not name.strip():
             raise ValueError(
                 f"data folder: {record['file']}: got {name!r} as its {config.label}, expected the "
                 "name of a class; add it to the index, or choose another source.label"
             )
-        return name
+        return name.strip()
 
     def sample(self, other: np.ndarray, rng: np.random.Generator) -> tuple[list[dict], Tensor]:
         """Random records and their tokens, int64 [n, cells]; of the others where `other` [n]."""

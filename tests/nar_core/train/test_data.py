@@ -175,7 +175,10 @@ def test_an_index_is_read_however_it_was_saved(tmp_path, between, code):
         (b'{"file": "a.png", "text": null}', "line 1: text: got None, expected a text"),
         (b'{"file": "a.png", "text": 3}', "line 1: text: got 3, expected a text"),
         (b'{"file": "a.png", "name": ""}', "line 1: name: got ''"),
-        (b'{"file": "a.png", "keywords": [1]}', "line 1: keywords"),
+        (b'{"file": "a.png", "keywords": [1]}', "line 1: keywords: got [1], expected a list"),
+        (b'{"file": "a.png", "keywords": 7}', "line 1: keywords: got 7, expected a list"),
+        (b'{"file": "a.png", "keywords": "red"}', "line 1: keywords: got 'red', expected a list"),
+        (b'{"file": "a.png", "keywords": [" "]}', "line 1: keywords: got [' '], expected a list"),
         (b'{"file": "a.png", "frames": 1000000000}', "line 1: frames: got 1000000000"),
         (b'{"file": "a.png", "frames": 2.5}', "line 1: frames: got 2.5"),
         (b'{"file": "a.png", "frames": true}', "line 1: frames: got True"),
@@ -196,3 +199,39 @@ def test_a_record_without_words_is_named():
         prompt_of({"file": "a.png"})
     with pytest.raises(ValueError, match=r"a.png: got None as its kind, expected"):
         TokenSource._name_of({"file": "a.png"}, FolderSource(label="kind"))
+    for blank in ("", " \t"):
+        with pytest.raises(ValueError, match=r"a.png: got .* as its kind, expected the name"):
+            TokenSource._name_of({"file": "a.png", "kind": blank}, FolderSource(label="kind"))
+    said = TokenSource._name_of({"file": "a.png", "kind": " red cat "}, FolderSource(label="kind"))
+    assert said == "red cat"
+
+
+@pytest.mark.parametrize("where", ["", "cat/"])
+@pytest.mark.parametrize("name", ["metadata.csv", "metadata.parquet", "index.json"])
+def test_an_index_of_another_form_is_refused_and_not_passed_over(tmp_path, name, where):
+    (tmp_path / "cat").mkdir()
+    (tmp_path / "cat" / "a.png").write_bytes(png())
+    assert len(DataFolder.open(tmp_path).records) == 1
+    (tmp_path / where / name).write_text("file_name,text\na.png,red\n")
+    with pytest.raises(ValueError, match=rf"got .*{name}, expected index.jsonl or metadata.jsonl"):
+        DataFolder.open(tmp_path)
+
+
+def test_what_is_left_out_of_a_folder_is_told(tmp_path, caplog):
+    """All forms of pictures that are opened elsewhere are seen here."""
+    for kind in ("png", "JPEG", "jfif", "gif", "tif", "tiff", "webp", "avif", "bmp"):
+        form = {"jfif": "JPEG", "tif": "TIFF"}.get(kind, kind.upper())
+        Image.new("RGB", (8, 8), "red").save(tmp_path / f"a.{kind}", form)
+    data = DataFolder.open(tmp_path)
+    assert not caplog.text
+    assert data.pixels((8, 8), False).shape == (9, 1, 8, 8, 4)
+    (tmp_path / "a.txt").write_text("a red square")
+    (tmp_path / "b.heic").touch()
+    (tmp_path / ".hidden").touch()
+    assert len(DataFolder.open(tmp_path).records) == 9
+    assert "2 files are no pictures that are read and are left out, such as a.txt" in caplog.text
+
+
+def test_a_folder_that_is_not_there_is_told(tmp_path):
+    with pytest.raises(ValueError, match="got ~/pictures, which is no folder, expected one of"):
+        DataFolder.open("~/pictures")

@@ -145,6 +145,8 @@ def test_labels_that_are_not_known_are_refused(folders, capsys):
     assert "info.labels: got 1 names without dog" in capsys.readouterr().err
     assert small(folders, "info.labels=[cat,dog]", "model.condition.classes=3") == 2
     assert "model.condition.classes: got 3, expected 2" in capsys.readouterr().err
+    assert small(folders, "info.labels=[bird,cat]") == 2  # as many as are named
+    assert "info.labels: got 2 names without dog" in capsys.readouterr().err
 
 
 def test_folders_name_classes(folders):
