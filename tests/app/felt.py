@@ -1,10 +1,11 @@
 """What is felt of its speed, on the page as it is served; run by hand.
 
-    python -m tests.app.felt [--times 20] [--switch]
+    python -m tests.app.felt [--times 20] [--switch] [--memory]
 
 says what importing the engine takes, how soon the studio answers, what it has in memory with the
-first model warm, and, with the system's Chromium, milliseconds from a click on Grow until the
-canvas shows the first step that was grown, and the last one.
+first model warm (with `--memory` also what the engine alone has, before and after many growths),
+and, with the system's Chromium, milliseconds from a click on Grow until the canvas shows the first
+step that was grown, and the last one.
 """
 
 from __future__ import annotations
@@ -103,6 +104,32 @@ def resident(server: subprocess.Popen[bytes]) -> float | None:
     return int(line.split()[1]) / 1024
 
 
+def grown() -> dict[str, float]:
+    """Megabytes of the engine alone: loaded, after one picture, and after many growths."""
+    script = """
+from nar_core import Engine, Request, trim_heap
+
+def told():
+    trim_heap()
+    [line] = [line for line in open("/proc/self/status") if line.startswith("VmRSS")]
+    print(int(line.split()[1]) / 1024)
+
+engine = Engine.load("emoji")
+told()
+engine.generate_all(Request(prompt="red heart"))
+told()
+for start in (0, 0, 0), (0, 8, 8), (0, 3, 5), (0, 12, 1):
+    for pictures in range(1, 9):
+        engine.generate_all(
+            Request(prompt="red heart", seed_position=start, num_samples=pictures)
+        )
+told()
+"""
+    said = subprocess.run([sys.executable, "-c", script], **SAID).stdout
+    names = ("loaded", "after one picture", "after 32 growths of one to eight from four starts")
+    return dict(zip(names, map(round, map(float, said.split())), strict=True))
+
+
 def importing(times: int = 3) -> list[float]:
     """Seconds that a new process takes to import the engine, torch included."""
     script = "import time; t = time.perf_counter(); import nar_core; print(time.perf_counter() - t)"
@@ -158,6 +185,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--times", type=int, default=20, help="clicks on each page")
     parser.add_argument("--switch", action="store_true", help="also from one model to a large one")
+    parser.add_argument("--memory", action="store_true", help="also of the engine alone")
     args = parser.parse_args()
     out: dict[str, Any] = {"import nar_core, s": spread(importing())}
     port = free_port()
@@ -172,6 +200,8 @@ def main() -> None:
     finally:
         server.terminate()
         server.wait(60)
+    if args.memory:
+        out["engine alone, MB"] = grown()
     if args.switch:
         out["model switch, s"] = spread(switching())
     sys.stdout.write(json.dumps(out, indent=1) + "\n")
