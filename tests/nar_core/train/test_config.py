@@ -107,7 +107,8 @@ def test_a_file_that_is_no_configuration_is_told(tmp_path, data, told):
 
 
 def test_what_must_be_said_is_named():
-    with pytest.raises(ValueError, match=r"captions.yaml, source.folder: got nothing, expected a value; say"):
+    told = r"captions.yaml, source.folder: got nothing, expected a value; say"
+    with pytest.raises(ValueError, match=told):
         load_config(CONFIGS / "captions.yaml", [], "generator")
 
 
