@@ -92,10 +92,8 @@ def test_a_clip_has_as_many_frames_as_its_recipe_says():
     clip, frames = read_png(bytes_of_uri(done["pictures"][0], 5_000_000))
     assert frames.shape == (8, 64, 64, 3)
     moving = Image.open(io.BytesIO(png_bytes(frames, clip)))
-    assert (moving.info["loop"], moving.info["duration"]) == (
-        0,
-        250,
-    )  # without end, pairs are alike
+    # without end; frames are alike two by two
+    assert (moving.info["loop"], moving.info["duration"]) == (0, 250)
     short = {**clip.json(), "frames": 5, "slice_of_frame": [0, 0, 1, 2, 3]}
     with pytest.raises(ValueError, match="got more than 5 frames at 8 a second, expected 5"):
         read_png(png_bytes(frames, recipe_from(short)))
