@@ -12,7 +12,7 @@ from app.server.form import Form
 from app.wire import bytes_of_uri
 from nar_core.files import limits, read_recipe, read_wide
 from nar_core.files.growth import growth_gif
-from nar_core.files.png import png_bytes, read_png
+from nar_core.files.png import jpeg_bytes, png_bytes, read_png
 from nar_core.files.recipe import CHUNK, Recipe, pack, recipe_from
 from nar_core.files.wide import CHUNK as WIDE
 from tests.app.studios import fake_studio, finish, png_with
@@ -40,12 +40,9 @@ def test_a_picture_without_recipe_is_named(made):
 
 
 def test_an_empty_remark_is_no_recipe(made):
-    out = io.BytesIO()
-    Image.fromarray(made[0]).convert("P").save(out, "GIF")
-    gif = out.getvalue()
-    at = 13 + 3 * 2 ** ((gif[10] & 7) + 1)  # behind the head and its palette
+    jpeg = jpeg_bytes(made[0])
     with pytest.raises(ValueError, match="no recipe inside"):
-        read_recipe(gif[:at] + b"!\xfe\0" + gif[at:])
+        read_recipe(jpeg[:2] + b"\xff\xfe\0\2" + jpeg[2:])
 
 
 @pytest.mark.parametrize("name", [CHUNK, WIDE])
