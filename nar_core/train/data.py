@@ -58,7 +58,7 @@ class DataFolder:
         for name, key in INDICES.items():
             if (root / name).is_file():
                 return cls(root, _records(root / name, key))
-        return cls(root, _by_folder(root))
+        return cls(root, by_folder(root))
 
     def select(self, keep) -> DataFolder:
         """The same folder with the records for which `keep(record)` holds."""
@@ -227,7 +227,7 @@ def _middle(box: Box, size: tuple[int, int]) -> Box:
     return (left, top, left + w, top + h)
 
 
-def _by_folder(root: Path) -> list[dict]:
+def by_folder(root: Path) -> list[dict]:
     """Records of pictures that have no index, each with its folder's name as `label`.
 
     Raises ValueError where there are none, or some beside folders of others, or an index that is

@@ -46,7 +46,7 @@ from ..writing import whole_folder
 from .begin import continued
 from .captions import Captions, captioned_files
 from .config import OfficialConfig, said
-from .data import PICTURES
+from .data import by_folder
 from .filling import fill, filled
 from .graph import compiled
 from .identity import FREE, claim, digest
@@ -121,17 +121,14 @@ def labelled_files(root: Path) -> tuple[list[Path], np.ndarray, tuple[str, ...]]
     Raises:
         ValueError: there are no such pictures.
     """
-    folders = sorted(p for p in root.iterdir() if p.is_dir()) if root.is_dir() else []
-    files, numbers = [], []
-    for number, folder in enumerate(folders):
-        found = sorted(p for p in folder.rglob("*") if p.suffix.lower() in PICTURES)
-        files += found
-        numbers += [number] * len(found)
-    if not files:
+    records = by_folder(root)
+    folders = sorted(p.name for p in root.iterdir() if p.is_dir() and p.name[0] != ".")
+    if "/" not in records[0]["file"]:
         raise ValueError(
             f"data: got {root}, expected a folder with a sub-folder of pictures per class"
         )
-    return files, np.array(numbers), tuple(p.name for p in folders)
+    numbers = np.array([folders.index(record["label"]) for record in records])
+    return [root / record["file"] for record in records], numbers, tuple(folders)
 
 
 def numbers_of(folders: Sequence[str], info: ModelInfo) -> list[int]:

@@ -320,11 +320,39 @@ def test_crops_are_centre_corners_and_mirrors():
     assert ten[2][:, 4:].min() > 225
 
 
-def test_unfit_data_is_refused(setup, tmp_path):
+@pytest.mark.parametrize(
+    ("files", "told"),
+    [
+        (None, "which is no folder"),
+        ({}, "by class in folders of their own"),
+        ({"one.png": True}, "a sub-folder of pictures per class"),
+        ({"a/one.png": True, "metadata.csv": False}, "metadata.csv, expected index.jsonl"),
+    ],
+)
+def test_unfit_data_is_refused(setup, tmp_path, files, told):
     config, folder = setup
-    config.data = str(tmp_path / "nowhere")
-    with pytest.raises(ValueError, match="a sub-folder of pictures per class"):
+    data = tmp_path / "other"
+    for name, is_picture in (files or {}).items():
+        (data / name).parent.mkdir(parents=True, exist_ok=True)
+        if is_picture:
+            Image.new("RGB", (20, 20)).save(data / name)
+        else:
+            (data / name).write_text("file_name,text")
+    if files is not None:
+        data.mkdir(exist_ok=True)
+    config.data = str(data)
+    with pytest.raises(ValueError, match=told):
         generator.train(config, folder, torch.device("cpu"))
+
+
+def test_hidden_folders_are_no_classes(tmp_path):
+    for name in ("a/one.png", "b/two.png", ".thumbnails/one.png"):
+        (tmp_path / name).parent.mkdir()
+        Image.new("RGB", (20, 20)).save(tmp_path / name)
+    (tmp_path / "empty").mkdir()
+    files, numbers, names = official.labelled_files(tmp_path)
+    assert [file.name for file in files] == ["one.png", "two.png"]
+    assert (numbers.tolist(), names) == ([0, 1], ("a", "b", "empty"))
 
 
 def test_the_recipe_is_the_papers():
