@@ -13,6 +13,7 @@ import logging
 import os
 import queue
 import threading
+import time
 import uuid
 from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from contextlib import aclosing, closing, suppress
@@ -332,7 +333,10 @@ def deploy(device: str, keep: int, first: str | None, replicas: tuple[int, int])
             },
         )
         serve.start(proxy_location="Disabled")
-        there = serve.status().applications.get(APPLICATION)
+        while (there := serve.status().applications.get(APPLICATION)) is not None:
+            if there.status != "DEPLOYING":  # by a studio that was started just before
+                break
+            time.sleep(LOOK_EVERY)
         if there is not None and there.status == "RUNNING":
             log.info("another studio's replicas are shared; --replicas, --device are as it said")
             return Fleet(serve.get_app_handle(APPLICATION), own=False)

@@ -112,13 +112,13 @@ export function valued(s, text) {
   if (s.active || !setOf(s).setting) return s;
   const { words: said, unclear } = wordsIn(text);
   if (unclear) return { ...s, note: `${unclear.slice(0, 20)} may be one number or several: put a point into it.` };
-  const words = said.filter((word, k) => said.findIndex((other) => other === word || +other === +word) === k);
   const { bounds } = setOf(s);
-  const values = words.filter((word) => !unfit(word, bounds));
-  const odd = words.find((word) => unfit(word, bounds));
+  const odd = said.find((word) => unfit(word, bounds));
+  const fit = said.filter((word) => !unfit(word, bounds));
+  const values = fit.filter((word, k) => fit.findIndex((other) => +other === +word) === k);
   let note = '';
   if (odd) note = `${odd.slice(0, 20)} is ${unfit(odd, bounds)}: it is left out.`;
-  if (words.length && values.length < 2) note = `${note} Give two values or more, with commas between them.`.trim();
+  if (said.length && values.length < 2) note = `${note} Give two values or more, with commas between them.`.trim();
   else if (!odd && values.length > MOST_PANES) note = `Only the first ${MOST_PANES} values are compared.`;
   const next = chosen({ ...s, values: values.length < 2 ? [] : values.slice(0, MOST_PANES) }, s.compare);
   return { ...next, note };

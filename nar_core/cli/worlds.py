@@ -17,6 +17,9 @@ from ..worlds import WORLDS
 from ..writing import DRAWN, need_file
 from .arguments import add_setting
 
+TAUGHT = 14_000
+"""Pictures that the classifier is taught with."""
+
 HELP = "draw what a world makes, or teach the classifier that judges landscapes"
 
 
@@ -32,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="PNG to write, and for clips a GIF beside it; or where the classifier goes, by "
         "default where `evaluate --world` looks for it",
     )
-    parser.add_argument("--count", type=int, help="how many: 48 on a sheet, 14000 to teach")
+    parser.add_argument("--count", type=int, help=f"how many: 48 on a sheet, {TAUGHT} to teach")
     parser.add_argument(
         "--held-out", action="store_true", help="combinations that training never shows"
     )
@@ -58,4 +61,4 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     tokenizer = load_tokenizer_folder(CHECKPOINTS / "world-tokenizer", GridShape(1, 16, 16))[0]
     out = Path(args.out or WEIGHTS)
     need_file(out, "--out")
-    return {"judge": str(out)} | teach(tokenizer, out, args.count or 14_000, args.rng_seed)
+    return {"judge": str(out)} | teach(tokenizer, out, args.count or TAUGHT, args.rng_seed)

@@ -243,9 +243,11 @@ def by_folder(root: Path) -> list[dict]:
             f"data folder: got {root}, expected {' or '.join(INDICES)} in it, as there is in "
             f"{', '.join(own)}; give one of these"
         )
-    found = sorted(p.relative_to(root) for p in root.rglob("*") if p.is_file())
+    # a class may be a link to a folder, which `rglob` does not follow below where it begins
+    inside = [p for top in root.iterdir() for p in (top.rglob("*") if top.is_dir() else [top])]
+    found = sorted(p.relative_to(root) for p in inside if p.is_file())
     found = [p for p in found if not any(part.startswith(".") for part in p.parts)]
-    if other := [p for p in found if p.name in OTHER_INDICES]:
+    if other := [p for p in found if p.name.lower() in OTHER_INDICES]:
         raise ValueError(
             f"data folder: got {root / other[0]}, expected {' or '.join(INDICES)}, with one record "
             "a line; write it as that, or take it away"

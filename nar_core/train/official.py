@@ -127,7 +127,8 @@ def labelled_files(root: Path) -> tuple[list[Path], np.ndarray, tuple[str, ...]]
         raise ValueError(
             f"data: got {root}, expected a folder with a sub-folder of pictures per class"
         )
-    numbers = np.array([folders.index(record["label"]) for record in records])
+    number_of = {name: number for number, name in enumerate(folders)}
+    numbers = np.array([number_of[record["label"]] for record in records])
     return [root / record["file"] for record in records], numbers, tuple(folders)
 
 

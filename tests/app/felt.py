@@ -104,30 +104,38 @@ def resident(server: subprocess.Popen[bytes]) -> float | None:
     return int(line.split()[1]) / 1024
 
 
-def grown() -> dict[str, float]:
+def grown() -> dict[str, float | None]:
     """Megabytes of the engine alone: loaded, after one picture, and after many growths."""
     script = """
 from nar_core import Engine, Request, trim_heap
 
-def told():
+def wait():
     trim_heap()
-    [line] = [line for line in open("/proc/self/status") if line.startswith("VmRSS")]
-    print(int(line.split()[1]) / 1024)
+    print(flush=True)
+    input()
 
 engine = Engine.load("emoji")
-told()
+wait()
 engine.generate_all(Request(prompt="red heart"))
-told()
+wait()
 for start in (0, 0, 0), (0, 8, 8), (0, 3, 5), (0, 12, 1):
     for pictures in range(1, 9):
         engine.generate_all(
             Request(prompt="red heart", seed_position=start, num_samples=pictures)
         )
-told()
+wait()
 """
-    said = subprocess.run([sys.executable, "-c", script], **SAID).stdout
-    names = ("loaded", "after one picture", "after 32 growths of one to eight from four starts")
-    return dict(zip(names, map(round, map(float, said.split())), strict=True))
+    words = [sys.executable, "-c", script]
+    told = {}
+    with subprocess.Popen(words, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as engine:
+        assert engine.stdin
+        assert engine.stdout
+        for name in ("loaded", "after one picture", "after 32 growths from four starts"):
+            engine.stdout.readline()
+            told[name] = resident(engine)
+            engine.stdin.write(b"\n")
+            engine.stdin.flush()
+    return told
 
 
 def importing(times: int = 3) -> list[float]:

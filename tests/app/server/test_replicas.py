@@ -298,3 +298,10 @@ def test_studios_of_one_cluster_share_replicas_which_end_with_the_one_that_start
 def test_replicas_that_are_ending_are_not_shared(cluster):
     cluster.there[APPLICATION] = SimpleNamespace(status="DELETING")
     assert deploy("cpu", 1, "emoji", (1, 2)).own
+
+
+def test_replicas_that_another_studio_is_starting_are_waited_for(cluster, monkeypatch):
+    app = cluster.there[APPLICATION] = SimpleNamespace(status="DEPLOYING")
+    monkeypatch.setattr("time.sleep", lambda _: setattr(app, "status", "RUNNING"))
+    assert not deploy("cpu", 1, "emoji", (1, 2)).own
+    assert not cluster.called

@@ -326,7 +326,7 @@ def test_crops_are_centre_corners_and_mirrors():
         (None, "which is no folder"),
         ({}, "by class in folders of their own"),
         ({"one.png": True}, "a sub-folder of pictures per class"),
-        ({"a/one.png": True, "metadata.csv": False}, "metadata.csv, expected index.jsonl"),
+        ({"a/one.png": True, "Metadata.csv": False}, "Metadata.csv, expected index.jsonl"),
     ],
 )
 def test_unfit_data_is_refused(setup, tmp_path, files, told):
@@ -350,9 +350,10 @@ def test_hidden_folders_are_no_classes(tmp_path):
         (tmp_path / name).parent.mkdir()
         Image.new("RGB", (20, 20)).save(tmp_path / name)
     (tmp_path / "empty").mkdir()
+    (tmp_path / "linked").symlink_to(tmp_path / "b")
     files, numbers, names = official.labelled_files(tmp_path)
-    assert [file.name for file in files] == ["one.png", "two.png"]
-    assert (numbers.tolist(), names) == ([0, 1], ("a", "b", "empty"))
+    assert [file.name for file in files] == ["one.png", "two.png", "two.png"]
+    assert (numbers.tolist(), names) == ([0, 1, 3], ("a", "b", "empty", "linked"))
 
 
 def test_the_recipe_is_the_papers():
