@@ -13,6 +13,7 @@ from torch import Tensor
 from .models.cache import KVCache
 from .models.condition import Condition
 from .models.heads import Routes
+from .models.recording import Recorded, Recorder
 from .models.transformer import NARTransformer, proximity_mask
 from .plan import DIRECTIONS, DecodePlan, select_senders
 from .sampling import guide, implausible, sample_front
@@ -47,6 +48,8 @@ def joined(first: Condition, second: Condition) -> Condition:
 class Growth:
     """The state of one request while it is decoded; nothing of it lives on the model.
 
+    What is made of the plan serves another request of the same plan and settings, see `again`.
+
     Args:
         model: the transformer.
         plan: the decoding order; all rows share it.
@@ -76,19 +79,13 @@ class Growth:
         self.settings_of_rows = [settings] * len(tokens) if one else list(settings)
         self.settings = self.settings_of_rows[0]  # for all in which they agree
         self.tokens, self.numbers = tokens, numbers.to(tokens.device)
-        self.next_step, self.passes = first_step, 0
+        self.first_step = self.next_step = first_step
+        self.passes = 0
         self.rows = len(tokens)
-        self.generated = sum(len(s.positions) for s in plan.steps[:first_step])
+        self.begun = self.generated = sum(len(s.positions) for s in plan.steps[:first_step])
         device = tokens.device
-
-        seed = int(np.ravel_multi_index(plan.seed_position, plan.grid))
-        seeds = torch.full((self.rows,), seed, device=device)
-        condition = model.embed_condition(values, seeds)
         self.guided = self.settings.guided and not (first_step and self._interval_over())
-        if self.guided:
-            other = model.embed_condition(null, seeds)
-            condition = joined(condition, other)
-        self.condition = condition = _without_padding(condition)
+        self.condition = condition = self._condition_of(values, null)
         self.length = condition.slots.shape[1]
 
         # Everything is fed by ascending level, so the place of a cell in the cache is known now.
@@ -97,7 +94,9 @@ class Growth:
         rank = np.empty_like(self.order)
         rank[self.order] = np.arange(len(rank))
         self.place_of = rank + self.length
-        self.fed = 0
+        # How many cells each step wants to have been fed: all below the level of its front.
+        levels = [plan.levels[step.positions[0]] for step in plan.steps]
+        self.ends = np.searchsorted(self.sorted_levels, levels).tolist()
         self.senders_of = self._senders()
         # All that depends on the plan alone is on the device before the first step, so that no step
         # waits for a copy: which states predict a front, and its cells.
@@ -110,9 +109,11 @@ class Growth:
         # Where each cell is, in the order in which they are fed.
         self.cells = torch.from_numpy(self.order).to(device)
         self.places = model.places(self.cells)
+        self.masks = self._masks(device)
         at = self.length - (model.seed_query is not None)
         rotations = model.rotations(at)
         if rotations is not None:
+            seed = int(np.ravel_multi_index(plan.seed_position, plan.grid))
             query = [rotations[at + seed][None]] if at < self.length else []
             rotations = torch.cat([rotations[:at], *query, rotations[at + self.cells]])
         self.rotations = rotations  # the condition's first
@@ -134,25 +135,96 @@ class Growth:
             depth: torch.empty(*extent, config.width, device=device, dtype=dtype)
             for depth in set(config.taps.values())
         }
+        self._whole = self.guided, self.condition, self.cache.data, self.hidden
+        self._recorder: Recorder | None = None
+        self._recorded: dict[int, Recorded] = {}
+
+    def _condition_of(self, values, null) -> Condition:
+        """The condition of all rows, those of the null half last."""
+        seed = int(np.ravel_multi_index(self.plan.seed_position, self.plan.grid))
+        seeds = torch.full((self.rows,), seed, device=self.tokens.device)
+        condition = self.model.embed_condition(values, seeds)
+        if self.guided:
+            condition = joined(condition, self.model.embed_condition(null, seeds))
+        return _without_padding(condition)
+
+    @torch.inference_mode()
+    def again(self, values, null, tokens: Tensor, numbers: Tensor) -> bool:
+        """Begin anew with what another request brings, in the memory that is here.
+
+        On a GPU its steps are recorded this time, and replayed from the next time on.
+
+        Returns:
+            Whether it could: not where rows were left out, or a prompt fills other slots.
+        """
+        if self._whole is None:
+            return False
+        self.guided, self.condition, self.cache.data, self.hidden = self._whole
+        condition, own = vars(self._condition_of(values, null)), vars(self.condition)
+        forms = [
+            {name: None if x is None else x.shape for name, x in one.items()}
+            for one in (condition, own)
+        ]
+        if forms[0] != forms[1]:
+            return False
+        for name, x in own.items():
+            if x is not None:
+                x.copy_(condition[name])
+        self.tokens.copy_(tokens)
+        self.numbers.copy_(numbers)
+        self.next_step, self.passes, self.generated = self.first_step, 0, self.begun
+        self.cache.length = 0
+        alike = len(set(self.settings_of_rows)) == 1 and self.condition.valid is None
+        if self._recorder is None and alike:
+            self._recorder = Recorder.on(self.tokens.device)
+        return True
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it still has all the rows that it began with."""
+        return self._whole is not None
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the KV cache and of the states beside it."""
+        return sum(x.nbytes for x in (self.cache.data, *self.hidden.values()))
 
     def _interval_over(self) -> bool:
         """Guidance is counted in generated tokens, the seed token included, known ones not."""
         interval = self.settings.guidance_interval
         return -1 < interval < self.generated
 
-    def _feed(self, end: int) -> None:
-        """Run the cells `order[fed:end]`, at first behind the condition, and keep their states."""
-        start = self.cache.length
-        levels = torch.from_numpy(self.sorted_levels[self.fed : end])
-        x = self.embedded(self.fed, end)
+    def _masks(self, device: torch.device) -> dict[int, Tensor]:
+        """Who sees whom in a step that feeds several levels at once, bool [n, before + n].
+
+        Where it feeds but one, all that has been fed is visible to it, and no mask is needed.
+        """
+        masks, fed = {}, 0
+        for step, end in enumerate(self.ends[self.first_step :], self.first_step):
+            levels = torch.from_numpy(self.sorted_levels[fed:end])
+            if step == self.first_step:
+                levels = torch.cat([self.model.condition_levels(self.length), levels])
+                masks[step] = proximity_mask(levels).to(device)
+            elif len(levels) and bool((levels != levels[0]).any()):
+                ahead = self.length + fed, 0
+                masks[step] = F.pad(proximity_mask(levels), ahead, value=True).to(device)
+            fed = end
+        return masks
+
+    def _feed(self) -> None:
+        """Run what the next front is told by and has not been run yet, and keep its states.
+
+        Those are the cells of lower levels, in the first step behind the condition.
+        """
+        start, end = self.cache.length, self.length + self.ends[self.next_step]
+        if start == end:
+            return
+        x = self.embedded(max(0, start - self.length), end - self.length)
         if start == 0:
             x = torch.cat([self.condition.slots, x], 1)
-            levels = torch.cat([self.model.condition_levels(self.length), levels])
-        rotations = None if self.rotations is None else self.rotations[start : start + len(levels)]
-        mask = self._mask(levels, x.device)
-        for depth, states in self.model.run(x, rotations, mask, self.cache).items():
-            self.hidden[depth][:, start : self.cache.length] = states
-        self.fed = end
+        rotations = None if self.rotations is None else self.rotations[start:end]
+        for depth, states in self.model.run(x, rotations, self._mask(), self.cache).items():
+            self.hidden[depth][:, start:end] = states
         self.passes += 1
 
     def embedded(self, start: int, end: int) -> Tensor:
@@ -162,28 +234,25 @@ class Growth:
         places = None if self.places is None else self.places[start:end]
         return self.model.embed_tokens(tokens, self.cells[start:end], places, self.condition)
 
-    def _mask(self, levels: Tensor, device: torch.device) -> Tensor | None:
+    def _mask(self) -> Tensor | None:
         """None when everything fed so far and now is visible to all that is fed now."""
-        valid, n, before = self.condition.valid, len(levels), self.cache.length
-        if valid is not None:
-            valid = F.pad(valid, (0, before + n - self.length), value=True)
-        if before == 0:
-            valid = None if valid is None else valid.cpu()
-            return proximity_mask(levels, valid).to(device)
-        if bool((levels == levels[0]).all()):
-            return None if valid is None else valid[:, None]
-        mask = F.pad(proximity_mask(levels), (before, 0), value=True).to(device)
-        return mask if valid is None else mask & valid[:, None]
+        mask, valid = self.masks.get(self.next_step), self.condition.valid
+        if valid is None:
+            return mask
+        fed = self.ends[self.next_step]
+        valid = F.pad(valid, (0, fed), value=True)[:, None]
+        if mask is None:
+            return valid
+        if self.cache.length:
+            return mask & valid
+        own = torch.eye(len(mask), dtype=torch.bool, device=mask.device)
+        return (mask & valid) | own  # padding sees only itself
 
     @torch.inference_mode()
     def logits(self) -> Tensor:
         """Fused logits of the next front, [B, n, V], or [2B, n, V] with guidance (null last)."""
-        if self.guided and self.next_step and self._interval_over():
-            self._end_guidance()
-        level = self.plan.levels[self.plan.steps[self.next_step].positions[0]]
-        end = int(np.searchsorted(self.sorted_levels, level))
-        if self.fed < end or self.cache.length == 0:
-            self._feed(end)
+        self._turn()
+        self._feed()
         fusion = self.settings.fusion
         rule = "logits" if fusion == "freshest" else fusion
         return self.model.heads.fused(self.hidden, self.routes[self.next_step], rule)
@@ -207,6 +276,33 @@ class Growth:
     @torch.inference_mode()
     def step(self) -> tuple[Tensor, Tensor]:
         """Decode the next front; tokens int64 [B, n] and their confidence float32 [B, n]."""
+        self._turn()
+        recorded = self._recorded.get(self.next_step)
+        if recorded is None and self._recorder is not None:
+            recorded = self._record(self._recorder)
+        if recorded is None:
+            drawn = self._drawn()
+        else:
+            drawn = recorded.replay()
+            self.passes, self.cache.length = recorded.after
+        self.generated += len(self.plan.steps[self.next_step].positions)
+        self.next_step += 1
+        return drawn
+
+    def _record(self, recorder: Recorder) -> Recorded | None:
+        """Record the next front and not decode it yet; None, for good, where that fails."""
+        before = self.passes, self.cache.length
+        drawn = recorder.record(self._drawn)
+        if drawn is None:
+            self._recorder, (self.passes, self.cache.length) = None, before
+            return None
+        graph, outputs = drawn
+        recorded = Recorded(graph, outputs, (self.passes, self.cache.length))
+        self._recorded[self.next_step] = recorded
+        return recorded
+
+    def _drawn(self) -> tuple[Tensor, Tensor]:
+        """All that a step asks of the device; the host waits for nothing in it."""
         conditional, *null = self.logits().chunk(2 if self.guided else 1)
         cells = self.fronts[self.next_step]
         tokens = torch.empty(conditional.shape[:2], dtype=torch.int64, device=conditional.device)
@@ -222,8 +318,6 @@ class Growth:
                 top_p=settings.top_p,
             )
         self.tokens[:, cells] = tokens
-        self.generated += len(cells)
-        self.next_step += 1
         return tokens, confidence
 
     def _alike(self) -> list[tuple[SamplingSettings, slice | list[int]]]:
@@ -237,15 +331,17 @@ class Growth:
     @torch.inference_mode()
     def keep_rows(self, rows: Tensor) -> None:
         """Go on with these rows only, int64 [n]; what they become does not change."""
+        self._whole, self._recorder, self._recorded = None, None, {}
         self._keep(torch.cat([rows, rows + self.rows]) if self.guided else rows)
         self.tokens, self.numbers = self.tokens[rows], self.numbers[rows]
         self.settings_of_rows = [self.settings_of_rows[i] for i in rows.tolist()]
         self.rows = len(rows)
 
-    def _end_guidance(self) -> None:
-        """The null half is not needed again."""
-        self.guided = False
-        self._keep(slice(self.rows))
+    def _turn(self) -> None:
+        """Guidance may have an end, and then the null half is not needed again."""
+        if self.guided and self.next_step and self._interval_over():
+            self.guided = False
+            self._keep(slice(self.rows))
 
     def _keep(self, rows: Tensor | slice) -> None:
         """Forget the states of all other rows, those of the null half counted too."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +23,7 @@ from .decode import Growth
 from .device import arithmetic, pick_device, pick_dtype
 from .explain import Explanation, disagreement, explain
 from .info import ModelInfo
+from .kept import KeptGrowths
 from .models.condition import Caption, word_ids
 from .models.packed import pack_linears, release_mapping
 from .models.transformer import NARTransformer
@@ -41,7 +43,7 @@ from .writing import need_folder, whole_folder
 
 
 class Engine:
-    """A generator with its tokenizer on a device. Holds no state of any request.
+    """A generator with its tokenizer on a device. Holds no state of any request that is grown.
 
     Attributes:
         info: see `ModelInfo`.
@@ -65,6 +67,7 @@ class Engine:
         self.device = next(model.parameters()).device
         self.dtype = dtype or next(model.parameters()).dtype
         self._preview = Preview(tokenizer, patches)
+        self._growths = KeptGrowths(model, self.device)
 
     @classmethod
     def load(
@@ -214,8 +217,7 @@ class Engine:
                 confidence[own] = request.resume.confidence.reshape(-1, plan.grid.cells)
         seeds = [p.rng_seed + i for p in several for i in range(p.num_samples)]
         there = torch.from_numpy(tokens).to(self.device, copy=True)
-        growth = Growth(
-            self.model,
+        growth = self._growths.begin(
             plan,
             *self.condition(_joined(requests), seeds, there),
             there,
@@ -224,36 +226,55 @@ class Engine:
             first,
         )
         at = coordinates(plan.grid)
-        left = np.arange(len(owner))  # the rows that are still grown
-        for number, step in enumerate(plan.steps[first:], first + 1):
-            still = np.array([wanted(i) for i in range(len(rows))])
+        try:
+            for front in self._fronts(growth, owner, wanted):
+                step = plan.steps[front.number - 1]
+                cells = front.rows[:, None], step.positions
+                tokens[cells], confidence[cells] = front.arrived()
+                elapsed = time.perf_counter() - started
+                yield [
+                    Frame(
+                        step=front.number,
+                        total=plan.total,
+                        positions=at[step.positions],
+                        tokens=tokens[owner == i].reshape(-1, *plan.grid),
+                        confidence=confidence[owner == i].reshape(-1, *plan.grid),
+                        elapsed=elapsed,
+                        passes=front.passes,
+                        request=request,
+                        model=self.info.name,
+                        painter=self.pixels,
+                    )
+                    if front.still[i]
+                    else None
+                    for i, request in enumerate(requests)
+                ]
+        finally:
+            self._growths.keep(growth)
+
+    def _fronts(
+        self, growth: Growth, owner: np.ndarray, wanted: Callable[[int], bool]
+    ) -> Iterator[_Front]:
+        """Every front, on its way; a GPU goes on with the next one while it arrives and is told.
+
+        Args:
+            owner: number of the request that each row is of, int64 [B].
+        """
+        rows, ahead = np.arange(len(owner)), int(self.device.type == "cuda")
+        still, underway = np.ones(owner[-1] + 1, bool), deque[_Front]()
+        for number in range(growth.next_step + 1, growth.plan.total + 1):
+            still[:] = [wanted(i) for i in range(len(still))]
             if not still.any():
                 return
-            if not still[owner[left]].all():
-                kept = np.flatnonzero(still[owner[left]])
+            if not still[owner[rows]].all():
+                kept = np.flatnonzero(still[owner[rows]])
                 growth.keep_rows(torch.from_numpy(kept).to(self.device))
-                left = left[kept]
-            drawn, chance = growth.step()
-            cells = left[:, None], step.positions
-            tokens[cells], confidence[cells] = drawn.cpu().numpy(), chance.cpu().numpy()
-            elapsed = time.perf_counter() - started
-            yield [
-                Frame(
-                    step=number,
-                    total=plan.total,
-                    positions=at[step.positions],
-                    tokens=tokens[owner == i].reshape(-1, *plan.grid),
-                    confidence=confidence[owner == i].reshape(-1, *plan.grid),
-                    elapsed=elapsed,
-                    passes=growth.passes,
-                    request=request,
-                    model=self.info.name,
-                    painter=self.pixels,
-                )
-                if still[i]
-                else None
-                for i, request in enumerate(requests)
-            ]
+                rows = rows[kept]
+            drawn = growth.step()
+            underway.append(_Front(number, rows, still, growth.passes, *drawn))
+            if len(underway) > ahead:
+                yield underway.popleft()
+        yield from underway
 
     def read(self, prepared: Prepared) -> np.ndarray:
         """Whole tokens of the pictures that are known, int64 [1 or B, T, H, W], as `known` has."""
@@ -460,6 +481,38 @@ class Engine:
                 repo_id=repo_id, folder_path=folder, commit_message=f"{self.info.title}"
             )
         return str(url)
+
+
+class _Front:
+    """A front that was drawn on the device, on its way here.
+
+    Attributes:
+        number: of the step, counted from 1. rows: which rows of the batch it is of, int64 [B'].
+        still: which requests are wanted, as far as is known now, bool [requests].
+        passes: forward passes until then.
+    """
+
+    def __init__(
+        self,
+        number: int,
+        rows: np.ndarray,
+        still: np.ndarray,
+        passes: int,
+        tokens: Tensor,
+        confidence: Tensor,
+    ):
+        self.number, self.rows, self.still, self.passes = number, rows, still, passes
+        self._copies = [x.to("cpu", non_blocking=True) for x in (tokens, confidence)]
+        self._event = torch.cuda.Event() if tokens.is_cuda else None
+        if self._event is not None:
+            self._event.record()
+
+    def arrived(self) -> tuple[np.ndarray, np.ndarray]:
+        """Tokens int64 and confidence float32, [B', n]; waits for them."""
+        if self._event is not None:
+            self._event.synchronize()
+        tokens, confidence = (x.numpy() for x in self._copies)
+        return tokens, confidence
 
 
 def _begun(request: Request, rows: int, cells: int) -> np.ndarray:

@@ -16,7 +16,7 @@ MODELS = {"plan", "splitter"}
 INFO = {"device", "plan", "settings"}
 WEIGHTS = INFO | {"info", "models", "tokenizers"}
 REQUEST = INFO | {"info", "models", "picture", "request", "splitter", "subject", "words", "worlds"}
-ENGINE = WEIGHTS | REQUEST | {"card", "weights", "sampling", "checks", "decode", "preview"}
+ENGINE = WEIGHTS | REQUEST | {"card", "weights", "sampling", "checks", "decode", "kept", "preview"}
 ENGINE |= {"arrangement", "explain", "writing"}
 MEASURE = ENGINE | {"engine", "train"}
 MAY_IMPORT: dict[str, set[str]] = {
@@ -48,6 +48,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "explain": {"plan", "sampling", "models", "decode"},
     "preview": {"tokenizers"},
     "arrangement": {"plan", "splitter", "models", "worlds"},
+    "kept": {"decode", "models", "plan", "settings"},
     "engine": ENGINE,
     "train": ENGINE,
     "original": {"picture"},
