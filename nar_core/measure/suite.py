@@ -251,6 +251,8 @@ def chart(rows: Sequence[Row], title: str) -> Image.Image:
     def at_of(row: Row) -> int:
         return row.cells if sizes else row.batch
 
+    rows = sorted(rows, key=at_of)  # a suite may begin with what is of most use
+
     sheet = Image.new("RGB", (PANEL[0] * len(quantities), PANEL[1] + 56), "white")
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(13)
     draw.text((EDGE[0], 8), title, INK, font)
@@ -292,7 +294,7 @@ def _panel(draw, font, left: int, said: str, lines: dict[str, list[tuple[int, fl
     for power in range(int(np.ceil(low)), int(np.floor(high)) + 1):
         (x, y), (end, _) = place(batches[0], 2.0**power), place(batches[-1], 2.0**power)
         draw.line((x, y, end, y), GRID)
-        draw.text((x - 6, y), f"{2.0**power:.4g}", INK, font, anchor="rm")
+        draw.text((x - 6, y), _short(2.0**power), INK, font, anchor="rm")
     for batch in batches:
         x, _ = place(batch, min(values))
         draw.text((x, PANEL[1] + 6), str(batch), INK, font, anchor="ma")
@@ -302,6 +304,13 @@ def _panel(draw, font, left: int, said: str, lines: dict[str, list[tuple[int, fl
         draw.line(points, colour, 3 if way in COLOURS else 1)
         for x, y in points if way in COLOURS else []:
             draw.ellipse((x - 4, y - 4, x + 4, y + 4), colour)
+
+
+def _short(value: float) -> str:
+    """A number in as few letters as a scale has room for, such as 1/512, 0.25 or 131k."""
+    if value < 0.2:
+        return f"1/{1 / value:.0f}"
+    return f"{value:.4g}" if value < 10_000 else f"{value / 1000:.0f}k"
 
 
 def save_chart(rows: Sequence[Row], title: str, file: Path) -> None:

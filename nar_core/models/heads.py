@@ -213,7 +213,10 @@ class Heads(nn.Module):
             # Cells that a direction does not reach have features of zero there, and so logits;
             # adding up is much cheaper than sending rows of a whole vocabulary where they belong.
             logits = [self.matrix_of(h)(routes.placed(rows, f)) for rows, h, f in arrivals]
-            logits = [x.float() if self.float32 else x for x in logits]
+            if self.float32 and heard is None:
+                logits[0] = logits[0].float()  # and what is added to it becomes so by that
+            elif self.float32:
+                logits = [x.float() for x in logits]
             return routes.mean([(None, x) for x in logits], heard)
         logits = [self.matrix_of(head)(f).float() for _, head, f in arrivals]
         chances = [x.softmax(-1) for x in logits]

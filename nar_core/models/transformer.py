@@ -15,7 +15,7 @@ from .cache import KVCache
 from .cells import Cells
 from .condition import CONDITIONS, Condition, ConditionConfig
 from .heads import Heads
-from .packed import gated, plus
+from .packed import gated, plus, plus_
 from .position import LearnedPositions, rotate, rotations_of
 
 
@@ -101,7 +101,10 @@ class TransformerConfig:
 
 
 class RMSNorm(nn.Module):
-    """Root mean square norm, computed in float32 and cast back before the gain."""
+    """Root mean square norm, computed in float32 and cast back before the gain.
+
+    A GPU casts back after the gain: one operation in place of two, and no less precise.
+    """
 
     def __init__(self, width: int, eps: float):
         super().__init__()
@@ -109,6 +112,8 @@ class RMSNorm(nn.Module):
         self.eps = eps
 
     def forward(self, x: Tensor) -> Tensor:
+        if x.is_cuda:
+            return F.rms_norm(x, x.shape[-1:], self.weight, self.eps)
         return F.rms_norm(x, x.shape[-1:], None, self.eps) * self.weight
 
 
@@ -142,7 +147,7 @@ class Block(nn.Module):
             k, v = cache.append(layer, k, v)
         y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
         x = plus(x, self.proj, y.transpose(1, 2).flatten(2))
-        return plus(x, self.down, gated(self.gate, self.up, self.ffn_norm(x)))
+        return plus_(x, self.down, gated(self.gate, self.up, self.ffn_norm(x)))
 
 
 def proximity_mask(levels: Tensor, valid: Tensor | None = None) -> Tensor:

@@ -60,6 +60,12 @@ def test_every_way_is_drawn():
     assert colours >= set(COLOURS.values())
 
 
+def test_a_suite_is_drawn_in_the_order_of_its_batches():
+    rows = [row("ours", b, 0.01 * b) for b in (1, 64, 8, 256)]
+    ascending = sorted(rows, key=lambda r: r.batch)
+    assert chart(rows, "NAR-B").tobytes() == chart(ascending, "NAR-B").tobytes()
+
+
 def test_sizes_are_drawn_against_their_cells():
     grids = [(1, 16, 16), (1, 32, 32)]
     rows = [replace(row("ours", 1, 0.5), grid=g, passes=sum(g) - 2) for g in grids]
