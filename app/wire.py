@@ -289,7 +289,7 @@ class UnexplainedMessage(TypedDict):
 
 
 class ReplayMessage(TypedDict):
-    """`again`: whether the model that made it is here."""
+    """`again`: whether the model that made it is here; `part`: whether its file shows more."""
 
     kind: Literal["replay"]
     run: str
@@ -304,6 +304,7 @@ class ReplayMessage(TypedDict):
     digest: str
     again: bool
     title: str
+    part: bool
 
 
 Message = (

@@ -29,6 +29,7 @@ from nar_core.files import (
     Limits,
     Recipe,
     confidence_bytes,
+    holds_more,
     is_mp4,
     jpeg_bytes,
     label_of,
@@ -183,11 +184,13 @@ def _done(run: str, event: Finished, expected: Recipe | None) -> DoneMessage:
 def replayed(engines: Engines, data: bytes, run: str, limits: Limits = LIMITS) -> ReplayMessage:
     """A file that was made here -> everything the player needs, without any model.
 
-    From here on a movie is as if it had been saved as the PNG that the page works with.
+    From here on a movie, or a whole of several parts, is as if what is replayed of it had been
+    saved as the PNG that the page works with.
     """
     with room():
         recipe, frames = read_file(data, limits)
-        picture = png_bytes(frames, recipe) if is_mp4(data) else data
+        part = holds_more(data, limits)
+        picture = png_bytes(frames, recipe) if part or is_mp4(data) else data
         sheets = sheets_of(frames[None])
     known = {m.name: m for m in engines.models()}
     here = recipe.model in known and tuple(known[recipe.model].grid) == recipe.grid
@@ -218,6 +221,7 @@ def replayed(engines: Engines, data: bytes, run: str, limits: Limits = LIMITS) -
         "digest": recipe.digest,
         "again": here and not recipe.mirrored,
         "title": title_of(recipe),
+        "part": part,
     }
 
 

@@ -2,7 +2,7 @@
 
 import { makePlan } from './plan.js';
 import { meanConfidence, newRun, sampleOf, withEnd, withFinals, withSheet, withSteps } from './run.js';
-import { tooLong } from './tools/letters.js';
+import { listed, tooLong } from './tools/letters.js';
 
 /** @typedef {import('./plan.js').Spec} Spec */
 /** @typedef {import('./run.js').Pixels} Pixels */
@@ -107,17 +107,26 @@ function unfit(word, bounds) {
   return isWithin && (!whole || Number.isInteger(value)) ? '' : `not ${expected}`;
 }
 
+/** Which words are no values, and why; '' where all are. @param {string[]} words @param {import('./wire.js').Bounds} [bounds] */
+function leftOut(words, bounds) {
+  const odd = [...new Set(words)].filter((word) => unfit(word, bounds));
+  const whys = [...new Set(odd.map((word) => unfit(word, bounds)))].map((why) => {
+    const those = odd.filter((word) => unfit(word, bounds) === why).map((word) => word.slice(0, 20));
+    return `${listed(those)} ${those.length > 1 ? 'are each' : 'is'} ${why}`;
+  });
+  return odd.length ? `${whys.join('; ')}: ${odd.length > 1 ? 'they are' : 'it is'} left out.` : '';
+}
+
 /** Other values of the setting; fewer than two are none. @param {LabState} s @param {string} text @returns {LabState} */
 export function valued(s, text) {
   if (s.active || !setOf(s).setting) return s;
   const { words: said, unclear } = wordsIn(text);
   if (unclear) return { ...s, note: `${unclear.slice(0, 20)} may be one number or several: put a point into it.` };
   const { bounds } = setOf(s);
-  const odd = said.find((word) => unfit(word, bounds));
   const fit = said.filter((word) => !unfit(word, bounds));
   const values = fit.filter((word, k) => fit.findIndex((other) => +other === +word) === k);
-  let note = '';
-  if (odd) note = `${odd.slice(0, 20)} is ${unfit(odd, bounds)}: it is left out.`;
+  const odd = leftOut(said, bounds);
+  let note = odd;
   if (said.length && values.length < 2) note = `${note} Give two values or more, with commas between them.`.trim();
   else if (!odd && values.length > MOST_PANES) note = `Only the first ${MOST_PANES} values are compared.`;
   const next = chosen({ ...s, values: values.length < 2 ? [] : values.slice(0, MOST_PANES) }, s.compare);

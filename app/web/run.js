@@ -42,6 +42,7 @@ import { UNKNOWN_CONFIDENCE, UNKNOWN_TOKEN } from './wire.js';
  * @property {Asked | null} request
  * @property {import('./wire.js').Verdict | null} verdict
  * @property {boolean} replayed
+ * @property {boolean} isPart whether the file it came from shows more than it
  * @property {boolean} again whether the file it came from can be made again here
  * @property {Given | null} given
  * @property {[number, number] | null} window where it lies in a panorama, in cells
@@ -78,6 +79,7 @@ export function newRun(id, plan, samples, more = {}) {
     verdict: null,
     replayed: false,
     again: false,
+    isPart: false,
     given: null,
     window: null,
     earlier: [],
@@ -200,7 +202,7 @@ export function withEnd(run, message) {
  */
 export function recorded(message) {
   const plan = planFromSteps(message.spec, message.spec.seed_position, message.order);
-  return withEnd(newRun(message.run, plan, 1, { title: message.title, replayed: true }), message);
+  return withEnd(newRun(message.run, plan, 1, { title: message.title, replayed: true, isPart: message.part }), message);
 }
 
 /** @param {Run} run @param {Pixels[]} finals @returns {Run} */

@@ -57,10 +57,12 @@ const RUNS_HEARD = 4;
 /** A start was refused before it had a place in the line. @typedef {{ kind: 'rejected', at: number }} Rejected */
 
 /**
- * A file that was grown earlier, without any model; `again` if it can be made again here.
+ * A file that was grown earlier, without any model; `again` if it can be made again here, `part` if the file shows more
+ * growths than this one.
  * @typedef {OfRun & {
  *   kind: 'replay', total: number, spec: Spec, order: string, tokens: string, confidence: string, pictures: string[],
  *   sheets: string[] | null, request: Asked, digest: string, again: boolean, title: string,
+ *   part: boolean,
  * }} Replay
  */
 
@@ -118,7 +120,7 @@ const RUNS_HEARD = 4;
  */
 /** @typedef {OfRun & { kind: 'read', tokens: Uint16Array, text: string, foreign: boolean }} TokensRead */
 /** @typedef {Finished & { kind: 'done' }} DoneRead */
-/** @typedef {Finished & { kind: 'replay', spec: Spec, title: string }} ReplayRead */
+/** @typedef {Finished & { kind: 'replay', spec: Spec, title: string, part: boolean }} ReplayRead */
 /**
  * @typedef {(
  *   Begun | Progress | Likeness | StepsRead | DoneRead | Failed | Rejected | ReplayRead | Model | Explained |
@@ -234,7 +236,7 @@ export function read(message) {
     case 'done':
       return { kind: 'done', ...finished(message) };
     case 'replay':
-      return { kind: 'replay', ...finished(message), spec: message.spec, title: message.title };
+      return { kind: 'replay', ...finished(message), spec: message.spec, title: message.title, part: message.part };
     default:
       throw new Error(`message: got kind ${JSON.stringify(/** @type {any} */ (message).kind)}, which is not known`);
   }

@@ -9,7 +9,7 @@ from .clip import FORMATS, clip_bytes, is_mp4, read_mp4, recipes_in
 from .growth import growth_gif
 from .limits import LIMITS, MAX_PARTS, Limits, room
 from .picture import open_within, read_picture
-from .png import jpeg_bytes, png_bytes, read_png, recipe_in, sheet
+from .png import is_whole, jpeg_bytes, png_bytes, read_png, recipe_in, sheet
 from .recipe import (
     AS_DOWNLOADED,
     MAX_SAMPLES,
@@ -46,6 +46,7 @@ __all__ = [
     "confidence_bytes",
     "confidence_of",
     "growth_gif",
+    "holds_more",
     "is_mp4",
     "jpeg_bytes",
     "label_of",
@@ -72,6 +73,16 @@ __all__ = [
 def read_file(data: bytes, limits: Limits = LIMITS) -> tuple[Recipe, np.ndarray]:
     """A file made here -> its recipe and frames, uint8 [F, h, w, 3]; ValueError if it is none."""
     return read_mp4(data, limits) if is_mp4(data) else read_png(data, limits)
+
+
+def holds_more(data: bytes, limits: Limits = LIMITS) -> bool:
+    """Whether a file made here shows more growths than the last, which is all that is read of it.
+
+    Raises ValueError as `read_file`.
+    """
+    if is_mp4(data):
+        return len(recipes_in(data, limits)) > 1
+    return is_whole(open_within(data, limits))
 
 
 def read_recipe(data: bytes, limits: Limits = LIMITS) -> Recipe:

@@ -1,4 +1,8 @@
-"""PNG files that carry their recipe; a clip is an animated one."""
+"""PNG files that carry their recipe; a clip is an animated one.
+
+A whole picture of several parts carries the recipe of the part that grew last, and in the text
+chunk `nar_studio_part` where that lies: JSON `{"at": [row, column]}` of its upper left pixel.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +14,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, PngImagePlugin
 
+from ..foreign import Fields
 from ..picture import reading_picture
-from .limits import LIMITS, Limits, need_pixels
+from .limits import LIMITS, MAX_SIDE, Limits, need_pixels
 from .picture import open_within
 from .recipe import AS_DOWNLOADED, CHUNK, Recipe, recipe_from, told_in
+
+PART = "nar_studio_part"
 
 LONGEST_JPEG = 65_500
 
@@ -64,6 +71,8 @@ def jpeg_bytes(pixels: np.ndarray, quality: int = 90) -> bytes:
 def read_png(data: bytes | Path, limits: Limits = LIMITS) -> tuple[Recipe, np.ndarray]:
     """A PNG of this studio -> its recipe and all its frames, uint8 [F, h, w, 3].
 
+    Of a whole of several parts it is the part that grew last.
+
     Raises:
         ValueError: not an image, no recipe in it, or a recipe that does not hold together.
     """
@@ -74,7 +83,28 @@ def read_png(data: bytes | Path, limits: Limits = LIMITS) -> tuple[Recipe, np.nd
             "what is replayed; download one of them where this was made"
         )
     recipe = recipe_in(picture, limits)
-    return recipe, _frames(data, picture, recipe, limits)
+    rows, columns = _place(picture, recipe)
+    return recipe, _frames(data, picture, recipe, limits)[:, rows, columns]
+
+
+def is_whole(picture: Image.Image) -> bool:
+    """Whether an opened PNG shows more parts than the one that its recipe tells of."""
+    return PART in picture.info
+
+
+def _place(picture: Image.Image, recipe: Recipe) -> tuple[slice, slice]:
+    """Rows and columns of pixels that a recipe tells of; ValueError if they do not lie within."""
+    if not is_whole(picture):
+        return slice(None), slice(None)
+    at = Fields(told_in(picture.info[PART]), "part", AS_DOWNLOADED).wholes("at", 2, MAX_SIDE)
+    height, width = recipe.size
+    if recipe.frames > 1 or at[0] + height > picture.height or at[1] + width > picture.width:
+        raise ValueError(
+            f"part: got one of {recipe.frames} x {width} x {height} pixels at row {at[0]} and "
+            f"column {at[1]}, expected one within {picture.width} x {picture.height}; "
+            f"{AS_DOWNLOADED}"
+        )
+    return slice(at[0], at[0] + height), slice(at[1], at[1] + width)
 
 
 def recipe_in(picture: Image.Image, limits: Limits = LIMITS) -> Recipe:
@@ -85,8 +115,8 @@ def recipe_in(picture: Image.Image, limits: Limits = LIMITS) -> Recipe:
         text = text.decode(errors="replace")
     if not isinstance(text, str) or not text:
         raise ValueError(
-            "picture: no recipe inside, so it cannot be replayed; use a PNG downloaded here (a "
-            "whole of several parts and a strip have none; messengers and editors often remove it)"
+            "picture: no recipe inside, so it cannot be replayed; use a PNG downloaded here "
+            "(a strip has none; messengers and editors often remove it)"
         )
     return recipe_from(told_in(text), (picture.height, picture.width), limits)
 

@@ -11,8 +11,9 @@ import pytest
 from PIL import Image, ImageColor
 
 from app.pages.parts import address
+from nar_core.files import read_png
 from tests.app.inside import box_of, look_inside, toast
-from tests.app.test_browser_growth import STATE
+from tests.app.test_browser_growth import RUN, STATE
 from tests.app.test_browser_results import picture_of
 
 OUTPAINT = "nar.pages.get('outpaint').state"
@@ -168,6 +169,34 @@ def test_a_picture_grows_to_both_sides_and_any_edge_is_pulled_again(outpaint):
     with outpaint.expect_download() as saved:
         outpaint.click(f"{STUDIO} [data-act=wide]")
     assert Image.open(saved.value.path()).size == (320, 152)
+
+
+def test_a_saved_whole_replays_the_part_that_grew_last(outpaint, open_page):
+    outpaint.click(f"{STUDIO} .grow")
+    wait_grown(outpaint, 3)
+    outpaint.click(f"{STUDIO} [data-side=top]")
+    outpaint.wait_for_function(f"{OUTPAINT}.phase === 'done' && !{OUTPAINT}.board.wanted")
+    whole = pixels_of(outpaint.evaluate(f"{WHOLE}.toDataURL()"))
+    part = pixels_of(outpaint.evaluate(f"{OUTPAINTED}.pictures[0]"))
+    tokens = outpaint.evaluate(f"{OUTPAINTED}.tokens.join()")
+    with outpaint.expect_download() as saved:
+        outpaint.click(f"{STUDIO} [data-act=wide]")
+    data = saved.value.path().read_bytes()
+    assert np.array_equal(np.asarray(Image.open(io.BytesIO(data)).convert("RGB")), whole)
+    recipe, frames = read_png(data)
+    assert ",".join(map(str, recipe.tokens.reshape(-1))) == tokens
+    assert np.array_equal(frames[0], part)
+    page = open_page()
+    file = {"name": "whole.png", "mimeType": "image/png", "buffer": data}
+    page.set_input_files(".recent input[type=file]", file)
+    page.wait_for_selector(".studio.image .player[data-state=done]")
+    told = "Only the last growth of this file is replayed."
+    assert page.inner_text(".studio.image .part") == told
+    assert page.evaluate(f"{RUN}.tokens.join()") == tokens
+    page.click(".studio.image [data-act=again]")
+    page.wait_for_selector(".studio.image .verdict:not([hidden])")
+    assert page.inner_text(".studio.image .verdict") == "Verified: every token is the same."
+    assert page.is_hidden(".studio.image .part")  # a file of its own
 
 
 def test_growths_and_strokes_are_undone_and_one_beside_the_picture_erases_nothing(outpaint):

@@ -133,6 +133,8 @@ test('a prompt that is too long is told by its letters, one of several by its nu
   assert.equal(tooLong('äöü🦊', short), '');
   assert.equal(tooLong('äöü🦊!', short), 'The prompt has 5 letters, 1 too many: shorten it.');
   assert.match(tooLong('fox\nowl\nzebras', short, true), /^Prompt 3 has 6 letters/);
+  const several = 'Prompts 1, 3 and 4 have more than 4 letters: shorten them.';
+  assert.equal(tooLong('foxes\nowl\nzebras\nlions', short, true), several);
   assert.equal(tooLong('fox\nowl', short, true), '');
   const sets = [{ name: 'a', title: 'A', panes: [{ title: 'A', seed_position: [0, 8, 8], form: {} }] }];
   const s = lab.initial(short, sets);
@@ -402,7 +404,13 @@ test('the values of a setting can be others, and what was measured is a table', 
     return lab.valued(lab.initial(spec, [set]), values);
   };
   assert.deepEqual(within('0.5, 1, 30, 30.5, 1.0').values, ['1', '30']);
-  assert.equal(within('0.5, 1, 30, 31').note, '0.5 is not a number from 1 to 30: it is left out.');
+  assert.equal(within('0.5, 1, 30').note, '0.5 is not a number from 1 to 30: it is left out.');
+  const all = '0.5 and 31 are each not a number from 1 to 30; x is no number: they are left out.';
+  assert.equal(within('0.5, x, 1, 30, 31, x').note, all);
+  assert.match(
+    within('1, 2, a b c d e f g').note,
+    /^a, b, c, d, e and 2 more are each no number: they are left out\.$/,
+  );
   assert.match(within('31, 2').note, /^31 is not .* left out\. Give two values or more/);
   assert.deepEqual(within('1, 2, 3', { above: true }).values, ['2', '3']);
   assert.deepEqual(within('1, 2.5, 3', { whole: true }).values, ['1', '3']);

@@ -63,9 +63,18 @@ test('an end without sheets shows its pictures; only a replay can be made again'
   assert.deepEqual(done.sheets, ['p']);
   assert.equal(done.again, false);
   assert.equal(done.passes, 3);
-  const replay = read({ kind: 'replay', run: 'b', ...text, pictures: ['p'], sheets: ['s'], again: true, title: 'x' });
+  const replay = read({
+    kind: 'replay',
+    run: 'b',
+    ...text,
+    pictures: ['p'],
+    sheets: ['s'],
+    again: true,
+    title: 'x',
+    part: true,
+  });
   assert.deepEqual(replay.sheets, ['s']);
-  assert.equal(replay.again, true);
+  assert.deepEqual([replay.again, replay.part], [true, true]);
   assert.equal(replay.elapsed, 0);
 });
 

@@ -20,6 +20,7 @@ import { bestHoleCell, clamp } from './region.js';
  * @property {Uint16Array | null} tokens where they are known
  * @property {import('../run.js').Pixels} image
  * @property {string} run that grew it; none of what was given
+ * @property {string} file its address as a PNG with its recipe, likewise
  */
 
 /**
@@ -50,7 +51,7 @@ export const emptyBoard = (spec) => ({ spec, pieces: [], hole: new Set(), shape:
 /** A picture of the grid's size, whole. @param {Spec} spec @param {Given} given @returns {Board} */
 export const boardOf = (spec, { image, tokens }) => ({
   ...emptyBoard(spec),
-  pieces: [{ at: [0, 0], tokens, image, run: '' }],
+  pieces: [{ at: [0, 0], tokens, image, run: '', file: '' }],
 });
 
 /** What was given has these tokens. @param {Board} board @param {Uint16Array} tokens @returns {Board} */
@@ -225,6 +226,7 @@ export function withPiece(board, run, sample) {
     tokens: sampleOf(run, run.tokens, Math.min(sample, run.samples - 1)).slice(),
     image: run.finals[Math.min(sample, run.finals.length - 1)],
     run: run.id,
+    file: run.pictures[Math.min(sample, run.pictures.length - 1)] ?? '',
   };
   const below = board.pieces.filter(({ run: id }) => id !== run.id);
   const hole = new Set(board.hole);

@@ -3,7 +3,7 @@
 import { linkOf } from '../link.js';
 import { nameOf, sampleOf, wordsOf } from '../run.js';
 import * as store from '../store.js';
-import { standing, wholePicture } from '../tools/pixels.js';
+import { standing, wholeAddress } from '../tools/pixels.js';
 import { queryOf } from '../wire.js';
 import { copied, find, findAll, flash, restored, save, share } from './dom.js';
 
@@ -86,7 +86,7 @@ export function actionsView(root, player) {
       case 'save':
         return save(picture, `${stem}.png`);
       case 'wide':
-        return s.board && save(wholePicture(s.board).toDataURL('image/png'), `${stem}-whole.png`);
+        return s.board && save(wholeAddress(s.board), `${stem}-whole.png`);
       case 'link': {
         const link = `${location.origin}${location.pathname}?${linkOf(s.runs, run, s.step)}`;
         return flash(words, (await copied(link)) ? 'Link copied' : 'Copy failed', SHOWN);

@@ -42,8 +42,8 @@ export function factsOf(s) {
 
 /** @param {HTMLElement} root */
 export function factsView(root) {
-  const [facts, drawn, mirror, verdict, guess, caption] = [
-    ...['.facts', '.drawn', '.mirror', '.verdict', '.guess', '.guess figcaption'],
+  const [facts, drawn, mirror, part, verdict, guess, caption] = [
+    ...['.facts', '.drawn', '.mirror', '.part', '.verdict', '.guess', '.guess figcaption'],
   ].map((query) => find(root, query));
   const canvas = findCanvas(guess, 'canvas');
 
@@ -67,6 +67,7 @@ export function factsView(root) {
     drawn.hidden = !run?.drawn;
     setText(drawn, run?.drawn ? `Asked “${run.request ? wordsOf(run) : run.title}”, drawn “${run.drawn}”.` : '');
     mirror.hidden = !(run?.plan ?? store.planned(s, s.seedPosition).plan).mirrored;
+    part.hidden = !run?.isPart;
     renderGuess(s, run);
     const told = s.phase === 'done' && run?.pictures.length ? run.verdict : null;
     verdict.hidden = !told;

@@ -124,6 +124,7 @@ def test_an_mp4_plays_in_browsers_and_replays_here(studio, tmp_path):
     assert "yuv420p" in told
     assert data.index(b"moov") < data.index(b"mdat")  # plays before it is loaded whole
     played = replayed(studio.engines, data, "r")
+    assert not played["part"]
     assert played["tokens"] == done["tokens"]
     assert played["spec"]["slice_of_frame"] == list(range(9))
     recipe, frames = read_mp4(data)
@@ -273,4 +274,5 @@ def test_a_clip_goes_on_with_the_very_tokens_of_the_one_before(studio, monkeypat
     parts = [read_png(bytes_at(d["pictures"][0]))[1] for d in (one, two)]
     assert np.array_equal(strip, sheet(np.concatenate([parts[0], parts[1][5:]])))
     whole = bytes_at(studio.clip(both, "mp4", 8))
-    assert replayed(studio.engines, whole, "r")["tokens"] == two["tokens"]
+    played = replayed(studio.engines, whole, "r")
+    assert (played["tokens"], played["part"]) == (two["tokens"], True)

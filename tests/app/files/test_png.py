@@ -10,9 +10,9 @@ from PIL import Image, PngImagePlugin
 
 from app.server.form import Form
 from app.wire import bytes_of_uri
-from nar_core.files import limits, read_recipe, read_wide
+from nar_core.files import holds_more, limits, read_recipe, read_wide
 from nar_core.files.growth import growth_gif
-from nar_core.files.png import jpeg_bytes, png_bytes, read_png
+from nar_core.files.png import PART, jpeg_bytes, png_bytes, read_png
 from nar_core.files.recipe import CHUNK, Recipe, pack, recipe_from
 from nar_core.files.wide import CHUNK as WIDE
 from tests.app.studios import fake_studio, finish, png_with
@@ -37,6 +37,27 @@ def test_the_recipe_comes_back_and_takes_little_room(made):
 def test_a_picture_without_recipe_is_named(made):
     with pytest.raises(ValueError, match="no recipe inside"):
         read_png(png_bytes(made[0]))
+
+
+def test_of_a_whole_of_several_parts_the_last_is_read(made):
+    pixels, recipe = made
+    whole = np.random.default_rng(0).integers(0, 256, (200, 300, 3)).astype(np.uint8)
+    whole[72:200, 172:300] = pixels
+
+    def file(said: str) -> bytes:
+        return png_bytes(whole, recipe, {PART: said})
+
+    read, frames = read_png(file('{"at": [72, 172]}'))
+    assert read.json() == recipe.json()
+    assert np.array_equal(frames, pixels[None])
+    assert holds_more(file('{"at": [72, 172]}'))
+    assert not holds_more(png_bytes(pixels, recipe))
+    for said in ('{"at": [73, 172]}', '{"at": [72, 173]}'):
+        with pytest.raises(ValueError, match=r"part: got one of 1 x 128 x 128 .* within 300 x 200"):
+            read_png(file(said))
+    for said in ("", "{}", "[72, 172]", '{"at": [-1, 0]}', '{"at": [0, 0, 0]}', '{"at": [0.5, 0]}'):
+        with pytest.raises(ValueError, match=r"^(part|recipe):"):
+            read_png(file(said))
 
 
 def test_an_empty_remark_is_no_recipe(made):
