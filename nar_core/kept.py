@@ -63,5 +63,5 @@ class KeptGrowths:
 
 def _key(plan: DecodePlan, settings: Sequence[SamplingSettings], first_step: int) -> Hashable:
     """Alike where the same work is to be done in the same order; the rows are counted, too."""
-    order = plan.levels.tobytes(), plan.known.tobytes(), plan.fan_in.tobytes()
+    order = plan.levels.tobytes(), plan.known.tobytes()  # from which its senders follow
     return plan.grid, plan.seed_position, order, tuple(settings), first_step

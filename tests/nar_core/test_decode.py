@@ -279,6 +279,23 @@ def test_padded_text_costs_nothing_where_all_rows_agree(lengths, kept, masked):
     assert (growth.condition.valid is not None) == masked
 
 
+def test_padded_text_beside_known_cells_is_decoded_as_it_is_trained():
+    grid = GridShape(1, 4, 4)
+    form = ConditionConfig("caption", slots=6, caption_width=5)
+    model = random_model(replace(official_config(grid), condition=form))
+    known = np.zeros(grid.cells, bool)
+    known[[1, 4, 2, 5, 8]] = True  # two whole fronts, which are fed in one step
+    plan = make_plan(grid, (0, 0, 0), known, ("+w", "+h"), "distance")
+    valid = torch.arange(6) >= 6 - torch.tensor([2, 5])[:, None]
+    values = Caption(torch.randn(2, 6, 5) * valid[..., None], valid)
+    null = model.condition.null_like(values)
+    tokens, logits, growth = grow(model, plan, start(plan), values=(values, null))
+    assert growth.masks.keys() > {0}
+    full = full_grid(model, plan, tokens, values)
+    for cell, got in logits.items():
+        torch.testing.assert_close(got, full[:, cell], atol=1e-4, rtol=0)
+
+
 def told_model(grid: GridShape, told: int = 2):
     """A model of facts that is told what stands in each cell, and condition input of two rows."""
     form = ConditionConfig("facts", 3, 5, causal=False, seed_query=True, broadcast=True)

@@ -5,6 +5,7 @@ On a GPU steps are recorded and replayed. Elsewhere a stand-in does what was rec
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,19 +14,30 @@ import pytest
 import torch
 
 from nar_core import Engine, Request, kept
+from nar_core.decode import Growth
+from nar_core.models.condition import Caption, ConditionConfig
 from nar_core.models.recording import Recorder
+from nar_core.plan import GridShape, make_plan
+from nar_core.sampling import uniforms
+from nar_core.settings import SamplingSettings
+
+from .helpers import official_config, random_model
 
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 
 
 class Stand:
-    """Does what was recorded, the first time when it is recorded, as a GPU would replay it."""
+    """Does what was recorded, the first time when it is recorded, as a GPU would replay it.
+
+    A replay leaves what the growth counts as it was: on a GPU it is the device's alone.
+    """
 
     def __init__(self) -> None:
         self.told: list[str] = []
 
     def record(self, work) -> Any:
         self.told.append("recorded")
+        growth: Growth = work.__self__
         outputs, first = work(), [True]
 
         def replay() -> None:
@@ -33,8 +45,10 @@ class Stand:
                 first.clear()
                 return
             self.told.append("replayed")
+            before = growth.passes, growth.cache.length
             for mine, again in zip(outputs, work(), strict=True):
                 mine.copy_(again)
+            growth.passes, growth.cache.length = before
 
         return SimpleNamespace(replay=replay), outputs
 
@@ -78,11 +92,50 @@ def same(a, b) -> None:
     ],
 )
 def test_a_plan_that_comes_back_gives_what_it_would_have_given(engine, fresh, fields):
+    seen = set()
     for number, prompt in enumerate(["whale", "red apple", "blue whale", "", "whale"]):
         request = Request(prompt=prompt, rng_seed=number, **fields)
         same(engine.generate_all(request), fresh.generate_all(request))
-    assert len(kept_of(engine)) == 1
+        [growth] = kept_of(engine)
+        seen.add(id(growth))
+    assert len(seen) == 1  # the same one every time
     assert not kept_of(fresh)
+
+
+def test_other_settings_are_another_growth(engine, fresh):
+    for number in range(3):
+        for temperature in (0.5, 1.5):
+            request = Request(prompt="whale", rng_seed=number, temperature=temperature)
+            same(engine.generate_all(request), fresh.generate_all(request))
+    assert len(kept_of(engine)) == 2
+
+
+@pytest.mark.parametrize(("lengths", "fits"), [([1, 4], True), ([1, 3], False), ([4, 4], False)])
+def test_a_prompt_of_other_length_is_another_growth(lengths, fits):
+    grid = GridShape(1, 3, 3)
+    form = ConditionConfig("caption", slots=6, caption_width=5)
+    model = random_model(replace(official_config(grid), condition=form))
+    plan = make_plan(grid, (0, 0, 0), None, ("+w", "+h"), "distance")
+
+    def told(lengths: list[int]) -> tuple[Caption, Caption]:
+        valid = torch.arange(6) >= 6 - torch.tensor(lengths)[:, None]
+        features = torch.randn(2, 6, 5, generator=torch.Generator().manual_seed(sum(lengths)))
+        values = Caption(features * valid[..., None], valid)
+        return values, model.condition.null_like(values)
+
+    def growth_of(lengths: list[int]) -> Growth:
+        numbers = uniforms(0, 2, 9)
+        settings = SamplingSettings(guidance_scale=2.0)
+        return Growth(model, plan, *told(lengths), torch.full((2, 9), -1), numbers, settings)
+
+    growth, other = growth_of([1, 4]), growth_of(lengths)
+    while growth.next_step < plan.total:
+        growth.step()
+    assert growth.again(*told(lengths), torch.full((2, 9), -1), uniforms(0, 2, 9)) == fits
+    while fits and growth.next_step < plan.total:
+        mine, fresh = growth.logits(), other.logits()
+        torch.testing.assert_close(mine, fresh)
+        growth.step(), other.step()
 
 
 def test_steps_are_recorded_the_second_time_and_replayed_from_then_on(engine):
@@ -103,7 +156,22 @@ def test_known_cells_and_branches_come_back(engine, fresh):
         same(engine.generate_all(around), fresh.generate_all(around))
         branch = Request(resume=early, rng_seed=rng_seed)
         same(engine.generate_all(branch), fresh.generate_all(branch))
-    assert len(kept_of(engine)) == 2
+        whole = Request(prompt="whale", rng_seed=rng_seed)  # of the branch's plan
+        same(engine.generate_all(whole), fresh.generate_all(whole))
+    assert len(kept_of(engine)) == 3
+
+
+def test_plans_of_equal_levels_are_told_apart():
+    grid = GridShape(1, 3, 3)
+    seed = np.arange(9) == 0
+    is_known = [
+        make_plan(grid, (0, 0, 0), known, ("+w", "+h"), "distance") for known in (None, seed)
+    ]
+    starts = [make_plan(grid, at, np.arange(9) != 4) for at in ((0, 0, 0), (0, 1, 1))]
+    for plans in (is_known, starts):
+        assert (plans[0].levels == plans[1].levels).all()
+        assert (plans[0].fan_in == plans[1].fan_in).all()
+        assert len({kept._key(plan, [SamplingSettings()], 0) for plan in plans}) == 2
 
 
 def test_one_plan_is_grown_twice_at_once(engine, fresh):
@@ -144,7 +212,11 @@ def test_a_growth_that_was_left_early_is_begun_anew(engine, fresh):
 
 def test_where_recording_fails_it_is_grown_all_the_same(engine, fresh, monkeypatch):
     def fails(self, work):
-        work()  # as far as it came
+        growth = work.__self__
+        before = growth.cache.length
+        work()  # as far as it came; on a GPU nothing has been done by it
+        for states in growth.hidden.values():
+            states[:, before : growth.cache.length] = torch.nan
         return None
 
     monkeypatch.setattr(Stand if engine.device.type == "cpu" else Recorder, "record", fails)
