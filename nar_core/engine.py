@@ -68,6 +68,8 @@ class Engine:
         self.dtype = dtype or next(model.parameters()).dtype
         self._preview = Preview(tokenizer, patches)
         self._growths = KeptGrowths(model, self.device)
+        # Fronts that are under way while one is told: a CPU would only tell the first one later.
+        self._ahead = int(self.device.type == "cuda")
 
     @classmethod
     def load(
@@ -255,12 +257,12 @@ class Engine:
     def _fronts(
         self, growth: Growth, owner: np.ndarray, wanted: Callable[[int], bool]
     ) -> Iterator[_Front]:
-        """Every front, on its way; a GPU goes on with the next one while it arrives and is told.
+        """Every front, on its way; `_ahead` later ones are begun before it is told.
 
         Args:
             owner: number of the request that each row is of, int64 [B].
         """
-        rows, ahead = np.arange(len(owner)), int(self.device.type == "cuda")
+        rows = np.arange(len(owner))
         still, underway = np.ones(owner[-1] + 1, bool), deque[_Front]()
         for number in range(growth.next_step + 1, growth.plan.total + 1):
             still[:] = [wanted(i) for i in range(len(still))]
@@ -272,7 +274,7 @@ class Engine:
                 rows = rows[kept]
             drawn = growth.step()
             underway.append(_Front(number, rows, still, growth.passes, *drawn))
-            if len(underway) > ahead:
+            if len(underway) > self._ahead:
                 yield underway.popleft()
         yield from underway
 

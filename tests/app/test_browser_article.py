@@ -200,5 +200,11 @@ def test_speed_is_drawn_beside_its_numbers_and_says_its_command(article):
     speed.get_by_role("button", name="Pictures a second").click()
     assert speed.locator("tbody").inner_text() != seconds
     assert page.evaluate("document.activeElement.dataset.quantity") == "per_second"
+    speed.get_by_role("button", name="On a GPU").click()
+    speed.get_by_text("bench --suite gpu").wait_for()
+    assert page.evaluate("document.activeElement.dataset.file") == "speed-gpu.json"
+    speed.get_by_role("button", name="Memory").click()  # which on a CPU all ways need alike
+    speed.get_by_role("button", name="On a CPU").click()
+    assert speed.locator("tbody").inner_text() == seconds
     page.click("#pages [data-tab-id=lab]")
     page.locator(".evidence .speed").get_by_text("bench --suite cpu").wait_for()

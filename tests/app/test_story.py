@@ -106,11 +106,12 @@ def test_what_each_head_alone_makes_is_told_of_enough_growths():
     assert told[2]["loss"] < min(told[0]["loss"], told[1]["loss"])
 
 
-def test_the_chart_of_speed_is_what_a_suite_has_told():
-    shown = json.loads((FIGURES / "speed.json").read_text("utf-8"))
+@pytest.mark.parametrize(("name", "suite"), [("speed", "cpu"), ("speed-gpu", "gpu")])
+def test_the_charts_of_speed_are_what_suites_have_told(name, suite):
+    shown = json.loads((FIGURES / f"{name}.json").read_text("utf-8"))
     plain = [{k: v for k, v in row.items() if k != "ratio"} for row in shown["rows"]]
     assert table([Row(**{**row, "grid": tuple(row["grid"])}) for row in plain]) == shown["rows"]
     assert [(row["model"], row["batch"], row["way"]) for row in plain] == [
-        (case.model, case.batch, way) for case in SUITES["cpu"] for way in case.ways
+        (case.model, case.batch, way) for case in SUITES[suite] for way in case.ways
     ]
-    assert shown["command"] == "python -m nar_core bench --suite cpu --figures speed.json"
+    assert shown["command"] == f"python -m nar_core bench --suite {suite} --figures {name}.json"

@@ -56,7 +56,7 @@ class Stand:
 @pytest.fixture(params=DEVICES)
 def engine(root, request, monkeypatch):
     engine = Engine.load(root / "words", device=request.param, dtype="float32")
-    engine._growths.room = 1 << 30
+    engine._growths.room, engine._ahead = 1 << 30, 1
     if request.param == "cpu":
         monkeypatch.setattr(Recorder, "on", lambda device: Stand())
     return engine
@@ -64,9 +64,9 @@ def engine(root, request, monkeypatch):
 
 @pytest.fixture
 def fresh(root, engine):
-    """An engine of the same weights that keeps nothing."""
+    """An engine of the same weights that keeps nothing and begins nothing ahead."""
     fresh = Engine.load(root / "words", device=engine.device, dtype="float32")
-    fresh._growths.room = 0
+    fresh._growths.room = fresh._ahead = 0
     return fresh
 
 
@@ -171,6 +171,8 @@ def test_plans_of_equal_levels_are_told_apart():
     for plans in (is_known, starts):
         assert (plans[0].levels == plans[1].levels).all()
         assert (plans[0].fan_in == plans[1].fan_in).all()
+    raster = make_plan(grid, (0, 0, 0), None, ("+w",), order="raster")
+    for plans in (is_known, starts, (is_known[0], raster)):
         assert len({kept._key(plan, [SamplingSettings()], 0) for plan in plans}) == 2
 
 
@@ -198,6 +200,19 @@ def test_who_is_left_goes_on_where_others_have_gone(engine, fresh):
     for i in (0, 2):
         same(last[i], fresh.generate_all(requests[i]))
     assert not kept_of(engine)  # rows are missing in what was left
+
+
+def test_what_is_begun_ahead_is_told_in_its_turn(engine, fresh):
+    request = Request(prompt="whale", rng_seed=3)
+    frames, expected = (list(x.generate(request)) for x in (engine, fresh))
+    assert [f.step for f in frames] == [f.step for f in expected]
+    for frame, other in zip(frames, expected, strict=True):
+        same(frame, other)
+    asked = []
+    growing = engine.generate_together([request], lambda number: not asked.append(number))
+    next(growing)
+    assert len(asked) == 2
+    growing.close()
 
 
 def test_a_growth_that_was_left_early_is_begun_anew(engine, fresh):

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { gainOf, linesOf, quantitiesOf, speedMarkup, ticksOf } from '../../app/web/views/speed.js';
+import { gainOf, linesOf, quantitiesOf, shortOf, speedMarkup, ticksOf } from '../../app/web/views/speed.js';
 
 /** @param {string} way @param {number} batch @param {number} seconds @param {number} memory */
 const row = (way, batch, seconds, memory = 100) => ({
@@ -34,7 +34,17 @@ test('how many times as fast is the least and the most over the batches that bot
   assert.equal(gainOf({ ...figures, rows: [row('ours', 1, 1)] }, 'raster'), null);
 });
 
+test('a suite need not have begun with the smallest batch', () => {
+  const rows = [row('ours', 64, 3), row('ours', 1, 1), row('ours', 8, 2)];
+  const [{ points }] = linesOf({ ...figures, rows });
+  assert.deepEqual(
+    points.map(({ batch }) => batch),
+    [1, 8, 64],
+  );
+});
+
 test('ticks are powers of two within', () => {
+  assert.deepEqual(ticksOf(1 / 40, 1).map(shortOf), ['1/32', '1/16', '1/8', '0.25', '0.5', '1']);
   assert.deepEqual(ticksOf(0.3, 5), [0.5, 1, 2, 4]);
   assert.deepEqual(ticksOf(1.1, 1.9), []);
 });

@@ -39,12 +39,18 @@ const QUANTITIES = [
   ['memory_mb', 'Memory', 'Megabytes at most'],
 ];
 
+/** Files of `bench --suite`, and what each was timed on. */
+const FILES = [
+  ['speed.json', 'On a CPU'],
+  ['speed-gpu.json', 'On a GPU'],
+];
+
 const HIGH = 220;
 const EDGE = { left: 40, right: 12, top: 10, bottom: 26 };
 
-/** Rows of the first model, way by way, those that were timed. @param {Figures} figures */
+/** Rows of the first model, way by way and by batch, those that were timed. @param {Figures} figures */
 export function linesOf({ rows }) {
-  const own = rows.filter(({ model }) => model === rows[0].model);
+  const own = rows.filter(({ model }) => model === rows[0].model).sort((a, b) => a.batch - b.batch);
   return WAYS.map(([way, name]) => ({ way, name, points: own.filter((row) => row.way === way) })).filter(
     ({ points }) => points.length,
   );
@@ -77,6 +83,9 @@ export function ticksOf(low, high) {
   return Array.from({ length: Math.max(0, Math.floor(Math.log2(high)) - first + 1) }, (_, k) => 2 ** (first + k));
 }
 
+/** A power of two in few letters. @param {number} value */
+export const shortOf = (value) => (value < 0.2 ? `1/${1 / value}` : `${value}`);
+
 /** Both axes are logarithmic. @param {ReturnType<typeof linesOf>} lines @param {Quantity} quantity @param {number} wide */
 function chartOf(lines, quantity, wide) {
   const points = lines.flatMap((line) => line.points);
@@ -92,7 +101,7 @@ function chartOf(lines, quantity, wide) {
   const grid = ticksOf(low, high).map(
     (value) =>
       `<line x1="${EDGE.left}" x2="${wide - EDGE.right}" y1="${y(value)}" y2="${y(value)}"/>` +
-      `<text x="${EDGE.left - 8}" y="${y(value)}" dy="4" text-anchor="end">${value}</text>`,
+      `<text x="${EDGE.left - 8}" y="${y(value)}" dy="4" text-anchor="end">${shortOf(value)}</text>`,
   );
   const under = batches.map((batch) => `<text x="${x(batch)}" y="${HIGH - 8}" text-anchor="middle">${batch}</text>`);
   const drawn = lines.map(({ way, points: own }) => {
@@ -103,15 +112,19 @@ function chartOf(lines, quantity, wide) {
   return `<svg viewBox="0 0 ${wide} ${HIGH}" height="${HIGH}" aria-hidden="true">${[...grid, ...under, ...drawn].join('')}</svg>`;
 }
 
+/** Buttons of which one is pressed. @param {string} key of what they say, in `dataset` @param {string} label */
+const seg = (key, label, /** @type {string[][]} */ choices, /** @type {string} */ chosen) =>
+  `<div class="seg" role="group" aria-label="${label}">${choices
+    .map(
+      ([name, title]) =>
+        `<button type="button" data-${key}="${name}" aria-pressed="${name === chosen}"${name === chosen ? ' class="on"' : ''}>${title}</button>`,
+    )
+    .join('')}</div>`;
+
 /** @param {Figures} figures @param {Quantity} quantity @param {number} wide of the chart */
 export function speedMarkup(figures, quantity, wide) {
   const lines = linesOf(figures);
-  const quantities = quantitiesOf(figures);
   const [, , told] = QUANTITIES.find(([name]) => name === quantity) ?? QUANTITIES[0];
-  const buttons = quantities.map(([name, title]) => {
-    const on = name === quantity;
-    return `<button type="button" data-quantity="${name}" aria-pressed="${on}"${on ? ' class="on"' : ''}>${title}</button>`;
-  });
   const batches = [...new Set(lines.flatMap(({ points }) => points.map(({ batch }) => batch)))].sort((a, b) => a - b);
   const rows = lines.map(({ way, name, points }) => {
     const cells = batches.map((batch) => {
@@ -128,7 +141,7 @@ export function speedMarkup(figures, quantity, wide) {
     return gain ? `${gain.join(' to ')} times as fast ${words}` : [];
   });
   return (
-    `<div class="seg" role="group" aria-label="What the chart shows">${buttons.join('')}</div>` +
+    seg('quantity', 'What the chart shows', quantitiesOf(figures), quantity) +
     chartOf(lines, quantity, wide) +
     `<table><caption>${told}, against how many grow at once</caption><thead><tr><th scope="col">way</th><th scope="col">steps</th>` +
     `${batches.map((batch) => `<th scope="col">${batch}</th>`).join('')}</tr></thead><tbody>${rows.join('')}</tbody></table>` +
@@ -144,17 +157,25 @@ export function speedMarkup(figures, quantity, wide) {
  */
 export async function mountSpeed(root, folder) {
   const host = find(root, '.speed');
-  const answer = await fetch(`${folder}/figures/speed.json`);
-  if (!answer.ok) return;
-  const figures = /** @type {Figures} */ (await answer.json());
+  const answers = await Promise.all(FILES.map(([file]) => fetch(`${folder}/figures/${file}`)));
+  const there = FILES.filter((_, i) => answers[i].ok);
+  if (!there.length) return;
+  const told = await Promise.all(answers.filter(({ ok }) => ok).map((answer) => answer.json()));
+  let [file] = there[0];
   let quantity = /** @type {Quantity} */ ('seconds');
-  const render = () => setMarkup(host, speedMarkup(figures, quantity, host.clientWidth || 400));
+  const render = () => {
+    const figures = /** @type {Figures} */ (told[there.findIndex(([name]) => name === file)]);
+    if (!quantitiesOf(figures).some(([name]) => name === quantity)) quantity = 'seconds';
+    const where = there.length > 1 ? seg('file', 'What it was timed on', there, file) : '';
+    setMarkup(host, where + speedMarkup(figures, quantity, host.clientWidth || 400));
+  };
   host.addEventListener('click', (e) => {
-    const chosen = around(e, '[data-quantity]')?.dataset.quantity;
-    if (!chosen) return;
-    quantity = /** @type {Quantity} */ (chosen);
+    const { quantity: chosen, file: other } = around(e, '[data-quantity], [data-file]')?.dataset ?? {};
+    if (!chosen && !other) return;
+    quantity = /** @type {Quantity} */ (chosen ?? quantity);
+    file = other ?? file;
     render();
-    find(host, `[data-quantity=${chosen}]`).focus(); // it was written anew
+    find(host, chosen ? `[data-quantity=${chosen}]` : `[data-file="${file}"]`).focus(); // it was written anew
   });
   host.hidden = false;
   new ResizeObserver(render).observe(host);
