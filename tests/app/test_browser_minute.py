@@ -83,6 +83,8 @@ def test_words_are_picked_and_enter_grows(open_page):
     line.click()
     picker = page.locator(".studio.image .picker")
     picker.locator("[data-pick=cat] i").wait_for()
+    cut = "(all) => all.filter((e) => e.scrollWidth > e.clientWidth).map((e) => e.textContent)"
+    assert picker.locator(".pictured span").evaluate_all(cut) == []
     seen_through = """() => [...document.querySelectorAll('.studio.image :is(span, button)')]
         .filter((e) => e.offsetParent && !e.closest('.picker')).filter((e) => {
             const picker = document.querySelector('.studio.image .picker');
