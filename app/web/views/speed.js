@@ -129,7 +129,7 @@ export function speedMarkup(figures, quantity, wide) {
   const rows = lines.map(({ way, name, points }) => {
     const cells = batches.map((batch) => {
       const value = points.find((row) => row.batch === batch)?.[quantity];
-      return value === undefined ? '–' : Number(value.toPrecision(3));
+      return value === undefined ? '–' : Number(value.toPrecision(value < 0.1 ? 2 : 3));
     });
     return `<tr><th scope="row"><i class="${way}"></i>${name}</th><td>${points[0].passes}</td>${cells.map((cell) => `<td>${cell}</td>`).join('')}</tr>`;
   });
