@@ -219,16 +219,15 @@ class Engine:
                 confidence[own] = request.resume.confidence.reshape(-1, plan.grid.cells)
         seeds = [p.rng_seed + i for p in several for i in range(p.num_samples)]
         there = torch.from_numpy(tokens).to(self.device, copy=True)
-        growth = self._growths.begin(
+        at = coordinates(plan.grid)
+        with self._growths.growth(
             plan,
             *self.condition(_joined(requests), seeds, there),
             there,
             torch.cat([uniforms(p.rng_seed, p.num_samples, plan.grid.cells) for p in several]),
             [p.settings for p in several for _ in range(p.num_samples)],
             first,
-        )
-        at = coordinates(plan.grid)
-        try:
+        ) as growth:
             for front in self._fronts(growth, owner, wanted):
                 step = plan.steps[front.number - 1]
                 cells = front.rows[:, None], step.positions
@@ -251,8 +250,6 @@ class Engine:
                     else None
                     for i, request in enumerate(requests)
                 ]
-        finally:
-            self._growths.keep(growth)
 
     def _fronts(
         self, growth: Growth, owner: np.ndarray, wanted: Callable[[int], bool]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
@@ -27,14 +28,14 @@ class KeptGrowths:
     """
 
     def __init__(self, model: NARTransformer, device: torch.device):
-        self.model = model
-        self.room = 0
-        if device.type == "cuda":
-            self.room = torch.cuda.get_device_properties(device).total_memory // SHARE
+        self.model, self.device = model, device
+        # Asked of a GPU when there is something to keep: it may be lent for a growth alone.
+        self.room = None if device.type == "cuda" else 0
         self._kept: OrderedDict[Hashable, Growth] = OrderedDict()
         self._lock = threading.Lock()
 
-    def begin(
+    @contextmanager
+    def growth(
         self,
         plan: DecodePlan,
         values,
@@ -43,16 +44,32 @@ class KeptGrowths:
         numbers: Tensor,
         settings: Sequence[SamplingSettings],
         first_step: int,
-    ) -> Growth:
-        """A growth, see there; one that is kept where one of this plan is."""
+    ) -> Iterator[Growth]:
+        """A growth, see there, or one that is kept of this plan; kept in its turn when it is left.
+
+        Where it fails nothing is kept: what failed may have been in want of the memory.
+        """
         with self._lock:
             growth = self._kept.pop(_key(plan, settings, first_step), None)
-        if growth is not None and growth.again(values, null, tokens, numbers):
-            return growth
-        return Growth(self.model, plan, values, null, tokens, numbers, settings, first_step)
+        try:
+            if growth is None or not growth.again(values, null, tokens, numbers):
+                growth = Growth(
+                    self.model, plan, values, null, tokens, numbers, settings, first_step
+                )
+            yield growth
+        except Exception:
+            with self._lock:
+                self._kept.clear()
+            raise
+        except GeneratorExit:
+            assert growth is not None
+            self._keep(growth)
+            raise
+        self._keep(growth)
 
-    def keep(self, growth: Growth) -> None:
-        """Take back a growth that nobody goes on with."""
+    def _keep(self, growth: Growth) -> None:
+        if self.room is None:
+            self.room = torch.cuda.get_device_properties(self.device).total_memory // SHARE
         if not growth.is_whole or growth.nbytes > self.room:
             return
         with self._lock:

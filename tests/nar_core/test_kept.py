@@ -135,7 +135,8 @@ def test_a_prompt_of_other_length_is_another_growth(lengths, fits):
     while fits and growth.next_step < plan.total:
         mine, fresh = growth.logits(), other.logits()
         torch.testing.assert_close(mine, fresh)
-        growth.step(), other.step()
+        growth.step()
+        other.step()
 
 
 def test_steps_are_recorded_the_second_time_and_replayed_from_then_on(engine):
@@ -190,6 +191,7 @@ def test_who_is_left_goes_on_where_others_have_gone(engine, fresh):
     for _ in range(3):
         *_, last = engine.generate_together(requests)  # whole, so that it is recorded
     gone: set[int] = set()
+    last: list = []
     for step, frames in enumerate(
         engine.generate_together(requests, lambda number: number not in gone), 1
     ):
@@ -222,6 +224,23 @@ def test_a_growth_that_was_left_early_is_begun_anew(engine, fresh):
             next(growing)
         growing.close()
     request = Request(prompt="whale", rng_seed=9)
+    same(engine.generate_all(request), fresh.generate_all(request))
+
+
+def test_what_fails_leaves_nothing_in_memory(engine, fresh, monkeypatch):
+    engine.generate_all(Request(prompt="whale", seed_position=(1, 1)))
+    request = Request(prompt="whale")
+    engine.generate_all(request)
+    assert len(kept_of(engine)) == 2
+
+    def fails(self):
+        raise torch.OutOfMemoryError("none is left")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Growth, "step", fails)
+        with pytest.raises(torch.OutOfMemoryError):
+            engine.generate_all(request)
+    assert not kept_of(engine)
     same(engine.generate_all(request), fresh.generate_all(request))
 
 
