@@ -43,6 +43,7 @@ LATE = (
     "article-store.js",
     "article.js",
     "tools/orders.js",
+    "tools/whole.js",
     "views/ablations.js",
     "views/article.js",
     "views/evidence.js",

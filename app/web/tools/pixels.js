@@ -3,7 +3,6 @@
 import { imageAt } from '../run.js';
 import { bytesOf, textOf } from '../wire.js';
 import { extentOf, mirrorsOf, sizeOf } from './board.js';
-import { wholeFile } from './whole.js';
 
 const LARGE = 1024; // pixels of a longer side in which the server finds a thing alone
 const SENT = 4e6; // characters of an address that is sent as it is
@@ -163,8 +162,8 @@ export function wholePicture(board) {
   return sheet;
 }
 
-/** The whole picture as a file, with the recipe of what grew last. @param {Board} board @returns {string} its address */
-export function wholeAddress(board) {
+/** The whole picture as a file, with the recipe of what grew last. @param {Board} board @returns {Promise<string>} its address */
+export async function wholeAddress(board) {
   const { spec, pieces } = board;
   const { at, file } = pieces[pieces.length - 1];
   const address = wholePicture(board).toDataURL('image/png');
@@ -173,6 +172,7 @@ export function wholeAddress(board) {
   const [height, width] = spec.size;
   const [, H, W] = spec.grid;
   const from = /** @type {[number, number]} */ ([((at[0] - top) * height) / H, ((at[1] - left) * width) / W]);
+  const { wholeFile } = await import('./whole.js');
   const [whole, part] = [address, file].map((one) => bytesOf(one.slice(one.indexOf(',') + 1)));
   return `data:image/png;base64,${textOf(wholeFile(whole, part, from))}`;
 }

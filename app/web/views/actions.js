@@ -86,7 +86,7 @@ export function actionsView(root, player) {
       case 'save':
         return save(picture, `${stem}.png`);
       case 'wide':
-        return s.board && save(wholeAddress(s.board), `${stem}-whole.png`);
+        return s.board && save(await wholeAddress(s.board), `${stem}-whole.png`);
       case 'link': {
         const link = `${location.origin}${location.pathname}?${linkOf(s.runs, run, s.step)}`;
         return flash(words, (await copied(link)) ? 'Link copied' : 'Copy failed', SHOWN);
