@@ -71,8 +71,13 @@ def plus(x: Tensor, layer: nn.Module, y: Tensor) -> Tensor:
 
 def plus_(x: Tensor, layer: nn.Module, y: Tensor) -> Tensor:
     """As `plus`; `x` [B, n, D] may be written over, which spares a GPU an operation."""
-    if x.is_cuda and isinstance(layer, nn.Linear) and not torch.is_grad_enabled():
-        x.flatten(0, 1).addmm_(y.flatten(0, 1), layer.weight.t())
+    if (
+        x.is_cuda
+        and isinstance(layer, nn.Linear)
+        and x.dtype == y.dtype == layer.weight.dtype  # which autocast may change
+        and not torch.is_grad_enabled()
+    ):
+        x.view(-1, x.shape[-1]).addmm_(y.flatten(0, 1), layer.weight.t())
         return x
     return plus(x, layer, y)
 
