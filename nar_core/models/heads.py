@@ -213,10 +213,9 @@ class Heads(nn.Module):
             # Cells that a direction does not reach have features of zero there, and so logits;
             # adding up is much cheaper than sending rows of a whole vocabulary where they belong.
             logits = [self.matrix_of(h)(routes.placed(rows, f)) for rows, h, f in arrivals]
-            if self.float32 and heard is None:
-                logits[0] = logits[0].float()  # and what is added to it becomes so by that
-            elif self.float32:
-                logits = [x.float() for x in logits]
+            if self.float32:  # without a gate what is added to the first becomes so by that
+                each = 1 if heard is None else len(logits)
+                logits[:each] = [x.float() for x in logits[:each]]
             return routes.mean([(None, x) for x in logits], heard)
         logits = [self.matrix_of(head)(f).float() for _, head, f in arrivals]
         chances = [x.softmax(-1) for x in logits]

@@ -55,16 +55,15 @@ class Recorder:
         graph = torch.cuda.CUDAGraph()
         self.stream.wait_stream(torch.cuda.current_stream(self.device))
         with torch.cuda.stream(self.stream):
-            # Other threads may paint a preview meanwhile.
-            graph.capture_begin(self.pool, capture_error_mode="thread_local")
             try:
-                outputs = work()
+                # Other threads may paint a preview meanwhile.
+                graph.capture_begin(self.pool, capture_error_mode="thread_local")
+                try:
+                    outputs = work()
+                finally:
+                    graph.capture_end()
             except RuntimeError as error:
-                log.warning("steps cannot be recorded here: %s", str(error).splitlines()[0])
-                outputs = None
-            try:
-                graph.capture_end()
-            except RuntimeError as error:
-                log.warning("steps cannot be recorded here: %s", str(error).splitlines()[0])
+                first = error.__context__ or error  # where work fails its end may fail, too
+                log.warning("steps cannot be recorded here: %s", str(first).partition("\n")[0])
                 return None
-        return None if outputs is None else (graph, outputs)
+        return graph, outputs

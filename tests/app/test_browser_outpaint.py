@@ -191,6 +191,7 @@ def test_a_saved_whole_replays_the_part_that_grew_last(outpaint, open_page):
     page.set_input_files(".recent input[type=file]", file)
     page.wait_for_selector(".studio.image .player[data-state=done]")
     told = "Only the last growth of this file is replayed."
+    assert page.is_visible(".studio.image .part")
     assert page.inner_text(".studio.image .part") == told
     assert page.evaluate(f"{RUN}.tokens.join()") == tokens
     page.click(".studio.image [data-act=again]")

@@ -5,6 +5,7 @@ On a GPU steps are recorded and replayed. Elsewhere a stand-in does what was rec
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -223,6 +224,7 @@ def test_a_growth_that_was_left_early_is_begun_anew(engine, fresh):
         for _ in range(steps):
             next(growing)
         growing.close()
+        assert len(kept_of(engine)) == 1
     request = Request(prompt="whale", rng_seed=9)
     same(engine.generate_all(request), fresh.generate_all(request))
 
@@ -257,6 +259,36 @@ def test_where_recording_fails_it_is_grown_all_the_same(engine, fresh, monkeypat
     for number, prompt in enumerate(["whale", "red apple", "blue whale"]):
         request = Request(prompt=prompt, rng_seed=number)
         same(engine.generate_all(request), fresh.generate_all(request))
+
+
+@pytest.mark.parametrize(("work", "end"), [(None, None), ("a", None), (None, "b"), ("a", "b")])
+def test_a_recording_ends_whatever_fails_and_says_what_did_first(work, end, monkeypatch, caplog):
+    told = []
+
+    class Graph:
+        def capture_begin(self, pool, capture_error_mode):
+            told.append(capture_error_mode)
+
+        def capture_end(self):
+            told.append("ended")
+            fail(end)
+
+    def fail(why: str | None) -> tuple:
+        if why:
+            raise RuntimeError(f"{why}\nand more")
+        return ()
+
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", Graph)
+    monkeypatch.setattr(torch.cuda, "stream", nullcontext)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: None)
+    recorder: Any = object.__new__(Recorder)
+    recorder.device, recorder.pool = torch.device("cpu"), None
+    recorder.stream = SimpleNamespace(wait_stream=lambda other: None)
+    recorded = recorder.record(lambda: fail(work))
+    assert told == ["thread_local", "ended"]
+    assert (recorded is None) == bool(work or end)
+    said = [record.getMessage().rpartition(" ")[2] for record in caplog.records]
+    assert said == [x for x in (work, end) if x][:1]
 
 
 def test_no_more_is_kept_than_there_is_room_for(engine, monkeypatch):

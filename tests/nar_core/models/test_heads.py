@@ -115,3 +115,21 @@ def test_a_gate_begins_as_the_mean_and_then_weighs(hidden, senders, shared):
     torch.testing.assert_close(fused[0, cell], wanted)
     # training, where every row has a plan of its own, fuses alike
     torch.testing.assert_close(heads(hidden, senders.expand(2, -1, -1)), fused)
+
+
+@pytest.mark.parametrize("gate", [False, True])
+def test_what_meets_is_added_up_in_float32_where_that_is_said(gate, hidden):
+    torch.manual_seed(3)
+    made = Heads({"+w": 1, "+h": 2}, nn.Identity, 8, CODES, False, True, gate=gate).bfloat16()
+    for p in made.requires_grad_(False).parameters():
+        nn.init.normal_(p, std=0.7)
+    both = torch.full((CELLS, 6), -1)
+    both[:, [DIRECTIONS.index("+w"), DIRECTIONS.index("+h")]] = torch.arange(CELLS)[:, None]
+    half = {depth: states.bfloat16() for depth, states in hidden.items()}
+    told = [(head, half[made.taps[direction]]) for direction, head in made.each()]
+    apart = [(made.matrix_of(head)(states), head.weight(states)) for head, states in told]
+    met = made(half, both)
+    assert met.dtype == torch.float32
+    total = sum(weight for _, weight in apart).float()
+    expected = sum(logits.float() * weight.float() for logits, weight in apart) / total
+    torch.testing.assert_close(met, expected, atol=1e-6, rtol=1e-6)
