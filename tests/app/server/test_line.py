@@ -240,7 +240,7 @@ def test_nothing_is_grown_for_somebody_who_does_not_listen(monkeypatch):
 
     [end] = asyncio.run(one())
     assert isinstance(end, Stopped)
-    assert seen == ["begun", "over"]
+    until(lambda: seen == ["begun", "over"])  # who waits is told first
     monkeypatch.setattr(lines, "NEVER_AFTER", 0.0)
     unheard = line.join("b", work, Client(session="tab"))
     time.sleep(0.01)
