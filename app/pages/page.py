@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from typing import Any
 
 import gradio as gr
@@ -157,6 +158,8 @@ def build(studio: Studio, default: str | None = None) -> gr.Blocks:
     # growths wait in a line of their own, and no call may go round either
     demo.queue(max_size=MOST_QUEUED, api_open=False)
     demo._queue.sleep_when_free = LOOKS_EVERY
+    # after each call Gradio would sum up the last ten thousand, for a page that the gate closes
+    demo._queue.ANAYLTICS_CACHE_FREQUENCY = sys.maxsize
     return demo
 
 

@@ -24,6 +24,7 @@ from app.pages.page import build, launch_options
 from app.server import logins, logs, shelf
 from app.server.engines import Engines
 from nar_core import Engine, __version__
+from nar_core.environment import SPINS
 from tests.app.fake_engine import MODELS, FakeEngine
 from tests.app.studios import fake_studio
 
@@ -86,39 +87,37 @@ def test_help_names_every_option(entry, capsys):
         assert option in text
 
 
-def test_what_needs_no_page_waits_for_no_page():
-    """Gradio takes seconds to import; neither version nor help, nor a mistake, needs it."""
-    asked = (
-        "import sys\n"
-        "from app.command import main\n"
-        "for words in (['--version'], ['--help'], ['--port', '70000']):\n"
-        "    try:\n"
-        "        main(words)\n"
-        "    except SystemExit as ended:\n"
-        "        print(ended.code, 'gradio' in sys.modules)\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", asked], cwd=ENTRY.parent, capture_output=True, text=True, check=True
-    )
-    said = done.stdout.splitlines()
-    assert [line for line in said if line.endswith(("True", "False"))] == [
-        "0 False", "0 False", "2 False",
-    ]  # fmt: skip
-    assert said[0] == f"NAR Studio {__version__}"
+ASKED = """
+import sys
+from app.command import main
+for words in (['--version'], ['--help'], ['--port', '70000']):
+    try:
+        main(words)
+    except SystemExit as ended:
+        print(ended.code, 'gradio' in sys.modules)
+"""
 
 
-def test_what_lends_gpus_is_imported_before_torch(tmp_path):
-    """On a Space `spaces` has to see torch come."""
+def test_what_is_imported_when_a_command_begins(tmp_path):
+    """Gradio takes seconds; neither version nor help, nor a mistake, needs it. On a Space `spaces`
+    has to see torch come; and torch's threads are told before how long they wait."""
     (tmp_path / "spaces.py").write_text("import sys\nprint('torch' in sys.modules)\n")
+    told = {k: v for k, v in os.environ.items() if k not in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")}
     done = subprocess.run(
-        [sys.executable, "-c", "import app.command"],
+        [sys.executable, "-c", ASKED],
         cwd=ENTRY.parent,
-        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        env={**told, "PYTHONPATH": str(tmp_path), "OMP_DISPLAY_ENV": "VERBOSE"},
         capture_output=True,
         text=True,
         check=True,
     )
-    assert done.stdout == "False\n"
+    first, *said = done.stdout.splitlines()
+    assert first == "False"
+    assert said[0] == f"NAR Studio {__version__}"
+    assert [line for line in said if line.endswith(("True", "False"))] == [
+        "0 False", "0 False", "2 False",
+    ]  # fmt: skip
+    assert sys.platform != "linux" or f"GOMP_SPINCOUNT = '{SPINS}'" in done.stderr
 
 
 def test_launch_gets_limits_and_leaves_the_address_to_the_environment(entry, monkeypatch):

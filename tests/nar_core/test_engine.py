@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -16,8 +11,6 @@ from nar_core import Engine, Request, checks, fit
 from nar_core.device import pick_device, pick_dtype
 
 from .helpers import write_model_folder
-
-ROOT = Path(__file__).parents[2]
 
 SIDE = (4, 5)
 
@@ -76,38 +69,6 @@ def test_dtypes():
         pick_dtype("int4", cpu, 1)
     with pytest.raises(ValueError, match="VNNI"):
         pick_dtype("int8", torch.device("cuda"), 1)
-
-
-@pytest.mark.skipif(
-    not Path("/sys/kernel/mm/transparent_hugepage").exists(), reason="no large pages"
-)
-@pytest.mark.parametrize("said", [None, "0"])
-def test_large_tensors_are_in_large_pages_unless_said_otherwise(root, said):
-    script = (
-        "import sys, torch; from nar_core import Engine; Engine.load(sys.argv[1])\n"
-        "large = torch.ones(2**22)\n"
-        "print(any('hg' in line for line in open('/proc/self/smaps') if 'VmFlags' in line))"
-    )
-    told = {key: value for key, value in os.environ.items() if key != "THP_MEM_ALLOC_ENABLE"}
-    told |= {} if said is None else {"THP_MEM_ALLOC_ENABLE": said}
-    command = [sys.executable, "-c", script, str(root / "words")]
-    out = subprocess.run(command, env=told, check=True, capture_output=True, text=True).stdout
-    assert out.strip() == str(said is None)
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="another OpenMP than GNU's")
-@pytest.mark.parametrize(
-    ("said", "turns"),
-    [({}, "10000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "PASSIVE"}, "0")],
-)
-@pytest.mark.parametrize("command", [["-c", "import nar_core"], ["app.py", "--help"]])
-def test_threads_do_not_wait_awake_for_long_unless_said_otherwise(command, said, turns):
-    told = {k: v for k, v in os.environ.items() if k not in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")}
-    told |= {"OMP_DISPLAY_ENV": "VERBOSE", **said}
-    ran = subprocess.run(
-        [sys.executable, *command], env=told, cwd=ROOT, check=True, capture_output=True, text=True
-    )
-    assert f"GOMP_SPINCOUNT = '{turns}'" in ran.stderr
 
 
 def test_devices_that_are_not_there_are_refused(monkeypatch):

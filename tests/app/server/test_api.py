@@ -10,6 +10,7 @@ import json
 import re
 import shutil
 import subprocess
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 from urllib.parse import urlsplit
@@ -21,6 +22,7 @@ import pytest
 from gradio import processing_utils
 from PIL import Image
 
+from app.server import calls
 from app.wire import data_uri
 from nar_core import SETTINGS
 from nar_core.files.png import png_bytes
@@ -295,6 +297,12 @@ def test_bad_input_is_named(client, name, given, words):
         client.predict(api_name=name, **given)
 
 
+@pytest.fixture
+def alone(monkeypatch) -> None:
+    """Calls that each have a stream of their own: it need not wait for what follows."""
+    monkeypatch.setattr(calls, "FOLLOWS", 0.0)
+
+
 def called_by_number(served, number: int, data: list, session: str) -> dict:
     """What an endpoint, or an event of the page, says at last."""
     call = {"fn_index": number, "data": data, "session_hash": session, "event_data": {"run": "r"}}
@@ -308,8 +316,8 @@ def called_by_number(served, number: int, data: list, session: str) -> dict:
 
 def events(client, name: str) -> list[int]:
     """Numbers of the page's events of a name."""
-    calls = client.config["dependencies"]
-    return [call["id"] for call in calls if any(event == name for _, event in call["targets"])]
+    numbered = client.config["dependencies"]
+    return [call["id"] for call in numbered if any(event == name for _, event in call["targets"])]
 
 
 @pytest.mark.parametrize(
@@ -321,10 +329,11 @@ def events(client, name: str) -> list[int]:
         ("outpaint", ["x"], "outpaint: got 1 arguments, expected picture, keep at least"),
     ],
 )
+@pytest.mark.usefixtures("alone")
 def test_the_last_arguments_may_be_left_out_by_position_too(client, served, name, data, told):
     """Programs of before a setting came do not know of it."""
-    calls = {call["api_name"]: call["id"] for call in client.config["dependencies"]}
-    done = called_by_number(served, calls[name], data, f"short{len(data)}{name}")
+    numbers = {call["api_name"]: call["id"] for call in client.config["dependencies"]}
+    done = called_by_number(served, numbers[name], data, f"short{len(data)}{name}")
     if told:
         assert done["error"].startswith(told)
     else:
@@ -345,6 +354,7 @@ def test_the_last_arguments_may_be_left_out_by_position_too(client, served, name
         ("Pictures", "all", "num_samples: got 'all', expected a whole number"),
     ],
 )
+@pytest.mark.usefixtures("alone")
 def test_controls_of_the_page_say_what_was_wrong_with_them(client, served, control, sent, told):
     """Whoever sends them, Gradio's components say less."""
     parts = {part["id"]: part["props"] for part in client.config["components"]}
@@ -358,6 +368,7 @@ def test_controls_of_the_page_say_what_was_wrong_with_them(client, served, contr
     assert growth["error"].startswith(html.escape(told, quote=False))
 
 
+@pytest.mark.usefixtures("alone")
 def test_another_model_that_is_none_is_told_in_a_sentence(client, served):
     told = called_by_number(served, events(client, "change")[0], ["<b>nothing</b>"], "another")
     assert told["title"] == "Not done"
@@ -421,9 +432,16 @@ def test_a_call_that_answers_once_stops_within_a_step(client, served, endpoint, 
     assert engine.steps_run <= steps + 2
 
 
-def test_cheap_calls_are_answered_while_many_growths_wait(client, served):
+def test_cheap_calls_are_answered_while_many_growths_wait(client, served, monkeypatch):
     """More than Gradio takes up at once by itself."""
-    served.engine("wide").seconds_per_step = 1.0  # none ends before all have come
+    engine, go = served.engine("wide"), threading.Event()
+    plain = engine.generate
+
+    def held(request):  # none ends before all have come
+        go.wait(60)
+        return plain(request)
+
+    monkeypatch.setattr(engine, "generate", held)
     line, many = served.studio.line, 50
     config = httpx.get(f"{served.url}config").json()
     generate = next(d for d in config["dependencies"] if d["api_name"] == "generate")["id"]
@@ -459,7 +477,11 @@ def test_cheap_calls_are_answered_while_many_growths_wait(client, served):
                 task.cancel()
             await asyncio.gather(*growths, return_exceptions=True)
 
-    asyncio.run(wait_and_leave())
+    try:
+        asyncio.run(wait_and_leave())
+    finally:
+        go.set()
+    monkeypatch.setattr("app.server.line.FORGET_AFTER", 0.0)  # who has left comes no more
     settled(lambda: line.waiting + line.running == 0)
 
 

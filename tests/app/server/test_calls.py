@@ -75,6 +75,7 @@ def test_a_call_whose_sender_left_before_it_was_taken_is_given_up(served, http, 
     asked = {"session": "asks-again"}
     first = call("generate", ["an owl", "emoji"], asked["session"])
     again = call("generate", ["a fox", "emoji"], asked["session"])
+    monkeypatch.setattr(calls, "FOLLOWS", 0.05)
     assert http.post("/gradio_api/queue/join", json=first).is_success
     grown, last = [], ""
     with http.stream("GET", STREAM, params={"session_hash": asked["session"]}) as told:
@@ -118,7 +119,7 @@ def test_what_follows_from_an_answer_is_told_on_the_same_stream(http, call, monk
 
 
 def test_who_closes_a_stream_and_opens_another_is_told_there(served, http, call, monkeypatch):
-    monkeypatch.setattr(calls, "FOLLOWS", 5.0)
+    monkeypatch.setattr(calls, "FOLLOWS", 1.0)
     served.engine("emoji").seconds_per_step = 0.05
     one, ended = call("generate", ["an owl", "emoji"], "closes-itself"), []
     for _ in range(3):
