@@ -29,7 +29,8 @@ def picture(colour: str, corner: int, form: str) -> Image.Image:
 
 @pytest.fixture(autouse=True)
 def few_are_measured(monkeypatch) -> None:
-    """Of what a world draws to measure training by, a landscape takes long."""
+    """Of what a world draws to train and to measure by, a landscape takes long."""
+    monkeypatch.setattr("nar_core.train.stream.LANDS", 1)
     monkeypatch.setattr("nar_core.train.stream.MEASURED", 4)
     monkeypatch.setattr("nar_core.train.tokenizer.HELD_OUT", 4)
 
