@@ -91,6 +91,9 @@ def test_the_list_is_read_again_only_when_it_changes(root, monkeypatch):
     (model / "config.yaml").write_text(config(title="title: New"))
     assert next(m.title for m in list_models() if m.name == "mine") == "New " + titles[0]
     assert read.count("mine") == 2
+    for loss in (0.25, 0.125):
+        (model / "record.yaml").write_text(f"losses: {{loss_any: {loss}}}")
+        assert next(m.held_out_loss for m in list_models() if m.name == "mine") == loss
     shutil.rmtree(model)
     assert "mine" not in [m.name for m in list_models()]
 
