@@ -54,7 +54,8 @@ def site(tmp_path_factory) -> Path:
         shutil.copytree(ROOT / name, copy / name, ignore=ignored)
     (copy / "checkpoints" / "NAR-B").mkdir()
     (copy / "checkpoints" / "NAR-B" / "last_version.pt").write_text("fetched")
-    words = ["--no-deps", "--no-build-isolation", "--quiet", "--target", str(site), str(copy)]
+    words = ["--no-deps", "--no-build-isolation", "--no-compile", "--quiet"]
+    words += ["--target", str(site), str(copy)]
     subprocess.run([sys.executable, "-m", "pip", "install", *words], check=True)
     return site
 

@@ -31,7 +31,7 @@ def test_the_token_of_every_cell_is_the_one_that_the_number_draws(engine):
     """From what was left of the distribution, in the order of tokens, as `sampling.draw` does."""
     frames = grown(engine, temperature=1.0, top_p=0.9, min_p=0.05, guidance_scale=2.0)
     rng = np.random.default_rng(0)
-    for frame in frames[::5]:
+    for frame in frames[::8]:
         cell = frame.positions[rng.integers(len(frame.positions))]
         told = engine.explain(frames[-1], cell, candidates=10**6)
         assert told.step == frame.step
@@ -68,7 +68,7 @@ def test_the_map_of_disagreement_tells_of_every_cell_what_its_explanation_does(e
     for frame in (frames[9], frames[-1]):
         found = engine.disagreement(frame, 1)
         assert np.array_equal(np.isfinite(found), frame.tokens[1] >= 0)
-        for cell in ((8, 8), (8, 10), (9, 9), (5, 6)):
+        for cell in ((8, 10), (9, 9)):
             told = engine.explain(frame, cell, sample=1)
             assert found[(0, *cell)] == pytest.approx(told.disagreement, abs=2e-4), cell
         alone = {engine.explain(frame, (8, w), sample=1).disagreement for w in (7, 9)}

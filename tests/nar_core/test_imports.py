@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import nar_core
@@ -64,6 +65,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 PURE = {"plan", "sampling", "settings", "splitter", "worlds"}
 
 
+@cache
 def imports_of(path: Path) -> set[tuple[str, str]]:
     """(module, name) of every import in a file, also inside functions; relative ones made whole."""
     found = set()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from types import SimpleNamespace
@@ -45,8 +46,10 @@ def messages(told: httpx.Response) -> Iterator[dict]:
 def leave(url: str, body: dict, queue, patched: pytest.MonkeyPatch) -> None:
     """Make a call and leave before the server has taken it, as who waits too long does."""
     address, push, gone = urlsplit(url), queue.push, []
+    come = threading.Event()
 
     async def later(**given):
+        come.set()
         while not gone:
             await asyncio.sleep(0.01)
         await asyncio.sleep(0.3)
@@ -61,7 +64,7 @@ def leave(url: str, body: dict, queue, patched: pytest.MonkeyPatch) -> None:
         patch.setattr(queue, "push", later)
         with socket.create_connection((address.hostname, address.port), timeout=60) as connection:
             connection.sendall((head + text).encode())
-            time.sleep(0.3)
+            assert come.wait(60), "the call did not come"
         gone.append("left")
         end = time.monotonic() + 60
         while len(gone) < 2:
@@ -119,8 +122,8 @@ def test_what_follows_from_an_answer_is_told_on_the_same_stream(http, call, monk
 
 
 def test_who_closes_a_stream_and_opens_another_is_told_there(served, http, call, monkeypatch):
-    monkeypatch.setattr(calls, "FOLLOWS", 1.0)
-    served.engine("emoji").seconds_per_step = 0.05
+    monkeypatch.setattr(calls, "FOLLOWS", 0.5)
+    served.engine("emoji").seconds_per_step = 0.02
     one, ended = call("generate", ["an owl", "emoji"], "closes-itself"), []
     for _ in range(3):
         http.post("/gradio_api/queue/join", json=one)
@@ -135,7 +138,7 @@ def test_who_closes_a_stream_and_opens_another_is_told_there(served, http, call,
 
 
 def test_who_was_just_told_that_a_stream_is_closed_learns_that_before_the_next_answer(monkeypatch):
-    monkeypatch.setattr(calls, "FOLLOWS", 0.4)
+    monkeypatch.setattr(calls, "FOLLOWS", 0.2)
     queue = SimpleNamespace(pending_event_ids_session={})
     scope = {"type": "http", "method": "GET", "path": STREAM, "query_string": b"session_hash=me"}
     scope["app"] = SimpleNamespace(blocks=SimpleNamespace(_queue=queue))
@@ -164,11 +167,13 @@ def test_who_was_just_told_that_a_stream_is_closed_learns_that_before_the_next_a
         await both(scope, receive, noting("closed"))
         join = {**scope, "method": "POST", "path": "/gradio_api/queue/join"}
         await both(join, receive, noting("answered"))
-        await asyncio.sleep(0.5)
+        end = time.monotonic() + 60
+        while both._closed and time.monotonic() < end:
+            await asyncio.sleep(0.01)
         assert not both._closed
 
     asyncio.run(both())
-    assert came["answered"] - came["closed"] > 0.3
+    assert came["answered"] - came["closed"] > 0.15
 
 
 def test_a_call_that_is_given_up_ends_on_a_stream_that_waits_for_what_follows():

@@ -124,7 +124,7 @@ def test_grown_pixels_meet_the_kept_ones_without_a_seam(studio, grown):
     keep[:, 4:12, 4:12] = 1
     kept = np.kron(keep[0], np.ones((8, 8))) > 0
     seams, pasted = [], []
-    for rng_seed in range(4):
+    for rng_seed in range(2):
         own = replace(form, rng_seed=rng_seed)
         *_, made = grow(
             studio, check(studio, own, {"run": f"own{rng_seed}", "seed_position": [0, 8, 8]})

@@ -90,6 +90,7 @@ def test_a_suite_tells_what_there_was_no_time_for(monkeypatch):
         return [row("ours", case.batch, 1.0)]
 
     monkeypatch.setattr(suites, "_timed", timing)
+    monkeypatch.setattr(suites, "bandwidth", lambda device: 1e9)
     monkeypatch.setitem(suites.SUITES, "cpu", (Case("NAR-B", 1), Case("NAR-B", 2)))
     rows, left = suites.suite("cpu", "cpu", "auto", 1)
     assert (timed, len(rows), left) == ([1, 2], 2, [])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import os
 import subprocess
 import sys
@@ -101,17 +102,31 @@ def test_a_compiled_tokenizer_trains(data, tmp_path, compiled):
     assert (tmp_path / "run" / "export" / "tokenizer.safetensors").is_file()
 
 
-def test_two_processes_train_one_tokenizer(data, tmp_path):
-    root = Path(__file__).parents[3]
-    words = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "nar_core"]
-    words += ["train", "tokenizer", "mini-tokenizer", *tokenizer_settings(data), "train.steps=3"]
-    subprocess.run(
-        [sys.executable, *words, "--out", str(tmp_path / "run"), "--device", "cpu"],
-        check=True,
-        cwd=root,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
+def test_two_processes_train_one_tokenizer(data, tmp_path, monkeypatch):
+    """This one and another, told of each other as torchrun tells them."""
+    store = torch.distributed.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+    told = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(store.port)}
+    told |= {"TORCHELASTIC_USE_AGENT_STORE": "True"}
+    words = ["train", "tokenizer", "mini-tokenizer", *tokenizer_settings(data), "train.steps=3"]
+    words += ["--out", str(tmp_path / "run"), "--device", "cpu"]
+    other = subprocess.Popen(
+        [sys.executable, "-m", "nar_core", *words],
+        cwd=Path(__file__).parents[3],
+        env={**os.environ, **told, "OMP_NUM_THREADS": "1", "RANK": "1", "LOCAL_RANK": "1"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
+    wait = datetime.timedelta(minutes=2)  # for one that does not come; torch's own is half an hour
+    monkeypatch.setattr("torch.distributed.distributed_c10d.default_pg_timeout", wait)
+    for name, value in {**told, "RANK": "0", "LOCAL_RANK": "0"}.items():
+        monkeypatch.setenv(name, value)
+    try:
+        assert main(words) == 0
+        assert other.wait(120) == 0
+    finally:
+        other.kill()
+        if torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()
     record = OmegaConf.load(tmp_path / "run" / "export" / "record.yaml")
     assert (record.steps, record.samples) == (3, 3 * 4 * 2)
 

@@ -65,6 +65,10 @@ def hub(monkeypatch):
     out = Hub()
     monkeypatch.setattr(fetch.urllib.request, "urlopen", out.open)
     monkeypatch.setattr(huggingface_hub, "get_hf_file_metadata", out.told)
+    lock = huggingface_hub.utils.WeakFileLock  # who waits for another is told of it sooner
+    monkeypatch.setattr(
+        huggingface_hub.utils, "WeakFileLock", lambda path, timeout: lock(path, timeout=0.05)
+    )
     return out
 
 
