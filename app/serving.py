@@ -34,10 +34,10 @@ def serve(args: argparse.Namespace) -> None:
     engines = Engines(Engine.load, list_models, fetch=fetch_model)
     only = [name.strip() for name in (args.models or "").split(",") if name.strip()]
     engines.configure(args.device, args.keep_models, only, args.offline, args.fetch)
-    if args.engine == "ray" and args.model and Path(args.model).is_dir():
+    if args.engine == "ray" and args.model and Path(args.model).exists():
         raise ValueError(
-            f"--model: got the folder {args.model}, expected a name, with --engine ray; put the "
-            "folder into one that NAR_CHECKPOINTS names on every machine, and say its name"
+            f"--model: got {args.model} of this machine, expected a name with --engine ray; put "
+            "it into a folder that NAR_CHECKPOINTS names on every machine, and say its name"
         )
     first = engines.include(args.model) if args.model else None
     shown = engines.first("image", first)

@@ -82,7 +82,7 @@ class Engines:
         return list(self._engines)
 
     def include(self, name: str) -> str:
-        """Offer a model that is not on the list by itself (a model folder)."""
+        """Offer a model that is not on the list by itself (a folder or file); returns its name."""
         if all(m.name != name for m in self.models()):
             engine = self._load(name, device=self._device)
             self._added[engine.info.name] = engine.info
@@ -94,8 +94,9 @@ class Engines:
 
     def models(self, media: str | None = None) -> list[ModelInfo]:
         """All models, those on this machine before those that would be fetched."""
-        found = list(self._models())
-        found += [m for m in self._added.values() if m.name not in {f.name for f in found}]
+        # what somebody has said stands for what is listed by its name
+        found = [m for m in self._models() if m.name not in self._added]
+        found += self._added.values()
         if self._only:
             found = [m for m in found if m.name in self._only or m.name in self._added]
         if self._offline:

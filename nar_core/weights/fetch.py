@@ -17,7 +17,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from .read import INDEX, SUFFIXES, find_weight_file, shards_of, single_weight_file
+from .read import INDEX, SUFFIXES, TOKENIZERS, find_weight_file, shards_of, single_weight_file
 
 log = logging.getLogger(__name__)
 
@@ -119,7 +119,7 @@ def find_in(folder: Path, source: Source) -> Path | None:
     # A published name such as last_version.pt says nothing of the model, so it must stand in a
     # folder; a tokenizer's file name is its own.
     names = [source.name + suffix for suffix in SUFFIXES]
-    if source.file and source.file.startswith("vq"):
+    if source.file and source.file.startswith(TOKENIZERS):
         names.append(source.file)
     return next((folder / name for name in names if (folder / name).is_file()), None)
 
@@ -190,8 +190,9 @@ def _download(source: Source, progress: Progress | None) -> Path:
     names = [s.rfilename for s in HfApi().model_info(source.hub, timeout=10).siblings or ()]
     if source.file and source.file not in names:
         log.warning("%s: %s is gone, looking for another file", source.hub, source.file)
-    file = source.file if source.file in names else single_weight_file(names, source.hub)
     folder = fetched_folder() / source.name
+    by_hand = f"download the right one and put it alone into {folder}"
+    file = source.file if source.file in names else single_weight_file(names, source.hub, by_hand)
     if SETTINGS in names:
         transfer(source.hub, SETTINGS, folder)
     text = f"downloading {source.name}"

@@ -16,14 +16,14 @@ from . import adapt
 from .embedded import Loaded, is_model_folder, load_folder
 from .fetch import CHECKPOINTS, Progress, check_sha256, fetch, fetch_encoder, find_in
 from .list import Official, model_folders, official_models
-from .read import expect, files_of, fill, find_weight_file, read
+from .read import SUFFIXES, expect, files_of, fill, find_weight_file, read
 
 
 def load_model(name: str | Path, progress: Progress | None = None) -> Loaded:
-    """Load by registry name or folder.
+    """Load by registry name, folder or weight file.
 
     A folder is a model folder of this project, or one named like an official model that holds its
-    weight file.
+    weight file. A weight file is an official model's: its own name or its folder's says which.
 
     Raises:
         ValueError: an unknown name, or files that are not what they should be.
@@ -36,7 +36,16 @@ def load_model(name: str | Path, progress: Progress | None = None) -> Loaded:
         if loaded.model.config.condition.kind == "caption":  # begun from an official text model
             loaded.text_encoder = load_text_encoder(progress)
         return loaded
-    official = official_models().get(Path(name).name)
+    official = official_models().get(folder.name)
+    if folder.is_file():
+        names = [folder.name.removesuffix(suffix) for suffix in SUFFIXES]
+        said = [official_models().get(n) for n in (*names, folder.parent.name)]
+        official = next(filter(None, said), None)
+        if official is None:
+            raise ValueError(
+                f"model: got the file {str(name)!r}, expected one that is named, or lies in a "
+                f"folder that is named, like its model: {', '.join(official_models())}"
+            )
     if official is None:
         raise ValueError(
             f"model: got {str(name)!r}, expected a model folder or one of "

@@ -65,11 +65,21 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return {str(name): value for name, value in values.items()}
 
 
-def single_weight_file(names: list[str], where: str) -> str:
+TOKENIZERS = ("vq", "larp")
+"""How names of tokenizers' files begin, which may lie beside the weights of a model."""
+
+
+def single_weight_file(
+    names: list[str], where: str, remedy: str = "give the path of the file itself"
+) -> str:
     """The one weight file among `names`, of one in shards their index.
 
-    Raises ValueError naming them when there is not one.
+    Of a model and its tokenizer it is the model's.
+
+    Raises ValueError naming them, with the remedy, when there is not one.
     """
+    own = [n for n in names if not n.startswith(TOKENIZERS)]
+    names = own if any(n.endswith((*SUFFIXES, INDEX)) for n in own) else names
     indices = sorted(n for n in names if n.endswith(INDEX))
     # The same weights often lie beside them in the form of before.
     indices = [n for n in indices if not n.endswith(f".bin{INDEX}")] or indices
@@ -82,7 +92,7 @@ def single_weight_file(names: list[str], where: str) -> str:
     listed = ", ".join(found) if found else "none among " + (", ".join(sorted(names)) or "no files")
     raise ValueError(
         f"{where}: got {len(found) or 'no'} weight files ({listed}), expected exactly one "
-        f"{' | '.join('*' + s for s in SUFFIXES)}; give the path of the file itself"
+        f"{' | '.join('*' + s for s in SUFFIXES)}; {remedy}"
     )
 
 
@@ -204,6 +214,8 @@ def _settings_beside(path: Path) -> dict[str, Any]:
     """Constructor arguments from the file's own .json, or config.json."""
     own = files_of(path)
     others = [p for p in path.parent.iterdir() if p.suffix in SUFFIXES and p not in own]
+    if not path.name.startswith(TOKENIZERS):  # whose settings are not written down
+        others = [p for p in others if not p.name.startswith(TOKENIZERS)]
     candidates = [] if path.name.endswith(INDEX) else [path.with_suffix(".json")]
     if not others:
         beside = sorted(p for p in path.parent.glob("*.json") if not p.name.endswith(INDEX))

@@ -56,6 +56,29 @@ def test_a_model_whose_folder_was_replaced_is_loaded_anew():
     assert loaded == ["emoji", "emoji"]
 
 
+def test_a_model_that_was_said_stands_for_the_listed_one_of_its_name():
+    """Such as `emoji` trained by oneself, or an official one that is not where models are kept."""
+    own = replace(INFO["emoji"], grid=GridShape(1, 8, 8), title="own")
+    listed = [replace(INFO["emoji"], available=False), INFO["fruit"]]
+    loaded = []
+
+    def load(name: str, device: str = "auto", progress=None) -> FakeEngine:
+        loaded.append(name)
+        engine = FakeEngine("emoji" if "/" in name else name)
+        engine.info = own if "/" in name else INFO[name]
+        return engine
+
+    engines = Engines(load, lambda: listed)
+    assert engines.include("runs/emoji/export") == "emoji"
+    assert [m.title for m in engines.models() if m.name == "emoji"] == ["own"]
+    assert engines.first("image", "emoji").available
+    assert engines.get("emoji").info == own
+    engines.get("fruit")  # of which there is room for one
+    engines.allow("emoji")
+    assert engines.get("emoji").info == own
+    assert loaded == ["runs/emoji/export", "fruit", "runs/emoji/export"]
+
+
 def test_models_here_come_first_and_one_line_tells_what_each_is():
     engines = Engines(FakeEngine, lambda: list(MODELS)[::-1])
     assert [m.name for m in engines.models()][-1] == "far"

@@ -118,6 +118,33 @@ def test_a_tokenizer_beside_the_weights_is_found(picture_model, checkpoints, tmp
     assert load_model(moved).info.name == "tiny"
 
 
+@pytest.mark.parametrize("said", ["tiny", "tiny/last_version.pt", "tiny.pth"])
+def test_weights_and_tokenizer_may_lie_in_one_folder(picture_model, checkpoints, tmp_path, said):
+    moved = (checkpoints / "tiny").rename(tmp_path / "tiny")
+    tokenizer = checkpoints / "vq16-class.pt"
+    if said == "tiny.pth":
+        (moved / "last_version.pt").rename(tmp_path / said)
+        (moved / "config.json").rename(tmp_path / "config.json")
+        moved = tmp_path
+    tokenizer.rename(moved / tokenizer.name)
+    loaded = load_model(tmp_path / said)
+    assert loaded.info.name == "tiny"
+    assert loaded.model.config.attention_heads == 2  # so that the settings beside were read
+
+
+def test_one_folder_of_both_is_found_by_name(picture_model, checkpoints):
+    (checkpoints / "vq16-class.pt").rename(checkpoints / "tiny" / "vq16-class.pt")
+    assert load_model("tiny").info.name == "tiny"
+
+
+def test_a_file_that_does_not_say_its_model_is_refused(picture_model, checkpoints, tmp_path):
+    moved = (checkpoints / "tiny" / "last_version.pt").rename(tmp_path / "last_version.pt")
+    with pytest.raises(
+        ValueError, match=r"last_version\.pt', expected .* named, like its model: tiny"
+    ):
+        load_model(moved)
+
+
 def test_weights_for_other_classes_count_them(picture_model, checkpoints):
     condition = replace(picture_model.config.condition, classes=3)
     model = NARTransformer(replace(picture_model.config, condition=condition))
