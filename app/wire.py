@@ -201,7 +201,10 @@ class LatelyMessage(TypedDict):
 
 
 LATELY = 8
-"""How many messages of a run are told at once."""
+"""How many messages of a run are told at once; of those that nothing says again, all."""
+
+SAID_AGAIN = {"steps", "progress"}
+"""Kinds of message whose content a later one has, too: the end of a growth has all its steps."""
 
 
 class RejectedMessage(TypedDict):
@@ -326,7 +329,10 @@ Message = (
 
 
 class Lately:
-    """What is told of a run: each message with the last ones before it."""
+    """What is told of a run: each message with the last ones before it.
+
+    A page that is busy may see one value of many: what only one message says is never dropped.
+    """
 
     def __init__(self, run: str) -> None:
         self.run, self._next = run, 0
@@ -335,7 +341,9 @@ class Lately:
     def and_now(self, message: Mapping[str, Any]) -> LatelyMessage:
         """One more message, and those before it that may not have been seen."""
         self._messages[str(self._next)] = message
-        self._messages.pop(str(self._next - LATELY), None)
+        old = self._messages.get(number := str(self._next - LATELY))
+        if old is not None and old["kind"] in SAID_AGAIN:
+            del self._messages[number]
         self._next += 1
         return {"kind": "lately", "run": self.run, "messages": {**self._messages}}
 

@@ -199,7 +199,8 @@ export const withSheetOf = (s, pane, step, sheet) =>
 /** @param {LabState} s @param {import('./wire.js').Finished} message @returns {LabState} */
 export const withEndOf = (s, message) =>
   changed({ ...s, news: null }, message.pane ?? 0, ({ run }) => ({
-    run: withEnd(run, message),
+    // its steps may not have been seen
+    run: { ...withEnd(run, message), samples: message.tokens.length / message.order.length },
     facts: [
       ['Steps', run.plan.total],
       ['Passes', message.passes],
@@ -209,13 +210,13 @@ export const withEndOf = (s, message) =>
   }));
 
 /**
- * The full decode of a pane has come; with that of the last the comparison ends.
+ * The full decode of a pane has come; with all of them, in whichever order, the comparison ends.
  * @param {LabState} s @param {number} pane @param {Pixels[]} finals
  * @returns {LabState}
  */
 export function withFinalsOf(s, pane, finals) {
   const next = changed(s, pane, ({ run }) => ({ run: withFinals(run, finals) }));
-  return pane === s.panes.length - 1 ? ended(next) : next;
+  return next.panes.every(({ run }) => run.finals.length) ? ended(next) : next;
 }
 
 /** Another of the prompts is seen. @param {LabState} s @param {number} sample @returns {LabState} */

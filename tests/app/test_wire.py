@@ -38,11 +38,15 @@ def test_values_go_both_ways():
 
 def test_messages_of_a_run_come_with_the_last_before_them():
     lately = Lately("r")
-    told = [lately.and_now({"kind": "begun", "number": n}) for n in range(20)]
+    told = [lately.and_now({"kind": "steps", "number": n}) for n in range(20)]
     assert {one["run"] for one in told} == {"r"}
     for last, one in enumerate(told):
         numbers = range(max(0, last + 1 - LATELY), last + 1)
-        assert one["messages"] == {str(n): {"kind": "begun", "number": n} for n in numbers}
+        assert one["messages"] == {str(n): {"kind": "steps", "number": n} for n in numbers}
+    # the end of a pane of the lab is never dropped, however many messages come after it
+    lately.and_now({"kind": "done", "pane": 0})
+    last = [lately.and_now({"kind": "steps", "pane": 1}) for _ in range(20)][-1]
+    assert [m["kind"] for m in last["messages"].values()] == ["done"] + LATELY * ["steps"]
 
 
 WORDS, SURE = text_of(np.zeros(8, np.uint16)), text_of(np.zeros(8, np.uint8))

@@ -229,15 +229,19 @@ test('a clip that goes on leaves out the frames it was given', () => {
   assert.deepEqual(frames.at(-1), { image: 'two', frame: 7 });
 });
 
-test('the lab ends with its last pane', () => {
+test('the lab ends with the last pixels that come, of whichever pane, and knows its prompts from the end alone', () => {
   const pane = (title, seed_position) => ({ title, seed_position, form: {} });
   const sets = [{ name: 'seeds', title: 'Seeds', panes: [pane('a', [0, 0, 0]), pane('b', [0, 8, 8])] }];
   let s = lab.started(lab.initial(spec, sets), 'run');
   assert.equal(lab.totalOf(s), 31);
   assert.equal(lab.chosen(s, 'seeds'), s);
-  s = lab.withFinalsOf(s, 0, [{}]);
-  assert.equal(s.phase, 'growing');
+  const order = s.panes[0].run.plan.step;
+  const told = { order, tokens: new Uint16Array(3 * order.length), confidence: new Uint8Array(3 * order.length) };
+  s = lab.withEndOf(s, { ...told, run: 'run', pane: 0, passes: 31, elapsed: 1 });
+  assert.equal(lab.samplesOf(s), 3);
   s = lab.withFinalsOf(s, 1, [{}]);
+  assert.equal(s.phase, 'growing');
+  s = lab.withFinalsOf(s, 0, [{}]);
   assert.deepEqual([s.phase, s.active, lab.lastOf(s)], ['done', null, 31]);
   s = lab.advanced({ ...lab.played(s, true), step: 30 });
   assert.deepEqual([s.step, s.playing], [31, false]);
