@@ -16,9 +16,9 @@ COLOURS = ["color-contrast", "link-in-text-block"]
 """Rules that look at colours: nothing else is another in the dark."""
 
 WIDTHS = {"desktop": 1280, "phone": 390}
-ASKED = """async (rules) => {
+ASKED = """async ([rules, within]) => {
   const options = { runOnly: rules, resultTypes: ["violations"] }; // what is right is only counted
-  const { passes, violations } = await axe.run(document, options);
+  const { passes, violations } = await axe.run(within || document, options);
   const told = violations.flatMap(({ id, nodes }) =>
     nodes.map(({ target, failureSummary }) => `${id}: ${target} ${failureSummary}`));
   return [passes.length, told];
@@ -33,19 +33,19 @@ class Told(NamedTuple):
     violations: list[str]
 
 
-def asked(page: Page) -> Iterator[Told]:
-    """What axe says as the page stands, in the dark of its colours alone, which are all that is
-    another there; its width and theme are as before afterwards."""
+def asked(page: Page, within: str = "") -> Iterator[Told]:
+    """What axe says as the page stands, or of a part of it, in the dark of its colours alone, which
+    are all that is another there; its width and theme are as before afterwards."""
     size = page.viewport_size
     was_dark = page.evaluate("document.body.classList.contains('dark')")
-    page.add_script_tag(path=AXE)
-    page.evaluate("document.body.append(Object.assign(document.createElement('style'), "
-                  "{ textContent: '* { transition: none !important; }' }))")  # fmt: skip
+    if not page.evaluate("'axe' in window"):
+        page.add_script_tag(path=AXE)
+        page.add_style_tag(content="* { transition: none !important; }")
     for name, width in WIDTHS.items():
         page.set_viewport_size({"width": width, "height": 900})
         for dark in (False, True):
             _shade(page, dark)
-            passed, violations = page.evaluate(ASKED, COLOURS if dark else RULES)
+            passed, violations = page.evaluate(ASKED, [COLOURS if dark else RULES, within])
             yield Told(f"{name}, {'dark' if dark else 'light'}", passed, violations)
     _shade(page, was_dark)
     if size:

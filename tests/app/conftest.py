@@ -28,13 +28,13 @@ PACE = """{
   let [time, before] = [0, 0];
   window.requestAnimationFrame = (then) => real((now) => {
     if (now !== before) {
-      time = window.pace && time ? time + window.pace : Math.max(now, time + 50);
+      time = window.pace && time ? time + window.pace : Math.max(now, time + 200);
       before = now;
     }
     then(time);
   });
 }"""
-"""Every frame of a page is 50 ms after the one before it, or more on a slow machine.
+"""Every frame of a page is 200 ms after the one before it, or more on a slow machine.
 
 So what plays is through in few frames. `unhurried` of `inside` has each of its steps painted.
 """

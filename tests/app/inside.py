@@ -28,9 +28,10 @@ LOOK = """async (address) => {
 }"""
 
 
-def unhurried(page: Any) -> None:
-    """From now on frames follow each other faster than steps do, so that every step is painted."""
-    page.evaluate("window.pace = 15")
+def unhurried(page: Any, steps: int) -> None:
+    """From now on frames follow each other faster than the steps of a growth of so many do, so that
+    every step is painted."""
+    page.evaluate("(steps) => { window.pace = Math.min(100, 1200 / (steps + 1)); }", steps)
 
 
 def box_of(element: Any) -> dict[str, float]:

@@ -31,7 +31,7 @@ def read(page, act: str) -> None:
     page.wait_for_selector(f".article[data-at={act}]")
 
 
-def test_every_act_plays_what_was_recorded_and_grows_nothing(article, served):
+def test_every_act_plays_what_was_recorded_and_grows_nothing_until_it_is_tried(article, served):
     ran = served.engine("emoji").steps_run
     page = article()
     acts = page.eval_on_selector_all(".article [data-act]", "all => all.map(a => a.dataset.act)")
@@ -53,10 +53,70 @@ def test_every_act_plays_what_was_recorded_and_grows_nothing(article, served):
         "document.querySelector('.article .now').textContent === 'Step 17 of 17'"
     )
     assert page.inner_text(".article .wrong")
+    # what is measured stands beside it
+    read(page, "gained")
+    speed = page.locator(".article [data-act=gained] .speed")
+    speed.get_by_text("bench --suite cpu").wait_for()
+    seconds = speed.locator("tbody").inner_text()
+    assert speed.locator("svg circle").count() == speed.locator("tbody td").count() - 3  # steps
+    speed.get_by_role("button", name="Pictures a second").click()
+    assert speed.locator("tbody").inner_text() != seconds
+    assert page.evaluate("document.activeElement.dataset.quantity") == "per_second"
+    speed.get_by_role("button", name="On a GPU").click()
+    speed.get_by_text("bench --suite gpu").wait_for()
+    assert page.evaluate("document.activeElement.dataset.file") == "speed-gpu.json"
+    speed.get_by_role("button", name="Memory").click()  # which on a CPU all ways need alike
+    speed.get_by_role("button", name="On a CPU").click()
+    assert speed.locator("tbody").inner_text() == seconds
+    # formulas and starts by keyboard
+    page.focus(".article [data-go=distance]")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".article[data-at=distance]")
+    assert page.evaluate("document.activeElement.tagName") == "H2"
+    plain = page.evaluate(PIXELS)
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.dataset.see") == "front"
+    front = page.evaluate(PIXELS)
+    page.keyboard.press("Tab")
+    rows = page.evaluate(PIXELS)
+    assert len({plain, front, rows}) == 3
+    page.focus(".article .panes canvas")
+    assert page.evaluate(PIXELS) == plain
+    for _ in range(8):
+        page.keyboard.press("ArrowUp")
+    assert page.inner_text(".article .now") == "24 steps from row 1, column 9"
+    page.keyboard.press("ArrowRight")
+    assert page.inner_text(".article .now") == "25 steps from row 1, column 10"
+    # it is tried on the page where one's own are grown, with what was shown
+    read(page, "anywhere")
+    page.click("[data-act=anywhere] [data-try]")
+    page.wait_for_selector(".studio.image .player[data-state=done]")
+    wait_state(page, "done")
+    assert page.inner_text(".studio.image .player .now").endswith("of 23")
     assert served.engine("emoji").steps_run == ran
+    page.click("#pages button[role=tab][data-tab-id=about]")
+    read(page, "distance")
+    page.click(".article .panes canvas", position={"x": 5, "y": 5})
+    page.wait_for_selector(".article .now:text('31 steps')")
+    page.click("[data-act=distance] [data-try]")
+    page.wait_for_selector(".studio.image .player[data-state=ready] .now:text('31 steps')")
+    # and in the Lab the same is measured
+    page.click("#pages button[role=tab][data-tab-id=about]")
+    read(page, "mixing")
+    measured = []
+    for part in (".article [data-act=mixing]", ".evidence .tables"):
+        heard = page.locator(f"{part} .heard")
+        heard.get_by_text("evaluate --model emoji --world").wait_for(state="attached")
+        measured.append(heard.locator("tbody").text_content())
+        page.click("#pages [data-tab-id=lab]")
+    assert measured[0] == measured[1]
+    for title in ("horizontal", "vertical", "both, averaged"):
+        assert title in measured[0]
+    page.locator(".evidence .speed").get_by_text("bench --suite cpu").wait_for()
 
 
-def test_the_act_that_is_read_follows_the_scroll(article):
+def test_the_act_that_is_read_follows_the_scroll_and_one_that_was_gone_to_stays(article):
+    """However long scrolling takes."""
     page = article()
     page.evaluate("document.querySelector('[data-act=time]').scrollIntoView()")
     page.wait_for_selector(".article[data-at=time]")
@@ -65,10 +125,6 @@ def test_the_act_that_is_read_follows_the_scroll(article):
     assert 0 <= box["y"] < 200
     page.evaluate("document.querySelector('[data-act=why]').scrollIntoView()")
     page.wait_for_selector(".article[data-at=why]")
-
-
-def test_an_act_that_was_gone_to_stays_however_long_scrolling_takes(article):
-    page = article()
     read(page, "anywhere")
     page.evaluate("""() => {
       window.acts = [];
@@ -97,40 +153,8 @@ def test_an_act_that_was_gone_to_stays_however_long_scrolling_takes(article):
     }""")
 
 
-def test_formulas_and_starts_by_keyboard(article):
-    page = article()
-    page.focus(".article [data-go=distance]")
-    page.keyboard.press("Enter")
-    page.wait_for_selector(".article[data-at=distance]")
-    assert page.evaluate("document.activeElement.tagName") == "H2"
-    plain = page.evaluate(PIXELS)
-    page.keyboard.press("Tab")
-    assert page.evaluate("document.activeElement.dataset.see") == "front"
-    front = page.evaluate(PIXELS)
-    page.keyboard.press("Tab")
-    rows = page.evaluate(PIXELS)
-    assert len({plain, front, rows}) == 3
-    page.focus(".article .panes canvas")
-    assert page.evaluate(PIXELS) == plain
-    for _ in range(8):
-        page.keyboard.press("ArrowUp")
-    assert page.inner_text(".article .now") == "24 steps from row 1, column 9"
-    page.keyboard.press("ArrowRight")
-    assert page.inner_text(".article .now") == "25 steps from row 1, column 10"
-
-
-def test_with_reduced_motion_nothing_plays_by_itself(article):
-    page = article(reduced_motion="reduce")
-    read(page, "gained")
-    assert page.inner_text(".article .now") == "Step 31 of 256"
-    before = page.evaluate(PIXELS)
-    page.wait_for_timeout(300)
-    assert page.evaluate(PIXELS) == before
-    page.click(".article .play")
-    page.wait_for_function("document.querySelector('.article .now').textContent > 'Step 31 of 256'")
-
-
-def test_on_a_phone_the_canvas_stays_above_the_text(article):
+def test_on_a_phone_the_canvas_stays_above_the_text_and_a_clip_that_has_grown_covers_none(article):
+    """Its slices lie side by side while it grows, and are one square when it moves."""
     page = article(390)
     for act in ("mixing", "orders", "anywhere"):
         read(page, act)
@@ -145,11 +169,6 @@ def test_on_a_phone_the_canvas_stays_above_the_text(article):
             }""",
             arg=act,
         )
-
-
-def test_on_a_phone_a_clip_that_has_grown_does_not_cover_what_is_read(article):
-    """Its slices lie side by side while it grows, and are one square when it moves."""
-    page = article(390)
     read(page, "time")
     page.wait_for_function(
         "document.querySelector('.article .now').textContent === 'Step 19 of 19'"
@@ -157,54 +176,3 @@ def test_on_a_phone_a_clip_that_has_grown_does_not_cover_what_is_read(article):
     stage = box_of(page.locator(".article .stage"))
     heading = box_of(page.locator(".article [data-act=time] h2"))
     assert heading["y"] >= stage["y"] + stage["height"]
-
-
-def test_try_it_opens_the_page_with_what_was_shown(article, served):
-    ran = served.engine("emoji").steps_run
-    page = article()
-    read(page, "anywhere")
-    page.click("[data-act=anywhere] [data-try]")
-    page.wait_for_selector(".studio.image .player[data-state=done]")
-    wait_state(page, "done")
-    assert page.inner_text(".studio.image .player .now").endswith("of 23")
-    assert served.engine("emoji").steps_run == ran
-    page.click("#pages button[role=tab][data-tab-id=about]")
-    read(page, "distance")
-    page.click(".article .panes canvas", position={"x": 5, "y": 5})
-    page.wait_for_selector(".article .now:text('31 steps')")
-    page.click("[data-act=distance] [data-try]")
-    page.wait_for_selector(".studio.image .player[data-state=ready] .now:text('31 steps')")
-
-
-def test_what_each_head_alone_makes_stands_beside_table_5(article):
-    page = article()
-    read(page, "mixing")
-    measured = []
-    for part in (".article [data-act=mixing]", ".evidence .tables"):
-        heard = page.locator(f"{part} .heard")
-        heard.get_by_text("evaluate --model emoji --world").wait_for(state="attached")
-        measured.append(heard.locator("tbody").text_content())
-        page.click("#pages [data-tab-id=lab]")
-    assert measured[0] == measured[1]
-    for title in ("horizontal", "vertical", "both, averaged"):
-        assert title in measured[0]
-
-
-def test_speed_is_drawn_beside_its_numbers_and_says_its_command(article):
-    page = article()
-    read(page, "gained")
-    speed = page.locator(".article [data-act=gained] .speed")
-    speed.get_by_text("bench --suite cpu").wait_for()
-    seconds = speed.locator("tbody").inner_text()
-    assert speed.locator("svg circle").count() == speed.locator("tbody td").count() - 3  # steps
-    speed.get_by_role("button", name="Pictures a second").click()
-    assert speed.locator("tbody").inner_text() != seconds
-    assert page.evaluate("document.activeElement.dataset.quantity") == "per_second"
-    speed.get_by_role("button", name="On a GPU").click()
-    speed.get_by_text("bench --suite gpu").wait_for()
-    assert page.evaluate("document.activeElement.dataset.file") == "speed-gpu.json"
-    speed.get_by_role("button", name="Memory").click()  # which on a CPU all ways need alike
-    speed.get_by_role("button", name="On a CPU").click()
-    assert speed.locator("tbody").inner_text() == seconds
-    page.click("#pages [data-tab-id=lab]")
-    page.locator(".evidence .speed").get_by_text("bench --suite cpu").wait_for()

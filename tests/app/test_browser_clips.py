@@ -33,9 +33,17 @@ def grow(page) -> None:
     )
 
 
-def test_the_seed_position_is_a_cell_and_a_slice(video):
-    """Clicked in the middle: at its edge, whole pixels of the mouse are those of the next cell."""
-    canvas = video.locator(".studio.video .screen canvas")
+def test_a_link_opens_the_video_page_where_the_seed_position_is_a_cell_and_a_slice(open_page):
+    page = open_page("?model=frames&prompt=fox&seed=1,2,3&rng=4")
+    page.wait_for_selector(".studio.video .player canvas")
+    page.wait_for_function(f"{PLAYER}?.state.spec.model === 'frames'")
+    page.wait_for_function(f"{STATE}.seedPosition.join() === '1,2,3'")
+    assert page.input_value(".studio.video .prompt textarea") == "fox"
+    assert page.evaluate(
+        "nar.pages.get('image').state.spec.model"
+    ) == "emoji"  # fmt: skip
+    # it is clicked in the middle: at its edge, whole pixels of the mouse are those of the next cell
+    canvas = page.locator(".studio.video .screen canvas")
     at = canvas.evaluate(
         f"""(canvas) => {{
           const box = canvas.getBoundingClientRect(), inside = [];
@@ -48,22 +56,141 @@ def test_the_seed_position_is_a_cell_and_a_slice(video):
         }}"""
     )
     canvas.click(position=at)
-    assert video.evaluate(f"{STATE}.seedPosition.join()") == "2,6,1"
-    unhurried(video)
-    grow(video)
+    assert page.evaluate(f"{STATE}.seedPosition.join()") == "2,6,1"
     steps = 1 + 6 + 6 + 6
-    assert video.evaluate(f"{RUN}.plan.total") == steps
-    assert video.evaluate("nar.painted('video')") == steps
+    unhurried(page, steps)
+    grow(page)
+    assert page.evaluate(f"{RUN}.plan.total") == steps
+    assert page.evaluate("nar.painted('video')") == steps
     # The clip runs on; what has the keyboard's focus keeps it.
-    video.evaluate(f"{PLAYER}.set(nar.store.branchMarked(nar.store.scrubbed({STATE}, 5)))")
+    page.evaluate(f"{PLAYER}.set(nar.store.branchMarked(nar.store.scrubbed({STATE}, 5)))")
+    grow(page)
+    page.focus(".studio.video .lane")
+    tick = page.evaluate(f"{STATE}.tick")
+    page.wait_for_function(f"{STATE}.tick > {tick + 2}")
+    assert page.evaluate("document.activeElement.dataset.lane") == "0"
+
+
+def test_a_clip_grows_side_by_side_moves_and_is_saved_in_files_that_replay(
+    video, open_page, served
+):
+    """Until someone chooses how to look at it."""
+    view = f"{STATE}.layout"
+    assert video.evaluate(view) == "slices"
+    video.click(".studio.video .grow")
+    # A quick growth may be over before anyone sees it growing.
+    video.wait_for_function(f"{STATE}.phase === 'done' && !{STATE}.playing")
+    video.wait_for_function(f"{view} === 'loop'")
+    assert video.locator(".studio.video [data-layout=loop].on").count() == 1
+    # Nothing below has moved.
+    transport = "document.querySelector('.studio.video .transport').getBoundingClientRect().top"
+    looping = video.evaluate(transport)
+    play = "document.querySelector('.studio.video .play').click()"
+    shown = said_at_once(video, play, f"[{view}, {transport}]")
+    assert shown == ["slices", pytest.approx(looping, abs=1)]
+    video.wait_for_function(f"!{STATE}.playing && {view} === 'loop'")
+    video.click(".studio.video [data-layout=slices]")
     grow(video)
-    video.focus(".studio.video .lane")
-    tick = video.evaluate(f"{STATE}.tick")
-    video.wait_for_function(f"{STATE}.tick > {tick + 2}")
-    assert video.evaluate("document.activeElement.dataset.lane") == "0"
+    video.wait_for_function(f"!{STATE}.playing")
+    assert video.evaluate(view) == "slices"
+    # its files to share are large, with its recipe
+    for name, size, named in (
+        ("gif", (640, 640), ".gif"), ("tall-clip", (640, 800), "-4x5.gif"),
+    ):  # fmt: skip
+        with video.expect_download() as saved:
+            video.click(f".studio.video [data-act={name}]")
+        assert saved.value.suggested_filename.endswith(named)
+        picture = Image.open(saved.value.path())
+        assert picture.size == size
+        assert picture.info["loop"] == 0
+        assert '"prompt"' in picture.info["comment"].decode()
+    # it repeats, or stops at its last frame
+    video.click(".studio.video [data-layout=loop]")
+    video.select_option(".studio.video .rate select", "24")
+    video.wait_for_function(f"{STATE}.tick > 20")
+    video.uncheck(".studio.video .repeat")
+    video.wait_for_function(f"{STATE}.tick > 12")
+    assert video.evaluate(f"nar.store.shownSlices({STATE}, {STATE}.spec).frames[0]") == 8
+    # keys in a menu choose there; elsewhere they are the player's
+    video.select_option(".studio.video .rate select", "")
+    video.focus(".studio.video .rate select")
+    for key in ("n", "Enter", "1"):
+        video.keyboard.press(key)
+    assert video.evaluate(f"[{STATE}.phase, {STATE}.layers.picture]") == ["done", True]
+    video.keyboard.press("Escape")
+    video.focus(".studio.video .rate select")
+    video.keyboard.press("ArrowDown")
+    video.keyboard.press("ArrowDown")
+    total = video.evaluate(f"{RUN}.plan.total")
+    assert video.evaluate(f"{STATE}.step") == total
+    assert video.input_value(".studio.video .rate select") != ""
+    # a file replays on the Video page
+    tokens = video.evaluate(f"{RUN}.tokens.join()")
+    files = []
+    for button, kind in (
+        ("[data-act=mp4]", "video/mp4"), (".formats [data-act=save]", "image/png"),
+    ):  # fmt: skip
+        with video.expect_download() as download:
+            video.click(f".studio.video {button}")
+        saved = download.value.path().read_bytes()
+        files.append({"name": f"clip.{kind[-3:]}", "mimeType": kind, "buffer": saved})
+    page, before = open_page(), None
+    for file in files:
+        page.click("#pages [data-tab-id=image]")
+        page.set_input_files(".recent input", file)
+        # Nothing is there to ask before the page that plays it has been shown.
+        page.wait_for_selector(".studio.video .player canvas:visible")
+        page.wait_for_function(
+            f"(before) => {RUN}?.replayed && {RUN}.finals.length && {RUN}.id !== before", arg=before
+        )
+        assert page.evaluate(f"{RUN}.tokens.join()") == tokens, file["name"]
+        before = page.evaluate(f"{RUN}.id")
+    # and so do recorded clips, which are offered in rows of three, without a model
+    page.focus(".studio.video .track")
+    page.keyboard.press("n")
+    tiles = page.locator(".studio.video .examples button")
+    tiles.first.wait_for()
+    names = [tiles.nth(k).get_attribute("aria-label").split(": ")[1] for k in range(6)]
+    assert names == ["owl", "fox", "car", "dog", "cat", "tree"]
+    rows = [round(tiles.nth(k).bounding_box()["y"]) for k in range(6)]
+    assert len(set(rows[:3])) == len(set(rows[3:])) == 1
+    assert rows[0] < rows[3]
+    ran = served.engine("frames").steps_run
+    tiles.nth(4).click()
+    page.wait_for_function(f"{RUN}?.replayed && {STATE}.step === {RUN}.plan.total")
+    assert page.evaluate(f"[{RUN}.title, {RUN}.spec.grid[0]]") == ["cat", 9]
+    assert served.engine("frames").steps_run == ran
+    assert tiles.first.is_hidden()
 
 
-def test_a_picture_begins_a_clip_that_goes_on_and_is_saved(video, tmp_path):
+def test_a_picture_begins_a_clip_that_goes_on_and_is_saved(video, tmp_path, monkeypatch):
+    """Before that it is told whether the model knows such; and the words of another picture do not
+    begin it: the prompt is empty beside an upload."""
+    prompt = ".studio.video .prompt textarea"
+    assert video.input_value(prompt)
+    note, file = ".studio.video .upload-note", tmp_path / "picture.png"
+    noise = np.random.default_rng(0).integers(
+        0, 255, (8, 8, 3), np.uint8
+    )  # a colour for every cell
+    for pixels, told in (
+        (noise, "This picture is unlike what Frames has learnt"),
+        (np.full((8, 8, 3), (200, 60, 20), np.uint8), "Frames knows such pictures"),
+    ):
+        Image.fromarray(pixels).resize((640, 640), Image.Resampling.NEAREST).save(file)
+        video.set_input_files(".studio.video .source input", file)
+        video.wait_for_function(f"{STATE}.likeness.includes({told!r})")
+        assert told in video.inner_text(note)
+        assert "begins with this picture; the other 8 slices" in video.inner_text(note)
+        assert "after the picture" in video.inner_text(".studio.video .now")
+        assert video.input_value(prompt) == ""
+    assert video.evaluate(f"{STATE}.phase") == "ready"
+    # and grown without any it gets no words of something else
+    grow(video)
+    assert video.evaluate(f"{RUN}.request.prompt") == ""
+    assert video.input_value(prompt) == ""
+    video.click(".studio.video .clear")
+    assert "Frames" not in video.inner_text(note)
+    # it goes on and is saved
     file = tmp_path / "picture.png"
     Image.fromarray(np.full((80, 64, 3), (200, 60, 20), np.uint8)).save(file)
     video.set_input_files(".studio.video .source input", file)
@@ -95,45 +222,8 @@ def test_a_picture_begins_a_clip_that_goes_on_and_is_saved(video, tmp_path):
     assert strip.size == (13 * 64, 64)
     video.click(".studio.video .clear")
     assert video.evaluate(f"nar.store.knownCells({STATE})") is None
-
-
-def test_a_saved_clip_replays_on_the_video_page(video, open_page):
-    grow(video)
-    tokens = video.evaluate(f"{RUN}.tokens.join()")
-    files = []
-    for button, kind in (
-        ("[data-act=mp4]", "video/mp4"), (".formats [data-act=save]", "image/png"),
-    ):  # fmt: skip
-        with video.expect_download() as download:
-            video.click(f".studio.video {button}")
-        saved = download.value.path().read_bytes()
-        files.append({"name": f"clip.{kind[-3:]}", "mimeType": kind, "buffer": saved})
-    page, before = open_page(), None
-    for file in files:
-        page.click("#pages [data-tab-id=image]")
-        page.set_input_files(".recent input", file)
-        # Nothing is there to ask before the page that plays it has been shown.
-        page.wait_for_selector(".studio.video .player canvas:visible")
-        page.wait_for_function(
-            f"(before) => {RUN}?.replayed && {RUN}.finals.length && {RUN}.id !== before", arg=before
-        )
-        assert page.evaluate(f"{RUN}.tokens.join()") == tokens, file["name"]
-        before = page.evaluate(f"{RUN}.id")
-
-
-def test_a_picture_just_made_can_move(open_page):
-    page = open_page(width=390)
-    page.click(".studio.image .grow")
-    page.click(".studio.image [data-send=video]")
-    page.wait_for_selector(".studio.video .player canvas:visible")
-    page.wait_for_function("scrollY === 0")
-    page.wait_for_function(f"{STATE}.source?.address")
-    assert page.evaluate(f"{STATE}.region.keep.filter((k) => k).length") == 64
-    assert page.is_visible(".studio.video .source img")
-
-
-def test_a_thing_that_is_to_move_is_as_large_as_those_the_model_knows(video, tmp_path, monkeypatch):
-    """Of other pictures all is seen, and so it is where a model's things have no size."""
+    # a thing that is to move is as large as those the model knows: of other pictures all is seen,
+    # and so it is where a model's things have no size
     pixels = np.full((160, 160, 3), 250, np.uint8)
     pixels[90:110, 20:120] = (200, 30, 30)
     file = tmp_path / "thing.png"
@@ -154,144 +244,6 @@ def test_a_thing_that_is_to_move_is_as_large_as_those_the_model_knows(video, tmp
     assert boxes == [(8, 36, 48, 44), (8, 32, 48, 40)]
 
 
-def test_before_a_clip_begins_with_a_picture_it_is_told_whether_the_model_knows_such(
-    video, tmp_path
-):
-    """And the words of another picture do not begin it: the prompt is empty beside an upload."""
-    prompt = ".studio.video .prompt textarea"
-    assert video.input_value(prompt)
-    note, file = ".studio.video .upload-note", tmp_path / "picture.png"
-    noise = np.random.default_rng(0).integers(
-        0, 255, (8, 8, 3), np.uint8
-    )  # a colour for every cell
-    for pixels, told in (
-        (noise, "This picture is unlike what Frames has learnt"),
-        (np.full((8, 8, 3), (200, 60, 20), np.uint8), "Frames knows such pictures"),
-    ):
-        Image.fromarray(pixels).resize((640, 640), Image.Resampling.NEAREST).save(file)
-        video.set_input_files(".studio.video .source input", file)
-        video.wait_for_function(f"{STATE}.likeness.includes({told!r})")
-        assert told in video.inner_text(note)
-        assert "begins with this picture; the other 8 slices" in video.inner_text(note)
-        assert "after the picture" in video.inner_text(".studio.video .now")
-        assert video.input_value(prompt) == ""
-    assert video.evaluate(f"{STATE}.phase") == "ready"
-    # and grown without any it gets no words of something else
-    grow(video)
-    assert video.evaluate(f"{RUN}.request.prompt") == ""
-    assert video.input_value(prompt) == ""
-    video.click(".studio.video .clear")
-    assert "Frames" not in video.inner_text(note)
-
-
-def test_with_reduced_motion_a_clip_moves_only_when_it_is_played(open_page):
-    page = open_page(reduced_motion="reduce")
-    page.click("#pages [data-tab-id=video]")
-    page.wait_for_selector(".studio.video .player canvas")
-    page.click(".studio.video .grow")
-    page.wait_for_function(f"{STATE}.phase === 'done' && {RUN}.finals.length > 0")
-    page.wait_for_function(f"!{STATE}.playing")
-    tick = page.evaluate(f"{STATE}.tick")
-    page.wait_for_timeout(700)
-    assert page.evaluate(f"{STATE}.tick") == tick
-    play = page.locator(".studio.video .play")
-    assert play.get_attribute("aria-label") == "Play"
-    play.click()
-    page.wait_for_function(f"{STATE}.layout === 'loop' && {STATE}.tick > {tick + 3}")
-    play.click()
-    tick = page.evaluate(f"{STATE}.tick")
-    page.wait_for_timeout(700)
-    assert page.evaluate(f"{STATE}.tick") == tick
-
-
-def test_the_share_file_of_a_clip_is_large_with_its_recipe_and_the_clip_repeats_or_stops(video):
-    grow(video)
-    for name, size, named in (
-        ("gif", (640, 640), ".gif"), ("tall-clip", (640, 800), "-4x5.gif"),
-    ):  # fmt: skip
-        with video.expect_download() as saved:
-            video.click(f".studio.video [data-act={name}]")
-        assert saved.value.suggested_filename.endswith(named)
-        picture = Image.open(saved.value.path())
-        assert picture.size == size
-        assert picture.info["loop"] == 0
-        assert '"prompt"' in picture.info["comment"].decode()
-    # it repeats, or stops at its last frame
-    video.click(".studio.video [data-layout=loop]")
-    video.select_option(".studio.video .rate select", "24")
-    video.wait_for_function(f"{STATE}.tick > 20")
-    video.uncheck(".studio.video .repeat")
-    video.wait_for_function(f"{STATE}.tick > 12")
-    assert video.evaluate(f"nar.store.shownSlices({STATE}, {STATE}.spec).frames[0]") == 8
-
-
-def test_a_clip_grows_side_by_side_and_then_moves(video):
-    """Until someone chooses how to look at it."""
-    view = f"{STATE}.layout"
-    assert video.evaluate(view) == "slices"
-    video.click(".studio.video .grow")
-    # A quick growth may be over before anyone sees it growing.
-    video.wait_for_function(f"{STATE}.phase === 'done' && !{STATE}.playing")
-    video.wait_for_function(f"{view} === 'loop'")
-    assert video.locator(".studio.video [data-layout=loop].on").count() == 1
-    # Nothing below has moved.
-    transport = "document.querySelector('.studio.video .transport').getBoundingClientRect().top"
-    looping = video.evaluate(transport)
-    play = "document.querySelector('.studio.video .play').click()"
-    shown = said_at_once(video, play, f"[{view}, {transport}]")
-    assert shown == ["slices", pytest.approx(looping, abs=1)]
-    video.wait_for_function(f"!{STATE}.playing && {view} === 'loop'")
-    video.click(".studio.video [data-layout=slices]")
-    grow(video)
-    video.wait_for_function(f"!{STATE}.playing")
-    assert video.evaluate(view) == "slices"
-
-
-def test_a_link_to_a_clip_opens_the_video_page(open_page):
-    page = open_page("?model=frames&prompt=fox&seed=1,2,3&rng=4")
-    page.wait_for_selector(".studio.video .player canvas")
-    page.wait_for_function(f"{PLAYER}?.state.spec.model === 'frames'")
-    page.wait_for_function(f"{STATE}.seedPosition.join() === '1,2,3'")
-    assert page.input_value(".studio.video .prompt textarea") == "fox"
-    assert page.evaluate(
-        "nar.pages.get('image').state.spec.model"
-    ) == "emoji"  # fmt: skip
-
-
-def test_recorded_clips_are_offered_in_rows_of_three_and_replay_without_a_model(open_page, served):
-    page = open_page()
-    page.click("#pages [data-tab-id=video]")
-    tiles = page.locator(".studio.video .examples button")
-    tiles.first.wait_for()
-    names = [tiles.nth(k).get_attribute("aria-label").split(": ")[1] for k in range(6)]
-    assert names == ["owl", "fox", "car", "dog", "cat", "tree"]
-    rows = [round(tiles.nth(k).bounding_box()["y"]) for k in range(6)]
-    assert len(set(rows[:3])) == len(set(rows[3:])) == 1
-    assert rows[0] < rows[3]
-    ran = served.engine("frames").steps_run
-    tiles.nth(4).click()
-    page.wait_for_function(f"{RUN}?.replayed && {STATE}.step === {RUN}.plan.total")
-    assert page.evaluate(f"[{RUN}.title, {RUN}.spec.grid[0]]") == ["cat", 9]
-    assert served.engine("frames").steps_run == ran
-    assert tiles.first.is_hidden()
-
-
 def test_without_recorded_clips_none_are_offered(monkeypatch, tmp_path):
     monkeypatch.setattr(examples, "CLIPS", tmp_path / "nowhere")
     assert examples.recorded_clips.__wrapped__() == {"examples": [], "race": None}
-
-
-def test_keys_in_a_menu_are_the_menus(video):
-    """Letters, arrows and Enter choose there; elsewhere they are the player's."""
-    grow(video)
-    video.focus(".studio.video .rate select")
-    for key in ("n", "Enter", "1"):
-        video.keyboard.press(key)
-    assert video.evaluate(f"[{STATE}.phase, {STATE}.layers.picture]") == ["done", True]
-    video.keyboard.press("Escape")
-    video.focus(".studio.video .rate select")
-    video.keyboard.press("ArrowDown")
-    video.keyboard.press("ArrowDown")
-    total = video.evaluate(f"{RUN}.plan.total")
-    assert video.evaluate(f"{STATE}.step") == total
-    assert video.input_value(".studio.video .rate select") != ""

@@ -6,30 +6,30 @@ import io
 import re
 import urllib.request
 
-import numpy as np
 from PIL import Image
 
 from app.pages.parts import address
 from app.server.examples import recorded
 from app.server.form import OFFERED
 from nar_core import RNG_SEED
+from tests.app.inside import look_inside, overheard
+from tests.app.test_browser_article import PIXELS, read
 from tests.app.test_browser_growth import (
     PLAYER,
     RUN,
     STATE,
     click_cell,
     player_data,
-    settled,
-    slow_growth,  # noqa: F401
     wait_finished,
-    wait_state,
 )
 
 BOX = ".studio.image .prompt textarea"
 RACE = ".studio.image .race"
+CLIP = "nar.pages.get('video').state"
+CLIP_RUN = "nar.run('video')"
 
 
-def test_the_page_opens_on_a_recorded_race(open_page, served):
+def test_the_page_opens_on_a_recorded_race_and_every_control_says_what_it_is(open_page, served):
     page, engine = open_page(), served.engine("emoji")
     ran = engine.steps_run
     assert page.inner_text("h1:visible").startswith("Pictures grow outward")
@@ -54,87 +54,7 @@ def test_the_page_opens_on_a_recorded_race(open_page, served):
     page.click(".studio.image .screen > canvas", position={"x": 5, "y": 5})
     page.wait_for_selector(RACE, state="hidden")
     assert player_data(page)["seed"] == "0,0,0"
-
-
-def test_with_reduced_motion_the_race_stands_still_and_a_result_is_shown_at_once(open_page):
-    page = open_page(reduced_motion="reduce")
-    page.wait_for_selector(RACE)
-    told = [
-        words.splitlines()[-1] for words in page.locator(f"{RACE} figcaption").all_inner_texts()
-    ]
-    assert told == ["step 17 of 256", "step 17 of 31", "done in 17 steps"]
-    page.click(".studio .grow")
-    wait_finished(page, 17)
-
-
-def test_a_link_opens_without_the_race(open_page):
-    page = open_page("?prompt=fox&seed=0,0,0")
-    page.wait_for_function(f"{STATE}.seedPosition.join() === '0,0,0'")
-    assert page.is_hidden(RACE)
-
-
-def test_words_are_picked_and_enter_grows(open_page):
-    page = open_page("?model=composed")
-    page.wait_for_function(f"{STATE}.spec.model === 'composed'")
-    line = page.locator(".studio.image .knows")
-    line.wait_for()
-    assert line.inner_text().startswith("Knows 150 things")
-    page.fill(BOX, "a red car")
-    line.click()
-    picker = page.locator(".studio.image .picker")
-    picker.locator("[data-pick=cat] i").wait_for()
-    cut = "(all) => all.filter((e) => e.scrollWidth > e.clientWidth).map((e) => e.textContent)"
-    assert picker.locator(".pictured span").evaluate_all(cut) == []
-    seen_through = """() => [...document.querySelectorAll('.studio.image :is(span, button)')]
-        .filter((e) => e.offsetParent && !e.closest('.picker')).filter((e) => {
-            const picker = document.querySelector('.studio.image .picker');
-            const [a, b] = [e, picker].map((one) => one.getBoundingClientRect());
-            const [x, y] = [a.left + a.width / 2, a.top + a.height / 2];
-            const isBehind = x > b.left && x < b.right && y > b.top && y < b.bottom;
-            return isBehind && !picker.contains(document.elementFromPoint(x, y));
-        }).map((e) => e.textContent)"""
-    assert page.evaluate(seen_through) == []
-    page.keyboard.type("cat")
-    picker.locator("[data-pick=apple]").wait_for(state="detached")
-    picker.locator("[data-pick=cat]").click()
-    assert page.input_value(BOX) == "a red car and cat"
-    page.keyboard.press("Escape")
-    assert picker.is_hidden()
-    # nothing typed is a surprise, which the form then says
-    page.fill(BOX, "")
-    page.focus(BOX)
-    page.keyboard.press("Enter")
-    wait_finished(page, 17)
-    idea = page.input_value(BOX)
-    assert idea
-    assert page.evaluate(f"{RUN}.request.prompt") == idea
-
-
-def test_what_was_drawn_for_what_was_asked_is_told_and_sent_words_are_read(open_page):
-    page = open_page("?model=composed")
-    page.wait_for_function(f"{STATE}.spec.model === 'composed'")
-    page.fill(BOX, "a scarlet car")
-    page.locator(".studio.image .taken").wait_for()
-    page.focus(BOX)
-    page.keyboard.press("Enter")
-    wait_finished(page, 17)
-    told = page.inner_text(".studio.image .drawn")
-    assert told == "Asked “a scarlet car”, drawn “a red car”."
-    # of a branch it is told of its words, not of what it changes
-    page.evaluate(f"nar.pages.get('image').set(nar.store.scrubbed({STATE}, 5))")
-    page.keyboard.press("Escape")
-    page.click(".studio.image .branch")
-    page.click(".studio.image .grow")
-    wait_finished(page, 17)
-    assert page.inner_text(".studio.image .drawn") == told
-    # words that another page has sent are read too
-    page.evaluate("nar.pages.send('image', { query: { prompt: 'a navy cat' } })")
-    page.wait_for_function(f"document.querySelector('{BOX}').value === 'a navy cat'")
-    page.locator(".studio.image .taken").get_by_text("navy → blue").wait_for()
-
-
-def test_what_is_said_beside_a_prompt_and_of_every_control(open_page):
-    page = open_page()
+    # what is said beside a prompt and of every control
     settings = page.inner_text(".studio.image .settings")
     for setting in OFFERED:
         if setting.name in ("guidance_scale", "heads"):  # the others are folded away
@@ -168,14 +88,118 @@ def test_what_is_said_beside_a_prompt_and_of_every_control(open_page):
     page.locator(".lab .now", has_text="Prompt 2 has 202 letters").wait_for()
 
 
-def test_where_a_prompt_wants_something_it_is_offered(open_page, monkeypatch):
-    """Words where nothing moves; ideas, or another model, where nothing can be drawn."""
-    still = {"drawn": "a cat", "words": [], "remarks": [], "wanting": ["jumps", "spins"]}
-    monkeypatch.setattr("app.server.studio.understood", lambda info, prompt, others: still)
+def test_with_reduced_motion_nothing_plays_by_itself(open_page):
+    """Neither race nor growth nor clip nor article."""
+    page = open_page(reduced_motion="reduce")
+    page.wait_for_selector(RACE)
+    told = [
+        words.splitlines()[-1] for words in page.locator(f"{RACE} figcaption").all_inner_texts()
+    ]
+    assert told == ["step 17 of 256", "step 17 of 31", "done in 17 steps"]
+    page.click(".studio .grow")
+    wait_finished(page, 17)
+    # a clip moves only when it is played
+    page.click("#pages [data-tab-id=video]")
+    page.wait_for_selector(".studio.video .player canvas")
+    page.click(".studio.video .grow")
+    page.wait_for_function(f"{CLIP}.phase === 'done' && {CLIP_RUN}.finals.length > 0")
+    page.wait_for_function(f"!{CLIP}.playing")
+    tick = page.evaluate(f"{CLIP}.tick")
+    page.wait_for_timeout(700)
+    assert page.evaluate(f"{CLIP}.tick") == tick
+    play = page.locator(".studio.video .play")
+    assert play.get_attribute("aria-label") == "Play"
+    play.click()
+    page.wait_for_function(f"{CLIP}.layout === 'loop' && {CLIP}.tick > {tick + 3}")
+    play.click()
+    tick = page.evaluate(f"{CLIP}.tick")
+    page.wait_for_timeout(700)
+    assert page.evaluate(f"{CLIP}.tick") == tick
+    # and so does the article
+    page.click("#pages [data-tab-id=about]")
+    page.wait_for_selector(".article .panes canvas")
+    read(page, "gained")
+    assert page.inner_text(".article .now") == "Step 31 of 256"
+    before = page.evaluate(PIXELS)
+    page.wait_for_timeout(300)
+    assert page.evaluate(PIXELS) == before
+    page.click(".article .play")
+    page.wait_for_function("document.querySelector('.article .now').textContent > 'Step 31 of 256'")
+
+
+def test_words_are_marked_picked_drawn_and_told(open_page, monkeypatch):
     page = open_page("?model=composed")
     page.wait_for_function(f"{STATE}.spec.model === 'composed'")
-    page.fill(BOX, "a cat")
     names = page.locator(".studio.image .names")
+    page.fill(BOX, "a scarlet car and a catt")
+    names.locator(".taken").wait_for()
+    assert names.locator(".taken").inner_text() == "scarlet → red"
+    assert names.locator(".unknown").inner_text() == "catt: not known"
+    assert names.locator(".known").all_inner_texts() == ["car ✓", "and ✓"]
+    names.get_by_text("cat?").click()
+    assert page.input_value(BOX) == "a scarlet car and a cat"
+    page.fill(BOX, "a red car")
+    names.locator(".taken, .unknown").first.wait_for(state="detached")
+    names.get_by_text("every word known ✓").wait_for()
+    assert names.locator("[data-name]").count() > 1
+    names.get_by_label("Another idea").click()
+    assert page.input_value(BOX) not in ("", "a red car")
+    # they are picked, and Enter grows
+    line = page.locator(".studio.image .knows")
+    line.wait_for()
+    assert line.inner_text().startswith("Knows 150 things")
+    page.fill(BOX, "a red car")
+    line.click()
+    picker = page.locator(".studio.image .picker")
+    picker.locator("[data-pick=cat] i").wait_for()
+    cut = "(all) => all.filter((e) => e.scrollWidth > e.clientWidth).map((e) => e.textContent)"
+    assert picker.locator(".pictured span").evaluate_all(cut) == []
+    seen_through = """() => [...document.querySelectorAll('.studio.image :is(span, button)')]
+        .filter((e) => e.offsetParent && !e.closest('.picker')).filter((e) => {
+            const picker = document.querySelector('.studio.image .picker');
+            const [a, b] = [e, picker].map((one) => one.getBoundingClientRect());
+            const [x, y] = [a.left + a.width / 2, a.top + a.height / 2];
+            const isBehind = x > b.left && x < b.right && y > b.top && y < b.bottom;
+            return isBehind && !picker.contains(document.elementFromPoint(x, y));
+        }).map((e) => e.textContent)"""
+    assert page.evaluate(seen_through) == []
+    page.keyboard.type("cat")
+    picker.locator("[data-pick=apple]").wait_for(state="detached")
+    picker.locator("[data-pick=cat]").click()
+    assert page.input_value(BOX) == "a red car and cat"
+    page.keyboard.press("Escape")
+    assert picker.is_hidden()
+    # nothing typed is a surprise, which the form then says
+    page.fill(BOX, "")
+    page.focus(BOX)
+    page.keyboard.press("Enter")
+    wait_finished(page, 17)
+    idea = page.input_value(BOX)
+    assert idea
+    assert page.evaluate(f"{RUN}.request.prompt") == idea
+    # what was drawn for what was asked is told
+    page.fill(BOX, "a scarlet car")
+    page.locator(".studio.image .taken").wait_for()
+    page.focus(BOX)
+    page.keyboard.press("Enter")
+    wait_finished(page, 17)
+    told = page.inner_text(".studio.image .drawn")
+    assert told == "Asked “a scarlet car”, drawn “a red car”."
+    # of a branch it is told of its words, not of what it changes
+    page.evaluate(f"nar.pages.get('image').set(nar.store.scrubbed({STATE}, 5))")
+    page.keyboard.press("Escape")
+    page.click(".studio.image .branch")
+    page.click(".studio.image .grow")
+    wait_finished(page, 17)
+    assert page.inner_text(".studio.image .drawn") == told
+    # words that another page has sent are read too
+    page.evaluate("nar.pages.send('image', { query: { prompt: 'a navy cat' } })")
+    page.wait_for_function(f"document.querySelector('{BOX}').value === 'a navy cat'")
+    page.locator(".studio.image .taken").get_by_text("navy → blue").wait_for()
+    # words are offered where nothing moves; ideas, or another model, where nothing can be drawn
+    still = {"drawn": "a cat", "words": [], "remarks": [], "wanting": ["jumps", "spins"]}
+    monkeypatch.setattr("app.server.studio.understood", lambda info, prompt, others: still)
+    page.fill(BOX, "a cat")
     names.get_by_role("button", name="spins").click()
     assert page.input_value(BOX) == "a cat spins"
     lost = {
@@ -201,10 +225,16 @@ def test_where_a_prompt_wants_something_it_is_offered(open_page, monkeypatch):
     assert page.input_value(BOX) == "sunset"
 
 
-def test_grow_again_is_the_next_variation(open_page):
+def test_a_click_on_a_picture_grows_from_there_and_grow_again_is_the_next_variation(open_page):
     page = open_page()
-    page.click(".studio.image .grow")
+    click_cell(page, 8, 8)
+    click_cell(page, 8, 8)  # chosen already: it grows
     wait_finished(page, 17)
+    click_cell(page, 0, 0)
+    wait_finished(page, 31)
+    assert player_data(page)["seed"] == "0,0,0"
+    assert page.evaluate(f"{RUN}.request.rng_seed") == 7
+    # the same once more is the next variation
     first = page.evaluate(f"{RUN}.tokens.join()")
     page.click(".studio.image .grow")
     page.wait_for_function(f"{RUN}.request?.rng_seed === 8 && {STATE}.phase === 'done'")
@@ -219,44 +249,16 @@ def test_grow_again_is_the_next_variation(open_page):
     assert page.evaluate(f"{RUN}.request.rng_seed") == 8
 
 
-def test_a_click_on_a_picture_grows_from_there(open_page):
-    page = open_page()
-    click_cell(page, 8, 8)
-    click_cell(page, 8, 8)  # chosen already: it grows
-    wait_finished(page, 17)
-    click_cell(page, 0, 0)
-    wait_finished(page, 31)
-    assert player_data(page)["seed"] == "0,0,0"
-    assert page.evaluate(f"{RUN}.request.rng_seed") == 7
-
-
-def test_stop_ends_at_the_step_that_is_seen(slow_growth):  # noqa: F811
-    page, engine = slow_growth
-    page.wait_for_function(f"{STATE}.step >= 2")
-    page.click(".studio .stop")
-    wait_state(page, "done")
-    step = page.evaluate(f"{STATE}.step")
-    assert page.evaluate(f"{RUN}.last") == step
-    assert page.inner_text(".player .now").startswith(f"Step {step} of 33 stopped")
-    with page.expect_download() as saved:
-        page.click("[data-act=standing]")
-    pixels = np.asarray(Image.open(io.BytesIO(saved.value.path().read_bytes())))
-    grown = page.evaluate(f"{RUN}.plan.step.filter((k) => k <= {step}).length")
-    assert (pixels[..., 3] > 0).mean() == grown / 1024
-    # and it is gone on with
-    tokens = page.evaluate(f"[...{RUN}.tokens]")
-    settled(lambda: engine.open_runs == 0)
-    engine.seconds_per_step = 0
-    page.click(".studio .branch")
-    wait_finished(page, 33)
-    steps = page.evaluate(f"[...{RUN}.plan.step]")
-    after = page.evaluate(f"[...{RUN}.tokens]")
-    assert all(a == b for a, b, s in zip(after, tokens, steps, strict=True) if s <= step)
-    assert page.evaluate(f"{RUN}.request.rng_seed") == 7
-
-
-def test_on_a_phone_what_plays_is_in_view_and_cells_can_be_hit(open_page):
-    page = open_page("?model=clip", width=390)
+def test_on_a_phone_a_picture_can_move_what_plays_is_in_view_and_cells_can_be_hit(open_page):
+    page = open_page(width=390)
+    page.click(".studio.image .grow")
+    page.click(".studio.image [data-send=video]")
+    page.wait_for_selector(".studio.video .player canvas:visible")
+    page.wait_for_function("scrollY === 0")
+    page.wait_for_function(f"{CLIP}.source?.address")
+    assert page.evaluate(f"{CLIP}.region.keep.filter((k) => k).length") == 64
+    assert page.is_visible(".studio.video .source img")
+    page.click(".studio.video .clear")
     page.wait_for_selector("#player-video .player[data-state=ready]")
     canvas = page.locator("#player-video .screen canvas")
     assert canvas.bounding_box()["width"] / 8 > 40  # cells of one slice
@@ -275,7 +277,7 @@ def test_on_a_phone_what_plays_is_in_view_and_cells_can_be_hit(open_page):
     )
 
 
-def test_the_address_holds_page_and_form_and_back_walks(open_page):
+def test_the_address_holds_page_and_form_and_back_walks(open_page, served):
     page = open_page()
     page.fill(BOX, "owl")
     page.click(".studio.image [data-at=corner]")
@@ -299,29 +301,84 @@ def test_the_address_holds_page_and_form_and_back_walks(open_page):
     assert page.evaluate("document.body.classList.contains('dark')") == dark
     page.click(".recent button:has-text('owl')")
     wait_finished(page, 31)
-    page.evaluate("localStorage.clear(); sessionStorage.clear()")
+    # a setting leads to what it does in the Lab, whose address holds what it compares
+    page.click(".studio.image .settings [data-lab=guidance]")
+    page.wait_for_selector(".lab [data-compare=guidance].on")
+    words = ".lab-head .prompt textarea, .lab-head .prompt input"
+    page.wait_for_function(f"document.querySelector('{words}').value === 'owl'")
+    page.click("[data-compare=seeds]")
+    page.wait_for_function("location.search.includes('compare=seeds')")
+    page.click("[data-compare=guidance]")
+    page.fill(".lab .values input", "1, 2.5, 4")
+    page.keyboard.press("Tab")
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.click(".lab .link")
+    page.wait_for_function("document.querySelector('.lab .link').textContent === 'Copied'")
+    link = page.evaluate("navigator.clipboard.readText()")
+    page.goto("about:blank")
+    page.goto(link)
+    titles = "[...document.querySelectorAll('.lab figcaption b')].map((b) => b.textContent).join()"
+    page.wait_for_function(f"{titles}.includes('2.5')")
+    look_inside(page)
+    page.wait_for_function("nar.pages.get('lab').state.spec.model === 'emoji'")
+    assert page.evaluate("nar.pages.get('lab').state.values") == ["1", "2.5", "4"]
+    # and so does Outpaint's
+    page.click("#pages [data-tab-id=outpaint]")
+    page.fill(".studio.outpaint .prompt textarea", "blue fish")
+    page.keyboard.press("Tab")
+    page.wait_for_function("location.search.includes('prompt=blue')")
+    query = page.evaluate("location.search")
+    assert "tab=outpaint" in query
+    page.goto(served.url + query)
+    page.wait_for_selector(".studio.outpaint .player canvas:visible")
+    box = "document.querySelector('.studio.outpaint .prompt textarea').value"
+    page.wait_for_function(f"{box} === 'blue fish'")
+    assert page.evaluate("document.querySelector('.studio.image .prompt textarea').value") != (
+        "blue fish"
+    )
 
 
-def test_a_link_to_a_step_of_a_branch_plays(open_page):
-    page = open_page()
+def test_a_link_fills_the_form_or_grows_the_same_up_to_a_step_of_a_branch(open_page):
+    page = open_page("?prompt=fox&seed=0,0,0")
+    page.wait_for_function(f"{STATE}.seedPosition.join() === '0,0,0'")
+    assert page.input_value(BOX) == "fox"
+    assert page.is_hidden(RACE)
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page.fill(BOX, "owl")
+    page.fill(".rng input", "31")
+    page.keyboard.press("Tab")
     page.click(".studio.image .grow")
-    wait_finished(page, 17)
+    wait_finished(page, 31)
+    told = overheard(page, "[data-act=link]", "copied")
+    page.click("[data-act=link]")
+    told()
+    link = page.evaluate("navigator.clipboard.readText()")
+    made = page.evaluate(f"{RUN}.tokens.join()")
+    # a branch of it, and a link to one of its steps
     page.evaluate(f"{PLAYER}.set(nar.store.branchMarked(nar.store.scrubbed({STATE}, 8)))")
     page.fill(BOX, "fox")
     page.click(".studio.image .grow")
     page.wait_for_function(f"{RUN}.from === 8 && {STATE}.phase === 'done' && !{STATE}.playing")
-    made = page.evaluate(f"{RUN}.tokens.join()")
+    branched = page.evaluate(f"{RUN}.tokens.join()")
+    assert branched != made
     page.evaluate(f"{PLAYER}.set(nar.store.scrubbed({STATE}, 12))")
-    link = page.evaluate(
+    to_step = page.evaluate(
         f"""async () => (await import('/{address()}/link.js'))
             .linkOf({STATE}.runs, {RUN}, {STATE}.step)"""
     )
-    other = open_page(f"?{link}", ready=False)
+    other = open_page("?" + link.split("?")[1], ready=False)
+    wait_finished(other, 31)  # it plays
+    assert other.evaluate(f"{RUN}.tokens.join()") == made
+    assert other.input_value(BOX) == "owl"
+    assert other.input_value(".rng input") == "31"
+    other.click(".studio .grow")
+    wait_finished(other, 31)
+    assert other.evaluate(f"{RUN}.tokens.join()") == made
+    other = open_page(f"?{to_step}", ready=False)
     other.wait_for_function(
         f"window.nar && {RUN}?.from === 8 && {STATE}.step === 12 && {STATE}.phase === 'done'"
     )
-    assert other.evaluate(f"{RUN}.tokens.join()") == made
+    assert other.evaluate(f"{RUN}.tokens.join()") == branched
     assert other.locator(".player [data-lane]").count() == 2
 
 

@@ -12,12 +12,15 @@ from PIL import Image, ImageColor
 
 from app.pages.parts import address
 from nar_core.files import read_png
-from tests.app.inside import box_of, look_inside, toast
+from tests.app.inside import box_of, toast
 from tests.app.test_browser_growth import RUN, STATE
+from tests.app.test_browser_growth import choose_model as choose_on_image
 from tests.app.test_browser_results import picture_of
 
 OUTPAINT = "nar.pages.get('outpaint').state"
 OUTPAINTED = "nar.run('outpaint')"
+STUDIO = ".studio.outpaint"
+WHOLE = f"nar.pixels.wholePicture({OUTPAINT}.board)"
 
 
 def choose_model(page, title: str) -> None:
@@ -25,66 +28,6 @@ def choose_model(page, title: str) -> None:
     page.get_by_label("Model").and_(page.locator(f"{STUDIO} *")).click()
     page.get_by_role("option", name=title).click()
     page.wait_for_function(f"{OUTPAINT}.spec.model === '{title.lower()}'")
-
-
-def test_continue_in_outpaint_keeps_the_pixels(grown, served):
-    source = picture_of(grown)
-    grown.click(".studio.image [data-send=outpaint]")
-    grown.wait_for_selector(".studio.outpaint[data-source=yes]")
-    now = grown.locator(".studio.outpaint .player .now")
-    grown.click(".studio.outpaint [data-tool=keep]")
-    assert "for 192 tokens" in now.inner_text()
-    box = box_of(grown.locator(".studio.outpaint .screen canvas"))
-    cell = box["width"] / 18  # with its margin
-    grown.mouse.move(box["x"] + 3.5 * cell, box["y"] + 3.5 * cell)
-    grown.mouse.down()
-    grown.mouse.move(box["x"] + 9.5 * cell, box["y"] + 7.5 * cell, steps=4)
-    grown.mouse.up()
-    assert f"for {256 - 5 * 7} tokens" in now.inner_text()
-    grown.fill(".studio.outpaint .prompt textarea", "blue fish")
-    grown.click(".studio.outpaint .grow")
-    grown.wait_for_function(f"{OUTPAINTED}?.pictures.length === 1", timeout=60_000)
-    made = base64.b64decode(grown.evaluate(f"{OUTPAINTED}.pictures[0]").split(",")[1])
-    before, after = (np.asarray(Image.open(io.BytesIO(data))) for data in (source, made))
-    kept = np.s_[2 * 8 : 7 * 8, 2 * 8 : 9 * 8]
-    assert np.array_equal(before[kept], after[kept])
-    assert not np.array_equal(before, after)
-
-
-def test_a_drawing_is_made_pixels_by_the_browser(open_page, tmp_path):
-    """Whether or not it says how large it is."""
-    page = open_page("?tab=outpaint")
-    for colour, size in (("red", 'width="128" height="128"'), ("lime", 'viewBox="0 0 10 10"'),
-                         ("blue", "")):  # fmt: skip
-        file = tmp_path / f"{colour}.svg"
-        drawn = f'<rect width="100%" height="100%" fill="{colour}"/>'
-        file.write_text(f'<svg xmlns="http://www.w3.org/2000/svg" {size}>{drawn}</svg>')
-        page.set_input_files(".source input[type=file]", file)
-        page.wait_for_function(f"nar.pages.get('outpaint')?.chosen?.name === '{colour}.svg'")
-        page.wait_for_function(f"{OUTPAINT}.reading && {OUTPAINT}.board || {OUTPAINT}.likeness")
-        made = page.evaluate(f"{OUTPAINT}.source.address")
-        picture = Image.open(io.BytesIO(base64.b64decode(made.split(",")[1])))
-        assert picture.format == "PNG"
-        assert picture.size == (128, 128)
-        assert picture.convert("RGB").getpixel((64, 64)) == ImageColor.getrgb(colour)
-
-
-def test_a_picture_comes_to_outpaint_with_the_model_that_made_it(open_page):
-    page = open_page("?model=fruit")
-    page.wait_for_function(f"{STATE}.spec.model === 'fruit'")
-    page.click(".studio.image .grow")
-    page.wait_for_selector(".studio.image .player[data-state=done]")
-    page.click(".studio.image [data-send=outpaint]")
-    page.wait_for_selector(".studio.outpaint[data-source=yes]")
-    page.wait_for_function(f"{OUTPAINT}.spec.model === 'fruit'")
-    page.wait_for_function(f"{OUTPAINT}.source?.tokens?.length === 256")
-    assert page.locator(".studio.outpaint").get_by_label("Model").input_value() == "Fruit"
-    page.click("#pages [data-tab-id=image]")
-    assert page.locator("#model input").input_value() == "Fruit"
-
-
-STUDIO = ".studio.outpaint"
-WHOLE = f"nar.pixels.wholePicture({OUTPAINT}.board)"
 
 
 def pixels_of(address: str) -> np.ndarray:
@@ -99,13 +42,23 @@ def photo(path, height: int = 128, width: int = 128, colours: int = 256) -> str:
     return str(path / "photo.png")
 
 
+def upload(page, path) -> None:
+    """A photo in place of what was there, read, with nothing grown beside it."""
+    page.evaluate(
+        f"nar.pages.get('outpaint').set(nar.store.withModel({OUTPAINT}, {OUTPAINT}.spec))"
+    )
+    page.set_input_files(f"{STUDIO} .source input[type=file]", photo(path))
+    page.wait_for_function(
+        f"{OUTPAINT}.board?.pieces.length === 1 && {OUTPAINT}.board.pieces[0].tokens"
+    )
+
+
 @pytest.fixture
 def outpaint(open_page, tmp_path):
     """The Outpaint page, opened by its address, with an uploaded photo that has been read."""
     page = open_page("?tab=outpaint")
     page.wait_for_selector("#studio-outpaint:visible")
-    page.set_input_files(f"{STUDIO} .source input[type=file]", photo(tmp_path))
-    page.wait_for_function(f"{OUTPAINT}.board?.pieces[0].tokens")
+    upload(page, tmp_path)
     return page
 
 
@@ -136,7 +89,45 @@ def at_cell(page, row: float, column: float) -> tuple[float, float]:
     )
 
 
-def test_a_picture_grows_to_both_sides_and_any_edge_is_pulled_again(outpaint):
+def test_continue_in_outpaint_keeps_the_pixels_and_the_model_that_made_them(grown):
+    source = picture_of(grown)
+    grown.click(".studio.image [data-send=outpaint]")
+    grown.wait_for_selector(".studio.outpaint[data-source=yes]")
+    now = grown.locator(".studio.outpaint .player .now")
+    grown.click(".studio.outpaint [data-tool=keep]")
+    assert "for 192 tokens" in now.inner_text()
+    box = box_of(grown.locator(".studio.outpaint .screen canvas"))
+    cell = box["width"] / 18  # with its margin
+    grown.mouse.move(box["x"] + 3.5 * cell, box["y"] + 3.5 * cell)
+    grown.mouse.down()
+    grown.mouse.move(box["x"] + 9.5 * cell, box["y"] + 7.5 * cell, steps=4)
+    grown.mouse.up()
+    assert f"for {256 - 5 * 7} tokens" in now.inner_text()
+    grown.fill(".studio.outpaint .prompt textarea", "blue fish")
+    grown.click(".studio.outpaint .grow")
+    grown.wait_for_function(f"{OUTPAINTED}?.pictures.length === 1", timeout=60_000)
+    made = base64.b64decode(grown.evaluate(f"{OUTPAINTED}.pictures[0]").split(",")[1])
+    before, after = (np.asarray(Image.open(io.BytesIO(data))) for data in (source, made))
+    kept = np.s_[2 * 8 : 7 * 8, 2 * 8 : 9 * 8]
+    assert np.array_equal(before[kept], after[kept])
+    assert not np.array_equal(before, after)
+    # a picture of another model comes with it
+    page = grown
+    page.click("#pages [data-tab-id=image]")
+    choose_on_image(page, "Fruit")
+    page.wait_for_function(f"{STATE}.spec.model === 'fruit'")
+    page.click(".studio.image .grow")
+    page.wait_for_selector(".studio.image .player[data-state=done]")
+    page.click(".studio.image [data-send=outpaint]")
+    page.wait_for_selector(".studio.outpaint[data-source=yes]")
+    page.wait_for_function(f"{OUTPAINT}.spec.model === 'fruit'")
+    page.wait_for_function(f"{OUTPAINT}.source?.tokens?.length === 256")
+    assert page.locator(".studio.outpaint").get_by_label("Model").input_value() == "Fruit"
+    page.click("#pages [data-tab-id=image]")
+    assert page.locator("#model input").input_value() == "Fruit"
+
+
+def test_a_picture_grows_to_both_sides_and_a_saved_whole_replays_the_part_that_grew_last(outpaint):
     """Nothing that is there changes; what moves in its window is encoded anew from its pixels."""
     prompt = f"{STUDIO} .prompt textarea"
     assert outpaint.input_value(prompt) == ""  # words of another picture would not fit
@@ -169,38 +160,40 @@ def test_a_picture_grows_to_both_sides_and_any_edge_is_pulled_again(outpaint):
     with outpaint.expect_download() as saved:
         outpaint.click(f"{STUDIO} [data-act=wide]")
     assert Image.open(saved.value.path()).size == (320, 152)
-
-
-def test_a_saved_whole_replays_the_part_that_grew_last(outpaint, open_page):
-    outpaint.click(f"{STUDIO} .grow")
-    wait_grown(outpaint, 3)
-    outpaint.click(f"{STUDIO} [data-side=top]")
-    outpaint.wait_for_function(f"{OUTPAINT}.phase === 'done' && !{OUTPAINT}.board.wanted")
     whole = pixels_of(outpaint.evaluate(f"{WHOLE}.toDataURL()"))
     part = pixels_of(outpaint.evaluate(f"{OUTPAINTED}.pictures[0]"))
     tokens = outpaint.evaluate(f"{OUTPAINTED}.tokens.join()")
-    with outpaint.expect_download() as saved:
-        outpaint.click(f"{STUDIO} [data-act=wide]")
+    # and the file holds the part that grew last
     data = saved.value.path().read_bytes()
     assert np.array_equal(np.asarray(Image.open(io.BytesIO(data)).convert("RGB")), whole)
     recipe, frames = read_png(data)
     assert ",".join(map(str, recipe.tokens.reshape(-1))) == tokens
     assert np.array_equal(frames[0], part)
-    page = open_page()
     file = {"name": "whole.png", "mimeType": "image/png", "buffer": data}
-    page.set_input_files(".recent input[type=file]", file)
-    page.wait_for_selector(".studio.image .player[data-state=done]")
+    outpaint.set_input_files(".recent input[type=file]", file)
+    outpaint.wait_for_selector(".studio.image .player[data-state=done]")
     told = "Only the last growth of this file is replayed."
-    assert page.is_visible(".studio.image .part")
-    assert page.inner_text(".studio.image .part") == told
-    assert page.evaluate(f"{RUN}.tokens.join()") == tokens
-    page.click(".studio.image [data-act=again]")
-    page.wait_for_selector(".studio.image .verdict:not([hidden])")
-    assert page.inner_text(".studio.image .verdict") == "Verified: every token is the same."
-    assert page.is_hidden(".studio.image .part")  # a file of its own
+    assert outpaint.is_visible(".studio.image .part")
+    assert outpaint.inner_text(".studio.image .part") == told
+    assert outpaint.evaluate(f"{RUN}.tokens.join()") == tokens
+    outpaint.click(".studio.image [data-act=again]")
+    outpaint.wait_for_selector(".studio.image .verdict:not([hidden])")
+    assert outpaint.inner_text(".studio.image .verdict") == "Verified: every token is the same."
+    assert outpaint.is_hidden(".studio.image .part")  # a file of its own
 
 
-def test_growths_and_strokes_are_undone_and_one_beside_the_picture_erases_nothing(outpaint):
+def test_growths_and_strokes_are_undone_again_is_another_and_an_edge_brought_back_grows_nothing(
+    outpaint, tmp_path
+):
+    outpaint.click(f"{STUDIO} [data-side=right]")
+    wait_grown(outpaint, 2)
+    first = outpaint.evaluate(f"{OUTPAINTED}.tokens.join()")
+    outpaint.click(f"{STUDIO} .grow")
+    outpaint.wait_for_function(f"{OUTPAINTED}.request?.rng_seed === 8")
+    wait_grown(outpaint, 2)
+    assert outpaint.evaluate(f"{OUTPAINTED}.tokens.join()") != first
+    # what grows and what is erased is undone, and a stroke beside the picture erases nothing
+    upload(outpaint, tmp_path)
     before = outpaint.evaluate(f"{WHOLE}.toDataURL()")
     outpaint.click(f"{STUDIO} .grow")
     wait_grown(outpaint, 3)
@@ -218,10 +211,8 @@ def test_growths_and_strokes_are_undone_and_one_beside_the_picture_erases_nothin
     assert outpaint.evaluate(f"{OUTPAINT}.board.pieces.length") == 1
     assert outpaint.evaluate(f"{WHOLE}.toDataURL()") == before
     assert outpaint.is_hidden(f"{STUDIO} .undo")
-
-
-def test_an_edge_that_is_brought_back_grows_nothing(outpaint):
-    """And nothing of what was there is lost: neither what has grown nor what is seen of it."""
+    # of an edge that is brought back nothing that was there is lost: neither what has grown nor
+    # what is seen of it
     outpaint.click(f"{STUDIO} .grow")
     wait_grown(outpaint, 3)
     run = outpaint.evaluate(f"{OUTPAINT}.current")
@@ -239,29 +230,41 @@ def test_an_edge_that_is_brought_back_grows_nothing(outpaint):
     assert outpaint.evaluate(f"{OUTPAINT}.board.pieces.length") == 3
 
 
-def test_who_starts_before_the_picture_is_read_is_told_and_can_change_their_mind(
-    open_page, served, monkeypatch, tmp_path
+def test_holes_and_edges_by_keyboard_and_of_four_alternatives_for_a_hole_one_is_chosen(
+    outpaint, tmp_path
 ):
-    page, go = open_page(), threading.Event()
-    page.click("#pages [data-tab-id=outpaint]")
-    reading = served.studio.grower.read
-    monkeypatch.setattr(
-        served.studio.grower, "read", lambda *asked: go.wait(60) and reading(*asked)
-    )
-    page.set_input_files(f"{STUDIO} .source input[type=file]", photo(tmp_path))
-    page.wait_for_function(f"{OUTPAINT}.reading")
-    page.click(f"{STUDIO} .grow")
-    assert page.inner_text(f"{STUDIO} .now") == "Reading the picture then it grows"
-    page.focus(f"{STUDIO} .screen canvas")
-    page.keyboard.press("Escape")
-    assert page.inner_text(f"{STUDIO} .now").startswith("16 steps")
-    go.set()
-    page.wait_for_function(f"!{OUTPAINT}.reading")
-    page.wait_for_timeout(300)
-    assert page.evaluate(f"[{OUTPAINT}.phase, {OUTPAINT}.active]") == ["ready", None]
-
-
-def test_of_four_alternatives_for_a_hole_one_is_chosen(outpaint):
+    now = outpaint.locator(f"{STUDIO} .player .now")
+    outpaint.focus(f"{STUDIO} .screen canvas")
+    for key in ("ArrowDown", "ArrowDown", " "):
+        outpaint.keyboard.press(key)
+    assert "for 4 tokens" in now.inner_text()
+    outpaint.keyboard.press(" ")  # kept again
+    assert "Pull an edge" in now.inner_text()
+    for key in (" ", "ArrowRight", "ArrowRight", " ", "Enter"):
+        outpaint.keyboard.press(key)
+    wait_grown(outpaint, 2)
+    made = pixels_of(outpaint.evaluate(f"{OUTPAINTED}.pictures[0]"))
+    sent = pixels_of(outpaint.evaluate(f"{OUTPAINT}.source.address"))
+    changed = np.argwhere((made != sent).any(-1))
+    assert changed.min(0).tolist() >= [9 * 8, 7 * 8]
+    assert changed.max(0).tolist() <= [13 * 8, 13 * 8]
+    # edges are pulled with it
+    upload(outpaint, tmp_path)
+    outpaint.focus(f"{STUDIO} [data-side=bottom]")
+    for key in ("ArrowDown", "ArrowDown", "ArrowDown", "ArrowUp"):
+        outpaint.keyboard.press(key)
+    assert outpaint.evaluate(f"{OUTPAINT}.board.wanted.bottom") == 18
+    outpaint.keyboard.press("Enter")
+    wait_grown(outpaint, 2)
+    assert outpaint.evaluate(f"{WHOLE}.height") == 144
+    # what something else has pulled is not gone on with
+    handle = f"{STUDIO} [data-side=right]"
+    outpaint.press(handle, "ArrowRight")
+    outpaint.evaluate(f"nar.pages.get('outpaint').set(nar.store.pulled({OUTPAINT}, 'right', 8))")
+    outpaint.press(handle, "ArrowRight")
+    assert outpaint.evaluate(f"{OUTPAINT}.board.wanted.right") == 17
+    # a hole that is brushed with the mouse has alternatives
+    upload(outpaint, tmp_path)
     before = pixels_of(outpaint.evaluate(f"{WHOLE}.toDataURL()"))
     outpaint.mouse.move(*at_cell(outpaint, 4, 4))
     outpaint.mouse.down()
@@ -288,51 +291,9 @@ def test_of_four_alternatives_for_a_hole_one_is_chosen(outpaint):
     assert np.array_equal(wide[:, 64:], third)
 
 
-def test_grow_again_is_the_next_variation_of_the_same(outpaint):
-    outpaint.click(f"{STUDIO} [data-side=right]")
-    wait_grown(outpaint, 2)
-    first = outpaint.evaluate(f"{OUTPAINTED}.tokens.join()")
-    outpaint.click(f"{STUDIO} .grow")
-    outpaint.wait_for_function(f"{OUTPAINTED}.request?.rng_seed === 8")
-    wait_grown(outpaint, 2)
-    assert outpaint.evaluate(f"{OUTPAINTED}.tokens.join()") != first
-
-
-def test_a_hole_is_brushed_with_the_keyboard(outpaint):
-    now = outpaint.locator(f"{STUDIO} .player .now")
-    outpaint.focus(f"{STUDIO} .screen canvas")
-    for key in ("ArrowDown", "ArrowDown", " "):
-        outpaint.keyboard.press(key)
-    assert "for 4 tokens" in now.inner_text()
-    outpaint.keyboard.press(" ")  # kept again
-    assert "Pull an edge" in now.inner_text()
-    for key in (" ", "ArrowRight", "ArrowRight", " ", "Enter"):
-        outpaint.keyboard.press(key)
-    wait_grown(outpaint, 2)
-    made = pixels_of(outpaint.evaluate(f"{OUTPAINTED}.pictures[0]"))
-    sent = pixels_of(outpaint.evaluate(f"{OUTPAINT}.source.address"))
-    changed = np.argwhere((made != sent).any(-1))
-    assert changed.min(0).tolist() >= [9 * 8, 7 * 8]
-    assert changed.max(0).tolist() <= [13 * 8, 13 * 8]
-
-
-def test_edges_are_pulled_with_the_keyboard(outpaint):
-    outpaint.focus(f"{STUDIO} [data-side=bottom]")
-    for key in ("ArrowDown", "ArrowDown", "ArrowDown", "ArrowUp"):
-        outpaint.keyboard.press(key)
-    assert outpaint.evaluate(f"{OUTPAINT}.board.wanted.bottom") == 18
-    outpaint.keyboard.press("Enter")
-    wait_grown(outpaint, 2)
-    assert outpaint.evaluate(f"{WHOLE}.height") == 144
-    # what something else has pulled is not gone on with
-    handle = f"{STUDIO} [data-side=right]"
-    outpaint.press(handle, "ArrowRight")
-    outpaint.evaluate(f"nar.pages.get('outpaint').set(nar.store.pulled({OUTPAINT}, 'right', 8))")
-    outpaint.press(handle, "ArrowRight")
-    assert outpaint.evaluate(f"{OUTPAINT}.board.wanted.right") == 17
-
-
-def test_of_a_file_it_is_told_how_foreign_its_picture_is_or_that_it_is_none(outpaint, tmp_path):
+def test_of_a_file_it_is_told_what_it_is_and_its_crop_is_shown_and_moved(
+    outpaint, served, monkeypatch, tmp_path
+):
     page, files = outpaint, f"{STUDIO} .source input[type=file]"
     note = page.locator(f"{STUDIO} .upload-note")
     page.wait_for_function(f"{OUTPAINT}.likeness")
@@ -352,14 +313,26 @@ def test_of_a_file_it_is_told_how_foreign_its_picture_is_or_that_it_is_none(outp
     cut.write_bytes(cut.read_bytes()[:-900])  # browsers paint what there is
     page.set_input_files(files, cut)
     page.wait_for_function(f"{OUTPAINT}.note.startsWith('cut.jpg: a damaged picture')")
-
-
-def test_the_crop_of_an_upload_is_shown_and_moved(open_page, tmp_path):
+    # a drawing is made pixels by the browser, whether or not it says how large it is
+    for colour, size in (("red", 'width="128" height="128"'), ("lime", 'viewBox="0 0 10 10"'),
+                         ("blue", "")):  # fmt: skip
+        file = tmp_path / f"{colour}.svg"
+        drawn = f'<rect width="100%" height="100%" fill="{colour}"/>'
+        file.write_text(f'<svg xmlns="http://www.w3.org/2000/svg" {size}>{drawn}</svg>')
+        page.set_input_files(files, file)
+        page.wait_for_function(f"nar.pages.get('outpaint')?.chosen?.name === '{colour}.svg'")
+        page.wait_for_function(f"{OUTPAINT}.reading && {OUTPAINT}.board || {OUTPAINT}.likeness")
+        made = page.evaluate(f"{OUTPAINT}.source.address")
+        picture = Image.open(io.BytesIO(base64.b64decode(made.split(",")[1])))
+        assert picture.format == "PNG"
+        assert picture.size == (128, 128)
+        assert picture.convert("RGB").getpixel((64, 64)) == ImageColor.getrgb(colour)
+    # of a picture that is no square a part is seen
     stripes = np.zeros((100, 300, 3), np.uint8)
     stripes[:, :100, 0] = stripes[:, 100:200, 1] = stripes[:, 200:, 2] = 255
     Image.fromarray(stripes).save(tmp_path / "stripes.png")
-    page = open_page("?tab=outpaint")
     page.set_input_files(f"{STUDIO} .source input[type=file]", tmp_path / "stripes.png")
+    page.wait_for_function("nar.pages.get('outpaint').chosen.name === 'stripes.png'")
     page.wait_for_selector(f"{STUDIO} .crop:visible")
     middle = f"{OUTPAINT}.source.address"
     page.wait_for_function(middle)
@@ -394,11 +367,19 @@ def test_the_crop_of_an_upload_is_shown_and_moved(open_page, tmp_path):
     cut.focus()
     page.keyboard.press("ArrowLeft")
     page.wait_for_function("nar.pages.get('outpaint').chosen.along === 0.95")
+    # and one that cannot be read is a toast
+    monkeypatch.setattr(served.studio.grower, "read", lambda *_: (_ for _ in ()).throw(KeyError()))
+    page.set_input_files(f"{STUDIO} .source input[type=file]", photo(tmp_path))
+    assert "Not read" in page.evaluate("document.body.innerText") or toast(page)
+    page.wait_for_function(f"{OUTPAINT}.board && !{OUTPAINT}.reading")
+    assert page.evaluate(f"{OUTPAINT}.phase") == "ready"
 
 
-def test_a_page_without_a_picture_shows_one_of_the_models_world(open_page, served):
+def test_a_page_without_a_picture_shows_one_of_the_models_world_with_the_edges_it_can_grow(
+    open_page, served, monkeypatch, tmp_path
+):
     """With its own words, which go when another picture comes."""
-    page = open_page("?tab=outpaint")
+    page, go = open_page("?tab=outpaint"), threading.Event()
     page.wait_for_selector(f"{STUDIO} .player canvas")
     choose_model(page, "Composed")
     page.wait_for_function(f"{OUTPAINT}.board")
@@ -427,11 +408,24 @@ def test_a_page_without_a_picture_shows_one_of_the_models_world(open_page, serve
     page.set_input_files(f"{STUDIO} .source input[type=file]", file)
     page.wait_for_function(f"!({box})")
     assert "Choose another" in page.inner_text(f"{STUDIO} .source .tile")
-
-
-def test_only_edges_that_a_model_can_grow_have_handles(open_page, tmp_path):
-    page = open_page("?tab=outpaint")
-    page.wait_for_selector(f"{STUDIO} .player")
+    page.wait_for_function(f"{OUTPAINT}.likeness")
+    # who starts before the picture is read is told and can change their mind
+    reading = served.studio.grower.read
+    monkeypatch.setattr(
+        served.studio.grower, "read", lambda *asked: go.wait(60) and reading(*asked)
+    )
+    page.set_input_files(f"{STUDIO} .source input[type=file]", photo(tmp_path))
+    page.wait_for_function(f"{OUTPAINT}.reading")
+    page.click(f"{STUDIO} .grow")
+    assert page.inner_text(f"{STUDIO} .now") == "Reading the picture then it grows"
+    page.focus(f"{STUDIO} .screen canvas")
+    page.keyboard.press("Escape")
+    assert page.inner_text(f"{STUDIO} .now").startswith("16 steps")
+    go.set()
+    page.wait_for_function(f"!{OUTPAINT}.reading")
+    page.wait_for_timeout(300)
+    assert page.evaluate(f"[{OUTPAINT}.phase, {OUTPAINT}.active]") == ["ready", None]
+    # only edges that a model can grow have handles
     choose_model(page, "Corner")
     page.set_input_files(f"{STUDIO} .source input[type=file]", photo(tmp_path))
     page.wait_for_function(f"{OUTPAINT}.board?.pieces[0].tokens")
@@ -447,60 +441,3 @@ def test_only_edges_that_a_model_can_grow_have_handles(open_page, tmp_path):
     assert "only what is right of or below the kept part can match it" in now.inner_text()
     page.evaluate(keep % (OUTPAINT, [0, 0], [7, 7]))
     assert now.inner_text() == "23 steps for 192 tokens"
-
-
-def test_the_address_holds_the_form_and_opens_it(open_page):
-    page = open_page("?tab=outpaint")
-    page.fill(f"{STUDIO} .prompt textarea", "blue fish")
-    page.keyboard.press("Tab")
-    page.wait_for_function("location.search.includes('prompt=blue')")
-    query = page.evaluate("location.search")
-    assert "tab=outpaint" in query
-    other = open_page(query)
-    other.wait_for_selector(f"{STUDIO} .player canvas:visible")
-    box = f"document.querySelector('{STUDIO} .prompt textarea').value"
-    other.wait_for_function(f"{box} === 'blue fish'")
-    assert other.evaluate("document.querySelector('.studio.image .prompt textarea').value") != (
-        "blue fish"
-    )
-
-
-def test_the_address_holds_what_the_lab_compares(open_page):
-    page = open_page()
-    page.click("#pages [data-tab-id=lab]")
-    page.click("[data-compare=seeds]")
-    page.wait_for_function("location.search.includes('compare=seeds')")
-    page.reload()
-    page.wait_for_selector(".lab [data-compare=seeds].on")
-    page.click("[data-compare=guidance]")
-    page.fill(".lab .values input", "1, 2.5, 4")
-    page.keyboard.press("Tab")
-    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
-    page.click(".lab .link")
-    page.wait_for_function("document.querySelector('.lab .link').textContent === 'Copied'")
-    link = page.evaluate("navigator.clipboard.readText()")
-    page.goto("about:blank")
-    page.goto(link)
-    titles = "[...document.querySelectorAll('.lab figcaption b')].map((b) => b.textContent).join()"
-    page.wait_for_function(f"{titles}.includes('2.5')")
-    look_inside(page)
-    page.wait_for_function("nar.pages.get('lab').state.spec.model === 'emoji'")
-    assert page.evaluate("nar.pages.get('lab').state.values") == ["1", "2.5", "4"]
-
-
-def test_a_setting_leads_to_what_it_does_in_the_lab(open_page):
-    page = open_page()
-    page.fill(".studio.image .prompt textarea", "owl")
-    page.click(".studio.image .settings [data-lab=guidance]")
-    page.wait_for_selector(".lab [data-compare=guidance].on")
-    words = ".lab-head .prompt textarea, .lab-head .prompt input"
-    page.wait_for_function(f"document.querySelector('{words}').value === 'owl'")
-
-
-def test_a_picture_that_cannot_be_read_is_a_toast(open_page, served, monkeypatch, tmp_path):
-    page = open_page("?tab=outpaint")
-    monkeypatch.setattr(served.studio.grower, "read", lambda *_: (_ for _ in ()).throw(KeyError()))
-    page.set_input_files(f"{STUDIO} .source input[type=file]", photo(tmp_path))
-    assert "Not read" in page.evaluate("document.body.innerText") or toast(page)
-    page.wait_for_function(f"{OUTPAINT}.board && !{OUTPAINT}.reading")
-    assert page.evaluate(f"{OUTPAINT}.phase") == "ready"
