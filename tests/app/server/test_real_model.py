@@ -71,11 +71,11 @@ def test_kept_pixels_come_back_exactly(studio, grown):
 def test_ten_switches_leave_no_memory_behind(tmp_path):
     """Both models grow once, for what is set up only once; ten switches on, nothing has come.
 
-    Their weights are large, 63 MB, and their grids small: what would be left is seen all the same.
+    Their weights are large, 36 MB, and their grids small: what would be left is seen all the same.
     """
     here = ["one", "two"]
     for name in here:
-        write_model_folder(tmp_path, name, width=512, depth=6, attention_heads=32, ffn_width=1024)
+        write_model_folder(tmp_path, name, width=384, depth=6, attention_heads=24, ffn_width=768)
     script = textwrap.dedent("""
         import re, sys
         from app.server.engines import Engines
