@@ -100,7 +100,7 @@ def test_with_reduced_motion_nothing_plays_by_itself(open_page):
     wait_finished(page, 17)
     # a clip moves only when it is played
     page.click("#pages [data-tab-id=video]")
-    page.wait_for_selector(".studio.video .player canvas")
+    page.wait_for_selector(".studio.video .player[data-state=ready] canvas")
     page.click(".studio.video .grow")
     page.wait_for_function(f"{CLIP}.phase === 'done' && {CLIP_RUN}.finals.length > 0")
     page.wait_for_function(f"!{CLIP}.playing")

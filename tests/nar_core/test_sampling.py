@@ -116,6 +116,12 @@ def test_draw_inverts_the_cumulative_distribution():
     assert drawn.tolist() == [1, 1, 3, 3, 4, 4]
 
 
+def test_a_number_is_a_share_of_all_there_is():
+    """Of what filters leave the sum is near one, and of anything else it is what it is."""
+    numbers = torch.tensor([0.2, 0.5, 0.9])
+    assert draw(torch.tensor([1.0, 3.0]).expand(3, 2), numbers).tolist() == [0, 1, 1]
+
+
 def test_even_a_number_of_one_draws_a_token_that_there_is():
     """As a number of half precision may come out; behind the last token there is none."""
     chances = torch.tensor([[0.5, 0.5, 0.0], [0.2, 0.1, 0.7], [1e-3, 1e-3, 0.0]])
