@@ -36,7 +36,7 @@ def parser() -> argparse.ArgumentParser:
     add("--models", metavar="A,B", help="offer these models only")
     add("--offline", action="store_true", help="fetch nothing; offer what is on this machine")
     add("--fetch", action="store_true", help="let visitors fetch models that are not here")
-    add("--model", help="model shown first: a name from the list, or a model folder")
+    add("--model", help="model shown first: a name, a folder, or a weight file")
     add("--device", default="auto", help="auto, cpu, cuda or mps (default: %(default)s)")
     add("--engine", choices=["here", "ray"], default="here", help="grow here, or by Ray Serve")
     add("--replicas", default="1", metavar="N[:M]", help="of the engine, with --engine ray")

@@ -79,7 +79,7 @@ class Engine:
         dtype: str | torch.dtype = "auto",
         progress: Progress | None = None,
     ) -> Engine:
-        """Load a model by registry name or folder.
+        """Load a model by registry name, folder, or weight file of an official model.
 
         Args:
             device, dtype: torch's own or their names; "auto" takes what suits machine and model.

@@ -18,7 +18,9 @@ DEFAULT_MODEL = "emoji"
 
 def add_model(parser: argparse._ActionsContainer, default: str | None = DEFAULT_MODEL) -> None:
     """Which model."""
-    parser.add_argument("--model", default=default, help="registry name or model folder")
+    parser.add_argument(
+        "--model", default=default, help="name, model folder, or weight file of an official model"
+    )
 
 
 def add_device(parser: argparse.ArgumentParser) -> None:
