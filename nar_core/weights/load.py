@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -16,7 +17,7 @@ from . import adapt
 from .embedded import Loaded, is_model_folder, load_folder
 from .fetch import CHECKPOINTS, Progress, check_sha256, fetch, fetch_encoder, find_in
 from .list import Official, model_folders, official_models
-from .read import SUFFIXES, expect, files_of, fill, find_weight_file, read
+from .read import expect, files_of, fill, find_weight_file, read
 
 
 def load_model(name: str | Path, progress: Progress | None = None) -> Loaded:
@@ -36,11 +37,10 @@ def load_model(name: str | Path, progress: Progress | None = None) -> Loaded:
         if loaded.model.config.condition.kind == "caption":  # begun from an official text model
             loaded.text_encoder = load_text_encoder(progress)
         return loaded
+    folder = Path(os.path.abspath(folder))  # of which "." and a file in it have names, too
     official = official_models().get(folder.name)
     if folder.is_file():
-        names = [folder.name.removesuffix(suffix) for suffix in SUFFIXES]
-        said = [official_models().get(n) for n in (*names, folder.parent.name)]
-        official = next(filter(None, said), None)
+        official = official_models().get(folder.stem) or official_models().get(folder.parent.name)
         if official is None:
             raise ValueError(
                 f"model: got the file {str(name)!r}, expected one that is named, or lies in a "

@@ -132,6 +132,12 @@ def test_weights_and_tokenizer_may_lie_in_one_folder(picture_model, checkpoints,
     assert loaded.model.config.attention_heads == 2  # so that the settings beside were read
 
 
+@pytest.mark.parametrize("said", [".", "last_version.pt", "../tiny/"])
+def test_who_stands_in_the_folder_says_it_shorter(picture_model, checkpoints, monkeypatch, said):
+    monkeypatch.chdir(checkpoints / "tiny")
+    assert load_model(said).info.name == "tiny"
+
+
 def test_one_folder_of_both_is_found_by_name(picture_model, checkpoints):
     (checkpoints / "vq16-class.pt").rename(checkpoints / "tiny" / "vq16-class.pt")
     assert load_model("tiny").info.name == "tiny"
