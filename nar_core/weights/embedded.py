@@ -12,7 +12,6 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -151,16 +150,7 @@ def _names(folder: Path, condition: ConditionConfig) -> tuple[str, ...]:
 def _held_out_loss(folder: Path) -> float:
     """Nats per token on pictures that training left out, as its record tells; 0 if it does not."""
     record = folder / "record.yaml"
-    if not record.is_file():
-        return 0.0
-    told = record.stat()
-    return _loss_of(record, told.st_mtime_ns, told.st_size)
-
-
-@lru_cache(maxsize=64)
-def _loss_of(record: Path, *_: int) -> float:
-    """As above. A record tells of all runs before, and takes long to read: once for each state."""
-    losses = read_yaml(record).get("losses", {})
+    losses = read_yaml(record).get("losses", {}) if record.is_file() else {}
     names = "loss_held_out_any", "loss_any", "loss_held_out_corner", "loss_corner"
     return float(next((losses[name] for name in names if name in losses), 0.0))
 

@@ -8,7 +8,9 @@ import json
 import os
 import pickle
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -50,15 +52,22 @@ LARGEST_YAML = 2_000_000
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """A YAML file of names and values.
+    """A YAML file of names and values, parsed once for each state of the file: that takes long.
 
     Raises ValueError for another one, and OSError, YAMLError or the like for what is none.
     """
-    if (size := path.stat().st_size) > LARGEST_YAML:
+    told = path.stat()
+    if told.st_size > LARGEST_YAML:
         raise ValueError(
-            f"{path}: got {size * 1e-6:.0f} MB, expected names and values of at most "
+            f"{path}: got {told.st_size * 1e-6:.0f} MB, expected names and values of at most "
             f"{LARGEST_YAML * 1e-6:g} MB"
         )
+    state = told.st_dev, told.st_ino, told.st_size, told.st_mtime_ns, told.st_ctime_ns
+    return deepcopy(_parsed(path, *state))
+
+
+@lru_cache(maxsize=32)
+def _parsed(path: Path, *_: int) -> dict[str, Any]:
     values = OmegaConf.to_container(OmegaConf.load(path))
     if not isinstance(values, dict):
         raise ValueError(f"{path}: got {type(values).__name__}, expected names and values")
@@ -299,7 +308,8 @@ def fill(
         state[name] = tensor.float() if tensor.is_floating_point() else tensor
     module.load_state_dict(state, assign=True)
     if any(buffer.is_meta for buffer in module.buffers()):
-        _fixed_tables(module, make())
+        with _NothingDrawn():
+            _fixed_tables(module, make())
     return module.requires_grad_(False).eval()
 
 

@@ -15,9 +15,10 @@ from safetensors.torch import save_file
 
 from nar_core.models.transformer import NARTransformer
 from nar_core.plan import GridShape
+from nar_core.tokenizers.mini import MiniConfig, MiniTokenizer
 from nar_core.tokenizers.vq_image import VQConfig, VQTokenizer
 from nar_core.weights.load import load_generator, load_tokenizer
-from nar_core.weights.read import fill, read
+from nar_core.weights.read import fill, read, read_yaml
 
 from ..helpers import official_config, published
 
@@ -180,6 +181,33 @@ def test_nothing_is_half_loaded(weights):
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux's /proc")
+def test_nothing_is_drawn_for_weights_that_are_filled_in(monkeypatch):
+    """Nor where tables that no file holds have to be made besides."""
+    config = MiniConfig(size=(16, 16))
+    saved = MiniTokenizer(config)
+
+    def drawn(*_):
+        raise AssertionError("drawn")
+
+    for name in ("_no_grad_normal_", "_no_grad_uniform_"):
+        monkeypatch.setattr(torch.nn.init, name, drawn)
+    with pytest.raises(AssertionError, match="drawn"):
+        MiniTokenizer(config)
+    loaded = fill(lambda: MiniTokenizer(config), dict(saved.state_dict()), where="here")
+    tables = dict(loaded.named_buffers())
+    assert tables
+    assert all(torch.equal(tables[name], table) for name, table in saved.named_buffers())
+
+
+def test_a_file_of_names_and_values_is_read_again_when_it_has_changed(tmp_path):
+    """And what somebody makes of what they were given is their own."""
+    file = tmp_path / "config.yaml"
+    for value in (1, 2):
+        file.write_text(f"names: [{value}]")
+        read_yaml(file)["names"].append("mine")
+        assert read_yaml(file) == {"names": [value]}
+
+
 def test_loading_keeps_one_copy_in_memory(tmp_path):
     """The process grows by the weights once, also when the file's type has to be converted.
 
