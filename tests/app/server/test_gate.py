@@ -438,19 +438,16 @@ def test_as_many_connections_are_taken_as_the_system_allows(monkeypatch, soft, h
 def test_whatever_an_event_is_sent_what_it_answers_is_a_sentence(http, config, value, monkeypatch):
     """Also those of the page, for which its own scripts send what is right."""
     monkeypatch.setattr(calls, "FOLLOWS", 0.0)  # nothing does
-    told = {}
-    for number, call in enumerate(config["dependencies"]):
-        if not call["backend_fn"]:
-            continue
-        session = f"odd{number}{type(value).__name__}"
+    session, asked, told = f"odd{type(value).__name__}", {}, {}
+    for call in (c for c in config["dependencies"] if c["backend_fn"]):
         body = {"data": [value] * len(call["inputs"]), "fn_index": call["id"]}
-        http.post("/gradio_api/queue/join", json={**body, "session_hash": session})
-        with http.stream(
-            "GET", "/gradio_api/queue/data", params={"session_hash": session}
-        ) as answer:
-            lines = (line[5:] for line in answer.iter_lines() if line.startswith("data:"))
-            ends = (json.loads(line) for line in lines if '"process_completed"' in line)
-            told[number] = next(ends)["output"].get("error")
+        joined = http.post("/gradio_api/queue/join", json={**body, "session_hash": session})
+        asked[joined.json()["event_id"]] = call["id"]
+    with http.stream("GET", "/gradio_api/queue/data", params={"session_hash": session}) as answer:
+        lines = (line[5:] for line in answer.iter_lines() if line.startswith("data:"))
+        for end in (json.loads(line) for line in lines if '"process_completed"' in line):
+            told[asked[end["event_id"]]] = end["output"].get("error")
+    assert set(told) == set(asked.values())
     assert len(told) > 20
     python = re.compile(r"' object|argument|NoneType|unhashable|index out|Traceback|^'|^\d+$")
     assert {n: error for n, error in told.items() if error and python.search(error)} == {}
