@@ -15,10 +15,12 @@ from app.pages.page import build, launch_options
 from app.server import examples
 from app.server.engines import Engines
 from app.server.studio import Studio
+from tests.app.access import AXE, asked
 from tests.app.clips import record
 from tests.app.fake_engine import MODELS, FakeEngine
 from tests.app.inside import look_inside
 from tests.app.studios import fake_studio, free_port
+from tests.app.without import without
 
 PATIENCE = 60_000
 """Milliseconds to wait for the browser: generous, because a busy machine is not a fault."""
@@ -221,3 +223,23 @@ def grown(open_page):
     page.click(".studio .grow")
     page.wait_for_selector(".player[data-state=done] .track[aria-valuenow='17']")
     return page
+
+
+@pytest.fixture
+def sound():
+    """`sound(page, within="")`: for those who do not see or point axe finds nothing wrong with the
+    page as it stands; `within` is what has changed since the whole was looked at.
+
+    Without axe a test does the rest of what it does, and is said to lack it at its end.
+    """
+
+    def heard(page, within: str = "") -> None:
+        if not AXE.is_file():
+            return
+        for where, passed, violations in asked(page, within):
+            assert not violations, (where, *violations)
+            assert passed
+
+    yield heard
+    if not AXE.is_file():
+        without("`npm ci --prefix tests/web`")

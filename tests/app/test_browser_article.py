@@ -31,9 +31,12 @@ def read(page, act: str) -> None:
     page.wait_for_selector(f".article[data-at={act}]")
 
 
-def test_every_act_plays_what_was_recorded_and_grows_nothing_until_it_is_tried(article, served):
+def test_every_act_plays_what_was_recorded_and_grows_nothing_until_it_is_tried(
+    article, served, sound
+):
     ran = served.engine("emoji").steps_run
     page = article()
+    sound(page)
     acts = page.eval_on_selector_all(".article [data-act]", "all => all.map(a => a.dataset.act)")
     assert len(acts) == 10
     panes = {"guidance": 3, "orders": 5, "gained": 3, "anywhere": 4}
@@ -53,10 +56,12 @@ def test_every_act_plays_what_was_recorded_and_grows_nothing_until_it_is_tried(a
         "document.querySelector('.article .now').textContent === 'Step 17 of 17'"
     )
     assert page.inner_text(".article .wrong")
+    sound(page, ".article .stage")
     # what is measured stands beside it
     read(page, "gained")
     speed = page.locator(".article [data-act=gained] .speed")
     speed.get_by_text("bench --suite cpu").wait_for()
+    sound(page, ".article .stage, .article [data-act=gained]")
     seconds = speed.locator("tbody").inner_text()
     assert speed.locator("svg circle").count() == speed.locator("tbody td").count() - 3  # steps
     speed.get_by_role("button", name="Pictures a second").click()
@@ -115,9 +120,40 @@ def test_every_act_plays_what_was_recorded_and_grows_nothing_until_it_is_tried(a
     page.locator(".evidence .speed").get_by_text("bench --suite cpu").wait_for()
 
 
-def test_the_act_that_is_read_follows_the_scroll_and_one_that_was_gone_to_stays(article):
-    """However long scrolling takes."""
-    page = article()
+def test_on_a_phone_the_canvas_stays_above_the_text_and_the_act_that_is_read_follows_the_scroll(
+    article,
+):
+    """A clip's slices lie side by side while it grows, and are one square when it moves. An act
+    that was gone to stays however long scrolling takes."""
+    page = article(390)
+    for act in ("mixing", "orders", "anywhere"):
+        read(page, act)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        stage = "document.querySelector('.article .stage').getBoundingClientRect()"
+        page.wait_for_function(f"{stage}.bottom < 640")  # scrolling takes a moment
+        page.wait_for_function(
+            """(act) => {
+              const stage = document.querySelector('.article .stage').getBoundingClientRect();
+              const title = document.querySelector(`[data-act=${act}] h2`).getBoundingClientRect();
+              return stage.top <= 1 && title.top >= stage.bottom - 1 && title.bottom < innerHeight;
+            }""",
+            arg=act,
+        )
+    read(page, "time")
+    page.wait_for_function(
+        "document.querySelector('.article .now').textContent === 'Step 19 of 19'"
+    )
+    # one that has grown covers none of the text
+    stage = box_of(page.locator(".article .stage"))
+    heading = box_of(page.locator(".article [data-act=time] h2"))
+    assert heading["y"] >= stage["y"] + stage["height"]
+    # where there is room the canvas stays beside it, and the act follows
+    page.set_viewport_size({"width": 1280, "height": 800})
+    page.evaluate(  # as by a hand, which is followed at once
+        "document.dispatchEvent(new Event('wheel'));"
+        "document.querySelector('[data-act=meet]').scrollIntoView()"
+    )
+    page.wait_for_selector(".article[data-at=meet]")
     page.evaluate("document.querySelector('[data-act=time]').scrollIntoView()")
     page.wait_for_selector(".article[data-at=time]")
     # the canvas has stayed
@@ -151,28 +187,3 @@ def test_the_act_that_is_read_follows_the_scroll_and_one_that_was_gone_to_stays(
       document.scrollingElement.scrollTop += 40;
       return document.querySelector('.article').dataset.at !== 'distance';
     }""")
-
-
-def test_on_a_phone_the_canvas_stays_above_the_text_and_a_clip_that_has_grown_covers_none(article):
-    """Its slices lie side by side while it grows, and are one square when it moves."""
-    page = article(390)
-    for act in ("mixing", "orders", "anywhere"):
-        read(page, act)
-        assert page.evaluate("document.documentElement.scrollWidth") <= 390
-        stage = "document.querySelector('.article .stage').getBoundingClientRect()"
-        page.wait_for_function(f"{stage}.bottom < 640")  # scrolling takes a moment
-        page.wait_for_function(
-            """(act) => {
-              const stage = document.querySelector('.article .stage').getBoundingClientRect();
-              const title = document.querySelector(`[data-act=${act}] h2`).getBoundingClientRect();
-              return stage.top <= 1 && title.top >= stage.bottom - 1 && title.bottom < innerHeight;
-            }""",
-            arg=act,
-        )
-    read(page, "time")
-    page.wait_for_function(
-        "document.querySelector('.article .now').textContent === 'Step 19 of 19'"
-    )
-    stage = box_of(page.locator(".article .stage"))
-    heading = box_of(page.locator(".article [data-act=time] h2"))
-    assert heading["y"] >= stage["y"] + stage["height"]

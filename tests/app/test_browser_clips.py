@@ -33,17 +33,20 @@ def grow(page) -> None:
     )
 
 
-def test_a_link_opens_the_video_page_where_the_seed_position_is_a_cell_and_a_slice(open_page):
-    page = open_page("?model=frames&prompt=fox&seed=1,2,3&rng=4")
-    page.wait_for_selector(".studio.video .player canvas")
-    page.wait_for_function(f"{PLAYER}?.state.spec.model === 'frames'")
-    page.wait_for_function(f"{STATE}.seedPosition.join() === '1,2,3'")
-    assert page.input_value(".studio.video .prompt textarea") == "fox"
-    assert page.evaluate(
-        "nar.pages.get('image').state.spec.model"
-    ) == "emoji"  # fmt: skip
+def test_a_link_opens_the_video_page_where_a_clip_grows_moves_and_is_saved_in_files_that_replay(
+    open_page, served, sound
+):
+    """Its seed position is a cell and a slice. Slices lie side by side while it grows, and are one
+    square when it moves, until someone chooses how to look at it."""
+    video = open_page("?model=frames&prompt=fox&seed=1,2,3&rng=4")
+    video.wait_for_selector(".studio.video .player canvas")
+    video.wait_for_function(f"{PLAYER}?.state.spec.model === 'frames'")
+    video.wait_for_function(f"{STATE}.seedPosition.join() === '1,2,3'")
+    assert video.input_value(".studio.video .prompt textarea") == "fox"
+    assert video.evaluate("nar.pages.get('image').state.spec.model") == "emoji"
+    sound(video)
     # it is clicked in the middle: at its edge, whole pixels of the mouse are those of the next cell
-    canvas = page.locator(".studio.video .screen canvas")
+    canvas = video.locator(".studio.video .screen canvas")
     at = canvas.evaluate(
         f"""(canvas) => {{
           const box = canvas.getBoundingClientRect(), inside = [];
@@ -56,31 +59,16 @@ def test_a_link_opens_the_video_page_where_the_seed_position_is_a_cell_and_a_sli
         }}"""
     )
     canvas.click(position=at)
-    assert page.evaluate(f"{STATE}.seedPosition.join()") == "2,6,1"
-    steps = 1 + 6 + 6 + 6
-    unhurried(page, steps)
-    grow(page)
-    assert page.evaluate(f"{RUN}.plan.total") == steps
-    assert page.evaluate("nar.painted('video')") == steps
-    # The clip runs on; what has the keyboard's focus keeps it.
-    page.evaluate(f"{PLAYER}.set(nar.store.branchMarked(nar.store.scrubbed({STATE}, 5)))")
-    grow(page)
-    page.focus(".studio.video .lane")
-    tick = page.evaluate(f"{STATE}.tick")
-    page.wait_for_function(f"{STATE}.tick > {tick + 2}")
-    assert page.evaluate("document.activeElement.dataset.lane") == "0"
-
-
-def test_a_clip_grows_side_by_side_moves_and_is_saved_in_files_that_replay(
-    video, open_page, served
-):
-    """Until someone chooses how to look at it."""
+    assert video.evaluate(f"{STATE}.seedPosition.join()") == "2,6,1"
     view = f"{STATE}.layout"
     assert video.evaluate(view) == "slices"
-    video.click(".studio.video .grow")
-    # A quick growth may be over before anyone sees it growing.
-    video.wait_for_function(f"{STATE}.phase === 'done' && !{STATE}.playing")
-    video.wait_for_function(f"{view} === 'loop'")
+    steps = 1 + 6 + 6 + 6
+    unhurried(video, steps)
+    grow(video)
+    assert video.evaluate(f"{RUN}.plan.total") == steps
+    assert video.evaluate("nar.painted('video')") == steps
+    sound(video, "#studio-video")
+    video.wait_for_function(f"!{STATE}.playing && {view} === 'loop'")
     assert video.locator(".studio.video [data-layout=loop].on").count() == 1
     # Nothing below has moved.
     transport = "document.querySelector('.studio.video .transport').getBoundingClientRect().top"
@@ -89,11 +77,27 @@ def test_a_clip_grows_side_by_side_moves_and_is_saved_in_files_that_replay(
     shown = said_at_once(video, play, f"[{view}, {transport}]")
     assert shown == ["slices", pytest.approx(looping, abs=1)]
     video.wait_for_function(f"!{STATE}.playing && {view} === 'loop'")
+    # The clip runs on; what has the keyboard's focus keeps it.
+    video.evaluate("window.pace = 0")
+    video.evaluate(f"{PLAYER}.set(nar.store.branchMarked(nar.store.scrubbed({STATE}, 5)))")
+    grow(video)
+    video.focus(".studio.video .lane")
+    tick = video.evaluate(f"{STATE}.tick")
+    video.wait_for_function(f"{STATE}.tick > {tick + 2}")
+    assert video.evaluate("document.activeElement.dataset.lane") == "0"
+    # what was chosen stays
     video.click(".studio.video [data-layout=slices]")
     grow(video)
     video.wait_for_function(f"!{STATE}.playing")
     assert video.evaluate(view) == "slices"
-    # its files to share are large, with its recipe
+    its_files_to_share_are_large_with_its_recipe(video)
+    it_repeats_or_stops_at_its_last_frame(video)
+    keys_in_a_menu_choose_there(video)
+    page = files_replay_on_the_video_page(video, open_page)
+    recorded_clips_replay_without_a_model(page, served)
+
+
+def its_files_to_share_are_large_with_its_recipe(video) -> None:
     for name, size, named in (
         ("gif", (640, 640), ".gif"), ("tall-clip", (640, 800), "-4x5.gif"),
     ):  # fmt: skip
@@ -104,14 +108,19 @@ def test_a_clip_grows_side_by_side_moves_and_is_saved_in_files_that_replay(
         assert picture.size == size
         assert picture.info["loop"] == 0
         assert '"prompt"' in picture.info["comment"].decode()
-    # it repeats, or stops at its last frame
+
+
+def it_repeats_or_stops_at_its_last_frame(video) -> None:
     video.click(".studio.video [data-layout=loop]")
     video.select_option(".studio.video .rate select", "24")
-    video.wait_for_function(f"{STATE}.tick > 20")
+    video.wait_for_function(f"{STATE}.tick > 10")
     video.uncheck(".studio.video .repeat")
-    video.wait_for_function(f"{STATE}.tick > 12")
+    video.wait_for_function(f"{STATE}.tick > 10")
     assert video.evaluate(f"nar.store.shownSlices({STATE}, {STATE}.spec).frames[0]") == 8
-    # keys in a menu choose there; elsewhere they are the player's
+
+
+def keys_in_a_menu_choose_there(video) -> None:
+    """Elsewhere they are the player's."""
     video.select_option(".studio.video .rate select", "")
     video.focus(".studio.video .rate select")
     for key in ("n", "Enter", "1"):
@@ -124,7 +133,10 @@ def test_a_clip_grows_side_by_side_moves_and_is_saved_in_files_that_replay(
     total = video.evaluate(f"{RUN}.plan.total")
     assert video.evaluate(f"{STATE}.step") == total
     assert video.input_value(".studio.video .rate select") != ""
-    # a file replays on the Video page
+
+
+def files_replay_on_the_video_page(video, open_page):
+    """One that was not shown until then, and is returned."""
     tokens = video.evaluate(f"{RUN}.tokens.join()")
     files = []
     for button, kind in (
@@ -145,7 +157,11 @@ def test_a_clip_grows_side_by_side_moves_and_is_saved_in_files_that_replay(
         )
         assert page.evaluate(f"{RUN}.tokens.join()") == tokens, file["name"]
         before = page.evaluate(f"{RUN}.id")
-    # and so do recorded clips, which are offered in rows of three, without a model
+    return page
+
+
+def recorded_clips_replay_without_a_model(page, served) -> None:
+    """They are offered in rows of three."""
     page.focus(".studio.video .track")
     page.keyboard.press("n")
     tiles = page.locator(".studio.video .examples button")

@@ -15,7 +15,7 @@ from app.pages.parts import address
 from app.server.spec import spec_of
 from nar_core.plan import DIRECTIONS, GridShape, legal_seed_positions, make_plan
 from tests.app.fake_engine import MODELS
-from tests.app.inside import box_of, look_inside, said_at_once, toast, unhurried
+from tests.app.inside import box_of, said_at_once, toast, unhurried
 
 PLAYER = "nar.pages.get('image')"
 STATE = f"{PLAYER}.state"
@@ -67,7 +67,9 @@ def settled(read, timeout: float = 30.0):
         time.sleep(0.02)
 
 
-def test_names_are_offered_and_who_leaves_the_picker_of_models_as_it_was_loses_nothing(open_page):
+def test_names_are_offered_and_neither_a_bad_prompt_nor_leaving_the_picker_of_models_costs_anything(
+    open_page, served
+):
     """It says its model again when it is left, by Tab on the way to something else too."""
     page = open_page()
     names = page.locator(".studio.image .names")
@@ -112,6 +114,50 @@ def test_names_are_offered_and_who_leaves_the_picker_of_models_as_it_was_loses_n
         page.wait_for_function(f"{STATE}.spec.model === '{name}'")
         hidden = ".studio.image .names[hidden]" if name == "fruit" else ".studio.image .names"
         page.wait_for_selector(hidden, state="attached" if name == "fruit" else "visible")
+    a_bad_prompt_costs_nothing(page, served.engine("emoji"))
+    no_step_is_lost_where_values_are_not_seen(page, served.engine("emoji"))
+
+
+def a_bad_prompt_costs_nothing(page, engine) -> None:
+    """It is a toast."""
+    before = engine.steps_run
+    page.fill(".prompt textarea", "very " * 20 + "long")
+    page.click(".studio .grow")
+    assert "words" in toast(page)
+    wait_state(page, "ready")
+    # the same refusal once more reaches the page as well
+    refused = page.evaluate(f"{PLAYER}.heard.sent.run")
+    page.click(".studio .grow")
+    page.wait_for_function(
+        f"{PLAYER}.heard.sent.run !== '{refused}' &&"
+        f"Object.values({PLAYER}.heard.sent.messages).at(-1).kind === 'failed'"
+    )
+    wait_state(page, "ready")
+    assert engine.steps_run == before
+
+
+def no_step_is_lost_where_values_are_not_seen(page, engine) -> None:
+    """Gradio tells a component of the last of those that come at once: here of every fourth."""
+    page.fill(".prompt textarea", "owl")
+    page.evaluate(
+        f"""() => {{
+          const player = {PLAYER}, [receive, hear] = [player.receive, player.hear];
+          let number = 0;
+          window.heard = [];
+          player.receive = (sent) => {{
+            const isLast = JSON.stringify(sent).includes('"done"');
+            if (number++ % 4 === 3 || isLast) receive.call(player, sent);
+          }};
+          player.hear = (message) => {{
+            if (message?.kind === 'steps') window.heard.push(...message.frames.map((f) => f.step));
+            hear.call(player, message);
+          }};
+        }}"""
+    )
+    engine.seconds_per_step = 0.05
+    page.click(".studio .grow")
+    wait_finished(page, 17)
+    assert page.evaluate("heard") == list(range(1, 18))
 
 
 def test_a_growth_and_its_transport_by_mouse_and_by_keyboard(open_page, served):
@@ -403,69 +449,6 @@ def test_a_clip_is_the_same_player_and_one_of_holistic_tokens_shows_its_lattice(
     page.evaluate(scrub % f"{run}.plan.total")
     assert page.is_hidden(".studio.video .guess")
     assert page.evaluate(f"{shown}.image !== null && !{shown}.layers.confidence")
-
-
-def test_the_page_overflows_nowhere_fetches_nothing_from_elsewhere_and_a_bad_prompt_costs_nothing(
-    new_page, served
-):
-    """And no step is lost where values are not seen: Gradio tells a component of the last of those
-    that come at once."""
-    page, asked, engine = new_page(width=1440), [], served.engine("emoji")
-
-    def note(request) -> None:
-        asked.append(request.url)
-
-    page.on("request", note)
-    page.goto(served.url)
-    page.wait_for_selector(".player[data-state=ready] canvas:visible")
-    page.remove_listener("request", note)
-    for width in (1440, 1024, 390):
-        page.set_viewport_size({"width": width, "height": 900})
-        assert page.evaluate("document.documentElement.scrollWidth") <= width
-    small = """[...document.querySelectorAll('.studio button, .studio .seg label, .layers label')]
-        .filter(e => e.offsetParent && e.getBoundingClientRect().height < 43.5)
-        .map(e => e.className + e.textContent).join()"""
-    page.wait_for_function(f"{small} === ''")  # some change in a moment
-    assert any(u.startswith(served.url) for u in asked)
-    assert [u for u in asked if not u.startswith((served.url, "data:", "blob:"))] == []
-    page.set_viewport_size({"width": 1280, "height": 900})
-    look_inside(page)
-    # a bad prompt is a toast
-    before = engine.steps_run
-    page.fill(".prompt textarea", "very " * 20 + "long")
-    page.click(".studio .grow")
-    assert "words" in toast(page)
-    wait_state(page, "ready")
-    # the same refusal once more reaches the page as well
-    refused = page.evaluate(f"{PLAYER}.heard.sent.run")
-    page.click(".studio .grow")
-    page.wait_for_function(
-        f"{PLAYER}.heard.sent.run !== '{refused}' &&"
-        f"Object.values({PLAYER}.heard.sent.messages).at(-1).kind === 'failed'"
-    )
-    wait_state(page, "ready")
-    assert engine.steps_run == before
-    # only every fourth value is seen
-    page.fill(".prompt textarea", "owl")
-    page.evaluate(
-        f"""() => {{
-          const player = {PLAYER}, [receive, hear] = [player.receive, player.hear];
-          let number = 0;
-          window.heard = [];
-          player.receive = (sent) => {{
-            const isLast = JSON.stringify(sent).includes('"done"');
-            if (number++ % 4 === 3 || isLast) receive.call(player, sent);
-          }};
-          player.hear = (message) => {{
-            if (message?.kind === 'steps') window.heard.push(...message.frames.map((f) => f.step));
-            hear.call(player, message);
-          }};
-        }}"""
-    )
-    engine.seconds_per_step = 0.05
-    page.click(".studio .grow")
-    wait_finished(page, 17)
-    assert page.evaluate("heard") == list(range(1, 18))
 
 
 def test_the_plan_drawn_is_the_plan_decoded(served, context):

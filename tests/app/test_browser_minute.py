@@ -29,11 +29,27 @@ CLIP = "nar.pages.get('video').state"
 CLIP_RUN = "nar.run('video')"
 
 
-def test_the_page_opens_on_a_recorded_race_and_every_control_says_what_it_is(open_page, served):
-    page, engine = open_page(), served.engine("emoji")
+def test_the_page_opens_on_a_recorded_race_and_fetches_nothing_from_elsewhere(
+    new_page, served, sound
+):
+    page, asked, engine = new_page(width=1440), [], served.engine("emoji")
     ran = engine.steps_run
-    assert page.inner_text("h1:visible").startswith("Pictures grow outward")
+
+    def note(request) -> None:
+        asked.append(request.url)
+
+    page.on("request", note)
+    page.goto(served.url)
+    page.wait_for_selector(".player[data-state=ready] canvas:visible")
+    page.remove_listener("request", note)
+    assert any(u.startswith(served.url) for u in asked)
+    assert [u for u in asked if not u.startswith((served.url, "data:", "blob:"))] == []
+    look_inside(page)
+    it_overflows_nowhere(page)
+    page.set_viewport_size({"width": 1280, "height": 900})
+    sound(page)
     page.wait_for_selector(f"{RACE} [data-over] :text('centre')")
+    assert page.inner_text("h1:visible").startswith("Pictures grow outward")
     panes = page.locator(f"{RACE} figcaption")
     assert "step" in panes.nth(0).inner_text()
     assert panes.nth(2).inner_text().endswith("done in 17 steps")
@@ -54,7 +70,22 @@ def test_the_page_opens_on_a_recorded_race_and_every_control_says_what_it_is(ope
     page.click(".studio.image .screen > canvas", position={"x": 5, "y": 5})
     page.wait_for_selector(RACE, state="hidden")
     assert player_data(page)["seed"] == "0,0,0"
-    # what is said beside a prompt and of every control
+    every_control_says_what_it_is(page)
+    a_prompt_that_is_too_long_stays_and_is_told(page)
+    a_click_grows_from_there_and_grow_again_is_the_next_variation(page)
+
+
+def it_overflows_nowhere(page) -> None:
+    for width in (1440, 1024, 390):
+        page.set_viewport_size({"width": width, "height": 900})
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+    small = """[...document.querySelectorAll('.studio button, .studio .seg label, .layers label')]
+        .filter(e => e.offsetParent && e.getBoundingClientRect().height < 43.5)
+        .map(e => e.className + e.textContent).join()"""
+    page.wait_for_function(f"{small} === ''")  # some change in a moment
+
+
+def every_control_says_what_it_is(page) -> None:
     settings = page.inner_text(".studio.image .settings")
     for setting in OFFERED:
         if setting.name in ("guidance_scale", "heads"):  # the others are folded away
@@ -70,7 +101,10 @@ def test_the_page_opens_on_a_recorded_race_and_every_control_says_what_it_is(ope
     page.fill(BOX, "a zeitgeist in the rain")
     page.wait_for_timeout(600)
     assert "Nothing" not in page.inner_text(".studio.image .names")
-    # that a prompt is too long is said before it is refused, and it stays
+
+
+def a_prompt_that_is_too_long_stays_and_is_told(page) -> None:
+    """Before it is refused."""
     told = page.locator(".studio.image .too-long")
     long = "x" * 199 + "🦊"
     page.fill(BOX, long)
@@ -80,12 +114,36 @@ def test_the_page_opens_on_a_recorded_race_and_every_control_says_what_it_is(ope
     page.click(".studio.image .grow")
     page.get_by_text("got 202 characters, expected at most 200").first.wait_for()
     assert page.input_value(BOX) == long + "yz"
-    page.fill(BOX, "owl")
+    page.fill(BOX, "fox")
     assert told.is_hidden()
     # in the Lab each line is a prompt
     page.click("#pages [data-tab-id=lab]")
     page.fill(".lab-page .prompt textarea", f"owl\n{long}yz")
     page.locator(".lab .now", has_text="Prompt 2 has 202 letters").wait_for()
+    page.click("#pages [data-tab-id=image]")
+
+
+def a_click_grows_from_there_and_grow_again_is_the_next_variation(page) -> None:
+    click_cell(page, 8, 8)
+    click_cell(page, 8, 8)  # chosen already: it grows
+    wait_finished(page, 17)
+    click_cell(page, 0, 0)
+    wait_finished(page, 31)
+    assert player_data(page)["seed"] == "0,0,0"
+    assert page.evaluate(f"{RUN}.request.rng_seed") == 7
+    # the same once more is the next variation
+    first = page.evaluate(f"{RUN}.tokens.join()")
+    page.click(".studio.image .grow")
+    page.wait_for_function(f"{RUN}.request?.rng_seed === 8 && {STATE}.phase === 'done'")
+    assert page.input_value(".studio.image .rng input") == "8"
+    assert page.evaluate(f"{RUN}.tokens.join()") != first
+    page.wait_for_selector(".studio.image .grow:text-is('Grow again')")
+    # what is changed meanwhile meets the same random numbers
+    page.fill(BOX, "owl")
+    page.wait_for_selector(".studio.image .grow:text-is('Grow')")
+    page.click(".studio.image .grow")
+    page.wait_for_function(f"{RUN}.request?.prompt.includes('owl') && {STATE}.phase === 'done'")
+    assert page.evaluate(f"{RUN}.request.rng_seed") == 8
 
 
 def test_with_reduced_motion_nothing_plays_by_itself(open_page):
@@ -223,30 +281,6 @@ def test_words_are_marked_picked_drawn_and_told(open_page, monkeypatch):
     page.get_by_role("button", name="Vistas: at sunset").click()
     page.wait_for_function(f"{STATE}.spec.model === 'wide'")
     assert page.input_value(BOX) == "sunset"
-
-
-def test_a_click_on_a_picture_grows_from_there_and_grow_again_is_the_next_variation(open_page):
-    page = open_page()
-    click_cell(page, 8, 8)
-    click_cell(page, 8, 8)  # chosen already: it grows
-    wait_finished(page, 17)
-    click_cell(page, 0, 0)
-    wait_finished(page, 31)
-    assert player_data(page)["seed"] == "0,0,0"
-    assert page.evaluate(f"{RUN}.request.rng_seed") == 7
-    # the same once more is the next variation
-    first = page.evaluate(f"{RUN}.tokens.join()")
-    page.click(".studio.image .grow")
-    page.wait_for_function(f"{RUN}.request?.rng_seed === 8 && {STATE}.phase === 'done'")
-    assert page.input_value(".studio.image .rng input") == "8"
-    assert page.evaluate(f"{RUN}.tokens.join()") != first
-    page.wait_for_selector(".studio.image .grow:text-is('Grow again')")
-    # what is changed meanwhile meets the same random numbers
-    page.fill(BOX, "owl")
-    page.wait_for_selector(".studio.image .grow:text-is('Grow')")
-    page.click(".studio.image .grow")
-    page.wait_for_function(f"{RUN}.request?.prompt.includes('owl') && {STATE}.phase === 'done'")
-    assert page.evaluate(f"{RUN}.request.rng_seed") == 8
 
 
 def test_on_a_phone_a_picture_can_move_what_plays_is_in_view_and_cells_can_be_hit(open_page):

@@ -127,12 +127,16 @@ def test_continue_in_outpaint_keeps_the_pixels_and_the_model_that_made_them(grow
     assert page.locator("#model input").input_value() == "Fruit"
 
 
-def test_a_picture_grows_to_both_sides_and_a_saved_whole_replays_the_part_that_grew_last(outpaint):
+def test_a_picture_grows_to_both_sides_and_a_saved_whole_replays_the_part_that_grew_last(
+    outpaint, sound
+):
     """Nothing that is there changes; what moves in its window is encoded anew from its pixels."""
     prompt = f"{STUDIO} .prompt textarea"
     assert outpaint.input_value(prompt) == ""  # words of another picture would not fit
+    sound(outpaint)
     outpaint.click(f"{STUDIO} .grow")
     wait_grown(outpaint, 3)
+    sound(outpaint, "#studio-outpaint")
     assert outpaint.evaluate(f"{OUTPAINTED}.request.prompt") in ("", [""])
     assert outpaint.input_value(prompt) == ""
     size = f"[{WHOLE}.width, {WHOLE}.height]"
@@ -182,57 +186,20 @@ def test_a_picture_grows_to_both_sides_and_a_saved_whole_replays_the_part_that_g
     assert outpaint.is_hidden(".studio.image .part")  # a file of its own
 
 
-def test_growths_and_strokes_are_undone_again_is_another_and_an_edge_brought_back_grows_nothing(
-    outpaint, tmp_path
-):
-    outpaint.click(f"{STUDIO} [data-side=right]")
-    wait_grown(outpaint, 2)
-    first = outpaint.evaluate(f"{OUTPAINTED}.tokens.join()")
-    outpaint.click(f"{STUDIO} .grow")
-    outpaint.wait_for_function(f"{OUTPAINTED}.request?.rng_seed === 8")
-    wait_grown(outpaint, 2)
-    assert outpaint.evaluate(f"{OUTPAINTED}.tokens.join()") != first
-    # what grows and what is erased is undone, and a stroke beside the picture erases nothing
+def test_holes_edges_and_strokes_by_mouse_and_by_keyboard_are_grown_and_undone(outpaint, tmp_path):
+    holes_by_keyboard(outpaint)
     upload(outpaint, tmp_path)
-    before = outpaint.evaluate(f"{WHOLE}.toDataURL()")
-    outpaint.click(f"{STUDIO} .grow")
-    wait_grown(outpaint, 3)
-    outpaint.mouse.click(*at_cell(outpaint, -1.2, 4))
-    assert outpaint.evaluate(f"[{OUTPAINT}.phase, {OUTPAINT}.board.hole.size]") == ["done", 0]
-    outpaint.mouse.move(*at_cell(outpaint, 4, 4))
-    outpaint.mouse.down()
-    outpaint.mouse.move(*at_cell(outpaint, 4, 8), steps=4)
-    outpaint.mouse.up()
-    assert outpaint.evaluate(f"{OUTPAINT}.board.hole.size") == 2 * 6
-    outpaint.keyboard.press("Control+z")
-    assert outpaint.evaluate(f"{OUTPAINT}.board.hole.size") == 0
-    assert outpaint.evaluate(f"{OUTPAINT}.board.pieces.length") == 3
-    outpaint.click(f"{STUDIO} .undo")
-    assert outpaint.evaluate(f"{OUTPAINT}.board.pieces.length") == 1
-    assert outpaint.evaluate(f"{WHOLE}.toDataURL()") == before
-    assert outpaint.is_hidden(f"{STUDIO} .undo")
-    # of an edge that is brought back nothing that was there is lost: neither what has grown nor
-    # what is seen of it
-    outpaint.click(f"{STUDIO} .grow")
-    wait_grown(outpaint, 3)
-    run = outpaint.evaluate(f"{OUTPAINT}.current")
-    handle = box_of(outpaint.locator(f"{STUDIO} [data-side=bottom]"))
-    x, y = handle["x"] + handle["width"] / 2, handle["y"] + handle["height"] / 2
-    outpaint.mouse.move(x, y)
-    outpaint.mouse.down()
-    outpaint.mouse.move(x, y + 90, steps=6)
-    assert outpaint.evaluate(f"{OUTPAINT}.board.wanted.bottom") > 16
-    outpaint.mouse.move(x, y + 1, steps=6)
-    outpaint.mouse.up()
-    outpaint.wait_for_timeout(500)
-    assert outpaint.evaluate(f"[{OUTPAINT}.phase, {OUTPAINT}.current]") == ["done", run]
-    assert outpaint.evaluate(f"{OUTPAINT}.board.wanted") is None
-    assert outpaint.evaluate(f"{OUTPAINT}.board.pieces.length") == 3
+    edges_by_keyboard(outpaint)
+    upload(outpaint, tmp_path)
+    of_four_alternatives_for_a_hole_one_is_chosen(outpaint)
+    upload(outpaint, tmp_path)
+    again_is_another(outpaint)
+    upload(outpaint, tmp_path)
+    growths_and_strokes_are_undone(outpaint)
+    an_edge_that_is_brought_back_grows_nothing(outpaint)
 
 
-def test_holes_and_edges_by_keyboard_and_of_four_alternatives_for_a_hole_one_is_chosen(
-    outpaint, tmp_path
-):
+def holes_by_keyboard(outpaint) -> None:
     now = outpaint.locator(f"{STUDIO} .player .now")
     outpaint.focus(f"{STUDIO} .screen canvas")
     for key in ("ArrowDown", "ArrowDown", " "):
@@ -248,8 +215,9 @@ def test_holes_and_edges_by_keyboard_and_of_four_alternatives_for_a_hole_one_is_
     changed = np.argwhere((made != sent).any(-1))
     assert changed.min(0).tolist() >= [9 * 8, 7 * 8]
     assert changed.max(0).tolist() <= [13 * 8, 13 * 8]
-    # edges are pulled with it
-    upload(outpaint, tmp_path)
+
+
+def edges_by_keyboard(outpaint) -> None:
     outpaint.focus(f"{STUDIO} [data-side=bottom]")
     for key in ("ArrowDown", "ArrowDown", "ArrowDown", "ArrowUp"):
         outpaint.keyboard.press(key)
@@ -263,8 +231,10 @@ def test_holes_and_edges_by_keyboard_and_of_four_alternatives_for_a_hole_one_is_
     outpaint.evaluate(f"nar.pages.get('outpaint').set(nar.store.pulled({OUTPAINT}, 'right', 8))")
     outpaint.press(handle, "ArrowRight")
     assert outpaint.evaluate(f"{OUTPAINT}.board.wanted.right") == 17
-    # a hole that is brushed with the mouse has alternatives
-    upload(outpaint, tmp_path)
+
+
+def of_four_alternatives_for_a_hole_one_is_chosen(outpaint) -> None:
+    """It is brushed with the mouse, and growth goes on from what was chosen."""
     before = pixels_of(outpaint.evaluate(f"{WHOLE}.toDataURL()"))
     outpaint.mouse.move(*at_cell(outpaint, 4, 4))
     outpaint.mouse.down()
@@ -284,11 +254,60 @@ def test_holes_and_edges_by_keyboard_and_of_four_alternatives_for_a_hole_one_is_
     assert len(changed)
     assert changed.min(0).tolist() >= [32 - 8, 32 - 8]  # in the hole, or where its edge fades
     assert np.array_equal(third[:24], before[:24])
-    # growth goes on from what was chosen
     outpaint.click(f"{STUDIO} [data-side=left]")
     wait_grown(outpaint, 3)
     wide = pixels_of(outpaint.evaluate(f"{WHOLE}.toDataURL()"))
     assert np.array_equal(wide[:, 64:], third)
+
+
+def again_is_another(outpaint) -> None:
+    outpaint.click(f"{STUDIO} [data-side=right]")
+    wait_grown(outpaint, 2)
+    first = outpaint.evaluate(f"{OUTPAINTED}.tokens.join()")
+    outpaint.click(f"{STUDIO} .grow")
+    outpaint.wait_for_function(f"{OUTPAINTED}.request?.rng_seed === 8")
+    wait_grown(outpaint, 2)
+    assert outpaint.evaluate(f"{OUTPAINTED}.tokens.join()") != first
+
+
+def growths_and_strokes_are_undone(outpaint) -> None:
+    """And a stroke beside the picture erases nothing."""
+    before = outpaint.evaluate(f"{WHOLE}.toDataURL()")
+    outpaint.click(f"{STUDIO} .grow")
+    wait_grown(outpaint, 3)
+    outpaint.mouse.click(*at_cell(outpaint, -1.2, 4))
+    assert outpaint.evaluate(f"[{OUTPAINT}.phase, {OUTPAINT}.board.hole.size]") == ["done", 0]
+    outpaint.mouse.move(*at_cell(outpaint, 4, 4))
+    outpaint.mouse.down()
+    outpaint.mouse.move(*at_cell(outpaint, 4, 8), steps=4)
+    outpaint.mouse.up()
+    assert outpaint.evaluate(f"{OUTPAINT}.board.hole.size") == 2 * 6
+    outpaint.keyboard.press("Control+z")
+    assert outpaint.evaluate(f"{OUTPAINT}.board.hole.size") == 0
+    assert outpaint.evaluate(f"{OUTPAINT}.board.pieces.length") == 3
+    outpaint.click(f"{STUDIO} .undo")
+    assert outpaint.evaluate(f"{OUTPAINT}.board.pieces.length") == 1
+    assert outpaint.evaluate(f"{WHOLE}.toDataURL()") == before
+    assert outpaint.is_hidden(f"{STUDIO} .undo")
+
+
+def an_edge_that_is_brought_back_grows_nothing(outpaint) -> None:
+    """And nothing that was there is lost: neither what has grown nor what is seen of it."""
+    outpaint.click(f"{STUDIO} .grow")
+    wait_grown(outpaint, 3)
+    run = outpaint.evaluate(f"{OUTPAINT}.current")
+    handle = box_of(outpaint.locator(f"{STUDIO} [data-side=bottom]"))
+    x, y = handle["x"] + handle["width"] / 2, handle["y"] + handle["height"] / 2
+    outpaint.mouse.move(x, y)
+    outpaint.mouse.down()
+    outpaint.mouse.move(x, y + 90, steps=6)
+    assert outpaint.evaluate(f"{OUTPAINT}.board.wanted.bottom") > 16
+    outpaint.mouse.move(x, y + 1, steps=6)
+    outpaint.mouse.up()
+    outpaint.wait_for_timeout(500)
+    assert outpaint.evaluate(f"[{OUTPAINT}.phase, {OUTPAINT}.current]") == ["done", run]
+    assert outpaint.evaluate(f"{OUTPAINT}.board.wanted") is None
+    assert outpaint.evaluate(f"{OUTPAINT}.board.pieces.length") == 3
 
 
 def test_of_a_file_it_is_told_what_it_is_and_its_crop_is_shown_and_moved(

@@ -35,7 +35,7 @@ def branch(page, step: int, change) -> None:
     wait_finished(page, 17)
 
 
-def test_branches_keep_what_was_before_and_form_a_tree_that_says_what_was_changed(grown):
+def test_branches_keep_what_was_before_and_form_a_tree_that_says_what_was_changed(grown, sound):
     before = grown.evaluate(f"[...{RUN}.tokens]")
     grown.focus(".player .track")
     for _ in range(9):
@@ -74,6 +74,7 @@ def test_branches_keep_what_was_before_and_form_a_tree_that_says_what_was_change
     assert starts[1] > starts[0]
     request = grown.evaluate(f"{RUN}.request")
     assert (request["guidance_scale"], request["heads"]) == (6, "vertical")
+    sound(grown)  # with Recent
 
 
 def test_downloads_are_the_files_they_say_and_come_back_whole_from_recent_and_from_a_file(
@@ -165,11 +166,12 @@ def test_several_pictures_share_one_growth_an_example_replays_and_who_waits_is_t
         "document.querySelector('.player .now').textContent.includes('1 ahead of you')"
     )
     first.click(".studio .stop")
+    served.engine("wide").seconds_per_step = 0.0
     wait_finished(page, 17)
 
 
 def test_the_microscope_tells_of_a_cell_and_of_all_and_growth_goes_on_from_another_candidate(
-    grown, served, monkeypatch, tmp_path
+    grown, served, monkeypatch, tmp_path, sound
 ):
     """A branch in which one token was chosen; its file says so and is made again."""
     # hovering names the distance, the step, the token and its senders
@@ -233,9 +235,11 @@ def test_the_microscope_tells_of_a_cell_and_of_all_and_growth_goes_on_from_anoth
     seen = grown.evaluate("document.querySelector('.player .screen canvas').toDataURL()")
     assert seen != before
     assert grown.get_attribute(button, "aria-pressed") == "true"
+    sound(grown, "#player-image")
     grown.click(".player .screen canvas", position={"x": 40, "y": 40})
     grown.wait_for_selector(".microscope header")
     assert grown.get_attribute(button, "aria-pressed") == "false"
+    sound(grown, "#player-image")
     served.engine("emoji").digest, kept = "other weights", served.engine("emoji").digest
     try:
         grown.click(button)
@@ -303,7 +307,7 @@ def test_the_microscope_tells_of_a_cell_and_of_all_and_growth_goes_on_from_anoth
     assert grown.inner_text(".verdict") == "Verified: every token is the same."
 
 
-def test_a_result_is_sent_to_the_lab_which_grows_several_prompts_in_every_pane(open_page):
+def test_a_result_is_sent_to_the_lab_which_grows_several_prompts_in_every_pane(open_page, sound):
     page = open_page()
     page.fill(".prompt textarea", "owl")
     page.fill(".rng input", "31")
@@ -318,6 +322,7 @@ def test_a_result_is_sent_to_the_lab_which_grows_several_prompts_in_every_pane(o
     page.click(".lab-page .grow")
     page.wait_for_selector(".lab[data-state=done]")
     lab = "nar.pages.get('lab')"
+    sound(page)
     mixed = page.evaluate(f"[...{lab}.state.panes[0].run.confidence].join()")
     assert mixed == page.evaluate(f"[...{RUN}.confidence].join()")
     # it grows several prompts, although it sees but the first value and the last
