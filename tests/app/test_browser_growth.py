@@ -160,7 +160,9 @@ def no_step_is_lost_where_values_are_not_seen(page, engine) -> None:
     assert page.evaluate("heard") == list(range(1, 18))
 
 
-def test_a_growth_and_its_transport_by_mouse_and_by_keyboard(open_page, served):
+def test_a_growth_of_a_picture_or_a_clip_and_its_transport_by_mouse_and_by_keyboard(
+    open_page, served
+):
     """What it tells a screen reader, what every layer draws, and that every step is painted."""
     page, engine = open_page(), served.engine("emoji")
     now, track = page.locator(".player output.now"), page.locator(".player .track")
@@ -247,30 +249,52 @@ def test_a_growth_and_its_transport_by_mouse_and_by_keyboard(open_page, served):
     assert request["prompt"] == "green pear"
     assert request["seed_position"] == [0, 3, 5]
     assert engine.open_runs == 0
+    page.evaluate("window.pace = 0")
+    a_clip_is_the_same_player(page)
+    one_of_holistic_tokens_shows_its_lattice(page, served)
 
 
-def test_no_step_is_lost_on_a_slow_line_and_a_tab_closed_during_the_first_frees_the_engine(
-    open_page, served
-):
-    page, engine = open_page("?model=wide&seed=0,0,0"), served.engine("wide")
-    page.wait_for_function(f"{STATE}.spec.model === 'wide'")
-    network = page.context.new_cdp_session(page)
-    slow = {"offline": False, "latency": 150, "downloadThroughput": -1, "uploadThroughput": -1}
-    network.send("Network.enable")
-    network.send("Network.emulateNetworkConditions", slow)
-    engine.seconds_per_step = 0.01
-    unhurried(page, 63)
-    page.click(".studio .grow")
-    wait_finished(page, 63)
-    assert player_data(page)["painted"] == 63
-    network.detach()
-    settled(lambda: engine.open_runs == 0)
-    engine.seconds_per_step, engine.steps_run = 1.0, 0
-    page.click(".studio .grow")
-    settled(lambda: engine.open_runs == 1)
-    page.close()
-    settled(lambda: engine.open_runs == 0)
-    assert engine.steps_run <= 3
+def a_clip_is_the_same_player(page) -> None:
+    page.click("#pages [data-tab-id=video]")
+    page.wait_for_selector(".studio.video .grow")
+    clip = "nar.pages.get('video')"
+    now = page.locator(".studio.video .player .now")
+    total = make_plan(GridShape(4, 8, 8), (2, 4, 4)).total
+    assert now.inner_text().startswith(f"{total} steps")
+    page.focus(".studio.video canvas")
+    page.keyboard.press("PageDown")
+    assert page.evaluate(f"{clip}.state.seedPosition.join()") == "3,4,4"
+    total = make_plan(GridShape(4, 8, 8), (3, 4, 4)).total
+    unhurried(page, total)
+    page.keyboard.press("Enter")
+    page.wait_for_function(f"{clip}.state.step === {total}")
+    page.wait_for_selector(".studio.video .player[data-state=done]")
+    assert page.evaluate("nar.painted('video')") == total
+    page.click(".studio.video [data-layout=loop]")
+    tick = page.evaluate(f"{clip}.state.tick")
+    page.wait_for_function(f"{clip}.state.tick > {tick + 1}")
+
+
+def one_of_holistic_tokens_shows_its_lattice(page, served) -> None:
+    """And some decodes."""
+    served.engine("whole").seconds_per_step = 0.02
+    page.click(".studio.video .settings [aria-label=Model]")
+    page.get_by_role("option", name="Whole").click()
+    player, run = "nar.pages.get('video')", "nar.run('video')"
+    page.wait_for_function(f"{player}.state.spec.model === 'whole'")
+    assert "describes the whole clip" in page.inner_text(".studio.video .starts small")
+    page.click(".studio.video .grow")
+    page.wait_for_selector(".studio.video .player[data-state=done]")
+    page.wait_for_function(f"{run}.guesses.size > 0")
+    first = page.evaluate(f"Math.min(...{run}.guesses.keys())")
+    scrub = f"{player}.set(nar.store.scrubbed({player}.state, %s))"
+    page.evaluate(scrub % first)
+    assert f"Decoded at step {first}" in page.inner_text(".studio.video .guess")
+    shown = f"nar.canvas.sceneOf({player}.state, {run}, 0, {{}})"
+    assert page.evaluate(f"{shown}.image === null && {shown}.layers.confidence")
+    page.evaluate(scrub % f"{run}.plan.total")
+    assert page.is_hidden(".studio.video .guess")
+    assert page.evaluate(f"{shown}.image !== null && !{shown}.layers.confidence")
 
 
 @pytest.fixture
@@ -286,8 +310,8 @@ def slow_growth(open_page, served):
 
 
 def test_stop_frees_the_engine_and_no_frame_of_it_comes_later(slow_growth):
-    """Neither into what grows next nor into what is grown again at the instant of stopping; and
-    closing the tab frees it, too."""
+    """Neither into what grows next nor into what is grown again at the instant of stopping. Closing
+    the tab frees it, too, and on a slow line no step is lost."""
     page, engine = slow_growth
     page.wait_for_function(f"{STATE}.step >= 2")
     old = page.evaluate(f"Object.values({PLAYER}.heard.sent.messages).at(-1)")
@@ -338,6 +362,22 @@ def test_stop_frees_the_engine_and_no_frame_of_it_comes_later(slow_growth):
     assert player_data(page)["run"] == run
     assert page.evaluate(f"{RUN}.title") == "run 2"
     assert player_data(page)["painted"] == 33
+    settled(lambda: engine.open_runs == 0)
+    # on a slow line
+    page.focus(".player .track")
+    page.keyboard.press("n")
+    wait_state(page, "ready")
+    page.click(".studio.image [data-at=corner]")
+    network = page.context.new_cdp_session(page)
+    slow = {"offline": False, "latency": 150, "downloadThroughput": -1, "uploadThroughput": -1}
+    network.send("Network.enable")
+    network.send("Network.emulateNetworkConditions", slow)
+    engine.seconds_per_step = 0.01
+    unhurried(page, 63)
+    page.click(".studio .grow")
+    wait_finished(page, 63)
+    assert player_data(page)["painted"] == 63
+    network.detach()
     settled(lambda: engine.open_runs == 0)
     # and the tab is closed
     engine.seconds_per_step, engine.steps_run = 0.1, 0
@@ -408,47 +448,6 @@ def test_of_a_model_it_is_said_where_it_may_start_and_where_it_is_not_here_it_is
         gate.go.set()
     wait_finished(page, 17)
     assert page.evaluate(f"{RUN}.spec.model") == "far"
-
-
-def test_a_clip_is_the_same_player_and_one_of_holistic_tokens_shows_its_lattice(open_page, served):
-    page = open_page()
-    page.click("#pages [data-tab-id=video]")
-    page.wait_for_selector(".studio.video .grow")
-    clip = "nar.pages.get('video')"
-    now = page.locator(".studio.video .player .now")
-    total = make_plan(GridShape(4, 8, 8), (2, 4, 4)).total
-    assert now.inner_text().startswith(f"{total} steps")
-    page.focus(".studio.video canvas")
-    page.keyboard.press("PageDown")
-    assert page.evaluate(f"{clip}.state.seedPosition.join()") == "3,4,4"
-    total = make_plan(GridShape(4, 8, 8), (3, 4, 4)).total
-    unhurried(page, total)
-    page.keyboard.press("Enter")
-    page.wait_for_function(f"{clip}.state.step === {total}")
-    page.wait_for_selector(".studio.video .player[data-state=done]")
-    assert page.evaluate("nar.painted('video')") == total
-    page.click(".studio.video [data-layout=loop]")
-    tick = page.evaluate(f"{clip}.state.tick")
-    page.wait_for_function(f"{clip}.state.tick > {tick + 1}")
-    # of holistic tokens its lattice is seen, and some decodes
-    served.engine("whole").seconds_per_step = 0.02
-    page.click(".studio.video .settings [aria-label=Model]")
-    page.get_by_role("option", name="Whole").click()
-    player, run = "nar.pages.get('video')", "nar.run('video')"
-    page.wait_for_function(f"{player}.state.spec.model === 'whole'")
-    assert "describes the whole clip" in page.inner_text(".studio.video .starts small")
-    page.click(".studio.video .grow")
-    page.wait_for_selector(".studio.video .player[data-state=done]")
-    page.wait_for_function(f"{run}.guesses.size > 0")
-    first = page.evaluate(f"Math.min(...{run}.guesses.keys())")
-    scrub = f"{player}.set(nar.store.scrubbed({player}.state, %s))"
-    page.evaluate(scrub % first)
-    assert f"Decoded at step {first}" in page.inner_text(".studio.video .guess")
-    shown = f"nar.canvas.sceneOf({player}.state, {run}, 0, {{}})"
-    assert page.evaluate(f"{shown}.image === null && {shown}.layers.confidence")
-    page.evaluate(scrub % f"{run}.plan.total")
-    assert page.is_hidden(".studio.video .guess")
-    assert page.evaluate(f"{shown}.image !== null && !{shown}.layers.confidence")
 
 
 def test_the_plan_drawn_is_the_plan_decoded(served, context):

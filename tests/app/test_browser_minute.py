@@ -73,6 +73,7 @@ def test_the_page_opens_on_a_recorded_race_and_fetches_nothing_from_elsewhere(
     every_control_says_what_it_is(page)
     a_prompt_that_is_too_long_stays_and_is_told(page)
     a_click_grows_from_there_and_grow_again_is_the_next_variation(page)
+    on_a_phone_it_can_move_what_plays_is_in_view_and_cells_can_be_hit(page)
 
 
 def it_overflows_nowhere(page) -> None:
@@ -146,6 +147,33 @@ def a_click_grows_from_there_and_grow_again_is_the_next_variation(page) -> None:
     assert page.evaluate(f"{RUN}.request.rng_seed") == 8
 
 
+def on_a_phone_it_can_move_what_plays_is_in_view_and_cells_can_be_hit(page) -> None:
+    page.set_viewport_size({"width": 390, "height": 900})
+    page.click(".studio.image [data-send=video]")
+    page.wait_for_selector(".studio.video .player canvas:visible")
+    page.wait_for_function("scrollY === 0")
+    page.wait_for_function(f"{CLIP}.source?.address")
+    assert page.evaluate(f"{CLIP}.region.keep.filter((k) => k).length") == 64
+    assert page.is_visible(".studio.video .source img")
+    page.click(".studio.video .clear")
+    page.wait_for_selector("#player-video .player[data-state=ready]")
+    canvas = page.locator("#player-video .screen canvas")
+    assert canvas.bounding_box()["width"] / 8 > 40  # cells of one slice
+    before = page.evaluate("nar.pages.get('video').state.seedPosition[0]")
+    page.click("#player-video .slice [data-slice='-1']")
+    assert page.evaluate("nar.pages.get('video').state.seedPosition[0]") == before - 1
+    page.evaluate("scrollTo(0, 0)")
+    page.click("#studio-video .grow")
+    page.wait_for_selector("#player-video .player[data-state=done]")
+    page.wait_for_function(
+        """() => {
+            const screen = document.querySelector('#player-video .screen');
+            const { top, bottom } = screen.getBoundingClientRect();
+            return top >= -1 && bottom <= innerHeight + 1;
+        }"""
+    )
+
+
 def test_with_reduced_motion_nothing_plays_by_itself(open_page):
     """Neither race nor growth nor clip nor article."""
     page = open_page(reduced_motion="reduce")
@@ -163,7 +191,7 @@ def test_with_reduced_motion_nothing_plays_by_itself(open_page):
     page.wait_for_function(f"{CLIP}.phase === 'done' && {CLIP_RUN}.finals.length > 0")
     page.wait_for_function(f"!{CLIP}.playing")
     tick = page.evaluate(f"{CLIP}.tick")
-    page.wait_for_timeout(700)
+    page.wait_for_timeout(500)
     assert page.evaluate(f"{CLIP}.tick") == tick
     play = page.locator(".studio.video .play")
     assert play.get_attribute("aria-label") == "Play"
@@ -171,7 +199,7 @@ def test_with_reduced_motion_nothing_plays_by_itself(open_page):
     page.wait_for_function(f"{CLIP}.layout === 'loop' && {CLIP}.tick > {tick + 3}")
     play.click()
     tick = page.evaluate(f"{CLIP}.tick")
-    page.wait_for_timeout(700)
+    page.wait_for_timeout(500)
     assert page.evaluate(f"{CLIP}.tick") == tick
     # and so does the article
     page.click("#pages [data-tab-id=about]")
@@ -281,34 +309,6 @@ def test_words_are_marked_picked_drawn_and_told(open_page, monkeypatch):
     page.get_by_role("button", name="Vistas: at sunset").click()
     page.wait_for_function(f"{STATE}.spec.model === 'wide'")
     assert page.input_value(BOX) == "sunset"
-
-
-def test_on_a_phone_a_picture_can_move_what_plays_is_in_view_and_cells_can_be_hit(open_page):
-    page = open_page(width=390)
-    page.click(".studio.image .grow")
-    page.click(".studio.image [data-send=video]")
-    page.wait_for_selector(".studio.video .player canvas:visible")
-    page.wait_for_function("scrollY === 0")
-    page.wait_for_function(f"{CLIP}.source?.address")
-    assert page.evaluate(f"{CLIP}.region.keep.filter((k) => k).length") == 64
-    assert page.is_visible(".studio.video .source img")
-    page.click(".studio.video .clear")
-    page.wait_for_selector("#player-video .player[data-state=ready]")
-    canvas = page.locator("#player-video .screen canvas")
-    assert canvas.bounding_box()["width"] / 8 > 40  # cells of one slice
-    before = page.evaluate("nar.pages.get('video').state.seedPosition[0]")
-    page.click("#player-video .slice [data-slice='-1']")
-    assert page.evaluate("nar.pages.get('video').state.seedPosition[0]") == before - 1
-    page.evaluate("scrollTo(0, 0)")
-    page.click("#studio-video .grow")
-    page.wait_for_selector("#player-video .player[data-state=done]")
-    page.wait_for_function(
-        """() => {
-            const screen = document.querySelector('#player-video .screen');
-            const { top, bottom } = screen.getBoundingClientRect();
-            return top >= -1 && bottom <= innerHeight + 1;
-        }"""
-    )
 
 
 def test_the_address_holds_page_and_form_and_back_walks(open_page, served):

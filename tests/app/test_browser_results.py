@@ -14,6 +14,7 @@ from tests.app.test_browser_growth import (
     STATE,
     choose_model,
     player_data,
+    settled,
     wait_finished,
     wait_state,
 )
@@ -77,8 +78,8 @@ def test_branches_keep_what_was_before_and_form_a_tree_that_says_what_was_change
     sound(grown)  # with Recent
 
 
-def test_downloads_are_the_files_they_say_and_come_back_whole_from_recent_and_from_a_file(
-    grown, served, tmp_path
+def test_downloads_are_the_files_they_say_and_come_back_from_recent_and_from_a_file_beside_others(
+    grown, open_page, served, tmp_path
 ):
     with grown.expect_download() as saved:
         grown.click("[data-act=save]")
@@ -129,12 +130,16 @@ def test_downloads_are_the_files_they_say_and_come_back_whole_from_recent_and_fr
     page.wait_for_selector(".verdict:not([hidden])")
     assert page.inner_text(".verdict") == "Verified: every token is the same."
     assert engine.steps_run == ran + 17
+    an_example_replays(page, engine)
+    several_pictures_share_one_growth(page)
+    who_waits_is_told_and_a_tab_closed_during_the_first_step_frees_the_engine(
+        page, open_page, served.engine("wide")
+    )
 
 
-def test_several_pictures_share_one_growth_an_example_replays_and_who_waits_is_told(
-    open_page, served
-):
-    page, engine = open_page(), served.engine("emoji")
+def an_example_replays(page, engine) -> None:
+    page.focus(".player .track")
+    page.keyboard.press("n")
     examples = page.locator(".player .examples button")
     ran = engine.steps_run
     unhurried(page, 31)
@@ -143,9 +148,12 @@ def test_several_pictures_share_one_growth_an_example_replays_and_who_waits_is_t
     wait_state(page, "done")
     assert player_data(page)["painted"] == page.evaluate(f"{RUN}.plan.total")
     assert engine.steps_run == ran
+    page.evaluate("window.pace = 0")
     page.focus(".player .track")
     page.keyboard.press("n")
-    # one growth of four pictures
+
+
+def several_pictures_share_one_growth(page) -> None:
     page.locator(".pictures label", has_text="4").click()
     page.click(".studio .grow")
     wait_finished(page, 17)
@@ -153,21 +161,35 @@ def test_several_pictures_share_one_growth_an_example_replays_and_who_waits_is_t
     page.locator(".samples button").nth(2).click()
     assert page.evaluate(f"{STATE}.sample") == 2
     assert page.evaluate(f"{RUN}.tokens.slice(512, 768).join()") != first
-    # while somebody else grows it waits
+
+
+def who_waits_is_told_and_a_tab_closed_during_the_first_step_frees_the_engine(
+    page, open_page, engine
+) -> None:
+    """While somebody else grows it waits."""
     first = open_page("?model=wide")
     first.wait_for_function(f"{STATE}.spec.model === 'wide'")
-    served.engine("wide").seconds_per_step = 0.1
+    engine.seconds_per_step = 0.1
     first.click(".studio .grow")
     first.wait_for_function(f"{RUN}.last >= 1")
-    served.engine("wide").seconds_per_step = 1.0  # longer than what is looked at meanwhile
+    engine.seconds_per_step = 1.0  # longer than what is looked at meanwhile
     page.bring_to_front()
     page.click(".studio .grow")
     page.wait_for_function(
         "document.querySelector('.player .now').textContent.includes('1 ahead of you')"
     )
     first.click(".studio .stop")
-    served.engine("wide").seconds_per_step = 0.0
+    engine.seconds_per_step = 0.0
     wait_finished(page, 17)
+    # closed
+    first.bring_to_front()
+    settled(lambda: engine.open_runs == 0)
+    engine.seconds_per_step, engine.steps_run = 1.0, 0
+    first.click(".studio .grow")
+    settled(lambda: engine.open_runs == 1)
+    first.close()
+    settled(lambda: engine.open_runs == 0)
+    assert engine.steps_run <= 3
 
 
 def test_the_microscope_tells_of_a_cell_and_of_all_and_growth_goes_on_from_another_candidate(
