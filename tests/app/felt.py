@@ -175,7 +175,7 @@ def page_of(port: int, tab: str, times: int) -> dict[str, dict[str, float]]:
         page = browser.new_page(viewport={"width": 1280, "height": 900})
         page.set_default_timeout(60_000)
         page.goto(f"http://127.0.0.1:{port}/?tab={tab}")
-        page.wait_for_selector(".player[data-state=ready] canvas:visible")
+        page.wait_for_selector(f"#studio-{tab} .player[data-state=ready] canvas:visible")
         clicks(page, 2, f"{tab}, to warm up")  # the model is in memory now
         taken = clicks(page, times, tab)
         browser.close()
