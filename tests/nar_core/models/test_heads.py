@@ -72,6 +72,17 @@ def test_a_rule_is_what_it_says_in_every_cell(heads, hidden, senders, rule):
     assert winners == {0, 1, 2}
 
 
+@pytest.mark.parametrize("rule", RULES)
+def test_where_one_direction_arrives_every_rule_is_its_head(heads, hidden, rule):
+    alone = torch.full((5, 6), -1)
+    alone[:, DIRECTIONS.index("+h")] = torch.tensor([3, 1, 4, 1, 5])
+    fused = heads(hidden, alone, rule)
+    for row in range(2):
+        for cell in range(5):
+            expected = RULES[rule](arriving(heads, hidden, alone, row, cell))
+            torch.testing.assert_close(fused[row, cell], expected, atol=1e-5, rtol=1e-5)
+
+
 def test_heads_have_a_projection_or_a_matrix_of_their_own(heads):
     shared = heads.output is not None
     for _, head in heads.each():
