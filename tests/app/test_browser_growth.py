@@ -67,11 +67,12 @@ def settled(read, timeout: float = 30.0):
         time.sleep(0.02)
 
 
-def test_names_are_offered_and_neither_a_bad_prompt_nor_leaving_the_picker_of_models_costs_anything(
+def test_examples_and_names_are_offered_and_a_bad_prompt_or_leaving_the_picker_costs_nothing(
     open_page, served
 ):
-    """It says its model again when it is left, by Tab on the way to something else too."""
-    page = open_page()
+    """The picker says its model again when it is left, by Tab on the way to something else too."""
+    page, engine = open_page(), served.engine("emoji")
+    an_example_replays(page, engine)
     names = page.locator(".studio.image .names")
     names.locator("[data-name]").first.wait_for()
     offered = set(names.locator("[data-name]").all_inner_texts())
@@ -114,8 +115,23 @@ def test_names_are_offered_and_neither_a_bad_prompt_nor_leaving_the_picker_of_mo
         page.wait_for_function(f"{STATE}.spec.model === '{name}'")
         hidden = ".studio.image .names[hidden]" if name == "fruit" else ".studio.image .names"
         page.wait_for_selector(hidden, state="attached" if name == "fruit" else "visible")
-    a_bad_prompt_costs_nothing(page, served.engine("emoji"))
-    no_step_is_lost_where_values_are_not_seen(page, served.engine("emoji"))
+    a_bad_prompt_costs_nothing(page, engine)
+    no_step_is_lost_where_values_are_not_seen(page, engine)
+
+
+def an_example_replays(page, engine) -> None:
+    """On a page that has just been opened."""
+    examples = page.locator(".player .examples button")
+    ran = engine.steps_run
+    unhurried(page, 31)
+    examples.first.click()
+    page.wait_for_function(f"{RUN}?.replayed && {STATE}.step === {RUN}.plan.total")
+    wait_state(page, "done")
+    assert player_data(page)["painted"] == page.evaluate(f"{RUN}.plan.total")
+    assert engine.steps_run == ran
+    page.evaluate("window.pace = 0")
+    page.focus(".player .track")
+    page.keyboard.press("n")
 
 
 def a_bad_prompt_costs_nothing(page, engine) -> None:

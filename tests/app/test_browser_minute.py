@@ -32,6 +32,7 @@ CLIP_RUN = "nar.run('video')"
 def test_the_page_opens_on_a_recorded_race_and_fetches_nothing_from_elsewhere(
     new_page, served, sound
 ):
+    """It overflows nowhere, every control says what it is, and a click on the grid is a start."""
     page, asked, engine = new_page(width=1440), [], served.engine("emoji")
     ran = engine.steps_run
 

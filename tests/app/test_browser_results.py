@@ -130,30 +130,16 @@ def test_downloads_are_the_files_they_say_and_come_back_from_recent_and_from_a_f
     page.wait_for_selector(".verdict:not([hidden])")
     assert page.inner_text(".verdict") == "Verified: every token is the same."
     assert engine.steps_run == ran + 17
-    an_example_replays(page, engine)
     several_pictures_share_one_growth(page)
     who_waits_is_told_and_a_tab_closed_during_the_first_step_frees_the_engine(
         page, open_page, served.engine("wide")
     )
 
 
-def an_example_replays(page, engine) -> None:
-    page.focus(".player .track")
-    page.keyboard.press("n")
-    examples = page.locator(".player .examples button")
-    ran = engine.steps_run
-    unhurried(page, 31)
-    examples.first.click()
-    page.wait_for_function(f"{RUN}?.replayed && {STATE}.step === {RUN}.plan.total")
-    wait_state(page, "done")
-    assert player_data(page)["painted"] == page.evaluate(f"{RUN}.plan.total")
-    assert engine.steps_run == ran
+def several_pictures_share_one_growth(page) -> None:
     page.evaluate("window.pace = 0")
     page.focus(".player .track")
     page.keyboard.press("n")
-
-
-def several_pictures_share_one_growth(page) -> None:
     page.locator(".pictures label", has_text="4").click()
     page.click(".studio .grow")
     wait_finished(page, 17)
