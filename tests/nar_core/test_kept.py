@@ -39,7 +39,8 @@ class Stand:
     def record(self, work) -> Any:
         self.told.append("recorded")
         growth: Growth = work.__self__
-        outputs, first = work(), [True]
+        guided, outputs, first = growth.guided, work(), [True]
+        assert growth.guided == guided  # rows that go while it is recorded would go at every replay
 
         def replay() -> None:
             if first:
