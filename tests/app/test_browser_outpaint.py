@@ -186,7 +186,9 @@ def test_a_picture_grows_to_both_sides_and_a_saved_whole_replays_the_part_that_g
     assert outpaint.is_hidden(".studio.image .part")  # a file of its own
 
 
-def test_holes_edges_and_strokes_by_mouse_and_by_keyboard_are_grown_and_undone(outpaint, tmp_path):
+def test_holes_and_edges_grow_and_are_undone_and_of_a_file_it_is_told_what_it_is(
+    outpaint, served, monkeypatch, tmp_path
+):
     holes_by_keyboard(outpaint)
     upload(outpaint, tmp_path)
     edges_by_keyboard(outpaint)
@@ -197,6 +199,9 @@ def test_holes_edges_and_strokes_by_mouse_and_by_keyboard_are_grown_and_undone(o
     upload(outpaint, tmp_path)
     growths_and_strokes_are_undone(outpaint)
     an_edge_that_is_brought_back_grows_nothing(outpaint)
+    upload(outpaint, tmp_path)
+    of_a_file_it_is_told_what_it_is_and_its_crop_is_shown_and_moved(outpaint, tmp_path)
+    one_that_cannot_be_read_is_a_toast(outpaint, served, monkeypatch, tmp_path)
 
 
 def holes_by_keyboard(outpaint) -> None:
@@ -310,9 +315,7 @@ def an_edge_that_is_brought_back_grows_nothing(outpaint) -> None:
     assert outpaint.evaluate(f"{OUTPAINT}.board.pieces.length") == 3
 
 
-def test_of_a_file_it_is_told_what_it_is_and_its_crop_is_shown_and_moved(
-    outpaint, served, monkeypatch, tmp_path
-):
+def of_a_file_it_is_told_what_it_is_and_its_crop_is_shown_and_moved(outpaint, tmp_path) -> None:
     page, files = outpaint, f"{STUDIO} .source input[type=file]"
     note = page.locator(f"{STUDIO} .upload-note")
     page.wait_for_function(f"{OUTPAINT}.likeness")
@@ -386,7 +389,9 @@ def test_of_a_file_it_is_told_what_it_is_and_its_crop_is_shown_and_moved(
     cut.focus()
     page.keyboard.press("ArrowLeft")
     page.wait_for_function("nar.pages.get('outpaint').chosen.along === 0.95")
-    # and one that cannot be read is a toast
+
+
+def one_that_cannot_be_read_is_a_toast(page, served, monkeypatch, tmp_path) -> None:
     monkeypatch.setattr(served.studio.grower, "read", lambda *_: (_ for _ in ()).throw(KeyError()))
     page.set_input_files(f"{STUDIO} .source input[type=file]", photo(tmp_path))
     assert "Not read" in page.evaluate("document.body.innerText") or toast(page)
