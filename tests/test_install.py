@@ -18,19 +18,17 @@ ROOT = Path(__file__).parents[1]
 LOOK = """
 import json
 from importlib.metadata import entry_points, metadata, requires
-import app.pages.parts, nar_core
+import app, nar_core
 from app.presets import presets
-from app.server.examples import recorded
 from nar_core.cli.train import config_names
 from nar_core.weights.fetch import fetched_folder
 engine = nar_core.Engine.load("emoji", dtype="float32")
 print(json.dumps({
-    "lies": nar_core.__file__,
+    "lies": [app.__path__[0], nar_core.__file__],
     "version": metadata("nar-studio")["Version"],
     "requires": requires("nar-studio"),
     "embedded": [m.name for m in nar_core.list_models() if m.embedded],
     "first": presets()["first"],
-    "examples": len(recorded()["examples"]),
     "configs": config_names(),
     "known": engine.understand("a red apple").facts is not None,
     "command": entry_points(group="console_scripts")["nar-studio"].load().__module__,
@@ -73,11 +71,10 @@ def answer(site: Path, folder: Path, *words: str) -> str:
 
 def test_packages_weights_and_files_are_found_from_any_folder(site, tmp_path):
     found = json.loads(answer(site, tmp_path, "-c", LOOK).splitlines()[-1])
-    assert Path(found["lies"]).is_relative_to(site)
+    assert all(Path(path).is_relative_to(site) for path in found["lies"])
     assert found["version"] == __version__
     assert found["embedded"] == ["emoji"]
     assert found["first"]
-    assert found["examples"] == len(list((ROOT / "app" / "examples").glob("*.png"))) > 0
     assert "emoji" in found["configs"]
     assert found["known"]
     assert found["command"] == "app.command"
@@ -89,11 +86,18 @@ def test_packages_weights_and_files_are_found_from_any_folder(site, tmp_path):
     assert set(pinned) <= {line.lower() for line in needed}
 
 
-def test_files_of_the_page_are_there_and_fetched_weights_are_not(site):
-    ours = {p.relative_to(ROOT / "app") for p in (ROOT / "app" / "web").rglob("*.*")}
-    ours = {p for p in ours if "node_modules" not in p.parts}
-    assert ours
-    assert ours <= {p.relative_to(site / "app") for p in (site / "app" / "web").rglob("*.*")}
+def test_files_of_both_packages_are_there_and_fetched_weights_are_not(site):
+    """Modules of the page, pictures and what was recorded too."""
+    left = {"__pycache__", "node_modules"}
+    ours = {
+        path.relative_to(ROOT)
+        for name in ("app", "nar_core")
+        for path in (ROOT / name).rglob("*.*")
+        if path.is_file() and not left & set(path.parts)
+        if path.suffix != ".md" or path.parent.parent == ROOT  # others are for those who read
+    }
+    assert {path.suffix for path in ours} >= {".py", ".js", ".css", ".png", ".json", ".zip"}
+    assert [path for path in ours if not (site / path).is_file()] == []
     assert (site / "nar_core" / "py.typed").is_file()
     assert not list(site.rglob("last_version.pt"))
     assert list(site.rglob("cutouts.zip"))

@@ -121,7 +121,7 @@ class Chromium:
         if self._open is None:
             missing = "playwright is not installed"
             sync_api = pytest.importorskip("playwright.sync_api", reason=missing)
-            names = ("chromium", "chromium-browser", "google-chrome")
+            names = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
             playwright = sync_api.sync_playwright().start()
             try:
                 context = playwright.chromium.launch_persistent_context(

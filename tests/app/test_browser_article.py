@@ -101,8 +101,9 @@ def test_every_act_plays_what_was_recorded_and_grows_nothing_until_it_is_tried(
     assert served.engine("emoji").steps_run == ran
     page.click("#pages button[role=tab][data-tab-id=about]")
     read(page, "distance")
+    box_of(page.locator(".article .panes canvas"))  # the page has come there
     page.click(".article .panes canvas", position={"x": 5, "y": 5})
-    page.wait_for_selector(".article .now:text('31 steps')")
+    assert page.inner_text(".article .now") == "31 steps from row 1, column 1"
     page.click("[data-act=distance] [data-try]")
     page.wait_for_selector(".studio.image .player[data-state=ready] .now:text('31 steps')")
     # and in the Lab the same is measured

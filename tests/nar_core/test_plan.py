@@ -59,6 +59,12 @@ def plans(draw):
     return make_plan(grid, seed, draw(known_sets(grid)), known_level=draw(LEVELS))
 
 
+def test_what_plans_share_cannot_be_written_over():
+    for shared in (coordinates(GridShape(1, 3, 3)), neighbours(GridShape(1, 3, 3))):
+        with pytest.raises(ValueError, match="read-only"):
+            shared[0] = 7
+
+
 @settings(deadline=None)
 @given(plans())
 def test_every_unknown_cell_is_decoded_exactly_once(plan):
