@@ -70,7 +70,7 @@ class Walk:
         self.look("grown")
 
     def hear(self, tab: str) -> None:
-        """What axe says of a page, on a desktop in light and dark, and on a phone."""
+        """What axe says of a page, in light and dark, on a desktop and on a phone."""
         self.access[tab] = {
             where: violations or f"{passed} rules kept"
             for where, passed, violations in asked(self.page)
