@@ -22,7 +22,15 @@ from nar_core.files import (
     steps_of,
 )
 from nar_core.files.png import png_bytes
-from nar_core.files.recipe import Recipe, pack, recipe_from, recipes_from, unpack, verdict
+from nar_core.files.recipe import (
+    MAX_SAMPLES,
+    Recipe,
+    pack,
+    recipe_from,
+    recipes_from,
+    unpack,
+    verdict,
+)
 from nar_core.foreign import parse
 from nar_core.plan import GridShape
 from tests.app import studios
@@ -64,6 +72,18 @@ def test_json_goes_both_ways(recipe):
     again = recipe_from(json.loads(json.dumps(recipe.json())))
     assert again.json() == recipe.json()
     assert again.request["prompt"] == "red apple"
+    assert again.resumed_from == 0  # nobody's branch
+
+
+def test_the_last_picture_of_the_most_and_the_last_variation_are_read_and_no_further_ones(recipe):
+    """The pictures of a growth have rng seeds that follow each other, up to the largest number."""
+    told = recipe.json()
+    last = 2**63 - 1 - MAX_SAMPLES
+    read = recipe_from({**told, "sample": 15, "request": {**told["request"], "rng_seed": last}})
+    assert (read.sample, read.request["rng_seed"]) == (MAX_SAMPLES - 1, last)
+    for change in ({"sample": 16}, {"request": {**told["request"], "rng_seed": last + 1}}):
+        with pytest.raises(ValueError, match="expected"):
+            recipe_from({**told, **change})
 
 
 def test_a_recipe_tells_the_height_of_a_frame_before_its_width():
