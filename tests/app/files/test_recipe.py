@@ -214,6 +214,19 @@ def test_a_file_of_the_first_release_is_read(recipe):
     old = {k: v for k, v in recipe.json().items() if k not in ("size", "slice_of_frame")}
     read = recipe_from(old, (128, 128))
     assert (read.size, read.slice_of_frame) == ((128, 128), (0,))
+    grid, frames = [4, 16, 4], 10  # as many tokens, in slices that share the frames
+    told = {**recipe.json()["request"], "seed_position": [0, 4, 3]}
+    steps, sure = np.ones(grid, np.uint16), np.zeros(grid, np.uint8)
+    clip = {"grid": grid, "frames": frames, "steps": pack(steps), "confidence": pack(sure)}
+    old |= {**clip, "request": told, "resumed_from": 0}
+    assert recipe_from(old, (32, 128)).slice_of_frame == (0, 0, 0, 1, 1, 2, 2, 2, 3, 3)
+    for last, is_read in ((3, True), (4, False)):
+        new = {**old, "slice_of_frame": [0] * 9 + [last]}
+        if is_read:
+            assert recipe_from(new, (32, 128)).slice_of_frame[-1] == last
+        else:
+            with pytest.raises(ValueError, match="slice_of_frame"):
+                recipe_from(new, (32, 128))
 
 
 def test_a_setting_that_is_not_said_was_off(recipe):
@@ -292,6 +305,17 @@ def test_growth_follows_the_plan(recipe):
     distance = [abs(h - 4) + abs(w - 9) for _, h, w in growth[5]["positions"]]
     assert set(distance) == {5}
     assert sum(len(step["tokens"]) for step in growth) == 256
+    sure = [x for step in growth for x in step["confidence"]]
+    assert 0 < min(sure) < max(sure) <= 1
+    assert growth[0]["confidence"] == [round(int(recipe.confidence[0, 4, 9]) / 254, 4)]
+
+
+@pytest.mark.parametrize(("name", "is_whole"), [("clip", False), ("whole", True)])
+def test_of_tokens_that_describe_a_whole_clip_it_is_said(name, is_whole):
+    engine = FakeEngine(name)
+    *_, frame = engine.generate(Request(prompt="owl"))
+    steps = steps_of(prepare(engine.info, frame.request).plan)
+    assert recipe_of(engine, frame, steps, 0).holistic == is_whole
 
 
 def test_the_mirror_image_of_a_growth_is_neither_made_again_nor_gone_on_with():
@@ -335,5 +359,9 @@ def test_verdict_names_what_differs(recipe):
     newer = replace(before, tokens=other, made_with={**made, "torch": "3.0"})
     older = replace(before, made_with={**made, "torch": "2.0"})
     assert verdict(older, [newer])["differs"] == ["torch"]
+    # of pictures that grew together the one that it is, and of fewer the last
+    third = replace(before, sample=2)
+    assert verdict(third, [newer, newer, third, newer])["same"]
+    assert verdict(third, [newer, third])["same"]
     # a file from before that was noted
     assert verdict(before, [newer])["differs"] == ["library versions"]
