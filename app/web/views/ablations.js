@@ -159,8 +159,8 @@ export function equalOf(told) {
 export function meantOf({ rows }) {
   const floor = rows.find((row) => row.frechet_floor !== undefined)?.frechet_floor;
   return [
-    'Right: what a prompt asks for is what is seen. Each was trained once; trained again, from another rng seed, a model ' +
-      'is as much as seven points more or less often right, which the intervals do not tell.',
+    'Right: what a prompt asks for is what is seen. Each was trained once; how far another training of it lies, the ' +
+      'intervals do not tell.',
     ...(rows.some(({ damage }) => damage !== undefined)
       ? []
       : ['Damaged cells are not told: no prompt of this world has one right picture to compare with.']),

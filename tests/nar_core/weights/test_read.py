@@ -180,7 +180,6 @@ def test_nothing_is_half_loaded(weights):
     assert weights == before
 
 
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux's /proc")
 def test_nothing_is_drawn_for_weights_that_are_filled_in(monkeypatch):
     """Nor where tables that no file holds have to be made besides."""
     config = MiniConfig(size=(16, 16))
@@ -208,6 +207,7 @@ def test_a_file_of_names_and_values_is_read_again_when_it_has_changed(tmp_path):
         assert read_yaml(file) == {"names": [value]}
 
 
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux's /proc")
 def test_loading_keeps_one_copy_in_memory(tmp_path):
     """The process grows by the weights once, also when the file's type has to be converted.
 
