@@ -21,7 +21,7 @@ from app.server.explaining import disagreement_of, explanation_of
 from app.server.given import likeness, reading
 from app.server.jobs import Job
 from app.wire import Explanation, Reading
-from nar_core import Engine, Frame, Prepared, Request
+from nar_core import Engine, Frame, Prepared, Request, trim_heap
 from nar_core.files import Recipe, recipe_of, steps_of
 
 log = logging.getLogger(__name__)
@@ -207,6 +207,7 @@ class Grower:
             tokens = [frame.tokens for frame, _ in zip(growth, range(WARMING), strict=False)][-1]
         if info.accepts_known:
             engine.preview(tokens)
+        trim_heap()  # loading and these steps have freed 10 MB
 
     def explain(self, job: Job, cell: tuple[int, ...]) -> Explanation:
         """Why a cell of a file became what it is; see `explaining.explanation_of`.
