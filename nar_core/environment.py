@@ -28,7 +28,7 @@ and numbers of pictures that are asked for, 200 MB. What was dropped is made aga
 os.environ.setdefault("LRU_CACHE_CAPACITY", PRODUCTS)
 os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", PRODUCTS)
 
-# On processors of Intel, MKL would keep the memory that its products worked in: 18 MB after a picture.
+# On processors of Intel, MKL would keep what its products worked in: 18 MB after one picture.
 os.environ.setdefault("MKL_DISABLE_FAST_MM", "1")
 
 # Large tensors in large pages, where Linux offers them (at `madvise`).
