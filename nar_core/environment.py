@@ -8,11 +8,11 @@ from __future__ import annotations
 import os
 
 SPINS = "20000"
-"""Turns, some tens of microseconds, that a thread of a CPU waits awake for the others.
+"""Turns, a quarter of a millisecond, that a thread of a CPU waits awake for the others.
 
 GNU's OpenMP waits fifteen times as long unless it is told. On a core that somebody else uses,
-too, that is time taken from the very thread that is waited for. With half as many it sleeps
-between the products of one block.
+too, that is time taken from the very thread that is waited for. Half as many are measured to be
+too few, see `measure/README.md`.
 """
 
 if "OMP_WAIT_POLICY" not in os.environ:

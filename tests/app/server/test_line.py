@@ -571,9 +571,10 @@ def test_without_memory_a_growth_says_what_to_do_and_the_next_one_works():
     assert isinstance(last, Finished)
 
 
-def test_a_model_is_warmed_in_the_line():
-    """Who comes meanwhile waits: the engine is run by one thread."""
-    studio = fake_studio()
+def test_a_model_is_warmed_in_the_line(monkeypatch):
+    """Who comes meanwhile waits: one thread runs the engine. What is freed is given back."""
+    studio, freed = fake_studio(), []
+    monkeypatch.setattr("app.server.growing.trim_heap", lambda: freed.append(engine.open_runs))
     engine, threads = studio.engines.get("emoji"), []
     whole = engine.generate
 
@@ -585,6 +586,7 @@ def test_a_model_is_warmed_in_the_line():
     studio.warm("emoji")
     assert threads == [("engine", 1)]
     assert engine.open_runs == 0
+    assert freed == [0]
     assert b'nar_growths_total{kind="warming",outcome="done"} 1.0' in studio.metrics.text()
     studio.line.close()
     studio.warm("emoji")  # nobody is told of it
