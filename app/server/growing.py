@@ -10,6 +10,7 @@ from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, wait
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, TypeVar
 
 import numpy as np
@@ -31,8 +32,8 @@ T = TypeVar("T")
 SECONDS_PER_NEWS = 0.25
 """How often a model that is being fetched or loaded is asked how far it is."""
 
-WARMING = 3
-"""Steps of a growth that make what later ones find ready."""
+WARMING = 2
+"""Steps of a growth that make what others find ready: one with the prompt, one without."""
 
 SHARE_FOR_GUESSES = 0.1
 """Of the time that growing takes, what decodes of an unfinished clip may take.
@@ -204,7 +205,7 @@ class Grower:
         words = {"prompt": "".join(info.prompts[:1])}
         asked: dict[str, Any] = {"label": info.labels[0]} if info.labels else words
         with closing(engine.generate(Request(**asked))) as growth:
-            tokens = [frame.tokens for frame, _ in zip(growth, range(WARMING), strict=False)][-1]
+            tokens = [frame.tokens for frame in islice(growth, WARMING)][-1]
         if info.accepts_known:
             engine.preview(tokens)
         trim_heap()  # loading and these steps have freed 10 MB

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from PIL import Image
+from PIL.WebPImagePlugin import WebPImageFile
 
 CUTOUTS = Path(__file__).with_name("cutouts.zip")  # <noun>.webp, cropped to what is not transparent
 
@@ -54,15 +54,12 @@ class Object:
 
 
 @cache
-def cutouts() -> dict[str, np.ndarray]:
-    """Every cut-out by noun, uint8 [H, W, 4], at most 128 pixels a side."""
+def cutout(noun: str) -> np.ndarray:
+    """The cut-out of an object, or of what is worn, uint8 [H, W, 4], at most 128 pixels a side."""
     with zipfile.ZipFile(CUTOUTS) as archive:
-        return {
-            name.removesuffix(".webp").replace("-", " "): np.asarray(
-                Image.open(io.BytesIO(archive.read(name))).convert("RGBA")
-            )
-            for name in archive.namelist()
-        }
+        data = archive.read(f"{noun.replace(' ', '-')}.webp")
+    # `Image.open` would import what reads fifty other kinds of pictures first.
+    return np.asarray(WebPImageFile(io.BytesIO(data)).convert("RGBA"))
 
 
 OBJECTS = (

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from .colours import recolour
-from .objects import BY_NOUN, cutouts
+from .objects import BY_NOUN, cutout
 
 CELL = 8
 SIDE = 128
@@ -139,7 +139,7 @@ def layouts(scene: Scene) -> list[Layout]:
 def sprite(thing: Thing, cells: int) -> tuple[Image.Image, int]:
     """A thing as a picture, and how many pixels of it (a hat) stand out above its box."""
     known = BY_NOUN[thing.noun]
-    pixels = cutouts()[thing.noun]
+    pixels = cutout(thing.noun)
     if thing.colour:
         pixels = recolour(pixels, thing.colour, known.takes == "whole")
     image = Image.fromarray(pixels)
@@ -149,7 +149,7 @@ def sprite(thing: Thing, cells: int) -> tuple[Image.Image, int]:
         return image, 0
     head = known.head
     assert head is not None
-    worn = Image.fromarray(cutouts()["hat" if thing.worn == "hat" else "sunglasses"])
+    worn = Image.fromarray(cutout("hat" if thing.worn == "hat" else "sunglasses"))
     wide = (head.hat if thing.worn == "hat" else head.glasses) * image.width
     worn = _resized(worn, wide / worn.width)
     x = round(head.x * image.width - worn.width / 2)

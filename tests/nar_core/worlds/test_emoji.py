@@ -8,7 +8,8 @@ import pytest
 from nar_core.worlds import WORLDS
 from nar_core.worlds.emoji import COLOURABLE, NOUNS, EmojiWorld, Scene, Thing
 from nar_core.worlds.emoji.colours import COLOURS
-from nar_core.worlds.emoji.scene import PLACES, RELATIONS, layouts, spot
+from nar_core.worlds.emoji.objects import cutout
+from nar_core.worlds.emoji.scene import PLACES, RELATIONS, layouts, spot, sprite
 
 world = EmojiWorld()
 
@@ -241,6 +242,15 @@ def test_every_object_and_place_can_be_painted():
             scene = Scene((Thing(noun),), place=place)
             assert world.paint(scene, layouts(scene)[0])[0].std() > 1
     assert WORLDS["emoji"] is EmojiWorld
+
+
+def test_only_the_objects_of_a_scene_are_read():
+    """All of them were, for the first prompt: 6 MB that a page kept."""
+    cutout.cache_clear()
+    sprite.cache_clear()
+    for thing, count in ((Thing("car"), 1), (Thing("cat"), 2), (Thing("cat", worn="hat"), 3)):
+        world.render(Scene((thing,)), np.random.default_rng(0))
+        assert cutout.cache_info().currsize == count
 
 
 def test_every_arrangement_is_one_layout_and_says_where_things_stand():
