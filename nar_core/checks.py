@@ -16,7 +16,7 @@ from .info import ModelInfo
 from .models.condition import split_words
 from .picture import fit
 from .plan import make_plan
-from .request import Frame, Prepared, Request
+from .request import Frame, Prepared, Request, check_codes
 from .settings import (
     NUM_SAMPLES,
     RNG_SEED,
@@ -79,6 +79,7 @@ def prepare(info: ModelInfo, request: Request) -> Prepared:
         settings=SamplingSettings(**{x.name: getattr(request, x.name) for x in SETTINGS}),
         rng_seed=int(settled["rng_seed"]),
         num_samples=rows,
+        vocab_size=info.vocab_size,
     )
 
 
@@ -104,6 +105,7 @@ def _going_on(info: ModelInfo, request: Request, frame: Frame) -> Request:
         )
     if frame.step >= frame.total:
         raise ValueError("resume: got the last frame, expected one before it to go on from")
+    check_codes("resume", frame.tokens, info.vocab_size)
     if request.seed_position is not None:
         said = _seed_position(info, request.seed_position)
         _must_agree("seed_position", said, own.seed_position)
@@ -249,11 +251,7 @@ def _tokens(info: ModelInfo, known: ArrayLike, n: int) -> np.ndarray:
         )
     if not np.issubdtype(known.dtype, np.integer):
         raise ValueError(f"known: got {known.dtype}, expected whole numbers, -1 for unknown")
-    if known.min() < -1 or known.max() >= info.vocab_size:
-        raise ValueError(
-            f"known: got tokens from {known.min()} to {known.max()}, expected -1 (unknown) to "
-            f"{info.vocab_size - 1}"
-        )
+    check_codes("known", known, info.vocab_size)
     known = np.broadcast_to(known.reshape(-1, *grid), (n, *grid)).astype(np.int64)
     if ((known >= 0) != (known[:1] >= 0)).any():
         raise ValueError("known: rows differ in which cells are known, expected one known set")
@@ -278,7 +276,7 @@ def _prompts(info: ModelInfo, given: str | Sequence[str] | None, n: int) -> tupl
         raise ValueError(f"prompt: got {told}, expected one text, or {n} (num_samples)")
     prompts = tuple(map(str, prompts))
     for prompt in prompts:
-        words = len(split_words(prompt))
+        words = len(split_words(prompt, info.parted))
         if info.prompt_words and words > info.prompt_words:
             raise ValueError(
                 f"prompt: got {words} words, expected at most {info.prompt_words} "

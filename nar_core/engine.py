@@ -262,7 +262,7 @@ class Engine:
         rows = np.arange(len(owner))
         still, underway = np.ones(owner[-1] + 1, bool), deque[_Front]()
         for number in range(growth.next_step + 1, growth.plan.total + 1):
-            still[:] = [wanted(i) for i in range(len(still))]
+            still &= [wanted(i) for i in range(len(still))]  # its rows are gone for good
             if not still.any():
                 return
             if not still[owner[rows]].all():

@@ -25,7 +25,8 @@ class ModelInfo(SamplingSettings):
         default_seed_position: (t, h, w).
         accepts_known: whether cells can be given, which takes tokens that are places.
         labels: class names; prompts: examples; names: every prompt a small model was trained on.
-        prompt_words: most words a prompt may have, 0 where the text encoder cuts it.
+        prompt_words: most words a prompt may have, 0 where the text encoder cuts it; parted: see
+            `ConditionConfig`.
         vocab_size: number of codes.
         parameters: of the generator; likewise tokenizer_parameters, text_parameters (the encoder).
         cache_values: numbers that the KV cache of one row holds.
@@ -54,6 +55,7 @@ class ModelInfo(SamplingSettings):
     prompts: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
     prompt_words: int = 0
+    parted: bool = False
     vocab_size: int = 0
     parameters: int = 0
     tokenizer_parameters: int = 0

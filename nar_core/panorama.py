@@ -16,7 +16,7 @@ from .engine import Engine
 from .original import keep_pixels
 from .picture import fit
 from .request import Request
-from .settings import shortened
+from .settings import RNG_SEED, shortened
 
 WIDEST = 4096  # cells
 
@@ -38,28 +38,35 @@ def panorama(
     Returns:
         Pixels uint8 [B, height, columns of cells, 3]. Next to a window that grew later, its
         neighbour fades into it along half of what both show.
-    Raises ValueError for a clip model and for fewer columns.
+    Raises ValueError for a clip model, fewer columns, and a seed too large for all windows.
     """
     grid, (height, width) = engine.info.grid, engine.info.size
     cell = width // grid.w
-    if grid.t != 1:
+    if grid.t != 1 or grid.w < 2:
         raise ValueError(f"panorama: got {engine.info.name}, expected a model of pictures")
     if not isinstance(columns, int | np.integer) or not grid.w <= columns <= WIDEST:
         raise ValueError(
             f"columns: got {shortened(columns)}, expected a whole number from {grid.w} to {WIDEST}"
         )
+    if request.resume is not None:
+        raise ValueError("resume: got a frame, expected none: a picture this wide begins anew")
+    first = (columns - grid.w) // 2
+    windows = list(_windows(first, columns, grid.w))
+    prepared, highest = engine.prepare(request), int(RNG_SEED.high or 0) - APART * len(windows)
+    if prepared.rng_seed > highest:
+        raise ValueError(
+            f"rng_seed: got {prepared.rng_seed}, expected 0 to {highest} for {columns} columns"
+        )
     if isinstance(middle, Image.Image):
-        rows = engine.prepare(request).num_samples
-        middle = fit(middle, engine.info.size)[None].repeat(rows, 0)
+        middle = fit(middle, engine.info.size)[None].repeat(prepared.num_samples, 0)
     given = middle
     if middle is None:
         middle = engine.decode(engine.generate_all(request).tokens)[:, 0]
     there = np.zeros(columns, bool)
     wide = np.zeros((len(middle), height, columns * cell, 3), np.uint8)
-    first = (columns - grid.w) // 2
     there[first : first + grid.w] = True
     wide[:, :, first * cell : (first + grid.w) * cell] = middle
-    for number, left in enumerate(_windows(first, columns, grid.w), 1):
+    for number, left in enumerate(windows, 1):
         known = np.flatnonzero(there[left : left + grid.w])
         pixels = slice(left * cell, (left + grid.w) * cell)
         shown = wide[:, :, pixels]
@@ -70,9 +77,10 @@ def panorama(
         further = replace(
             request,
             known=seen,
+            keep=None,
             num_samples=len(wide),
             seed_position=(0, grid.h // 2, nearest),
-            rng_seed=(request.rng_seed or 0) + APART * number,  # each sample as in a run of its own
+            rng_seed=prepared.rng_seed + APART * number,  # each sample as in a run of its own
         )
         grown = engine.decode(engine.generate_all(further).tokens)[:, 0]
         share = _fading(width, kept)[:, None]

@@ -176,7 +176,9 @@ def fit(picture: Image.Image | np.ndarray, size: tuple[int, int]) -> np.ndarray:
 def upright(picture: Image.Image) -> Image.Image:
     """A picture of any mode, turned as its camera says, as eight bits in RGBA."""
     plain, turn = eight_bits(picture).convert("RGBA"), turn_of(picture)
-    return plain if turn is None else plain.transpose(turn)
+    whole = plain if turn is None else plain.transpose(turn)
+    whole.info = {}  # or else it would be turned again by what the camera said
+    return whole
 
 
 def turn_of(picture: Image.Image) -> Image.Transpose | None:

@@ -27,20 +27,21 @@ TOLD = ("tokens", "confidence")
 class NARPipeline:
     """A model that is called with a prompt. A callback that sets `_interrupt` ends the growth."""
 
-    def __init__(self, engine: Engine) -> None:
-        self.engine, self._interrupt = engine, False
+    def __init__(self, engine: Engine, torch_dtype: Any = "auto") -> None:
+        self.engine, self._torch_dtype, self._interrupt = engine, torch_dtype, False
 
     @classmethod
     def from_pretrained(
         cls, name: str | Path, torch_dtype: Any = "auto", device: Any = "auto"
     ) -> NARPipeline:
         """Load a model by registry name or folder. Raises as `Engine.load` does."""
-        return cls(Engine.load(name, device, torch_dtype))
+        return cls(Engine.load(name, device, torch_dtype), torch_dtype)
 
     def to(self, device: str | torch.device) -> NARPipeline:
         """The pipeline on another device; it is loaded there anew."""
         if torch.device(device).type != self.engine.device.type:
-            self.engine = Engine.load(self.engine.folder or self.engine.info.name, device)
+            name = self.engine.folder or self.engine.info.name
+            self.engine = Engine.load(name, device, self._torch_dtype)
         return self
 
     def __call__(
@@ -86,10 +87,16 @@ class NARPipeline:
             raise ValueError(f"output_type: got {output_type!r}, expected pil, np or latent")
         for name, words in (("prompt", prompt), ("label", class_labels)):
             if words is not None:
-                several = [words] if isinstance(words, str | int) else words
+                several: Any = [words] if np.ndim(words) == 0 else words
                 asked[name] = tuple(w for w in several for _ in range(num_images_per_prompt))
+        if mask_image is not None and image is None:
+            raise ValueError("mask_image: got one, expected none without an image to keep parts of")
+        if not isinstance(generator, int | np.integer | torch.Generator):
+            raise ValueError(f"generator: got {generator!r}, expected a torch.Generator or a seed")
         rows = len(asked.get("prompt") or asked.get("label") or range(num_images_per_prompt))
-        seed = generator if isinstance(generator, int) else generator.initial_seed()
+        seed = (
+            generator.initial_seed() if isinstance(generator, torch.Generator) else int(generator)
+        )
         asked["rng_seed"] = seed % int(RNG_SEED.high or 1)
         if image is not None:
             keep = None if mask_image is None else self._kept(mask_image)
@@ -98,7 +105,7 @@ class NARPipeline:
         def told(frame: Frame) -> np.ndarray:
             if callback_on_step_end is None:
                 return frame.tokens
-            values = {name: getattr(frame, name) for name in named}
+            values = {name: getattr(frame, name).copy() for name in named}
             left = frame.total - frame.step
             back = callback_on_step_end(self, frame.step - 1, left, values) or {}
             return np.asarray(back.get("tokens", frame.tokens))

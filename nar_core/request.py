@@ -53,6 +53,15 @@ class Request(Sampling[None]):
                 setting.check(value)
 
 
+def check_codes(name: str, tokens: np.ndarray, vocab_size: int) -> None:
+    """Raise ValueError, with its name, unless every token is a code or -1."""
+    if tokens.size and not -1 <= tokens.min() <= tokens.max() < vocab_size:
+        raise ValueError(
+            f"{name}: got tokens from {tokens.min()} to {tokens.max()}, expected -1 (unknown) to "
+            f"{vocab_size - 1}"
+        )
+
+
 @dataclass(frozen=True, eq=False)
 class Prepared:
     """A request that a model takes, checked and planned once; `checks.prepare` makes it.
@@ -62,6 +71,7 @@ class Prepared:
         request: with nothing unsaid that the model reads.
         plan: the decoding order.
         settings: how fronts are predicted and drawn.
+        vocab_size: number of codes.
     """
 
     model: str
@@ -70,6 +80,7 @@ class Prepared:
     settings: SamplingSettings
     rng_seed: int
     num_samples: int
+    vocab_size: int
 
     @property
     def kin(self) -> tuple[Hashable, ...]:
@@ -92,7 +103,8 @@ class Prepared:
             tokens, confidence: [B, T, H, W], as a frame holds them after this step or a later one.
 
         Raises:
-            ValueError: there is no such step, or a cell that was written up to it is missing.
+            ValueError: there is no such step, a cell that was written up to it is missing, or a
+                token is no code.
         """
         plan, shape = self.plan, (self.num_samples, *self.plan.grid)
         if not 1 <= step < plan.total:
@@ -106,6 +118,7 @@ class Prepared:
                 f"tokens: got {tokens.shape}, expected {shape} with every cell that is known or "
                 f"written up to step {step}"
             )
+        check_codes("tokens", tokens, self.vocab_size)
         frame = Frame(
             step=step,
             total=plan.total,

@@ -249,6 +249,8 @@ class NARTransformer(nn.Module):
                 assert seed is not None
                 query = query + out.cells[torch.arange(len(seed), device=seed.device), seed]
             out.slots = torch.cat([out.slots, query[:, None]], 1)
+            if out.valid is not None:
+                out.valid = F.pad(out.valid, (0, 1), value=True)
         return out
 
     def places(self, index: Tensor) -> Tensor | None:

@@ -518,6 +518,11 @@ def _check_together(config: GeneratorConfig, where: str) -> None:
             f"{where}, model.condition.kind: got {kind!r} with info.task {config.info.task!r} and "
             f"{told}, expected {pairs}"
         )
+    if train.known_share and config.model.known_level != "zero":
+        raise ValueError(
+            f"{where}, model.known_level: got {config.model.known_level!r} with train.known_share "
+            f"{train.known_share}, expected 'zero', by which known cells are shown in training"
+        )
 
 
 def _told(error: OmegaConfBaseException, where: str) -> ValueError:

@@ -273,7 +273,7 @@ class Trainer:
         plan = PlanBatch.of(plans, self.directions)
         if own:
             right = config.own_right
-            first = int(rng.uniform(0.15, right) * length) if right else 0
+            first = int(rng.uniform(min(0.15, right), right) * length) if right else 0
             last = min(length, first + length // 3) if right else length
             there, drawn = tokens.to(self.device), self.as_users_draw
             shown = own_cells(self.model, plans[0], values, there, last, drawn, rng, first).cpu()

@@ -116,6 +116,7 @@ def _read_info(folder: Path, embedded: bool) -> ModelInfo:
         known_level=model.known_level,
         order=model.order,
         prompt_words=_prompt_words(model.condition),
+        parted=model.condition.parted,
         vocab_size=model.vocab_size,
         # Weights are kept in half precision.
         tokenizer_parameters=files[1].stat().st_size // 2,

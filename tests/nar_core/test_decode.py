@@ -296,6 +296,22 @@ def test_padded_text_beside_known_cells_is_decoded_as_it_is_trained():
         torch.testing.assert_close(got, full[:, cell], atol=1e-4, rtol=0)
 
 
+def test_prompts_of_other_lengths_grow_together_from_any_cell():
+    """The seed query stands behind the slots of the prompt, of which some are padding."""
+    grid = GridShape(1, 3, 4)
+    form = ConditionConfig("caption", slots=5, caption_width=5, seed_query=True)
+    model = random_model(replace(embedded_config(grid), condition=form))
+    plan = make_plan(grid, (0, 1, 2))
+    valid = torch.arange(5) >= 5 - torch.tensor([1, 4])[:, None]
+    values = Caption(torch.randn(2, 5, 5) * valid[..., None], valid)
+    null = model.condition.null_like(values)
+    tokens, logits, growth = grow(model, plan, start(plan), values=(values, null))
+    assert growth.condition.valid is not None
+    full = full_grid(model, plan, tokens, values)
+    for cell, got in logits.items():
+        torch.testing.assert_close(got, full[:, cell], atol=1e-4, rtol=0)
+
+
 def told_model(grid: GridShape, told: int = 2):
     """A model of facts that is told what stands in each cell, and condition input of two rows."""
     form = ConditionConfig("facts", 3, 5, causal=False, seed_query=True, broadcast=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -258,6 +260,21 @@ def test_requests_of_other_guidance_and_filters_are_grown_together(engine):
     assert len({last[i].tokens[0].tobytes() for i in range(6) if i not in gone}) == 5
 
 
+def test_what_was_once_not_wanted_is_gone_for_good(engine):
+    """Its rows are: it would come back with holes."""
+    requests = [Request(prompt="whale"), Request(prompt="whale", rng_seed=4)]
+    asked: list[int] = []
+
+    def wanted(number: int) -> bool:
+        asked.append(number)
+        return number == 0 or asked.count(1) != 2
+
+    frames = list(engine.generate_together(requests, wanted))
+    assert [frame is not None for _, frame in frames] == [True] + [False] * (len(frames) - 1)
+    alone = engine.generate_all(requests[0])
+    np.testing.assert_array_equal(frames[-1][0].tokens, alone.tokens)
+
+
 def test_known_cells_and_branches_are_grown_together(engine):
     known = np.full((2, 1, *SIDE), -1)
     known[:, :, 1, :2] = np.arange(4).reshape(2, 1, 2)
@@ -458,6 +475,12 @@ def test_a_growth_goes_on_from_what_was_written(engine):
         prepared.resumed(99, last.tokens, last.confidence)
     with pytest.raises(ValueError, match="every cell that is known or written up to step 2"):
         prepared.resumed(2, frames[0].tokens, last.confidence)
+    strange = np.where(last.tokens == last.tokens.flat[0], engine.info.vocab_size, last.tokens)
+    told = f"got tokens from .* to {engine.info.vocab_size}, expected -1"
+    with pytest.raises(ValueError, match=f"tokens: {told}"):
+        prepared.resumed(2, strange, last.confidence)
+    with pytest.raises(ValueError, match=f"resume: {told}"):
+        engine.prepare(Request(resume=replace(frames[1], tokens=strange)))
 
 
 def test_a_picture_is_known_where_it_is_kept(engine, clips):

@@ -113,3 +113,38 @@ def test_windows_differ_in_what_is_drawn_and_not_in_what_is_arranged(engine, mon
     ways = world.arrangements(world.understand("hills at noon").facts)
     lands = [ways[seed % len(ways)] for seed in seeds]
     assert all(np.array_equal(world.cells(land), world.cells(lands[0])) for land in lands)
+
+
+def test_what_is_known_of_the_first_window_is_not_asked_of_the_others(engine):
+    grid = engine.info.grid
+    picture = Image.new("RGB", (engine.info.size[1], engine.info.size[0]), (200, 30, 30))
+    keep = np.zeros(grid, bool)
+    keep[..., :2] = True
+    told: list[int] = []
+    generate_all = engine.generate_all
+
+    class Spy:
+        def __getattr__(self, name):
+            return getattr(engine, name)
+
+        def generate_all(self, request):
+            told.append(int(engine.prepare(request).plan.known.sum()))
+            return generate_all(request)
+
+    panorama(Spy(), asked(engine), 2 * grid.w)
+    plain, told = told, []
+    panorama(Spy(), asked(engine, known=picture, keep=keep), 2 * grid.w)
+    assert (plain[0], told[0]) == (0, 2 * grid.h)
+    assert told[1:] == plain[1:]
+
+
+def test_what_no_window_could_be_grown_for_is_refused_before_the_first(engine):
+    class Unused:
+        info, prepare = engine.info, engine.prepare
+
+    columns = 2 * engine.info.grid.w
+    frame = engine.generate_all(asked(engine))
+    with pytest.raises(ValueError, match="rng_seed: got 9223372036854775000, expected 0 to 922337"):
+        panorama(Unused(), Request(prompt="apple", rng_seed=9223372036854775000), columns)
+    with pytest.raises(ValueError, match="resume: got a frame, expected none"):
+        panorama(Unused(), Request(resume=frame), columns)

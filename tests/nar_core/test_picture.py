@@ -107,6 +107,7 @@ def test_training_sees_pictures_upright_too():
     assert seen.size == (10, 20)
     assert seen.getpixel((5, 3))[2] > 200
     assert seen.getpixel((5, 16))[0] > 200
+    np.testing.assert_array_equal(fit(seen, (20, 10)), np.asarray(seen)[..., :3])  # not once more
 
 
 @pytest.mark.filterwarnings("ignore")  # of Pillow's, about the same

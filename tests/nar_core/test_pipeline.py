@@ -52,6 +52,8 @@ def test_classes_and_a_plain_tuple(root):
     assert images.shape == (2, 32, 40, 3)
     assert np.array_equal((images * 255).round().astype(np.uint8), wanted[:, 0])
     assert np.array_equal(frames[:, 0], images)
+    one = pipe(class_labels=np.int64(2), output_type="latent").images
+    assert np.array_equal(one, tokens_of(pipe, label=2))
 
 
 def test_clips_give_all_their_frames(tmp_path):
@@ -83,11 +85,12 @@ def test_a_callback_hears_of_every_step(pipe):
 
 
 def test_growth_goes_on_from_tokens_that_a_callback_changes(pipe):
+    """Also in place, as is usual."""
+
     def callback(_, step, __, values):
-        tokens = values["tokens"].copy()
         if step == 2:
-            tokens[0, 0, 0, 0] = 3
-        return {"tokens": tokens}
+            values["tokens"][0, 0, 0, 0] = 3
+        return values
 
     plain = pipe("owl", seed_position=(0, 0), output_type="latent").images
     frames = list(pipe.engine.generate(Request(prompt="owl", seed_position=(0, 0))))
@@ -160,7 +163,18 @@ def test_what_it_does_not_know_is_refused(pipe):
         pipe("owl", output_type="pt")
     with pytest.raises(ValueError, match="guidance_scale"):
         pipe("owl", guidance_scale=-1.0)
+    with pytest.raises(ValueError, match="mask_image: got one, expected none without an image"):
+        pipe("owl", mask_image=Image.new("L", (40, 32)))
+    with pytest.raises(ValueError, match=r"generator: got .*seven"):
+        pipe("owl", generator="seven")
+
+
+def test_on_another_device_it_is_loaded_as_it_was_asked_for(pipe, monkeypatch):
     assert pipe.to("cpu") is pipe
+    asked = []
+    monkeypatch.setattr(Engine, "load", lambda *given: asked.append(given) or pipe.engine)
+    pipe.to("meta")
+    assert asked == [(pipe.engine.folder, "meta", torch.float32)]
 
 
 def test_where_diffusers_is_installed_an_output_is_one_of_its_own(monkeypatch):

@@ -323,7 +323,8 @@ def _phrases() -> dict[tuple[str, ...], _Entry]:
 
 def _parts(word: str) -> tuple[str, ...]:
     """What a compound is put together from, in lower case; a possessive says nothing."""
-    return tuple(p.strip("'") for p in word.lower().removesuffix("'s").split("-"))
+    parts = (p.strip("'") for p in word.lower().removesuffix("'s").split("-"))
+    return tuple(p for p in parts if p)
 
 
 def split(prompt: str) -> list[str]:

@@ -292,7 +292,7 @@ def understand(prompt: str) -> Understood:
 
 def _parts(word: str) -> list[str]:
     """A compound is parted where its last part says something: "snow-covered", not "T-shirt"."""
-    parts = word.split("-")
+    parts = [p for p in word.split("-") if p.strip("'")]
     last = parts[-1].lower()
     return parts if last in _SINGLE or last in _FILLERS else [word]
 

@@ -65,6 +65,7 @@ def test_every_configuration_that_comes_along_is_complete(name):
         ("fruit", "train.adamw_lr=.inf", "train.adamw_lr: got inf, expected from 0 up"),
         ("fruit", "train.betas=[0.9,1.5]", "train.betas: .*, expected from 0 to 1"),
         ("fruit", "train.corner_share=0.9", "got corner_share 0.9 and centre_share 0.15"),
+        ("fruit", "model.known_level=distance", "got 'distance' with train.known_share 0.3"),
         ("fruit", "train.starts=middle", r"expected one of \['any', 'corner'\]"),
         ("fruit", "model.grid=[0,4,4]", r"model.grid: got \(0, 4, 4\), expected from 1 up"),
         ("fruit", "model.norm=none", r"expected one of \['rms', 'layer'\]"),

@@ -109,6 +109,16 @@ def test_each_word_is_known_taken_as_left_out_or_unknown():
     assert world.understand("a hors").words[1].meaning == "horse"
 
 
+@pytest.mark.parametrize("name", WORLDS)
+@pytest.mark.parametrize("sign", ["-'-", "-'s-", "'-'", "-'"])
+def test_signs_between_words_say_nothing(name, sign):
+    """A part of a compound may be nothing but signs."""
+    for first, second in (("cat", "dog"), ("hills", "night"), ("xy", "zw"), ("a", "xy")):
+        found = WORLDS[name]().understand(f"{first}{sign}{second}")
+        assert found.words
+        assert all(word.text for word in found.words)
+
+
 @pytest.mark.parametrize("word", ["rain", "ocean", "people", "spoon", "love", "boy", "front"])
 def test_another_word_is_no_misspelling(word):
     """What shares some letters is not offered: "rain" is no train."""
