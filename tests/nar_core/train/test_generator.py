@@ -118,6 +118,10 @@ def test_the_shares_of_a_configuration_reach_the_samples(data, tokenizer, tmp_pa
     assert 4 < len(told["own"]) < 16
     assert {args[4] for args in told["own"]} == {16}
     assert told["own"][0][5] == SamplingSettings(temperature=0.7, top_p=0.8, min_p=0.1)
+    told["own"].clear()
+    few = "train.own_share=1", "train.own_right=0.1", "train.steps=1"
+    train_generator(data, tokenizer, tmp_path / "few", "fruit", *settings, *few)
+    assert [(args[4], args[7]) for args in told["own"]] == [(6, 1)]
 
 
 def test_compiled_graphs_train_the_same(data, tokenizer, tmp_path, compiled):
