@@ -114,8 +114,11 @@ def _obey(args: argparse.Namespace) -> None:
 
 def _check(args: argparse.Namespace) -> None:
     """ValueError for an option that cannot be meant."""
-    if args.auth and ":" not in args.auth:
-        raise ValueError("--auth: expected NAME:PASSWORD")
+    for name, value in vars(args).items():
+        if value == "" or value == [""]:
+            raise ValueError(f"{_option(name)}: got nothing, expected a value; or leave it out")
+    if args.auth and not all(args.auth.partition(":")):
+        raise ValueError("--auth: expected NAME:PASSWORD, neither of them empty")
     if args.auth and args.auth_file:
         raise ValueError("--auth: got --auth-file too, expected one of them; leave one out")
     if args.port is not None and not 0 <= args.port <= 65535:
@@ -127,5 +130,10 @@ def _check(args: argparse.Namespace) -> None:
     ):  # fmt: skip
         value = getattr(args, name)
         if not least <= value < 1e9:
-            option = "--" + name.replace("_", "-")
-            raise ValueError(f"{option}: got {value}, expected a number from {least:g} up")
+            raise ValueError(f"{_option(name)}: got {value}, expected a number from {least:g} up")
+    if args.replicas != "1" and args.engine != "ray":
+        raise ValueError(f"--replicas: got {args.replicas}, expected none without --engine ray")
+
+
+def _option(name: str) -> str:
+    return "--" + name.replace("_", "-")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import socket
 import threading
 from pathlib import Path
 
@@ -69,6 +70,11 @@ def serve(args: argparse.Namespace) -> None:
             **launch_options(studio, doors),
         )
     except OSError as error:
+        if host and not _is_here(host):
+            raise ValueError(
+                f"--host: got {host}, expected an address of this machine; choose 127.0.0.1, or "
+                "0.0.0.0 for all that it has"
+            ) from error
         raise ValueError(
             f"--port: {args.port or os.environ.get('GRADIO_SERVER_PORT') or '7860 and above'} "
             f"cannot be listened on ({_first_line(error)}); end what uses it, or choose another"
@@ -98,6 +104,16 @@ def _replicas(said: str) -> tuple[int, int]:
     if not 1 <= numbers[0] <= numbers[1] <= 1000:
         raise ValueError(f"--replicas: got {said!r}, expected 2, or 1:8 for as many as are needed")
     return numbers[0], numbers[1]
+
+
+def _is_here(host: str) -> bool:
+    """Whether an address is one of this machine, on which something may listen."""
+    kind = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        with socket.create_server((host, 0), family=kind):
+            return True
+    except OSError:
+        return False
 
 
 def _first_line(error: OSError) -> str:

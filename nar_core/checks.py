@@ -276,6 +276,8 @@ def _prompts(info: ModelInfo, given: str | Sequence[str] | None, n: int) -> tupl
         raise ValueError(f"prompt: got {told}, expected one text, or {n} (num_samples)")
     prompts = tuple(map(str, prompts))
     for prompt in prompts:
+        if re.search(r"[\ud800-\udfff]", prompt):  # halves of characters, which no file can hold
+            raise ValueError(f"prompt: got {prompt[:60]!r}, expected text in UTF-8; type it anew")
         words = len(split_words(prompt, info.parted))
         if info.prompt_words and words > info.prompt_words:
             raise ValueError(

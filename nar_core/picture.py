@@ -127,6 +127,12 @@ def reading_picture(source: bytes | Path, name: str = "picture") -> Iterator[Non
         raise ValueError(f"{name}: got no such file, expected a picture; put it there") from error
     except MemoryError:
         raise
+    except Image.DecompressionBombError as error:
+        pixels = re.search(r"\d+ pixels", str(error))  # of Pillow's own, the first number of two
+        told, do = (pixels[0], "make it smaller") if pixels else (error, "use a whole PNG or JPEG")
+        raise ValueError(
+            f"{name}: got one that is too large ({told}), expected an image; {do}"
+        ) from error
     except Exception as error:
         raise ValueError(
             f"{name}: got {_instead(source, error)}, expected an image; use a whole PNG or JPEG"
@@ -144,8 +150,7 @@ def _instead(source: bytes | Path, error: Exception) -> str:
         return "an empty file"
     if not isinstance(error, Image.UnidentifiedImageError):
         told = str(error).split("<")[0].strip()[:100] or type(error).__name__
-        too_large = isinstance(error, Image.DecompressionBombError)
-        return f"{'one that is too large' if too_large else 'a damaged one'} ({told})"
+        return f"a damaged one ({told})"
     kinds = (kind for form, kind in NO_PICTURES.items() if re.match(form, begin, re.I | re.S))
     return next(kinds, "something of no known kind")
 

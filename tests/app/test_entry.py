@@ -155,6 +155,10 @@ def test_launch_gets_limits_and_leaves_the_address_to_the_environment(entry, mon
     ("options", "told"),
     [
         (["--auth", "nobody"], "--auth: expected NAME:PASSWORD"),
+        (["--auth", ":"], "--auth: expected NAME:PASSWORD, neither of them empty"),
+        (["--models", ""], "--models: got nothing, expected a value; or leave it out"),
+        (["--allow-host", ""], "--allow-host: got nothing, expected a value"),
+        (["--replicas", "3"], "--replicas: got 3, expected none without --engine ray"),
         (["--auth", "a:b", "--auth-file", "x"], "expected one of them; leave one out"),
         (["--auth-file", "nowhere"], "nowhere cannot be read"),
         (["--port", "70000"], "--port: got 70000, expected 0 to 65535; choose another"),
@@ -184,6 +188,9 @@ def test_a_port_that_is_taken_is_named(entry, monkeypatch, capsys):
     told = capsys.readouterr().err
     assert "--port: 7860 cannot be listened on" in told
     assert "end what uses it, or choose another" in told
+    with pytest.raises(SystemExit):
+        entry.main(["--host", "192.0.2.1", "--port", "7860"])
+    assert "--host: got 192.0.2.1, expected an address of this machine" in capsys.readouterr().err
 
 
 def test_a_hashed_password_opens_and_another_does_not(entry, monkeypatch, capsys, tmp_path):

@@ -88,6 +88,7 @@ def test_a_picture_of_any_mode_is_taken(mode):
     ("asked", "told"),
     [
         ({"prompt": 3}, "prompt: got 3, expected one text"),
+        ({"prompt": "an owl \udcff"}, "prompt: got .*, expected text in UTF-8; type it anew"),
         ({"prompt": Path("a")}, r"prompt: got PosixPath\('a'\), expected one text"),
         ({"prompt": {"a", "b"}, "num_samples": 2}, "prompt: got {.*}, expected one text, or 2"),
         ({"prompt": ["a", None], "num_samples": 2}, r"prompt: got \['a', None\], expected one"),
