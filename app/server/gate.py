@@ -327,8 +327,7 @@ class Gate:
                 return await sending({"type": "http.response.body"})
             if begun:
                 raise
-            reason = f"request: not understood ({type(error).__name__}); see the API page"
-            await _answer(sending, 400, f"{reason} for its form")
+            await _answer(sending, 400, _not_understood(error))
         finally:
             body.ends()
             await leaves()
@@ -431,6 +430,18 @@ class Body:
         if not message.get("more_body"):
             self.ends()
         return message
+
+
+def _not_understood(error: Exception) -> str:
+    """What was wrong with a request that Gradio stumbled over: the argument, where it says one."""
+    told = type(error).__name__
+    if isinstance(error, TypeError):
+        said = str(error)
+        if found := re.match(r"Parameter `(.{1,60}?)` is not a valid", said):
+            told = f"it has no argument {found[1]!r}"
+        elif found := re.match(r"No value provided for required argument: (\w{1,60})", said):
+            told = f"it needs the argument {found[1]!r}"
+    return f"request: not understood ({told}); see the API page for its form"
 
 
 async def _answer(send: Send, status: int, reason: str) -> None:

@@ -130,6 +130,20 @@ def test_what_a_route_stumbles_over_becomes_a_sentence():
 
 
 @pytest.mark.parametrize(
+    ("name", "given", "told"),
+    [
+        ("generate", {"prompt": "owl", "nosuch": 3}, "(it has no argument 'nosuch')"),
+        ("explain", {}, "(it needs the argument 'picture')"),
+    ],
+)
+def test_an_argument_that_is_not_there_is_named(http, name, given, told):
+    """Gradio says so in words of its own."""
+    answer = http.post(f"/gradio_api/call/v2/{name}", json=given)
+    assert answer.status_code == 400
+    assert told in answer.json()["error"]
+
+
+@pytest.mark.parametrize(
     "path", ["call/generate/nothing", "call/v2/understand/nothing", "queue/data?session_hash=none"]
 )
 def test_who_listens_for_what_is_not_there_is_told_so_and_not_cut_off(http, path, caplog):
