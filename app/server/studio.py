@@ -332,7 +332,7 @@ class Studio:
         if not isinstance(files, list) or not 1 <= len(files) <= MAX_PARTS:
             raise ValueError(
                 f"pictures: got {shown(files)}, expected a list of 1 to {MAX_PARTS} clips; "
-                "put fewer together"
+                "send as many as that"
             )
         if not isinstance(kind, str) or kind not in FORMATS:
             raise ValueError(f"format: got {shown(kind)}, expected one of {', '.join(FORMATS)}")
