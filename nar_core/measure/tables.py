@@ -75,7 +75,6 @@ def make_table(grower: Grower, table: int, run: TableRun) -> dict[str, Any]:
         files, score = _geneval(grower, run, count)
     else:
         files, score = _balanced(grower, table, run, count)
-    _together(barrier=True)
     official = official_models().get(engine.info.name)
     out = {
         "table": table,
@@ -84,8 +83,19 @@ def make_table(grower: Grower, table: int, run: TableRun) -> dict[str, Any]:
         "published": official.published if official else {},
     }
     if run.scored and rank_and_world()[0] == 0:
+        _check_whole(run.folder)
         out["scores"] = score()
     return out
+
+
+def _check_whole(folder: Path) -> None:
+    """Raise ValueError where samples are missing, so that no blank ones are scored."""
+    done = np.load(folder / "done.npy")
+    if not done.all():
+        raise ValueError(
+            f"{folder}: got {int(done.sum())} of {len(done)} finished, expected all of them to "
+            "score; run the command again, which makes the rest"
+        )
 
 
 Score = Callable[[], dict[str, float]]
@@ -161,8 +171,12 @@ class Tally:
         self.done = np.lib.format.open_memmap(path, "r+")
 
     def left(self, batch: int, name: str, step: Callable[[np.ndarray], None]) -> None:
-        """Call `step` with numbers of samples that are missing, this process's share of them."""
+        """Call `step` with numbers of samples that are missing, this process's share of them.
+
+        Returns when all processes are through.
+        """
         mine = np.flatnonzero(~self.done)[self.rank :: self.world]
+        _together(barrier=True)  # all have taken their share before any of it is marked as done
         bar = tqdm(total=len(self.done), initial=int(self.done.sum()), desc=name)
         with bar:
             for start in range(0, len(mine), batch):
@@ -171,6 +185,7 @@ class Tally:
                 self.done[numbers] = True
                 self.done.flush()
                 bar.update(len(numbers) * self.world)
+        _together(barrier=True)
 
 
 def _together(barrier: bool = False) -> None:
@@ -205,6 +220,8 @@ def write_balanced(grower: Grower, folder: Path, count: int, batch: int) -> np.n
     tally = Tally(folder, settings_of(grower, count), count)
     if tally.rank == 0 and not (path.is_file() and tally.done.any()):
         shape = (count, *frames, *info.size, 3)
+        tally.done[:] = False  # what was there is lost
+        tally.done.flush()
         np.lib.format.open_memmap(path, "w+", np.uint8, shape).flush()
     _together(barrier=True)
     out = np.lib.format.open_memmap(path, "r+")

@@ -15,7 +15,7 @@ from nar_core.cli import main
 from nar_core.engine import Engine
 from nar_core.measure import tables
 from nar_core.measure.growing import Grower
-from nar_core.measure.tables import TableRun, make_table
+from nar_core.measure.tables import TableRun, Tally, make_table
 
 from ..weights.conftest import checkpoints  # noqa: F401
 from ..weights.test_load import picture_model  # noqa: F401
@@ -81,6 +81,46 @@ def test_processes_share_the_work(grower, tmp_path, monkeypatch):
     monkeypatch.setattr(tables, "rank_and_world", lambda: (0, 1))
     found = samples_of(make_table(grower, 1, only(tmp_path / "two", 7, 2)))
     assert np.abs(found.astype(int) - whole).max() <= 1
+
+
+def test_a_share_is_taken_before_any_sample_is_marked(tmp_path, monkeypatch):
+    monkeypatch.setattr(tables, "rank_and_world", lambda: (0, 2))
+    monkeypatch.setattr(tables, "_together", lambda barrier: None)
+    tally, happened = Tally(tmp_path, {}, 6), []
+
+    def together(barrier):
+        happened.append("together")
+        tally.done[1] = True  # by the other process, which goes on from here
+
+    monkeypatch.setattr(tables, "_together", together)
+    tally.left(2, "x", lambda numbers: happened.append(numbers.tolist()))
+    assert happened == ["together", [0, 2], [4], "together"]
+
+
+def test_samples_are_packed_when_all_processes_are_through(grower, tmp_path, monkeypatch):
+    happened = []
+    monkeypatch.setattr(tables, "_together", lambda barrier: happened.append("together"))
+    monkeypatch.setattr(tables, "as_npz", lambda folder: happened.append("packed"))
+    monkeypatch.setattr(
+        type(grower), "grow_each", lambda *_: happened.append("grown") or np.zeros((1, 1, 8, 8, 3))
+    )
+    make_table(grower, 1, only(tmp_path, 1))
+    assert happened[-3:] == ["grown", "together", "packed"]
+
+
+def test_blank_samples_are_never_scored(grower, tmp_path, monkeypatch):
+    net = save_standin(tmp_path / "net.pt", "inception")
+    real = np.random.default_rng(0).integers(0, 256, (9, 8, 8, 3), np.uint8)
+    np.save(tmp_path / "real.npy", real)
+    run = TableRun(tmp_path / "out", 7, 3, str(tmp_path / "real.npy"), net)
+    scores = make_table(grower, 1, run)["scores"]
+    (tmp_path / "out" / "samples.npy").unlink()
+    assert make_table(grower, 1, run)["scores"] == pytest.approx(scores)
+    assert samples_of(make_table(grower, 1, run)).any((1, 2, 3)).all()
+    np.save(tmp_path / "out" / "done.npy", np.arange(7) < 5)
+    monkeypatch.setattr(Tally, "left", lambda *_: None)
+    with pytest.raises(ValueError, match=r"got 5 of 7 finished, expected all of them"):
+        make_table(grower, 1, run)
 
 
 def test_table_1_is_scored_by_the_network_in_a_file(grower, tmp_path):
