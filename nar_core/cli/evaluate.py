@@ -181,11 +181,11 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     if comparing:
         return out | _comparison(grower, args, heads, fusion)
     if args.data:
-        data = part_of(DataFolder.open(args.data), args.part, engine, args.model)
+        data = part_of(DataFolder.open(args.data), args.part, engine)
         out |= measure(engine, spread(data, args.limit))
     train = None
     if args.data and (args.recall or args.sheet):
-        train = TrainingPictures(engine, args.model, args.data)
+        train = TrainingPictures(engine, args.data)
     if args.recall and train:
         out |= recall(grower, train, args.recall)
     if args.world:
@@ -272,7 +272,7 @@ def _comparison(
     info = grower.engine.info
     data = None
     if args.data:
-        data = part_of(DataFolder.open(args.data), args.part, grower.engine, args.model)
+        data = part_of(DataFolder.open(args.data), args.part, grower.engine)
         data = spread(data, args.limit)
     places = args.seed_position or ["corner" if info.seed_positions == "corner" else "centre"]
     heads, fusion = heads or [info.heads], fusion or [info.fusion]

@@ -17,9 +17,9 @@ from ..request import Request
 from ..weights.read import read_yaml
 from ..writing import whole_file, write_json
 from .configurations import Cell, likelihood, of_world, seeds_from
-from .growing import Grower
+from .growing import Grower, places_of
 from .judge import interval
-from .world import BATCH, places_of, rightness
+from .world import BATCH, rightness
 
 NAMES = ("raster", "one-head", "heads", "gate", "any-start")
 """The runs of `ablation-*.yaml`, as they are told; others come after them."""

@@ -20,6 +20,7 @@ from ..engine import Engine
 from ..request import Request
 from ..settings import SamplingSettings
 from ..train.data import DataFolder, as_float, on_white
+from ..train.losses import rows_of
 from ..worlds import WORLDS
 from .growing import Grower, any_cell, seeds_of
 from .items import rgba_of
@@ -45,7 +46,7 @@ def of_folder(engine: Engine, data: DataFolder) -> Shown:
     for i in range(0, len(pictures), 16):
         x = on_white(as_float(pictures[i : i + 16])).to(engine.device)
         tokens.append(engine.tokenizer.encode(x).flatten(1))
-    return Shown(condition_of(engine, data.records, "label"), torch.cat(tokens))
+    return Shown(condition_of(engine, data.records), torch.cat(tokens))
 
 
 def of_world(grower: Grower, count: int) -> Shown:
@@ -78,7 +79,7 @@ def likelihood(engine: Engine, shown: Shown, places: Sequence[Cell], **settings:
         rows = slice(number * BATCH, (number + 1) * BATCH)
         tokens = shown.tokens[rows]
         plan = engine.plan(Request(seed_position=place, num_samples=len(tokens)))
-        values, numbers = shown.values[rows], torch.zeros(tokens.shape)
+        values, numbers = rows_of(shown.values, rows), torch.zeros(tokens.shape)
         null = engine.model.condition.null_like(values)
         growth = Growth(engine.model, plan, values, null, tokens.clone(), numbers, chosen)
         for step in plan.steps:

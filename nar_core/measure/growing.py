@@ -72,3 +72,21 @@ def any_cell(grid: GridShape, rng: np.random.Generator) -> tuple[int, int, int]:
     """A cell drawn at random."""
     t, h, w = rng.integers(0, grid)
     return int(t), int(h), int(w)
+
+
+def places_of(engine: Engine) -> tuple[str, ...]:
+    """Where a model is asked to start: `corner`, `centre` and `any`, or where it always does."""
+    if engine.info.seed_positions == "corner":
+        return ("corner",)
+    return (*seeds_of(engine.info.grid), "any")
+
+
+def main_of(places: Sequence[str]) -> str:
+    """The place that is meant where one is: the centre, or where the model starts."""
+    return "centre" if "centre" in places else places[0]
+
+
+def starts_of(engine: Engine, rng: np.random.Generator) -> dict[str, tuple[int, int, int]]:
+    """The seed position of each of `places_of`, `any` drawn at random."""
+    cells = {**seeds_of(engine.info.grid), "any": any_cell(engine.info.grid, rng)}
+    return {place: cells[place] for place in places_of(engine)}

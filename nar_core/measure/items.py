@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import fields
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,29 +13,42 @@ from ..engine import Engine
 from ..train.config import FolderSource
 from ..train.data import DataFolder, as_float, is_held_out, on_white, windows
 from ..train.source import prompt_of, select_records
-from ..weights.fetch import CHECKPOINTS
 from ..weights.read import read_yaml
 
 
-def source_of(engine: Engine, model: str) -> FolderSource:
-    """The `source` of a model's training record: folder, selection, what was held out.
+def _recorded(engine: Engine) -> dict[str, Any]:
+    """The `source` of a model's training record, empty where it has none."""
+    path = engine.folder / "record.yaml" if engine.folder else None
+    return (read_yaml(path).get("source") or {}) if path and path.is_file() else {}
 
-    Args:
-        model: registry name or model folder, as `Engine.load` takes it.
+
+def source_of(engine: Engine) -> FolderSource:
+    """The `source` of a model's training record: folder, selection, what was held out.
 
     Raises ValueError where the model has no such record.
     """
-    path = Path(model) if Path(model).is_dir() else CHECKPOINTS / engine.info.name
-    if not (path / "record.yaml").is_file():
-        raise ValueError(f"evaluate: got {model}, expected a model with a training record")
-    source = read_yaml(path / "record.yaml")["source"]
+    source = _recorded(engine)
     if "folder" not in source:
-        raise ValueError(f"evaluate: got {model}, expected a model that was trained on a folder")
+        raise ValueError(
+            f"evaluate: got {engine.info.name}, expected a model with a training record that names "
+            "the folder; without one there is only --part all"
+        )
     names = {f.name for f in fields(FolderSource)}
     return FolderSource(**{k: v for k, v in source.items() if k in names})
 
 
-def part_of(data: DataFolder, part: str, engine: Engine, model: str) -> DataFolder:
+def names_of(engine: Engine, records: Sequence[dict]) -> list[str]:
+    """The prompts of records, or of a class model their classes; "" where there is none.
+
+    The class stands in the field that the training record names.
+    """
+    if engine.info.task != "class":
+        return [prompt_of(record) for record in records]
+    label = _recorded(engine).get("label") or "label"
+    return [str(record.get(label, "")).strip() for record in records]
+
+
+def part_of(data: DataFolder, part: str, engine: Engine) -> DataFolder:
     """The items that a model was trained on (`training`), that its record holds out, or `all`.
 
     Held out are items of every kind, also of kinds that training leaves aside. Raises ValueError
@@ -42,7 +56,7 @@ def part_of(data: DataFolder, part: str, engine: Engine, model: str) -> DataFold
     """
     if part == "all":
         return data
-    source = source_of(engine, model)
+    source = source_of(engine)
     if part == "held-out":
         found = data.select(lambda r: is_held_out(r, source))
     else:
@@ -90,7 +104,6 @@ class TrainingPictures:
     """What a model was trained on, as its training record says, to compare grown pictures with.
 
     Args:
-        model: registry name or model folder, as `Engine.load` takes it.
         folder: the training folder.
 
     Attributes:
@@ -98,11 +111,9 @@ class TrainingPictures:
         pixels: RGB uint8 [N, F, H, W, 3].
     """
 
-    def __init__(self, engine: Engine, model: str, folder: str):
-        data = part_of(DataFolder.open(folder), "training", engine, model)
-        by_class = engine.info.task == "class"
-        label = source_of(engine, model).label if by_class else None
-        self.names = [str(r[label]) if label else prompt_of(r) for r in data.records]
+    def __init__(self, engine: Engine, folder: str):
+        data = part_of(DataFolder.open(folder), "training", engine)
+        self.names = names_of(engine, data.records)
         self.pixels = rgb_of(rgba_of(engine, data))
         self.keys = self._small(self.pixels)
 

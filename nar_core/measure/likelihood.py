@@ -11,14 +11,15 @@ from tqdm import tqdm
 
 from ..arrangement import settled
 from ..engine import Engine
-from ..models.condition import cut, word_ids
+from ..models.condition import Caption, cut, word_ids
 from ..request import Request
 from ..train.data import DataFolder, as_float, on_white
 from ..train.losses import plan_losses
 from ..train.source import prompt_of
 from ..train.tokenizer import code_statistics, reconstruction_psnr
 from ..worlds import WORLDS
-from .items import rgb_of, rgba_of
+from .growing import main_of, places_of, seeds_of
+from .items import names_of, rgb_of, rgba_of
 
 
 def measure(engine: Engine, data: DataFolder) -> dict[str, Any]:
@@ -26,7 +27,8 @@ def measure(engine: Engine, data: DataFolder) -> dict[str, Any]:
 
     Returns:
         `pictures`, `psnr` (dB over all pixels), `used`, `perplexity` and `white_codes` of the
-        codebook, `loss_*` (nats per token); of clip models also what `continuation` tells.
+        codebook, `loss_*` (nats per token); of clip models that go on from known frames also what
+        `continuation` tells.
     """
     tokenizer = engine.tokenizer
     pictures = rgba_of(engine, data)
@@ -38,11 +40,9 @@ def measure(engine: Engine, data: DataFolder) -> dict[str, Any]:
         x = on_white(as_float(pictures[i : i + 16])).to(engine.device)
         tokens.append(tokenizer.encode(x).flatten(1))
     with torch.inference_mode():
-        losses = plan_losses(
-            engine.model, condition_of(engine, data.records, "label"), torch.cat(tokens)
-        )
+        losses = plan_losses(engine.model, condition_of(engine, data.records), torch.cat(tokens))
     out |= {k: round(v, 4) for k, v in losses.items()}
-    if engine.info.frames > 1:
+    if engine.info.frames > 1 and engine.info.accepts_known:
         chosen = np.linspace(0, len(pictures) - 1, min(24, len(pictures))).astype(int)
         prompts = None
         if engine.info.task == "text":
@@ -51,18 +51,32 @@ def measure(engine: Engine, data: DataFolder) -> dict[str, Any]:
     return out
 
 
-def condition_of(engine: Engine, records: list[dict], label: str) -> torch.Tensor:
-    """Condition input of records: their prompts, or the class in the field `label`."""
-    config = engine.model.config.condition
+def condition_of(engine: Engine, records: list[dict]) -> Any:
+    """Condition input of records: their prompts or classes, none where it is no class of the model.
+
+    Raises ValueError where no record is of a class of the model.
+    """
+    config, names = engine.model.config.condition, names_of(engine, records)
+    if config.kind == "caption":
+        assert engine.text_encoder is not None
+        parts = [names[i : i + 16] for i in range(0, len(names), 16)]
+        told = [engine.text_encoder(part, engine.device) for part in parts]
+        return Caption(torch.cat([c.features for c in told]), torch.cat([c.valid for c in told]))
     if config.kind == "words":
-        prompts = [_cut(engine, prompt_of(r)) for r in records]
+        prompts = [_cut(engine, name) for name in names]
         return word_ids(prompts, config.slots, config.buckets, config.parted).to(engine.device)
     if config.kind == "facts":
         world = WORLDS[engine.info.world]()
-        rows = settled(world, [prompt_of(r) for r in records], None, engine.model)
+        rows = settled(world, names, None, engine.model)
         return torch.tensor(rows, device=engine.device)
-    names = list(engine.info.labels)
-    ids = [names.index(r[label]) if r.get(label) in names else -1 for r in records]
+    number_of = {name: i for i, name in enumerate(engine.info.labels)}
+    ids = [number_of.get(name, -1) for name in names]
+    if max(ids) < 0:
+        found = ", ".join(map(repr, sorted(set(names))[:3]))
+        raise ValueError(
+            f"data: got {found} as classes, expected some of {engine.info.name}'s, such as "
+            f"{engine.info.labels[0]!r}; name them in the index, or as folders"
+        )
     return torch.tensor(ids, device=engine.device)
 
 
@@ -87,13 +101,13 @@ def continuation(
         and `second_frame_unrelated` to the second frame of another clip.
     """
     grown, own = [], []
-    _, high, wide = engine.info.grid
+    _, high, wide = seeds_of(engine.info.grid)[main_of(places_of(engine))]
     for i in tqdm(range(len(clips)), desc="continuing first frames"):
         tokens = engine.encode(clips[i : i + 1])
         known = np.where(np.arange(engine.info.grid.t)[:, None, None] == 0, tokens[0], -1)
         told: dict[str, Any] = {} if prompts is None else {"prompt": prompts[i]}
         frame = engine.generate_all(
-            Request(**told, known=known, seed_position=(0, high // 2, wide // 2), rng_seed=i)
+            Request(**told, known=known, seed_position=(0, high, wide), rng_seed=i)
         )
         grown.append(engine.decode(frame.tokens)[0, :2].astype(float))
         own.append(engine.decode(tokens)[0, :2].astype(float))

@@ -15,7 +15,7 @@ from ..picture import tiled
 from ..video import write_animated
 from ..worlds import WORLDS
 from ..writing import save_picture, whole_file
-from .growing import Grower, any_cell, seeds_of
+from .growing import Grower, main_of, places_of, starts_of
 from .items import TrainingPictures
 
 Rows = Sequence[tuple[str, Sequence[np.ndarray]]]
@@ -45,28 +45,32 @@ def contact_sheet(
 ) -> dict[str, Any]:
     """Per prompt what it should look like, and growth from the corner, the centre and any cell.
 
+    Of a model that starts in the corner growth from there alone.
+
     It should look like a rendering of what the model is told, arranged alike, or, with `train`,
     like the nearest of what the model was trained on, by mean squared distance at 32 px to the
-    picture grown from the centre.
+    picture grown from the centre, or from where the model starts.
     """
     info = grower.engine.info
     rng = np.random.default_rng((grower.rng_seed, 3))
-    seeds, rows, distances = seeds_of(info.grid), [], []
+    places, rows, distances = places_of(grower.engine), [], []
     for i, prompt in enumerate(tqdm(prompts, desc="sheet")):
-        seeds["any cell"] = any_cell(info.grid, rng)
-        grown = [grower.grow([prompt], seed, i)[0] for seed in seeds.values()]
+        seeds = starts_of(grower.engine, rng)
+        grown = [grower.grow([prompt], seeds[place], i)[0] for place in places]
         near = []
         if info.world:
             world = WORLDS[info.world]()
             ways = world.arrangements(world.understand(prompt).facts)
             near = [world.render(ways[(grower.rng_seed + i) % len(ways)], rng)]
         elif train is not None:
-            gaps = train.distances(grown[1])
+            gaps = train.distances(grown[places.index(main_of(places))])
             distances.append(float(gaps.min()))
             near = [train.pixels[gaps.argmin()]]
         rows.append((prompt, near + grown))
     heads = ["rendering"] if info.world else ["nearest training picture"] if train else []
-    out = save_sheet(path, rows, [*heads, *seeds], info.fps) | {"prompts": list(prompts)}
+    out = save_sheet(
+        path, rows, [*heads, *("any cell" if p == "any" else p for p in places)], info.fps
+    ) | {"prompts": list(prompts)}
     if distances:
         out["nearest_rmse"] = [round(d**0.5, 4) for d in distances]
     return out

@@ -16,7 +16,7 @@ from ..worlds import WORLDS
 from ..worlds.emoji import EmojiWorld
 from ..worlds.world import Facts
 from .emoji import EmojiExam
-from .growing import Grower, any_cell, seeds_of
+from .growing import Grower, any_cell, main_of, places_of, seeds_of
 from .judge import Verdict, damaged, interval
 from .landscape import LandscapeExam
 from .likelihood import continuation
@@ -73,18 +73,6 @@ def questions(exam: Exam, count: int, rng: np.random.Generator) -> list[tuple[st
                 if facts is not None:
                     asked.append((category, part, facts))
     return asked[:count]
-
-
-def places_of(engine: Engine) -> tuple[str, ...]:
-    """Where a model is asked to start: `corner`, `centre` and `any`, or where it always does."""
-    if engine.info.seed_positions == "corner":
-        return ("corner",)
-    return (*seeds_of(engine.info.grid), "any")
-
-
-def main_of(places: Sequence[str]) -> str:
-    """The place that is meant where one is: the centre, or where the model starts."""
-    return "centre" if "centre" in places else places[0]
 
 
 def rightness(grower: Grower, count: int, places: Sequence[str] = ()) -> dict[str, Any]:
@@ -212,7 +200,8 @@ def drift(grower: Grower, prompts: int = 16) -> dict[str, float]:
         told.append(world.say(facts))
         pictures.append(world.render(facts, rng))
         tokens = engine.encode(pictures[-1][None])
-        request = grower.request(told[-1:], seeds_of(grid)["centre"], i)
+        seed = seeds_of(grid)[main_of(places_of(engine))]
+        request = grower.request(told[-1:], seed, i)
         request = replace(request, known=np.where(inside, tokens[0], -1))
         grown = engine.decode(engine.generate_all(request).tokens)
         broken = damaged(grown[0], pictures[-1], engine.decode(tokens)[0])

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..models.condition import Caption
 from ..models.transformer import NARTransformer
 from ..plan import legal_seed_positions
 from .plans import PlanBatch, plan_from
@@ -23,8 +26,15 @@ def step_weights(levels: Tensor, unknown: Tensor) -> Tensor:
     return unknown / sizes.gather(1, levels).clamp(min=1)
 
 
+def rows_of(values: Any, rows: slice) -> Any:
+    """Some rows of condition input."""
+    if isinstance(values, Caption):
+        return Caption(values.features[rows], values.valid[rows])
+    return values[rows]
+
+
 @torch.no_grad()
-def plan_losses(model: NARTransformer, values: Tensor, tokens: Tensor) -> dict[str, float]:
+def plan_losses(model: NARTransformer, values: Any, tokens: Tensor) -> dict[str, float]:
     """Nats per token from the corner, the centre and any seed where it can grow, nothing known.
 
     Args:
@@ -49,7 +59,7 @@ def plan_losses(model: NARTransformer, values: Tensor, tokens: Tensor) -> dict[s
             plans = [plan_from(grid, place, None, config.order) for place in places[i : i + batch]]
             plan = PlanBatch.of(plans, config.directions)
             logits = model(
-                values[i : i + batch],
+                rows_of(values, slice(i, i + batch)),
                 tokens[i : i + batch],
                 plan.levels.to(tokens.device),
                 plan.fan_in.to(tokens.device),

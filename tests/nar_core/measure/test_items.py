@@ -7,23 +7,26 @@ from types import SimpleNamespace
 import pytest
 from omegaconf import OmegaConf
 
-from nar_core.measure.items import part_of
+from nar_core import Engine
+from nar_core.measure.items import names_of, part_of, source_of
 from nar_core.train.data import DataFolder
+
+from ..helpers import write_model_folder
 
 
 def test_what_is_measured_may_be_what_was_trained_on_or_held_out(tmp_path):
-    engine = SimpleNamespace(info=SimpleNamespace(name="bars"))
+    engine = SimpleNamespace(info=SimpleNamespace(name="bars"), folder=tmp_path)
     records = [{"file": f"{i}.png", "label": "ab"[i % 2]} for i in range(200)]
     data = DataFolder(tmp_path, records)
     with pytest.raises(ValueError, match="expected a model with a training record"):
-        part_of(data, "training", engine, str(tmp_path))
+        part_of(data, "training", engine)
+    OmegaConf.save({"steps": 3}, tmp_path / "record.yaml")  # as of one's own, of the official kind
+    with pytest.raises(ValueError, match="expected a model with a training record that names"):
+        part_of(data, "training", engine)
     source = {"folder": "x", "key": "file", "hold_out": 0.3, "only": {"label": ["a"]}}
     source |= {"named_otherwise_before": 1}
     OmegaConf.save({"source": source}, tmp_path / "record.yaml")
-    parts = {
-        part: part_of(data, part, engine, str(tmp_path)).records
-        for part in ("all", "training", "held-out")
-    }
+    parts = {part: part_of(data, part, engine).records for part in ("all", "training", "held-out")}
     assert parts["all"] == records
     assert {r["label"] for r in parts["training"]} == {"a"}
     assert {r["label"] for r in parts["held-out"]} == {"a", "b"}
@@ -33,4 +36,19 @@ def test_what_is_measured_may_be_what_was_trained_on_or_held_out(tmp_path):
     assert len(parts["training"]) + len(parts["held-out"]) + len(rest) == 200
     OmegaConf.save({"source": source | {"hold_out": 0.0}}, tmp_path / "record.yaml")
     with pytest.raises(ValueError, match=r"got --part held-out, of which .* has nothing"):
-        part_of(data, "held-out", engine, str(tmp_path))
+        part_of(data, "held-out", engine)
+
+
+def test_the_record_names_the_field_of_the_class(tmp_path):
+    engine = SimpleNamespace(info=SimpleNamespace(name="bars", task="class"), folder=tmp_path)
+    records = [{"file": "0.png", "label": "a", "kind": " b "}, {"file": "1.png", "label": "c"}]
+    assert names_of(engine, records) == ["a", "c"]
+    OmegaConf.save({"source": {"folder": "x", "label": "kind"}}, tmp_path / "record.yaml")
+    assert names_of(engine, records) == ["b", ""]
+
+
+def test_a_model_is_found_where_it_was_loaded_from(tmp_path, monkeypatch):
+    folder = write_model_folder(tmp_path, "mine")
+    OmegaConf.save({"source": {"folder": "x", "hold_out": 0.1}}, folder / "record.yaml")
+    monkeypatch.setenv("NAR_CHECKPOINTS", str(tmp_path))
+    assert source_of(Engine.load("mine", device="cpu")).hold_out == 0.1

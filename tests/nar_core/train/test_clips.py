@@ -95,9 +95,9 @@ def test_a_tokenizer_is_shown_pictures_and_frames_of_clips_alike(clips, tmp_path
         tokenizer.Source(none, (8, 8), tmp_path / "pictures.npy")
 
 
-def recalls_what_it_was_shown(engine: Engine, model, clips) -> None:
+def recalls_what_it_was_shown(engine: Engine, clips) -> None:
     """`recall` counts a picture that is nearest to its own name's, and only such."""
-    shown = TrainingPictures(engine, str(model), str(clips))
+    shown = TrainingPictures(engine, str(clips))
     names = shown.draw(2, np.random.default_rng(0))
     own = np.stack([shown.pixels[shown.names.index(name)] for name in names])
     places, grow = [], engine.generate_all
@@ -251,7 +251,7 @@ def test_a_video_model_trains_loads_grows_and_is_measured(clips, tmp_path, capsy
     found = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert found["recall_names"] == 2
     assert {found[f"recall_{k}"] for k in ("corner", "centre", "any")} <= {0, 0.5, 1}
-    recalls_what_it_was_shown(engine, tmp_path / "bars", clips)
+    recalls_what_it_was_shown(engine, clips)
     sheet_file = tmp_path / "sheet.png"
     assert main([*words, "--sheet", str(sheet_file)]) == 0
     # two labels under each other, five moments from the corner, the centre and any cell
