@@ -11,7 +11,7 @@ import torch
 
 from ..engine import Engine
 from ..train.config import FolderSource
-from ..train.data import DataFolder, as_float, is_held_out, on_white, windows
+from ..train.data import DataFolder, as_float, evenly, is_held_out, on_white, windows
 from ..train.source import prompt_of, select_records
 from ..weights.read import read_yaml
 
@@ -72,8 +72,8 @@ def spread(data: DataFolder, limit: int) -> DataFolder:
     """At most `limit` items, evenly spread over the folder; all for 0."""
     if not limit:
         return data
-    stride = max(1, len(data.records) // limit)
-    return DataFolder(data.root, data.records[::stride][:limit])
+    chosen = evenly(len(data.records), limit)
+    return DataFolder(data.root, [data.records[i] for i in chosen])
 
 
 def rgba_of(engine: Engine, data: DataFolder) -> np.ndarray:

@@ -13,7 +13,7 @@ from ..arrangement import settled
 from ..engine import Engine
 from ..models.condition import Caption, cut, word_ids
 from ..request import Request
-from ..train.data import DataFolder, as_float, on_white
+from ..train.data import DataFolder, as_float, evenly, on_white
 from ..train.losses import plan_losses
 from ..train.source import prompt_of
 from ..train.tokenizer import code_statistics, reconstruction_psnr
@@ -43,7 +43,7 @@ def measure(engine: Engine, data: DataFolder) -> dict[str, Any]:
         losses = plan_losses(engine.model, condition_of(engine, data.records), torch.cat(tokens))
     out |= {k: round(v, 4) for k, v in losses.items()}
     if engine.info.frames > 1 and engine.info.accepts_known:
-        chosen = np.linspace(0, len(pictures) - 1, min(24, len(pictures))).astype(int)
+        chosen = evenly(len(pictures), 24)
         prompts = None
         if engine.info.task == "text":
             prompts = [_cut(engine, prompt_of(data.records[i])) for i in chosen]

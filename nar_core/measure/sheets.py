@@ -68,9 +68,8 @@ def contact_sheet(
             near = [train.pixels[gaps.argmin()]]
         rows.append((prompt, near + grown))
     heads = ["rendering"] if info.world else ["nearest training picture"] if train else []
-    out = save_sheet(
-        path, rows, [*heads, *("any cell" if p == "any" else p for p in places)], info.fps
-    ) | {"prompts": list(prompts)}
+    heads += ["any cell" if place == "any" else place for place in places]
+    out = save_sheet(path, rows, heads, info.fps) | {"prompts": list(prompts)}
     if distances:
         out["nearest_rmse"] = [round(d**0.5, 4) for d in distances]
     return out

@@ -42,7 +42,7 @@ from .config import (
     said,
     without_places,
 )
-from .data import DataFolder
+from .data import DataFolder, evenly
 from .exposure import own_cells, wrong_cells
 from .graph import compiled
 from .identity import FREE, claim, digest, digest_of_folder
@@ -361,5 +361,5 @@ class Trainer:
             info.setdefault("trained_on", told)
             names = self.stream.names
             if names and not info.get("prompts"):
-                info["prompts"] = list(names[:: max(1, len(names) // EXAMPLES)][:EXAMPLES])
+                info["prompts"] = [names[i] for i in evenly(len(names), EXAMPLES)]
         return info

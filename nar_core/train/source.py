@@ -14,7 +14,7 @@ from torch import Tensor
 from ..models.condition import ConditionConfig, cut, word_ids
 from ..tokenizers.base import Tokenizer
 from .config import FolderSource, GeneratorTraining
-from .data import DataFolder, as_float, augment, is_held_out, on_white, windows
+from .data import DataFolder, as_float, augment, evenly, is_held_out, on_white, windows
 from .filling import fill
 from .identity import digest
 from .plans import GrowthPlan
@@ -267,7 +267,7 @@ class FolderStream:
     def to_measure(self) -> Iterator[tuple[str, Tensor, Tensor]]:
         """At most 48 items of each kind, evenly spread."""
         for name, rows in (("", self.source.training), ("held_out_", self.source.validation)):
-            rows = rows[:: max(1, len(rows) // 48)][:48]
+            rows = rows[evenly(len(rows), 48)]
             if len(rows):
                 tokens = torch.from_numpy(self.source.tokens[rows, 0].astype(np.int64))
                 yield name, self.condition([self.source.records[i] for i in rows]), tokens

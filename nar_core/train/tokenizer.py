@@ -34,7 +34,7 @@ from .config import (
     said,
     without_places,
 )
-from .data import DataFolder, as_float, augment, is_held_out, on_white
+from .data import DataFolder, as_float, augment, evenly, is_held_out, on_white
 from .graph import compiled
 from .identity import FREE, claim, digest
 from .loop import Run, rank_and_world
@@ -176,8 +176,11 @@ class Source:
         return opened
 
     def spread(self, most: int) -> np.ndarray:
-        """First frames of at most so many of the pictures trained on, [n, 1, H, W, 4]."""
-        return self.clips[self.rows[:: max(1, len(self.rows) // most)], :1]
+        """First frames of at most so many of the pictures trained on, evenly spread.
+
+        RGBA uint8 [n, 1, H, W, 4].
+        """
+        return self.clips[self.rows[evenly(len(self.rows), most)], :1]
 
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
         """RGB float [n, 1, 3, H, W] in [0, 1]."""

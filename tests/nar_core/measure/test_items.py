@@ -8,7 +8,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from nar_core import Engine
-from nar_core.measure.items import names_of, part_of, source_of
+from nar_core.measure.items import names_of, part_of, source_of, spread
 from nar_core.train.data import DataFolder
 
 from ..helpers import write_model_folder
@@ -37,6 +37,13 @@ def test_what_is_measured_may_be_what_was_trained_on_or_held_out(tmp_path):
     OmegaConf.save({"source": source | {"hold_out": 0.0}}, tmp_path / "record.yaml")
     with pytest.raises(ValueError, match=r"got --part held-out, of which .* has nothing"):
         part_of(data, "held-out", engine)
+
+
+def test_a_limit_spreads_over_the_whole_folder(tmp_path):
+    data = DataFolder(tmp_path, [{"file": str(i)} for i in range(199)])
+    files = [record["file"] for record in spread(data, 100).records]
+    assert (len(files), files[0], files[-1]) == (100, "0", "198")
+    assert spread(data, 0) is data
 
 
 def test_the_record_names_the_field_of_the_class(tmp_path):
