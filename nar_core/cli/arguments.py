@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +83,16 @@ def said(args: argparse.Namespace, settings: Iterable[Setting] = SETTINGS) -> di
     """The settings that were given, by name."""
     values = {setting.name: getattr(args, setting.name) for setting in settings}
     return {name: value for name, value in values.items() if value is not None}
+
+
+def given(
+    args: argparse.Namespace, add: Callable[[argparse.ArgumentParser], None]
+) -> dict[str, Any]:
+    """What was said of a verb's arguments, which `add` adds: not what is so when it is unsaid."""
+    parser = argparse.ArgumentParser()
+    add(parser)
+    unsaid = vars(parser.parse_args([]))
+    return {name: getattr(args, name) for name in unsaid if getattr(args, name) != unsaid[name]}
 
 
 def lines_of(path: str | None, option: str) -> list[str] | None:

@@ -16,11 +16,11 @@ from ..settings import NAMED
 from ..weights.list import official_models
 from ..weights.load import load_model
 from ..writing import DRAWN, need_file, write_json
-from .arguments import add_device, add_model, add_setting, told_again, use_threads
+from .arguments import add_device, add_model, add_setting, given, told_again, use_threads
 
 HELP = "measure speed and memory beside the published way of sampling"
 
-AGAIN = {"repeats": 3, "device": "auto", "dtype": "auto", "threads": None}
+AGAIN = {"minutes": 8.0, "repeats": 3, "device": "auto", "dtype": "auto", "threads": None}
 """What may have been said besides of a suite that is told again; not where it is this."""
 
 
@@ -63,11 +63,10 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
             raise ValueError(f"--{name}: got {getattr(args, name)}, expected 1 or more")
     if not 0 < args.minutes < float("inf"):
         raise ValueError(f"--minutes: got {args.minutes:g}, expected a number above 0")
+    _check_given(args)
     use_threads(args.threads)
     for name in ("picture", "figures"):
         if file := getattr(args, name):
-            if not args.suite:
-                raise ValueError(f"--{name}: got {file} without a suite; add --suite cpu")
             need_file(file, f"--{name}", DRAWN if name == "picture" else ())
     if args.suite:
         return _suite(args)
@@ -91,6 +90,19 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         repeats=args.repeats,
         steps_only=args.steps_only,
     )
+
+
+def _check_given(args: argparse.Namespace) -> None:
+    """Raise ValueError for what would be ignored: a suite settles much, and alone has some."""
+    for name, value in given(args, add_arguments).items():
+        option = f"--{name.replace('_', '-')}"
+        if args.suite and name not in ("suite", "picture", "figures", *AGAIN):
+            raise ValueError(
+                f"{option}: got {value} with a suite, expected none, for it settles that itself; "
+                "leave one of them out"
+            )
+        if not args.suite and name in ("minutes", "picture", "figures"):
+            raise ValueError(f"{option}: got {value} without a suite; add --suite cpu")
 
 
 def _suite(args: argparse.Namespace) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,16 +21,44 @@ from ..measure.world import drift, reconstruction, rightness, variation
 from ..settings import RNG_SEED, SETTINGS
 from ..train.data import DataFolder
 from ..writing import DRAWN, need_file, need_folder, save_picture, write_json
-from .arguments import add_device, add_model, add_setting, lines_of, own_device, said, told_again
+from .arguments import (
+    add_device,
+    add_model,
+    add_setting,
+    given,
+    lines_of,
+    own_device,
+    said,
+    told_again,
+)
 
 HELP = "measure reconstruction, likelihood and rightness, draw contact sheets"
 
-AGAIN = {
-    **{"data": None, "part": "all", "limit": 0, "world": 0},
-    **{"rng_seed": RNG_SEED.off, "rng_seeds": 1, "seed_position": None, "dtype": "auto"},
+GROWN = {
+    "rng_seed": RNG_SEED.off,
+    "dtype": "auto",
     **dict.fromkeys(setting.name for setting in SETTINGS),
 }
-"""What may have been said besides of a comparison that is told again; not where it is this."""
+"""What may have been said besides of growths that are told again; not where it is this."""
+
+AGAIN = {
+    **{"data": None, "part": "all", "limit": 0, "world": 0},
+    **{"rng_seeds": 1, "seed_position": None},
+    **GROWN,
+}
+"""The same of a comparison."""
+
+TAKEN: dict[str, tuple[str, ...]] = {
+    "data": ("part", "limit", "recall"),
+    "world": (),
+    "drift": (),
+    "seed_map": ("picture", "every", "count"),
+    "sheet": ("prompts", "count"),
+    "growth": ("prompts",),
+    "table": ("out", "samples", "batch", "reference", "features", "samples_only"),
+    "ablations": (),
+}
+"""What may be measured or drawn, and what else may be said of each."""
 
 
 LEAST = {
@@ -159,16 +187,10 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     else:
         _check_one(args)
         settings |= {n: v[0] for n, v in (("heads", heads), ("fusion", fusion)) if v}
-    wanted = ("data", "world", "drift", "seed_map", "sheet", "growth", "table", "ablations")
-    if not any(getattr(args, name) for name in wanted):
-        names = ", ".join(f"--{name.replace('_', '-')}" for name in wanted)
-        raise ValueError(f"evaluate: got nothing to do, expected one of {names}")
-    if args.recall and not args.data:
-        raise ValueError("recall: got no --data, expected the training folder")
+    if not any(getattr(args, name) for name in TAKEN):
+        raise ValueError(f"evaluate: got nothing to do, expected one of {_options(TAKEN)}")
     if args.table and not args.out:
         raise ValueError(f"table {args.table}: expected --out with a folder for the samples")
-    if args.picture and not args.seed_map:
-        raise ValueError("--picture: got no --seed-map, expected what is to be drawn")
     for name in ("sheet", "growth", "seed_map", "picture", "figures"):
         if getattr(args, name):
             endings = () if name in ("seed_map", "figures") else DRAWN
@@ -194,7 +216,10 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     if args.drift:
         out |= drift(grower)
     if args.seed_map:
-        found = seed_map(grower, args.count, Path(args.seed_map), args.every)
+        file = Path(args.seed_map)
+        again = f"evaluate --model {args.model} --seed-map {file.name} --every {args.every}"
+        command = told_again(args, again, GROWN)
+        found = seed_map(grower, args.count, file, args.every, command)
         if args.picture:
             save_picture(drawn(found), Path(args.picture))
         out |= found
@@ -222,6 +247,12 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
 def _ablations(args: argparse.Namespace) -> dict[str, Any]:
     """See `measure.ablations`; without the rounds, which the file keeps."""
+    for name, value in given(args, add_arguments).items():
+        if name not in ("ablations", "world", "device", "dtype"):
+            raise ValueError(
+                f"{_options([name])}: got {value} with --ablations, expected none, for it settles "
+                "that itself; leave one of them out"
+            )
     if not args.world:
         raise ValueError("--ablations: got no --world, expected how many prompts to grow, 256 say")
     folder = Path(args.ablations)
@@ -238,11 +269,13 @@ def _ablations(args: argparse.Namespace) -> dict[str, Any]:
 
 def _check_comparison(args: argparse.Namespace) -> None:
     """Raise ValueError for what is not measured for every configuration."""
-    others = [n for n in ("drift", "sheet", "growth", "table", "recall") if getattr(args, n)]
+    others = [
+        n for n in given(args, add_arguments) if n not in ("model", "device", "figures", *AGAIN)
+    ]
     if others:
         raise ValueError(
-            f"--{others[0]}: got several configurations too, expected one; say a single one of "
-            "--heads and --fusion, and no --seed-position"
+            f"{_options(others[:1])}: got several configurations too, expected one; say a "
+            "single one of --heads and --fusion, and no --seed-position"
         )
     if not (args.world or args.data):
         raise ValueError(
@@ -256,13 +289,24 @@ def _check_comparison(args: argparse.Namespace) -> None:
 
 
 def _check_one(args: argparse.Namespace) -> None:
-    """Raise ValueError for what only a comparison has."""
-    for name, off in (("rng_seeds", 1), ("figures", None)):
-        if (value := getattr(args, name)) != off:
+    """Raise ValueError for what only a comparison has, or what is not measured takes."""
+    for name, value in given(args, add_arguments).items():
+        if name in ("rng_seeds", "figures"):
             raise ValueError(
-                f"--{name.replace('_', '-')}: got {value} and one configuration, expected several "
+                f"{_options([name])}: got {value} and one configuration, expected several "
                 "--heads or --fusion, or --seed-position"
             )
+        takers = [taker for taker, options in TAKEN.items() if name in options]
+        if takers and not any(getattr(args, taker) for taker in takers):
+            raise ValueError(
+                f"{_options([name])}: got {value} without {_options(takers)}, of which it says "
+                "more; say that too, or leave it out"
+            )
+
+
+def _options(names: Iterable[str]) -> str:
+    """How they are typed."""
+    return ", ".join(f"--{name.replace('_', '-')}" for name in names)
 
 
 def _comparison(

@@ -23,7 +23,9 @@ ROUND = 8
 """Prompts, at most, that are grown from every cell before the next ones are."""
 
 
-def seed_map(grower: Grower, count: int, file: Path, every: int = 1) -> dict[str, Any]:
+def seed_map(
+    grower: Grower, count: int, file: Path, every: int = 1, command: str = ""
+) -> dict[str, Any]:
     """Grow `count` prompts of a model's world from cells of its grid, and judge them.
 
     Every cell is asked the same prompts under the same random numbers, so that cells differ by
@@ -33,6 +35,7 @@ def seed_map(grower: Grower, count: int, file: Path, every: int = 1) -> dict[str
     Args:
         every: 1 for all cells of the middle slice, n for every n-th row and column, counted so that
             the centre is among them.
+        command: what measures it, but for `--count`.
 
     Returns:
         What the file holds: `cells` [[h, w], ...] and for each of them `steps`, `right` (how many
@@ -54,9 +57,7 @@ def seed_map(grower: Grower, count: int, file: Path, every: int = 1) -> dict[str
         "rng_seed": grower.rng_seed,
         "cells": [list(cell[1:]) for cell in cells],
     })  # fmt: skip
-    found["command"] = (
-        f"python -m nar_core evaluate --model {info.name} --seed-map {file.name} --every {every}"
-    )
+    found["command"] = command
     exam, world = exam_of(grower.engine), WORLDS[info.world]()
     asked = sum(map(_prompts, found["rounds"]))
     with tqdm(total=max(count, asked) * len(cells), initial=asked * len(cells)) as bar:
@@ -112,7 +113,7 @@ def summary(found: dict[str, Any], grid: GridShape) -> dict[str, Any]:
         of = prompts * steps.count(total)
         by_steps[str(total)] = [round(x, 3) for x in (hits / of, *interval(hits, of))]
     told = {
-        "command": f"{found['command'].partition(' --count')[0]} --count {prompts}",
+        "command": f"{found['command']} --count {prompts}",
         **{k: found[k] for k in ("model", "digest", "settings", "rng_seed")},
         "grid": list(grid),
         "prompts": prompts,

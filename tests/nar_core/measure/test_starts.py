@@ -11,10 +11,13 @@ import numpy as np
 import pytest
 
 import nar_core
+from nar_core.cli import main
 from nar_core.measure import starts
 from nar_core.measure.growing import Grower
 from nar_core.measure.starts import ROUND, cells_of, drawn, seed_map, summary
 from nar_core.plan import GridShape
+
+from ..helpers import write_model_folder
 
 
 def test_cells_are_every_so_many_with_the_centre_among_them():
@@ -73,6 +76,18 @@ def test_a_map_of_something_else_is_not_gone_on_with(tmp_path: Path):
         seed_map(grower, ROUND, file)
 
 
+def test_a_map_tells_what_it_was_measured_with(tmp_path: Path, monkeypatch):
+    told = []
+    monkeypatch.setattr(
+        "nar_core.cli.evaluate.seed_map", lambda *asked: told.append(asked[4]) or {}
+    )
+    words = ["--model", str(write_model_folder(tmp_path)), "--seed-map", str(tmp_path / "a.json")]
+    words += ["--every", "4"]
+    assert main(["evaluate", *words, "--rng-seed", "5", "--guidance-scale", "4"]) == 0
+    [command] = told
+    assert command.endswith("--seed-map a.json --every 4 --rng-seed 5 --guidance-scale 4.0")
+
+
 def test_all_cells_are_asked_the_same_few_prompts_and_later_more(tmp_path: Path, monkeypatch):
     """Of a grid of 2 x 3, where growths from the first column come out right."""
     grid, asked = GridShape(1, 2, 3), []
@@ -100,20 +115,21 @@ def test_all_cells_are_asked_the_same_few_prompts_and_later_more(tmp_path: Path,
         starts.WORLDS, "emoji", lambda: SimpleNamespace(say=lambda facts, rng: facts)
     )
     grower, file = Grower(cast(nar_core.Engine, engine), rng_seed=5), tmp_path / "starts.json"
+    command = "evaluate --seed-map starts.json"
     told = seed_map(grower, 2, file)
     assert (told["prompts"], told["cells"]) == (2, [[h, w] for h in range(2) for w in range(3)])
     assert told["right"] == [2, 0, 0, 2, 0, 0]
     assert {(prompt, seed) for prompt, seed, _ in asked} == {(("one", "two"), 5)}
     asked.clear()
-    told = seed_map(grower, 5, file)
+    told = seed_map(grower, 5, file, command=command)
     assert len(asked) == 6  # what was found is gone on with
     assert {prompt for prompt, _, _ in asked} == {("three", "one", "two")}
     assert (told["prompts"], told["right"], told["damage"]) == (5, [5, 0, 0, 5, 0, 0], [0.5] * 6)
-    assert told["command"].endswith("--model m --seed-map starts.json --every 1 --count 5")
+    assert told["command"] == f"{command} --count 5"
     assert json.loads(file.read_text("utf-8"))["prompts"] == 5
-    assert seed_map(grower, 4, file) == told
+    assert seed_map(grower, 4, file, command=command) == told
     with monkeypatch.context() as patched:
         patched.setattr("os.replace", lambda part, path: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):  # while it is written: what was found is not lost
             seed_map(grower, 8, file)
-    assert seed_map(grower, 4, file) == told
+    assert seed_map(grower, 4, file, command=command) == told

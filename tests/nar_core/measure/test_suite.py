@@ -109,11 +109,11 @@ def test_figures_tell_their_command(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr("nar_core.cli.bench.suite", lambda *asked: (rows, []))
     file = tmp_path / "speed.json"
     assert (
-        main(["bench", "--suite", "cpu", "--repeats", "5", "--figures", str(file), "--json"]) == 0
+        main(["bench", "--suite", "cpu", "--minutes", "9", "--figures", str(file), "--json"]) == 0
     )
     told = json.loads(file.read_text("utf-8"))
     assert told == json.loads(capsys.readouterr().out.splitlines()[-1])
-    command = "python -m nar_core bench --suite cpu --repeats 5 --figures speed.json"
+    command = "python -m nar_core bench --suite cpu --minutes 9.0 --figures speed.json"
     assert (told["command"], told["rows"]) == (command, table(rows))
 
 
