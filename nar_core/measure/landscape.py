@@ -107,16 +107,14 @@ class LandscapeExam:
 
     @torch.inference_mode()
     def told(self, rng: np.random.Generator) -> dict[str, float]:
-        """`frechet` of all that was judged to renderings of the same facts.
+        """`frechet` of all that was judged to renderings of the same facts, where it is several.
 
         `frechet_floor` is that of other renderings: what chance alone makes of so few pictures.
         `right_rendered` is the share of these that the classifier reads right as they are, and
         `right_decoded` as the tokenizer decodes them: how far what it says can be relied on.
         """
         world = LandscapeWorld()
-        real = Moments.of(
-            torch.cat([self.classifier.embed(shrunk(world.render(f, rng))) for f in self._asked])
-        )
+        rendered = [self.classifier.embed(shrunk(world.render(f, rng))) for f in self._asked]
         others, right, decoded = [], 0, 0
         for facts in self._asked:
             picture = world.render(facts, rng)
@@ -125,9 +123,12 @@ class LandscapeExam:
             others.append(features)
             right += self._read(facts, features)[0].right
             decoded += self._read(facts, self.classifier.embed(shrunk(seen)))[0].right
-        return {
-            "frechet": round(frechet(Moments.of(torch.cat(self._features)), real), 3),
-            "frechet_floor": round(frechet(Moments.of(torch.cat(others)), real), 3),
+        out = {}
+        if len(self._asked) > 1:
+            real = Moments.of(torch.cat(rendered))
+            out["frechet"] = round(frechet(Moments.of(torch.cat(self._features)), real), 3)
+            out["frechet_floor"] = round(frechet(Moments.of(torch.cat(others)), real), 3)
+        return out | {
             "right_rendered": round(right / len(self._asked), 4),
             "right_decoded": round(decoded / len(self._asked), 4),
         }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -50,15 +49,15 @@ def sample_as_published(
 
     The cache lies in raster order, so every step attends over its whole length under an explicit
     mask, by plain matrix products. All tokens just fed go through every head. Each token is
-    filtered and drawn on its own. Everything else (weights, batched guidance, order) is as in
-    `Growth`, whose greedy tokens these must equal.
+    filtered and drawn on its own. Everything else (weights, batched guidance, order, gates) is as
+    in `Growth`, whose greedy tokens these must equal.
 
     Args:
         values, null: condition input of B rows and its null form.
     """
     config = model.config
     grid, device = config.grid, model.tokens.weight.device
-    plan = make_plan(grid, (0, 0, 0), None, config.directions, config.known_level)
+    plan = make_plan(grid, (0, 0, 0), None, config.directions, config.known_level, config.order)
     guided = guidance_scale > 1
     rows = [values, null] if guided else [values]
     conditions = []
@@ -91,8 +90,11 @@ def sample_as_published(
         device=device, dtype=condition.slots.dtype,
     )  # fmt: skip
 
-    def feed(x: Tensor, places: Tensor) -> dict[str, Tensor]:
-        """Logits of every direction for the tokens just fed, [rows, n, V]."""
+    def feed(x: Tensor, places: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
+        """Of every direction for the tokens just fed logits [rows, n, V], and how much they count.
+
+        That is [rows, n, 1]; unless there is a gate all count alike.
+        """
         visible = mask[:, None, places]
         out = {}
         for layer, block in enumerate(model.each_block()):
@@ -113,8 +115,10 @@ def sample_as_published(
                 if model.heads.taps[direction] == layer + 1:
                     z = _published_norm(head.norm, x)
                     z = z if head.project is None else head.project(z)
+                    weight = head.weight(z)
                     z = model.heads.matrix_of(head)(z)
-                    out[direction] = z.float() if config.fuse_float32 else z
+                    z = z.float() if config.fuse_float32 else z
+                    out[direction] = (z if head.gate is None else z * weight), weight
         return out
 
     tokens = torch.empty(batch, grid.cells, dtype=torch.int64, device=device)
@@ -122,7 +126,10 @@ def sample_as_published(
     fed = None
     for step in plan.steps:
         if fed is None:
-            logits = torch.stack([m[:, -1:] for m in messages.values()]).sum(0) / len(messages)
+            logits, heard = (
+                torch.stack([part[:, -1:] for part in parts]).sum(0)
+                for parts in zip(*messages.values(), strict=True)
+            )
         else:
             cells = torch.tensor([int(p) for p in fed], device=device)
             drawn = tokens[:, cells]
@@ -131,16 +138,17 @@ def sample_as_published(
             )
             messages = feed(x, length + cells)
             column = {int(p): i for i, p in enumerate(fed)}
-            some = next(iter(messages.values()))
-            logits = some.new_zeros(len(some), len(step.positions), some.shape[-1])
-            arrived = np.zeros(len(step.positions))
+            logits, heard = (
+                part.new_zeros(len(part), len(step.positions), part.shape[-1])
+                for part in next(iter(messages.values()))
+            )
             for d, direction in enumerate(DIRECTIONS):
                 senders = [(j, column[int(s)]) for j, s in enumerate(step.fan_in[:, d]) if s >= 0]
                 if senders:
                     to, at = map(list, zip(*senders, strict=True))
-                    logits[:, to] += messages[direction][:, at]
-                    arrived[to] += 1
-            logits = logits / torch.from_numpy(arrived).to(logits)[:, None]
+                    for total, part in zip((logits, heard), messages[direction], strict=True):
+                        total[:, to] += part[:, at]
+        logits = logits / heard
         if guided:
             logits = guide(*logits.chunk(2), guidance_scale)
         for j, cell in enumerate(step.positions):

@@ -48,7 +48,11 @@ class Moments(NamedTuple):
 
     @classmethod
     def of(cls, features: Tensor) -> Moments:
-        """Of features [n, d]."""
+        """Of features [n, d]. Raises ValueError for fewer than two."""
+        if len(features) < 2:
+            raise ValueError(
+                f"samples or reference: got {len(features)}, expected 2 or more to compare"
+            )
         x = features.double()
         return cls(x.mean(0), torch.cov(x.T))
 

@@ -52,14 +52,20 @@ def contact_sheet(
     picture grown from the centre, or from where the model starts.
     """
     info = grower.engine.info
+    world = WORLDS[info.world]() if info.world else None
+    for prompt in prompts if world else ():
+        if world.understand(prompt).facts is None:
+            raise ValueError(
+                f"--prompts: got {prompt!r}, of which nothing can be drawn, expected prompts of "
+                f"the world {info.world}, such as {info.prompts[0]!r}"
+            )
     rng = np.random.default_rng((grower.rng_seed, 3))
     places, rows, distances = places_of(grower.engine), [], []
     for i, prompt in enumerate(tqdm(prompts, desc="sheet")):
         seeds = starts_of(grower.engine, rng)
         grown = [grower.grow([prompt], seeds[place], i)[0] for place in places]
         near = []
-        if info.world:
-            world = WORLDS[info.world]()
+        if world:
             ways = world.arrangements(world.understand(prompt).facts)
             near = [world.render(ways[(grower.rng_seed + i) % len(ways)], rng)]
         elif train is not None:
@@ -67,7 +73,7 @@ def contact_sheet(
             distances.append(float(gaps.min()))
             near = [train.pixels[gaps.argmin()]]
         rows.append((prompt, near + grown))
-    heads = ["rendering"] if info.world else ["nearest training picture"] if train else []
+    heads = ["rendering"] if world else ["nearest training picture"] if train else []
     heads += ["any cell" if place == "any" else place for place in places]
     out = save_sheet(path, rows, heads, info.fps) | {"prompts": list(prompts)}
     if distances:
@@ -131,7 +137,7 @@ def growth_strips(grower: Grower, path: Path, prompts: Sequence[str] = ()) -> di
     rows = []
     for row, prompt in enumerate(prompts):
         frames = list(grower.frames([prompt], seeds[row % len(seeds)], row))
-        steps = np.linspace(1, len(frames) - 1, shown).round().astype(int)
+        steps = np.linspace(min(1, len(frames) - 1), len(frames) - 1, shown).round().astype(int)
         columns = [engine.preview(frames[i].tokens, full=True)[0] for i in steps]
         rows += [[column[moment] for column in columns] for moment in moments]
     save_picture(tiled(rows, 8), path)

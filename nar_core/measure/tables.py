@@ -109,6 +109,10 @@ def _balanced(
     shape = (*((info.frames,) if info.media == "video" else ()), *info.size, 3)
     device, rank = grower.engine.device, rank_and_world()[0]
     scored = None
+    if run.scored and count < 2:
+        raise ValueError(
+            f"--samples: got {count}, expected 2 or more to score; say more, or --samples-only"
+        )
     if run.scored and rank == 0:  # what is missing is said before anything is grown
         scored = Reference(run.reference, shape), network(run.features, table == 2, device)
     samples = write_balanced(grower, run.folder, count, run.batch)

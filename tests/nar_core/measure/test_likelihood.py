@@ -17,7 +17,7 @@ from nar_core.measure.configurations import Shown, likelihood
 from nar_core.measure.growing import Grower
 from nar_core.measure.likelihood import condition_of, continuation, measure
 from nar_core.measure.rightness import recall
-from nar_core.measure.sheets import contact_sheet
+from nar_core.measure.sheets import contact_sheet, growth_strips
 from nar_core.models.condition import Caption, ConditionConfig
 from nar_core.plan import GridShape
 from nar_core.train.data import DataFolder
@@ -87,6 +87,12 @@ def test_a_clip_model_is_measured_by_what_it_can_do(tmp_path):
     assert "second_frame_grown" in measure(corner, data)
     corner.info = replace(corner.info, accepts_known=False)
     assert "second_frame_grown" not in measure(corner, data)
+
+
+def test_a_single_cell_grows_in_a_strip_too(tmp_path):
+    folder = write_model_folder(tmp_path, kind="class", size=(8, 8))
+    growth_strips(Grower(Engine.load(folder, device="cpu")), tmp_path / "a.png", ["class 1"])
+    assert Image.open(tmp_path / "a.png").height == 8
 
 
 def test_a_model_that_starts_in_the_corner_is_shown_from_there(tmp_path, monkeypatch):

@@ -36,6 +36,11 @@ def test_frechet_distance_of_gaussians():
     assert frechet(own, Moments.of(3 * a)) == pytest.approx(12, rel=0.1)  # (3 - 1)^2 for each
 
 
+def test_one_sample_has_no_moments():
+    with pytest.raises(ValueError, match="got 1, expected 2 or more to compare"):
+        Moments.of(torch.ones(1, 4))
+
+
 def test_the_inception_score_counts_classes_that_are_sure():
     sure = torch.eye(4).repeat(100, 1)  # as many of each class in every split
     assert inception_score(sure) == pytest.approx(4)

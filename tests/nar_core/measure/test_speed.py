@@ -28,7 +28,9 @@ PICTURE, CLIP = GridShape(1, 4, 5), GridShape(3, 3, 2)
 def greedy(model, values, guidance_scale: float) -> torch.Tensor:
 
     config = model.config
-    plan = make_plan(config.grid, (0, 0, 0), None, config.directions, config.known_level)
+    plan = make_plan(
+        config.grid, (0, 0, 0), None, config.directions, config.known_level, config.order
+    )
     cells = len(values), config.grid.cells
     growth = Growth(
         model,
@@ -46,9 +48,15 @@ def greedy(model, values, guidance_scale: float) -> torch.Tensor:
 
 @pytest.mark.parametrize("guidance_scale", [1.0, 2.0])
 @pytest.mark.parametrize("grid", [PICTURE, CLIP])
-@pytest.mark.parametrize("form", ["official", "class", "words"])
+@pytest.mark.parametrize("form", ["official", "class", "words", "gate", "shared gate", "raster"])
 def test_the_baseline_grows_the_same_greedy_tokens(form, grid, guidance_scale):
-    config = official_config(grid) if form == "official" else embedded_config(grid, form)
+    config = embedded_config(grid, "words" if form == "words" else "class")
+    if form in ("official", "gate"):
+        config = replace(official_config(grid), gate=form == "gate")
+    elif form == "shared gate":
+        config = replace(config, gate=True)
+    elif form == "raster":
+        config = replace(config, taps={"+w": 2}, order="raster")
     model = small_model(config)
     values = torch.tensor([1, 4])
     if form == "words":

@@ -145,6 +145,8 @@ def test_what_scoring_needs_is_looked_for_before_any_sample(grower, tmp_path, mo
     ):
         with pytest.raises(ValueError, match=told):
             make_table(grower, 1, TableRun(tmp_path / "out", 7, 3, reference))
+    with pytest.raises(ValueError, match="--samples: got 1, expected 2 or more to score"):
+        make_table(grower, 1, TableRun(tmp_path / "out", 1))
 
 
 def test_table_3_has_genevals_layout(grower, tmp_path, monkeypatch):

@@ -260,6 +260,7 @@ def test_it_is_told_how_far_the_judge_of_landscapes_can_be_relied_on():
     noon = [replace(exam.ask(c, False, rng), time="noon") for c in exam.categories[::2]]
     for facts in noon:
         exam.judge(facts, WORLDS["landscape"]().render(facts, rng)[None])
+        assert ("frechet" in exam.told(np.random.default_rng(3))) == (facts is not noon[0])
     as_it_is = exam.told(np.random.default_rng(3))
     assert as_it_is["right_rendered"] == as_it_is["right_decoded"] > 0.5
     engine.decode = lambda tokens: tokens // 8  # darker than any noon
