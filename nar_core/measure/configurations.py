@@ -41,12 +41,13 @@ class Shown:
 
 def of_folder(engine: Engine, data: DataFolder) -> Shown:
     """The items of a folder."""
+    values = condition_of(engine, data.records)
     pictures = rgba_of(engine, data)
     tokens = []
     for i in range(0, len(pictures), 16):
         x = on_white(as_float(pictures[i : i + 16])).to(engine.device)
         tokens.append(engine.tokenizer.encode(x).flatten(1))
-    return Shown(condition_of(engine, data.records), torch.cat(tokens))
+    return Shown(values, torch.cat(tokens))
 
 
 def of_world(grower: Grower, count: int) -> Shown:

@@ -31,6 +31,7 @@ def measure(engine: Engine, data: DataFolder) -> dict[str, Any]:
         `continuation` tells.
     """
     tokenizer = engine.tokenizer
+    values = condition_of(engine, data.records)  # what cannot be told is said first
     pictures = rgba_of(engine, data)
     out = {"pictures": len(pictures), "psnr": round(reconstruction_psnr(tokenizer, pictures), 3)}
     statistics = code_statistics(tokenizer, [pictures])
@@ -40,7 +41,7 @@ def measure(engine: Engine, data: DataFolder) -> dict[str, Any]:
         x = on_white(as_float(pictures[i : i + 16])).to(engine.device)
         tokens.append(tokenizer.encode(x).flatten(1))
     with torch.inference_mode():
-        losses = plan_losses(engine.model, condition_of(engine, data.records), torch.cat(tokens))
+        losses = plan_losses(engine.model, values, torch.cat(tokens))
     out |= {k: round(v, 4) for k, v in losses.items()}
     if engine.info.frames > 1 and engine.info.accepts_known:
         chosen = evenly(len(pictures), 24)
@@ -51,10 +52,12 @@ def measure(engine: Engine, data: DataFolder) -> dict[str, Any]:
     return out
 
 
+@torch.inference_mode()
 def condition_of(engine: Engine, records: list[dict]) -> Any:
     """Condition input of records: their prompts or classes, none where it is no class of the model.
 
-    Raises ValueError where no record is of a class of the model.
+    Raises ValueError where no record is of a class of the model, for the null condition would be
+    measured, or where one has no prompt.
     """
     config, names = engine.model.config.condition, names_of(engine, records)
     if config.kind == "caption":

@@ -53,8 +53,8 @@ def contact_sheet(
     """
     info = grower.engine.info
     world = WORLDS[info.world]() if info.world else None
-    for prompt in prompts if world else ():
-        if world.understand(prompt).facts is None:
+    for prompt in prompts:
+        if world and world.understand(prompt).facts is None:
             raise ValueError(
                 f"--prompts: got {prompt!r}, of which nothing can be drawn, expected prompts of "
                 f"the world {info.world}, such as {info.prompts[0]!r}"
