@@ -27,7 +27,7 @@ from .kept import KeptGrowths
 from .models.condition import Caption, word_ids
 from .models.packed import pack_linears, release_mapping
 from .models.transformer import NARTransformer
-from .picture import fit, tiled
+from .picture import evenly, fit, tiled
 from .plan import DecodePlan, coordinates
 from .preview import Preview
 from .request import Frame, Prepared, Request
@@ -464,7 +464,7 @@ class Engine:
     def _samples(self, count: int) -> tuple[str, ...]:
         """Different classes or prompts to show, as many as there are up to `count`."""
         known = self.info.labels or self.info.prompts or self.info.names
-        return tuple(known[:: max(1, len(known) // max(1, count))][: max(0, count)])
+        return tuple(known[i] for i in evenly(len(known), count)) if count > 0 else ()
 
     def push_to_hub(
         self, repo_id: str, private: bool = False, token: str | None = None, samples: int = 4

@@ -263,6 +263,11 @@ def _white(mode: str, low: float, high: float) -> float:
     return 255.0 if 16 < high <= 255 else high
 
 
+def evenly(count: int, most: int) -> list[int]:
+    """At most so many of `count` numbers from 0, evenly spread, with the first and the last."""
+    return np.linspace(0, count - 1, min(count, max(most, 1))).round().astype(int).tolist()
+
+
 def tiled(rows: Sequence[Sequence[np.ndarray] | np.ndarray], gap: int = 4) -> Image.Image:
     """Rows of pictures of one size, uint8 [height, width, 3], in one picture on white."""
     height, width = rows[0][0].shape[:2]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from .picture import tiled
+from .picture import evenly, tiled
 from .plan import DecodePlan, coordinates
 from .settings import NUM_SAMPLES, RNG_SEED, SETTINGS, Sampling, SamplingSettings
 
@@ -187,7 +187,7 @@ class Frame:
         if self.painter is None:
             return None
         pixels = self.pixels()
-        rows = [clip[_spread(len(clip), 5)] for clip in pixels]
+        rows = [clip[evenly(len(clip), 5)] for clip in pixels]
         out = BytesIO()
         tiled(rows if pixels.shape[1] > 1 else [pixels[:, 0]]).save(out, "PNG")
         return out.getvalue()
@@ -204,12 +204,6 @@ def growth_strip(frames: Sequence[Frame], shown: int = 8, sample: int = 0) -> Im
     frames = list(frames)
     if not frames:
         raise ValueError("frames: got none, expected those that `Engine.generate` gave")
-    columns = [frames[i].pixels()[sample] for i in _spread(len(frames), shown)]
-    moments = _spread(len(columns[0]), 5)
+    columns = [frames[i].pixels()[sample] for i in evenly(len(frames), shown)]
+    moments = evenly(len(columns[0]), 5)
     return tiled([[column[moment] for column in columns] for moment in moments])
-
-
-def _spread(count: int, most: int) -> list[int]:
-    """At most so many of `count` numbers from 0, evenly spaced, with the first and the last."""
-    chosen = np.linspace(0, count - 1, min(count, max(most, 1))).round().astype(int)
-    return chosen.tolist()

@@ -29,6 +29,7 @@ import numpy as np
 from PIL import Image
 
 from ..foreign import parse, shown
+from ..picture import evenly
 from ..video import write_animated, write_mp4
 from .growth import PAPER
 from .limits import (
@@ -138,7 +139,7 @@ def _save_gif(
             edge = np.broadcast_to(np.array(PAPER, np.uint8), (above, *frame.shape[1:]))
             yield np.concatenate([edge, frame, edge])
 
-    some = np.concatenate(list(framed(clip[:: max(1, len(clip) // 8)][:9])))
+    some = np.concatenate(list(framed(clip[evenly(len(clip), 9)])))
     palette = Image.fromarray(some).quantize(255)
     pictures = (
         Image.fromarray(frame).quantize(palette=palette, dither=Image.Dither.NONE)

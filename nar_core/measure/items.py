@@ -10,8 +10,9 @@ import numpy as np
 import torch
 
 from ..engine import Engine
+from ..picture import evenly
 from ..train.config import FolderSource
-from ..train.data import DataFolder, as_float, evenly, is_held_out, on_white, windows
+from ..train.data import DataFolder, as_float, is_held_out, on_white, windows
 from ..train.source import prompt_of, select_records
 from ..weights.read import read_yaml
 

@@ -12,8 +12,9 @@ from tqdm import tqdm
 from ..arrangement import settled
 from ..engine import Engine
 from ..models.condition import Caption, cut, word_ids
+from ..picture import evenly
 from ..request import Request
-from ..train.data import DataFolder, as_float, evenly, on_white
+from ..train.data import DataFolder, as_float, on_white
 from ..train.losses import plan_losses
 from ..train.source import prompt_of
 from ..train.tokenizer import code_statistics, reconstruction_psnr

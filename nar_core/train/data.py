@@ -39,11 +39,6 @@ OTHER_INDICES = {f"{Path(n).stem}{end}" for n in INDICES for end in (".csv", ".j
 """Which are not read, so that a folder with one is not taken for pictures alone."""
 
 
-def evenly(count: int, most: int) -> np.ndarray:
-    """Numbers of at most `most` of `count` items, evenly spread from the first to the last."""
-    return np.linspace(0, count - 1, min(count, most)).round().astype(int)
-
-
 @dataclass(frozen=True)
 class DataFolder:
     """An opened data folder.

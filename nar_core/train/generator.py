@@ -22,6 +22,7 @@ from ..card import model_card
 from ..checks import prepare
 from ..info import ModelInfo
 from ..models.transformer import TransformerConfig
+from ..picture import evenly
 from ..plan import GridShape, legal_seed_positions
 from ..request import Request
 from ..settings import SETTINGS, SamplingSettings
@@ -42,7 +43,7 @@ from .config import (
     said,
     without_places,
 )
-from .data import DataFolder, evenly
+from .data import DataFolder
 from .exposure import own_cells, wrong_cells
 from .graph import compiled
 from .identity import FREE, claim, digest, digest_of_folder

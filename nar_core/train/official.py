@@ -31,7 +31,7 @@ from ..card import model_card
 from ..info import ModelInfo
 from ..models.condition import Caption
 from ..models.transformer import NARTransformer, TransformerConfig
-from ..picture import on_white, open_picture, reading_picture, upright
+from ..picture import evenly, on_white, open_picture, reading_picture, upright
 from ..plan import make_plan
 from ..tokenizers.base import Tokenizer
 from ..tokenizers.larp_video import LarpTokenizer
@@ -409,7 +409,7 @@ def export_own(
         "default_seed_position": [0, grid.h // 2, grid.w // 2] if anywhere else [0, 0, 0],
         "guidance_scale": info.guidance_scale,
         "labels": list(labels),
-        "prompts": list(captions[:: max(1, len(captions) // EXAMPLES)][:EXAMPLES]),
+        "prompts": [captions[i] for i in evenly(len(captions), EXAMPLES)],
         "text_parameters": info.text_parameters,
         "parameters": sum(v.numel() for v in state.values()),
         "trained_on": f"the folder {Path(config.data).resolve().name}",

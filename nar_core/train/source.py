@@ -12,9 +12,10 @@ import torch
 from torch import Tensor
 
 from ..models.condition import ConditionConfig, cut, word_ids
+from ..picture import evenly
 from ..tokenizers.base import Tokenizer
 from .config import FolderSource, GeneratorTraining
-from .data import DataFolder, as_float, augment, evenly, is_held_out, on_white, windows
+from .data import DataFolder, as_float, augment, is_held_out, on_white, windows
 from .filling import fill
 from .identity import digest
 from .plans import GrowthPlan

@@ -20,6 +20,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 from tqdm import tqdm
 
+from ..picture import evenly
 from ..tokenizers.base import Tokenizer, device_of
 from ..tokenizers.mini import PATCH, MiniConfig, MiniTokenizer
 from ..weights.embedded import EXPORT, name_of, sha256_of
@@ -34,7 +35,7 @@ from .config import (
     said,
     without_places,
 )
-from .data import DataFolder, as_float, augment, evenly, is_held_out, on_white
+from .data import DataFolder, as_float, augment, is_held_out, on_white
 from .graph import compiled
 from .identity import FREE, claim, digest
 from .loop import Run, rank_and_world

@@ -51,7 +51,7 @@ def test_the_card_tells_what_is_known(engine, tmp_path):
     assert front["pipeline_tag"] == "unconditional-image-generation"
     for told in ("# Tiny", "5 classes", "40 x 32", "steps: 12", "loss_any", "3.25", "walls"):
         assert told in card
-    assert "1. class 0\n2. class 1\n3. class 2\n" in card
+    assert "1. class 0\n2. class 2\n3. class 4\n" in card
     assert "label='class 0'" in card
     # Three samples in a row, as the model grows them.
     sheet = np.asarray(Image.open(saved / "samples.png"))
