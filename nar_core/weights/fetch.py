@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import glob
 import hashlib
-import json
 import logging
 import os
 import shutil
@@ -377,10 +376,11 @@ def find_encoder() -> Path | None:
 def _is_whole(folder: Path) -> bool:
     """Whether the settings and every shard that the index names are there."""
     index = folder / "model.safetensors.index.json"
-    names = {"model.safetensors"}
-    if index.is_file():
-        names = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
-    return all((folder / name).is_file() for name in {"config.json", *names})
+    try:
+        names = shards_of(index) if index.is_file() else ["model.safetensors"]
+    except ValueError:
+        return False
+    return all((folder / name).is_file() for name in ("config.json", *names))
 
 
 def fetch_encoder(progress: Progress | None = None) -> Path:

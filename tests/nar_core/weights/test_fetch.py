@@ -119,6 +119,15 @@ def test_an_index_names_no_files_elsewhere(fake_hub):
         fetch.fetch(SOURCE)
 
 
+def test_an_encoder_whose_index_is_damaged_is_not_here(fake_hub):
+    folder = fetch.fetched_folder() / fetch.ENCODER_NAME
+    for name, data in sharded().items():
+        put(folder / name, data.decode())
+    assert fetch.find_encoder() == folder
+    put(folder / INDEX, "version https://git-lfs")
+    assert fetch.find_encoder() is None
+
+
 def test_shards_in_the_hubs_cache_count_when_all_are_there(fake_hub):
     folder = fake_hub.cache / SOURCE.hub
     for name, data in sharded().items():
