@@ -11,9 +11,9 @@ import hashlib
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from omegaconf import OmegaConf
 from torch import Tensor
@@ -22,8 +22,10 @@ from ..info import ModelInfo
 from ..models.condition import ConditionConfig, cut
 from ..models.transformer import NARTransformer, TransformerConfig
 from ..plan import GridShape, legal_seed_positions
+from ..settings import NAMED, shortened
 from ..tokenizers.mini import MiniConfig, MiniTokenizer
 from ..tokenizers.vq_image import VQConfig, VQTokenizer
+from ..worlds import WORLDS
 from .read import expect, fill, read, read_yaml
 
 MOST_WORDS = 32  # that a prompt of a world may have
@@ -101,11 +103,11 @@ def _read_info(folder: Path, embedded: bool) -> ModelInfo:
     files = [folder / "generator.safetensors", tokenizer_folder(folder) / "tokenizer.safetensors"]
     if empty := [str(f) for f in files if not f.stat().st_size]:
         raise ValueError(f"{empty[0]}: got an empty file")
-    names = {f.name for f in fields(ModelInfo)}
-    told = {k: v for k, v in config["info"].items() if k in names}
-    for name in ("labels", "prompts", "default_seed_position"):
-        if name in told:
-            told[name] = tuple(told[name])
+    told = {
+        name: _believed(name, value, _HINTS[name])
+        for name, value in config["info"].items()
+        if name in _HINTS and value is not None
+    }
     return ModelInfo(
         name=name_of(folder),
         grid=model.grid,
@@ -128,6 +130,36 @@ def _read_info(folder: Path, embedded: bool) -> ModelInfo:
         held_out_loss=_held_out_loss(folder),
         **{"seed_positions": _seed_positions(model), **told},
     )
+
+
+_HINTS = get_type_hints(ModelInfo)
+
+
+def _believed(name: str, value: Any, hint: Any) -> Any:
+    """What a folder says of its model as `ModelInfo` has it; ValueError for another kind."""
+    if name in NAMED:
+        return NAMED[name].check(value)
+    kinds = get_args(hint)
+    if name == "world":
+        right, expected = value in ("", *WORLDS), f"none or one of {', '.join(WORLDS)}"
+    elif get_origin(hint) is tuple:
+        many = len(kinds) == 2 and kinds[1] is ...
+        right = isinstance(value, list) and (many or len(value) == len(kinds))
+        expected = "a list" if many else f"{len(kinds)} values"
+        if right:
+            return tuple(_believed(f"{name}[{i}]", v, kinds[0]) for i, v in enumerate(value))
+    elif get_origin(hint) is Literal:
+        right, expected = value in kinds, f"one of {', '.join(kinds)}"
+    elif hint is int:
+        right, expected = type(value) is int and value >= 0, "a whole number from 0"
+    else:
+        right, expected = (
+            type(value) is hint,
+            {str: "text", bool: "true or false"}.get(hint, hint.__name__),
+        )
+    if not right:
+        raise ValueError(f"{name}: got {shortened(value)}, expected {expected}")
+    return value
 
 
 def _seed_positions(model: TransformerConfig) -> Literal["any", "corner"]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 
 import pytest
+from omegaconf import OmegaConf
 
 from nar_core import Engine, list_models
 from nar_core.weights.fetch import CHECKPOINTS
@@ -68,6 +69,34 @@ def test_empty_weights_are_told(root, caplog):
     (root / "hollow" / "generator.safetensors").write_bytes(b"")
     assert "hollow" not in [m.name for m in list_models()]
     assert "got an empty file" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("parameters", "many", "'many', expected a whole number from 0"),
+        ("world", "moon", "'moon', expected none or one of emoji"),
+        ("world", "[a]", "['a'], expected none or one of emoji"),
+        ("fps", "q", "'q', expected a whole number from 0"),
+        ("title", "[1]", "[1], expected text"),
+        ("task", "zzz", "'zzz', expected one of text, class"),
+        ("labels", "abc", "'abc', expected a list"),
+        ("labels[1]", "[a, 2]", "2, expected text"),
+        ("default_seed_position", "[1, 2]", "[1, 2], expected 3 values"),
+        ("accepts_known", "3", "3, expected true or false"),
+        ("guidance_scale", "x", "'x', expected a number from 1"),
+    ],
+)
+def test_what_a_folder_says_of_its_model_is_of_the_right_kind(root, caplog, name, value, told):
+    shutil.copytree(CHECKPOINTS / "world-tokenizer", root / "world-tokenizer")
+    wrong = shutil.copytree(GOOD, root / "wrong")
+    text = OmegaConf.load(wrong / "config.yaml")
+    changed = OmegaConf.create(f"info: {{{name.split('[')[0]}: {value}}}")
+    OmegaConf.save(OmegaConf.merge(text, changed), wrong / "config.yaml")
+    names = [m.name for m in list_models()]
+    assert "wrong" not in names
+    assert "emoji" in names
+    assert f"{name}: got {told}" in caplog.text
 
 
 def test_the_list_is_read_again_only_when_it_changes(root, monkeypatch):

@@ -15,7 +15,7 @@ PACKAGE = ROOT / "nar_core"
 
 MODELS = {"plan", "splitter"}
 INFO = {"device", "plan", "settings"}
-WEIGHTS = INFO | {"info", "models", "tokenizers"}
+WEIGHTS = INFO | {"info", "models", "tokenizers", "worlds"}
 REQUEST = INFO | {"info", "models", "picture", "request", "splitter", "subject", "words", "worlds"}
 ENGINE = WEIGHTS | REQUEST | {"card", "weights", "sampling", "checks", "decode", "kept", "preview"}
 ENGINE |= {"arrangement", "explain", "writing"}
