@@ -12,6 +12,7 @@ from torch import Tensor
 from ..models.condition import ConditionConfig
 from ..models.transformer import TransformerConfig
 from ..plan import GridShape
+from ..settings import shortened
 from ..tokenizers.larp_video import LarpConfig
 from ..tokenizers.vq_image import VQConfig
 
@@ -144,6 +145,32 @@ def _count(tensors: Mapping[str, Tensor], pattern: str) -> int:
     return 1 + max((int(m[1]) for m in found if m), default=-1)
 
 
+def _number(settings: Mapping[str, Any], name: str, default: float = 0) -> float:
+    """A setting that counts or measures, `default` where nothing is said."""
+    told = settings.get(name) or default
+    try:
+        value = float(told)
+    except (TypeError, ValueError, OverflowError):
+        value = math.nan
+    if not 0 <= value < math.inf:
+        raise ValueError(
+            f"{name}: got {shortened(told)}, expected a number from 0; correct it where the "
+            "weights' settings say it"
+        )
+    return value
+
+
+def _named(settings: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """The settings that stand under a name, none where nothing is said."""
+    value = settings.get(name) or {}
+    if not isinstance(value, Mapping):
+        raise ValueError(
+            f"{name}: got {shortened(value)}, expected names and values; correct it where the "
+            "weights' settings say it"
+        )
+    return value
+
+
 def generator_config(
     kind: str, tensors: Mapping[str, Tensor], settings: Mapping[str, Any], grid: GridShape | None
 ) -> TransformerConfig:
@@ -163,7 +190,7 @@ def generator_config(
         raise ValueError("weights: a frame prediction model; only class-conditional ones are known")
     vocab_size, width = _shape(tensors, "tok_embeddings.weight")
     depth = _count(tensors, r"layers\.(\d+)\.")
-    before_right = int(settings.get("n_layer") or depth - (2 if video else 1))
+    before_right = int(_number(settings, "n_layer", max(0, depth - (2 if video else 1))))
     if depth - video <= before_right or before_right < 1:
         raise ValueError(
             f"weights: got {depth} blocks, expected more than the n_layer of {before_right}"
@@ -177,10 +204,10 @@ def generator_config(
         before_right,
         depth,
         # Every published size has heads 64 wide.
-        int(settings.get("n_head") or max(1, width // 64)),
+        int(_number(settings, "n_head", max(1, width // 64))),
         _shape(tensors, "layers.0.feed_forward.w1.weight")[0],
-        norm_eps=float(settings.get("norm_eps", 1e-5)),
-        rotary_base=float(settings.get("rope_base", 10000)),
+        norm_eps=float(_number(settings, "norm_eps", 1e-5)),
+        rotary_base=float(_number(settings, "rope_base", 10000)),
     )
 
 
@@ -239,17 +266,23 @@ def _grid(video, tensors, settings, grid) -> GridShape:
     if grid is None and video and "latent_shape" in settings:
         grid = settings["latent_shape"]
     if grid is None and not video:
-        cells = settings.get("block_size")
-        if not cells and settings.get("image_size") and settings.get("downsample_size"):
-            cells = (int(settings["image_size"]) // int(settings["downsample_size"])) ** 2
-        side = math.isqrt(int(cells or 0))
+        cells, one = _number(settings, "block_size"), _number(settings, "downsample_size")
+        if not cells and one:
+            cells = int(_number(settings, "image_size") // one) ** 2
+        side = math.isqrt(int(cells))
         grid = (1, side, side) if side and side**2 == cells else None
     if grid is None:
         raise ValueError(
             "grid: not recorded with the weights; put a config.json with "
             f"{'latent_shape' if video else 'block_size'} beside them"
         )
-    grid = GridShape(*map(int, grid))
+    try:
+        grid = GridShape(*map(int, grid))
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ValueError(
+            f"latent_shape: got {shortened(grid)}, expected three whole numbers; correct it where "
+            "the weights' settings say it"
+        ) from error
     if video:
         positions = _shape(tensors, "abs_pe")[-2]
         if positions != grid.cells + 1:
@@ -296,8 +329,8 @@ def larp_config(
     Raises:
         ValueError: a variant that is not supported, or settings that contradict each other.
     """
-    bottleneck = (settings.get("bottleneck") or {}).get("args", {})
-    regularizer = (bottleneck.get("regularizer") or {}).get("args", {})
+    bottleneck = _named(_named(settings, "bottleneck"), "args")
+    regularizer = _named(_named(bottleneck, "regularizer"), "args")
     refused = {
         "bottleneck norm": bottleneck.get("norm", "none") not in ("none", None),
         "codebook without normalisation": not regularizer.get("l2_normalized", True),
@@ -314,7 +347,8 @@ def larp_config(
     decoder_width = _shape(tensors, "final_layer.norm_final.weight")[0]
     rows, columns = _shape(tensors, "bottleneck.regularizer.embedding.weight")
     tokens = _shape(tensors, "encoder_latent_query_embed")[0]
-    side, frames = int(settings.get("input_size", 128)), int(settings.get("frame_num", 16))
+    side = int(_number(settings, "input_size", 128))
+    frames = int(_number(settings, "frame_num", 16))
     a, b, c = patch
     patches = GridShape(frames // a, side // b, side // c)
     if grid is None:
@@ -328,10 +362,10 @@ def larp_config(
         patch=(a, b, c),
         encoder_width=encoder_width,
         encoder_depth=_count(tensors, r"encoder\.blocks\.(\d+)\."),
-        encoder_heads=int(settings.get("encoder_num_heads") or max(1, encoder_width // 64)),
+        encoder_heads=int(_number(settings, "encoder_num_heads", max(1, encoder_width // 64))),
         decoder_width=decoder_width,
         decoder_depth=_count(tensors, r"decoder\.blocks\.(\d+)\."),
-        decoder_heads=int(settings.get("decoder_num_heads") or max(1, decoder_width // 64)),
+        decoder_heads=int(_number(settings, "decoder_num_heads", max(1, decoder_width // 64))),
         codebook_size=rows,
         codebook_width=columns,
         encoder_patch_type="encoder_patch_token_type_embed" in tensors,

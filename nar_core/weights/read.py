@@ -28,6 +28,8 @@ INDEX = ".index.json"
 """How the list of the shards of a weight file ends."""
 Module = TypeVar("Module", bound=nn.Module)
 WRAPPERS = ("model", "module", "state_dict", "sd", "ema")
+DEEPEST = 8
+"""Dictionaries around the tensors of a file, at most: one may hold itself."""
 
 
 @dataclass(frozen=True)
@@ -139,7 +141,7 @@ def read(path: str | Path) -> WeightFile:
 
 def _payload(path: Path) -> Any:
     if path.name.endswith(INDEX):
-        return {k: v for part in files_of(path) for k, v in _payload(part).items()}
+        return {k: v for part in files_of(path) for k, v in _shard(part).items()}
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
@@ -163,6 +165,13 @@ def _payload(path: Path) -> Any:
         raise ValueError(f"{_damaged(path)} ({error})") from error
 
 
+def _shard(path: Path) -> Mapping[str, Any]:
+    payload = _payload(path)
+    if not isinstance(payload, Mapping):
+        raise ValueError(f"{path}: got {type(payload).__name__}, expected a dictionary of tensors")
+    return payload
+
+
 def _is_pickled(path: Path) -> bool:
     """Whether a file begins as a pickle or an archive with one does."""
     with path.open("rb") as file:
@@ -173,8 +182,8 @@ def shards_of(index: Path) -> list[str]:
     """The names of the shards that an index lists. Raises ValueError where it is no index."""
     try:
         names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
-        outside = [name for name in names if Path(name).name != name]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        outside = [n for n in names if Path(n).name != n or n.endswith(INDEX)]
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(
             f"{index}: got no JSON with a weight_map, expected a list of shards"
         ) from error
@@ -233,7 +242,7 @@ def _settings_beside(path: Path) -> dict[str, Any]:
         if candidate.is_file():
             try:
                 values = json.loads(candidate.read_text(encoding="utf-8"))
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 raise ValueError(f"{candidate}: not valid JSON ({error})") from error
             return values if isinstance(values, dict) else {}
     return {}
@@ -242,9 +251,21 @@ def _settings_beside(path: Path) -> dict[str, Any]:
 def _unwrap(payload: Any, path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Tensors of a nested payload under clean names, and the settings met on the way."""
     settings: dict[str, Any] = {}
+    depth = 0
     while isinstance(payload, Mapping) and not all(isinstance(v, Tensor) for v in payload.values()):
-        args = payload.get("args", {})
-        settings |= vars(args) if isinstance(args, argparse.Namespace) else dict(args or {})
+        depth += 1
+        if depth > DEEPEST:
+            raise ValueError(
+                f"{path}: got dictionaries more than {DEEPEST} deep, expected tensors, alone or "
+                f"under {', '.join(WRAPPERS)}"
+            )
+        args = payload.get("args") or {}
+        args = vars(args) if isinstance(args, argparse.Namespace) else args
+        if not isinstance(args, Mapping):
+            raise ValueError(
+                f"{path}: got args of {type(args).__name__}, expected names and values"
+            )
+        settings |= args
         inner = next((payload[k] for k in WRAPPERS if isinstance(payload.get(k), Mapping)), None)
         if inner is None:
             raise ValueError(

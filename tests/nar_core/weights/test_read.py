@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import pickle
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from nar_core.models.transformer import NARTransformer
 from nar_core.plan import GridShape
 from nar_core.tokenizers.mini import MiniConfig, MiniTokenizer
 from nar_core.tokenizers.vq_image import VQConfig, VQTokenizer
+from nar_core.weights.adapt import larp_config
 from nar_core.weights.load import load_generator, load_tokenizer
 from nar_core.weights.read import fill, read, read_yaml
 
@@ -170,6 +172,59 @@ def test_a_file_of_another_kind_is_named(weights, tmp_path):
         load(tmp_path / "n.pt")
     with pytest.raises(ValueError, match="expected an existing file or folder"):
         load(tmp_path / "absent.pt")
+
+
+def test_a_dictionary_in_itself_and_an_index_of_itself_are_refused(tmp_path):
+    within: dict = {}
+    within["model"] = within
+    torch.save(within, tmp_path / "loop.pt")
+    with pytest.raises(ValueError, match="more than 8 deep"):
+        read(tmp_path / "loop.pt")
+    index = tmp_path / "m.safetensors.index.json"
+    index.write_text(json.dumps({"weight_map": {"a": index.name}}))
+    with pytest.raises(ValueError, match="files beside it only"):
+        read(index)
+    index.write_text(json.dumps({"weight_map": {"a": "one.bin"}}))
+    torch.save(torch.zeros(1), tmp_path / "one.bin")
+    with pytest.raises(ValueError, match=r"one\.bin: got Tensor, expected a dictionary"):
+        read(index)
+
+
+@pytest.mark.parametrize("args", [3, [1, 2], "n_layer"])
+def test_settings_of_another_kind_are_refused_with_their_file(args, weights, tmp_path):
+    torch.save({"model": weights, "args": args}, tmp_path / "w.pt")
+    with pytest.raises(ValueError, match=r"w\.pt: got args of \w+, expected names and values"):
+        read(tmp_path / "w.pt")
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"n_layer": [1]},
+        {"n_layer": "x"},
+        {"n_head": -1},
+        {"block_size": [4]},
+        {"rope_base": {"a": 1}},
+    ],
+)
+def test_a_setting_of_another_kind_is_named(settings, weights, tmp_path):
+    torch.save(weights, tmp_path / "w.pt")
+    (tmp_path / "config.json").write_text(json.dumps({**json.loads(SETTINGS), **settings}))
+    with pytest.raises(ValueError, match=f"{next(iter(settings))}: got .* expected a number from"):
+        load_generator(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"bottleneck": "x"},
+        {"bottleneck": {"args": 3}},
+        {"bottleneck": {"args": {"regularizer": 1}}},
+    ],
+)
+def test_a_setting_that_should_hold_others_is_named(settings):
+    with pytest.raises(ValueError, match="expected names and values"):
+        larp_config({}, settings, None)
 
 
 def test_nothing_is_half_loaded(weights):
