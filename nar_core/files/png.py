@@ -18,7 +18,7 @@ from ..foreign import Fields
 from ..picture import reading_picture
 from .limits import LIMITS, MAX_SIDE, Limits, need_pixels
 from .picture import open_within
-from .recipe import AS_DOWNLOADED, CHUNK, Recipe, recipe_from, told_in
+from .recipe import AS_DOWNLOADED, CHUNK, Recipe, recipe_from, recipes_from, told_in
 
 PART = "nar_studio_part"
 
@@ -118,7 +118,10 @@ def recipe_in(picture: Image.Image, limits: Limits = LIMITS) -> Recipe:
             "picture: no recipe inside, so it cannot be replayed; use a PNG downloaded here "
             "(a strip has none; messengers and editors often remove it)"
         )
-    return recipe_from(told_in(text), (picture.height, picture.width), limits)
+    told = told_in(text)
+    if isinstance(told, dict) and "parts" in told:  # a clip as GIF, as in MP4
+        return recipes_from(told, limits)[-1]
+    return recipe_from(told, (picture.height, picture.width), limits)
 
 
 def _frames(data: bytes | Path, picture: Image.Image, recipe: Recipe, limits: Limits) -> np.ndarray:
@@ -137,6 +140,8 @@ def _frames(data: bytes | Path, picture: Image.Image, recipe: Recipe, limits: Li
             pixels = np.asarray(picture.convert("RGB"))
         if recipe.frames == 1:
             return pixels[None]
+        if stored == 1 and "duration" not in picture.info:  # all are equal
+            return np.stack([pixels] * recipe.frames)
         lasts = max(1, round(picture.info.get("duration", 0) * (recipe.fps or 8) / 1000))
         frames += [pixels] * min(lasts, recipe.frames)
         if len(frames) > recipe.frames:

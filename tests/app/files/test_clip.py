@@ -22,7 +22,7 @@ from app.server.studio import Studio
 from app.server.telling import replayed
 from app.wire import bytes_of_uri
 from nar_core.files import clip as clips
-from nar_core.files import limits
+from nar_core.files import limits, read_file, read_recipe
 from nar_core.files.clip import read_mp4
 from nar_core.files.png import read_png, sheet
 from nar_core.files.recipe import recipe_from
@@ -65,6 +65,8 @@ def test_every_format_holds_every_frame(studio):
         file = Image.open(io.BytesIO(data))
         assert (file.format, file.size) == (name, (640, 640))
         assert file.n_frames > 1
+        if kind == "gif":
+            assert read_recipe(data).json() == read_file(bytes_at(done["pictures"][0]))[0].json()
         with pytest.raises(ValueError, match=f"got a {name}, expected a PNG or MP4"):
             replayed(studio.engines, data, "r")
     tall = Image.open(io.BytesIO(bytes_at(studio.clip(done["pictures"], "tall", 12))))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -115,6 +116,15 @@ def test_a_clip_has_as_many_frames_as_its_recipe_says():
     short = {**clip.json(), "frames": 5, "slice_of_frame": [0, 0, 1, 2, 3]}
     with pytest.raises(ValueError, match="got more than 5 frames at 8 a second, expected 5"):
         read_png(png_bytes(frames, recipe_from(short)))
+
+
+@pytest.mark.parametrize("fps", [1, 8, 24])
+def test_a_clip_in_which_nothing_moves_is_read(fps):
+    done = finish(fake_studio(), Form("clip", "fox"), {"seed_position": [2, 4, 4]})
+    clip, frames = read_png(bytes_of_uri(done["pictures"][0], 5_000_000))
+    frames = np.repeat(frames[:1], len(frames), 0)
+    _, read = read_png(png_bytes(frames, replace(clip, fps=fps)))
+    assert np.array_equal(read, frames)
 
 
 def test_a_picture_that_moves_is_told_by_its_frames_alone(made):
