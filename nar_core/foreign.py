@@ -30,8 +30,8 @@ _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = 60
 _SHORT.maxlong = 30
 
-LARGEST = 2**53
-"""Beyond this, whole numbers are no longer exact in a browser."""
+LARGEST = 2**63 - 1
+"""Beyond this, whole numbers are of no use: no array holds them."""
 
 LONGEST_CHOICE = 60
 
@@ -196,10 +196,10 @@ class Fields:
 
 def settled(setting: Setting, value: Any) -> float | int | str:
     """A sampling setting's value; ValueError for anything else, and for numbers beyond all use."""
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, int | float | str)
-        or (len(value) > LONGEST_CHOICE if isinstance(value, str) else not abs(value) <= LARGEST)
-    ):
+    long = isinstance(value, str) and len(value) > LONGEST_CHOICE
+    if isinstance(value, bool) or not isinstance(value, int | float | str) or long:
         raise ValueError(f"{setting.name}: got {shown(value)}, expected {setting.expected}")
-    return setting.check(value)
+    checked = setting.check(value)
+    if isinstance(checked, int) and checked > LARGEST:
+        raise ValueError(f"{setting.name}: got {shown(value)}, expected at most {LARGEST}")
+    return checked

@@ -18,10 +18,12 @@ from ..engine import Engine
 from ..files import (
     Recipe,
     Wide,
+    alone,
     clip_bytes,
     confidence_of,
     growth_gif,
     label_of,
+    need_told,
     png_bytes,
     read_file,
     read_recipe,
@@ -299,6 +301,7 @@ def _prepared(
 ) -> Prepared:
     """The request checked and planned, from a step of an earlier growth on where there is one."""
     prepared = prepare(info, request)
+    need_told(prepared.request)
     after = 0 if recipe is None else recipe.resumed_from
     after = after if args.after is None else args.after
     if recipe is None or not after:
@@ -417,7 +420,7 @@ def _grown(
             if original is not None:
                 video = original.blended(video)
             for sample, clip in enumerate(video):
-                own = _single(recipe_of(engine, frames[-1], steps_of(job.plan), sample))
+                own = alone(recipe_of(engine, frames[-1], steps_of(job.plan), sample))
                 first = first or own
                 files += _write(folder, own, clip, frames if args.growth else (), sample)
     out: dict[str, Any] = {
@@ -427,17 +430,9 @@ def _grown(
         "seed_position": list(jobs[0].plan.seed_position),
         "files": [str(f) for f in files],
     }
-    if recipe is not None and first is not None and first.request == _single(recipe).request:
-        out |= verdict(_single(recipe), [first])
+    if recipe is not None and first is not None and first.request == alone(recipe).request:
+        out |= verdict(alone(recipe), [first])
     return out
-
-
-def _single(recipe: Recipe) -> Recipe:
-    """The recipe of one of several samples as that of a run of its own."""
-    several, word = recipe.request, label_of(recipe)
-    request = several | {"num_samples": 1, "rng_seed": several["rng_seed"] + recipe.sample}
-    request |= {"prompt": word} if several["prompt"] else {"label": word or None}
-    return replace(recipe, request=request, sample=0)
 
 
 def _write(

@@ -40,7 +40,7 @@ import math
 import platform
 import zlib
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from typing import Any, TypedDict, cast, get_args
 
@@ -49,7 +49,7 @@ import numpy as np
 from ..engine import Engine
 from ..foreign import Fields, parse, settled, shown
 from ..info import ModelInfo
-from ..plan import DecodePlan, Order
+from ..plan import DIRECTIONS, DecodePlan, Order
 from ..request import Frame, Request
 from ..settings import SETTINGS, Setting
 from .limits import (
@@ -68,7 +68,6 @@ CHUNK = "nar_studio"
 SCHEMA = 1
 AS_DOWNLOADED = "use the file as downloaded"
 
-DIRECTIONS = ("+w", "-w", "+h", "-h", "+t", "-t")
 MADE_WITH = ("device", "dtype", "machine", "torch")
 LONGEST_PROMPT = 1000
 LONGEST_NAME = 200
@@ -328,8 +327,22 @@ def _request(given: Fields, grid: tuple[int, ...]) -> dict[str, Any]:
 # ---- writing ---------------------------------------------------------------------------------
 
 
+def need_told(request: Request) -> None:
+    """Raise ValueError for a validated request of longer words or numbers than a file may tell."""
+    for setting in SETTINGS:
+        settled(setting, getattr(request, setting.name))
+    for name in ("prompt", "label"):
+        longest = max((len(word) for word in getattr(request, name) or () if word), default=0)
+        if longest > LONGEST_PROMPT:
+            raise ValueError(
+                f"{name}: got {longest:,} characters, expected at most {LONGEST_PROMPT:,} for a "
+                "file to tell them; shorten it"
+            )
+
+
 def request_fields(request: Request) -> dict[str, Any]:
-    """A validated request as JSON, without the token grids it may hold."""
+    """A validated request as JSON, without the token grids it may hold; see `need_told`."""
+    need_told(request)
 
     def one(value: Any) -> Any:
         if not isinstance(value, tuple):
@@ -383,9 +396,12 @@ def steps_of(plan: DecodePlan) -> np.ndarray:
 
 
 def recipe_of(engine: Engine, frame: Frame, steps: np.ndarray, sample: int) -> Recipe:
-    """The recipe of one sample of a finished frame; `steps` [N] says which step wrote each cell."""
+    """The recipe of one sample of a finished frame; `steps` [N] says which step wrote each cell.
+
+    One of several words, or of more samples than a file may tell of, is told as `alone`.
+    """
     info, resumed = engine.info, frame.request.resume
-    return Recipe(
+    told = Recipe(
         model=info.name,
         digest=engine.digest,
         grid=(int(info.grid.t), int(info.grid.h), int(info.grid.w)),
@@ -405,6 +421,16 @@ def recipe_of(engine: Engine, frame: Frame, steps: np.ndarray, sample: int) -> R
         order=info.order,
         made_with=made_with(engine),
     )
+    several = any(isinstance(told.request[name], list) for name in ("prompt", "label"))
+    return alone(told) if several or told.request["num_samples"] > MAX_SAMPLES else told
+
+
+def alone(recipe: Recipe) -> Recipe:
+    """The recipe of one of several samples as that of a run of its own."""
+    several, word = recipe.request, label_of(recipe)
+    request = several | {"num_samples": 1, "rng_seed": several["rng_seed"] + recipe.sample}
+    request |= {"prompt": word} if several["prompt"] else {"label": word or None}
+    return replace(recipe, request=request, sample=0)
 
 
 def made_with(engine: Engine) -> dict[str, str]:
@@ -431,4 +457,4 @@ def verdict(expected: Recipe, made: list[Recipe]) -> Verdict:
 def label_of(recipe: Recipe) -> str:
     """What was asked for: its prompt or class, that of its sample; "" for neither."""
     words = recipe.request["prompt"] or recipe.request["label"] or ""
-    return words if isinstance(words, str) else words[min(recipe.sample, len(words) - 1)]
+    return words if isinstance(words, str) else words[min(recipe.sample, len(words) - 1)] or ""

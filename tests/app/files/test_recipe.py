@@ -86,6 +86,49 @@ def test_the_last_picture_of_the_most_and_the_last_variation_are_read_and_no_fur
             recipe_from({**told, **change})
 
 
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ({"label": ("kiwi", None)}, ("kiwi", None)),
+        ({"prompt": ("owl", "", "fox")}, ("owl", "", "fox")),
+        ({"prompt": "owl", "num_samples": MAX_SAMPLES + 1}, ("owl",) * (MAX_SAMPLES + 1)),
+    ],
+)
+def test_several_words_and_more_samples_than_a_file_tells_of_are_told_each_alone(asked, told):
+    name = "label" if "label" in asked else "prompt"
+    request = Request(**{"num_samples": len(told), "rng_seed": 5, **asked})
+    engine = FakeEngine("fruit" if name == "label" else "emoji")
+    *_, frame = engine.generate(request)
+    steps = steps_of(prepare(engine.info, request).plan)
+    for sample, word in enumerate(told):
+        written = recipe_of(engine, frame, steps, sample)
+        read = recipe_from(json.loads(json.dumps(written.json())))
+        assert read.json() == written.json()
+        assert read.request[name] == word
+        assert (read.request["rng_seed"], read.request["num_samples"]) == (5 + sample, 1)
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"prompt": "the " * 300 + "owl"}, r"prompt: got 1,203 characters, expected at most 1,000"),
+        ({"top_k": 2**63}, f"top_k: got {2**63}, expected at most {2**63 - 1}"),
+        ({"top_k": 2**60}, ""),
+    ],
+)
+def test_what_no_file_may_tell_is_refused_where_it_is_made(asked, said):
+    engine = FakeEngine("emoji")
+    request = Request(**{"prompt": "owl", **asked})
+    *_, frame = engine.generate(request)
+    steps = steps_of(prepare(engine.info, request).plan)
+    if said:
+        with pytest.raises(ValueError, match=said):
+            recipe_of(engine, frame, steps, 0)
+    else:
+        data = json.loads(json.dumps(recipe_of(engine, frame, steps, 0).json()))
+        assert recipe_from(data).request["top_k"] == asked["top_k"]
+
+
 def test_a_recipe_tells_the_height_of_a_frame_before_its_width():
     low = replace(INFO["emoji"], name="low", grid=GridShape(1, 8, 16), size=(64, 128))
     low = replace(low, default_seed_position=(0, 4, 8))

@@ -83,6 +83,12 @@ def test_a_file_is_grown_again_token_for_token(grow, tmp_path):
     assert "same" not in grow("--resume", files[2], "--prompt", "blue whale")
 
 
+def test_what_no_file_may_tell_is_refused_before_it_is_grown(grow, monkeypatch):
+    monkeypatch.setattr(Engine, "generate", lambda *_: pytest.fail("grown before"))
+    assert "prompt: got 1,203 characters" in grow("--prompt", "the " * 300 + "owl", code=2)
+    assert "top_k: got" in grow("--prompt", "owl", "--top-k", str(2**63), code=2)
+
+
 def test_growth_goes_on_from_a_step_with_other_words(grow):
     (file,) = grow("--prompt", "red apple", "--rng-seed", "3")["files"]
     before = recipe_of(file)
@@ -161,10 +167,13 @@ def test_a_clip_begins_with_a_picture(grow, clips, tmp_path):
 
 
 def test_wide_pictures_tell_how_they_were_made(grow):
-    (file,) = grow("--prompt", "red apple", "--columns", "8", "--rng-seed", "5")["files"]
+    (file,) = grow("--prompt", "red apple", "--columns", "8", "--rng-seed", str(2**60))["files"]
     told = json.loads(Image.open(file).info["nar_studio_wide"])
-    assert (told["prompt"], told["rng_seed"], told["columns"]) == ("red apple", 5, 8)
-    assert file.endswith("tiny-5-wide.png")
+    assert (told["prompt"], told["rng_seed"], told["columns"]) == ("red apple", 2**60, 8)
+    wide = read_wide(Path(file).read_bytes())
+    assert wide is not None
+    assert wide.request["rng_seed"] == 2**60  # too large for a browser, not for a file
+    assert file.endswith(f"tiny-{2**60}-wide.png")
 
 
 def test_a_wide_picture_is_made_again_from_its_file(grow, folder, tmp_path):
