@@ -6,7 +6,7 @@ import json
 import os
 import tempfile
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -92,10 +92,29 @@ def need_file(path: Path, name: str, endings: Collection[str] = ()) -> None:
     need_folder(path.parent, name)
 
 
-def free_path(folder: Path, stem: str, endings: Sequence[str]) -> Path:
-    """A path in a folder, without an ending, at which no file with any of the endings lies yet."""
+@contextmanager
+def free_path(folder: Path, stem: str, endings: Sequence[str]) -> Iterator[Path]:
+    """A path in a folder, without an ending, at which no file with any of the endings lies yet.
+
+    An empty file with the first ending keeps it from other processes until that file is written;
+    whatever ends the writing before takes it away.
+    """
+    path = _kept(folder, stem, endings)
+    kept = path.with_name(path.name + endings[0])
+    try:
+        yield path
+    finally:
+        if kept.is_file() and not kept.stat().st_size:
+            kept.unlink()
+
+
+def _kept(folder: Path, stem: str, endings: Sequence[str]) -> Path:
+    """The first such path, with the empty file that keeps it."""
     for number in count(1):
         path = folder / (stem if number == 1 else f"{stem}-{number}")
-        if not any(path.with_name(path.name + ending).exists() for ending in endings):
+        if any(path.with_name(path.name + ending).exists() for ending in endings):
+            continue
+        with suppress(FileExistsError):  # another process was faster
+            path.with_name(path.name + endings[0]).open("xb").close()
             return path
     raise AssertionError

@@ -353,7 +353,8 @@ def _tokens(path: str, info: ModelInfo) -> np.ndarray:
         return recipe.tokens.astype(np.int64)
     _bytes(path, "--known")
     try:
-        found = np.load(path)
+        with Path(path).open("rb") as file:
+            found = np.lib.format.read_array(file)
     except (ValueError, OSError, EOFError) as error:
         raise ValueError(f"--known: got {path}, expected an .npy of whole numbers") from error
     if found.size != info.grid.cells:
@@ -439,7 +440,6 @@ def _write(
     folder: Path, recipe: Recipe, clip: np.ndarray, frames: Sequence[Frame], sample: int
 ) -> list[Path]:
     """The files of a sample uint8 [F, height, width, 3] under a free name, each with its recipe."""
-    path = free_path(folder, f"{recipe.model}-{recipe.request['rng_seed']}", ENDINGS)
     if len(clip) > 1:
         contents = {".mp4": clip_bytes([(recipe, clip)], "mp4", recipe.fps or 8)}
     else:
@@ -449,7 +449,9 @@ def _write(
         contents["-growth.png"] = png_bytes(np.asarray(strip), recipe)
     elif frames:
         contents["-growth.gif"] = growth_gif(clip[0], recipe)
-    return [_put(path, ending, data) for ending, data in contents.items()]
+    stem = f"{recipe.model}-{recipe.request['rng_seed']}"
+    with free_path(folder, stem, (*contents, *ENDINGS)) as path:
+        return [_put(path, ending, data) for ending, data in contents.items()]
 
 
 def _put(path: Path, ending: str, data: bytes) -> Path:
@@ -476,12 +478,13 @@ def _wide(
         folder.mkdir(parents=True, exist_ok=True)
         for sample, pixels in enumerate(wide):
             seed = job.rng_seed + sample
-            path = free_path(folder, f"{engine.info.name}-{seed}-wide", (".png",))
             told = {"rng_seed": seed, "seed_position": list(job.plan.seed_position)}
             told |= {s.name: getattr(job.request, s.name) for s in SETTINGS}
             for name in ("prompt", "label"):
                 if several := getattr(job.request, name):
                     told[name] = several[sample]
             made = Wide(engine.info.name, engine.digest, columns, around, told, pixels)
-            files.append(_put(path, ".png", wide_bytes(made)))
+            data = wide_bytes(made)
+            with free_path(folder, f"{engine.info.name}-{seed}-wide", (".png",)) as path:
+                files.append(_put(path, ".png", data))
     return {"files": [str(f) for f in files]}

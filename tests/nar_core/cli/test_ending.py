@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from nar_core import cli
-from nar_core.writing import whole_file
+from nar_core.writing import free_path, whole_file
 
 ROOT = Path(__file__).parents[3]
 
@@ -42,6 +42,18 @@ def test_a_file_is_replaced_only_by_a_whole_one(tmp_path):
     with pytest.raises(ZeroDivisionError), whole_file(path) as part:
         part.write_bytes(b"half" * (1 // part.write_text("")))
     assert [p.read_text() for p in tmp_path.iterdir()] == ["first"]
+
+
+def test_a_free_path_is_one_writers_alone(tmp_path):
+    endings = (".mp4", ".png")
+    with free_path(tmp_path, "a", endings) as first, free_path(tmp_path, "a", endings) as second:
+        assert (first, second) == (tmp_path / "a", tmp_path / "a-2")
+        with whole_file(tmp_path / "a.mp4") as part:
+            part.write_text("whole")
+    assert [(p.name, p.read_text()) for p in tmp_path.iterdir()] == [("a.mp4", "whole")]
+    with pytest.raises(KeyboardInterrupt), free_path(tmp_path, "b", endings):
+        raise KeyboardInterrupt
+    assert [p.name for p in tmp_path.iterdir()] == ["a.mp4"]
 
 
 def test_a_growth_ends_soon_after_the_signal(tmp_path):

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from nar_core import Engine, Request, fit
-from nar_core.cli import main
+from nar_core.cli import generate, main
 from nar_core.files import png_bytes, read_file, read_recipe, read_wide
 
 from ..helpers import write_model_folder
@@ -83,6 +83,20 @@ def test_a_file_is_grown_again_token_for_token(grow, tmp_path):
     assert "same" not in grow("--resume", files[2], "--prompt", "blue whale")
 
 
+def test_who_writes_meanwhile_is_not_overwritten(grow, tmp_path, monkeypatch):
+    """Another process takes the name while the file is made."""
+    plain, taken = generate.png_bytes, tmp_path / "out" / "tiny-0.png"
+
+    def slow(*args):
+        taken.write_bytes(b"of another process")
+        return plain(*args)
+
+    monkeypatch.setattr(generate, "png_bytes", slow)
+    (file,) = grow("--prompt", "red apple")["files"]
+    assert file.endswith("tiny-0-2.png")
+    assert taken.read_bytes() == b"of another process"
+
+
 def test_what_no_file_may_tell_is_refused_before_it_is_grown(grow, monkeypatch):
     monkeypatch.setattr(Engine, "generate", lambda *_: pytest.fail("grown before"))
     assert "prompt: got 1,203 characters" in grow("--prompt", "the " * 300 + "owl", code=2)
@@ -132,6 +146,10 @@ def test_three_prompts_outpaint_a_picture(grow, folder, tmp_path):
         for made in pixels:  # as they were given, not as they are decoded
             assert np.array_equal(made[shown], fit(Image.open(given), (32, 40))[shown])
             assert (made[~shown] != fit(Image.open(given), (32, 40))[~shown]).any()
+    np.savez(tmp_path / "several.npz", a=tokens)
+    (tmp_path / "several.npz").rename(tmp_path / "several.npy")
+    told = grow("--known", str(tmp_path / "several.npy"), code=2)
+    assert "several.npy, expected an .npy of whole numbers" in told
     # the tokens of a file made here, whose pixels come back too, and of an array
     np.save(tmp_path / "known.npy", np.where(kept, tokens, -1))
     for known, keep in ((found["files"][0], words[4:]), (str(tmp_path / "known.npy"), [])):
