@@ -81,6 +81,8 @@ def framed(
         min(float(whole.height), (bottom - y) * down),
     )
     size = (right - left, bottom - top)
+    if min(size) < 1:  # a ribbon, of which less than a pixel would be left
+        return None
     out.paste(whole.resize(size, Image.Resampling.LANCZOS, source), (left, top))
     return np.asarray(out)
 

@@ -16,7 +16,7 @@ from nar_core.cli import main
 from nar_core.files import read_recipe
 from nar_core.picture import ORIENTATION
 from nar_core.plan import GridShape
-from nar_core.subject import Subject, place_of, subject_of
+from nar_core.subject import Subject, first_frame, place_of, subject_of
 from nar_core.worlds import WORLDS
 
 from .helpers import write_model_folder
@@ -61,6 +61,13 @@ def test_nothing_a_crowd_a_speck_and_a_scene_are_no_thing_alone(boxes):
     pixels = painted(128, 128, *boxes)
     assert subject_of(pixels) is None
     assert framed(INFO, pixels) is None
+
+
+@pytest.mark.parametrize("high", [3, 4, 6])
+def test_a_ribbon_of_which_no_pixel_would_be_left_is_no_thing_alone(high):
+    ribbon = painted(256, high, (20, high // 2, 215, 1))
+    assert framed(INFO, ribbon, (3, 3, 3)) is None
+    assert first_frame(INFO, Image.fromarray(ribbon), (3, 3, 3)).shape == (80, 80, 3)
 
 
 def test_it_becomes_as_large_as_things_of_the_clip_and_lies_on_their_grid():
