@@ -91,7 +91,8 @@ class Pictures:
                 )
             files, said = captioned_files(root)
             captions = tuple(sorted(set(said)))
-            told = np.array([captions.index(text) for text in said])
+            number_of = {text: number for number, text in enumerate(captions)}
+            told = np.array([number_of[text] for text in said])
             return cls(root, files, told, captions=captions)
         files, folders, names = labelled_files(root)
         if config.own_classes:
@@ -255,6 +256,12 @@ class Trainer:
             raise ValueError(f"batch: got {train.batch}, expected a multiple of {world} processes")
         if train.steps is None:
             train.steps = train.epochs * count // train.batch
+            if not train.steps:
+                raise ValueError(
+                    f"train.epochs: got {train.epochs} of {count} pictures, fewer than one batch "
+                    f"of {train.batch}, expected a step at least; say more epochs, a smaller "
+                    "train.batch, or train.steps"
+                )
         info = self.official.info
         plan = make_plan(info.grid, (0, 0, 0), None, info.directions, info.known_level)
         self.corner = [torch.from_numpy(x).to(device) for x in (plan.levels, plan.fan_in)]
