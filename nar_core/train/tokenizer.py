@@ -6,9 +6,10 @@ import logging
 import math
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,7 @@ AT_ONCE = 16
 
 CHUNK = 32  # pictures in memory at once
 HELD_OUT = 128  # pictures of a world that are measured
+BLOCK = 256  # pictures of a world that are drawn after one another
 
 
 def psnr(squared_error: float, count: int) -> float:
@@ -183,6 +185,9 @@ class Source:
         """
         return self.clips[self.rows[evenly(len(self.rows), most)], :1]
 
+    def skip(self, n: int) -> None:
+        """As if n had been sampled, which changes nothing."""
+
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
         """RGB float [n, 1, 3, H, W] in [0, 1]."""
         chosen = self.rows[torch.randint(len(self.rows), (n,), generator=generator).numpy()]
@@ -200,14 +205,16 @@ class Source:
 class WorldPool:
     """Pictures of a world at hand, some of them replaced by others at every draw.
 
-    Where a world has colours to change, each has a twin: the same scene in other colours.
+    Where a world has colours to change, each has a twin: the same scene in other colours. Pictures
+    are drawn `BLOCK` by `BLOCK`, each by its number, so that a run goes on with those that follow.
 
     Attributes:
+        passed: how many have been replaced.
         validation: RGBA uint8 [N, 1, H, W, 4] of held-out combinations.
     """
 
     def __init__(self, config: TokenizerSource, key: tuple[int, int]):
-        self.config, self.world = config, WORLDS[config.world]()
+        self.config, self.world, self.key = config, WORLDS[config.world](), key
         self.pictures, self.captions = config.world, config.world
         self._views: Any = getattr(self.world, "views", None)
         self._recoloured: Any = getattr(self.world, "recoloured", None)
@@ -215,37 +222,56 @@ class WorldPool:
         rng = np.random.default_rng(0)
         drawn = [self.world.render(self.world.draw_held_out(rng), rng) for _ in range(HELD_OUT)]
         self.validation = _opaque(np.stack([d[rng.integers(len(d))] for d in drawn])[:, None])
-        self.rng = np.random.default_rng((*key, 1))
-        self._seen = self._views(self.rng) if self._views else None
-        self.pairs = np.stack([self._pair() for _ in range(config.pool)])
-        self.next = 0
+        self.passed = self._drawn = 0
+        self._pairs: Any = None
+        self._scenes: Iterator[np.ndarray] = iter(())
 
-    def _pair(self) -> np.ndarray:
-        """A frame and its twin, uint8 [2, H, W, 3]; one frame alone where there are no twins."""
-        if self._seen is not None:
-            return next(self._seen)[1]
-        ways = self.world.arrangements(self.world.draw(self.rng))
-        facts = ways[self.rng.integers(len(ways))]
-        same = self.rng.bit_generator.state
-        frames = self._render(facts, self.rng)
-        at = int(self.rng.integers(len(frames)))
-        if self._recoloured is None:
-            return frames[at : at + 1]
-        other = self._recoloured(facts, self.rng)
-        self.rng.bit_generator.state = same
-        twin = self._render(other, self.rng)
-        return np.stack([frames[at], twin[at]])
+    @property
+    def pairs(self) -> np.ndarray:
+        """The frames at hand with their twins, uint8 [pool, 1 or 2, H, W, 3]; drawn as needed."""
+        pool = self.config.pool
+        for number in range(max(self._drawn, self.passed), self.passed + pool):
+            block, at = divmod(number, BLOCK)
+            if not at or number != self._drawn:
+                rng = np.random.default_rng((*self.key, 1, block))
+                self._scenes = islice(self._block(rng), at, None)
+            pair, self._drawn = next(self._scenes), number + 1
+            if self._pairs is None:
+                self._pairs = np.empty((pool, *pair.shape), np.uint8)
+            self._pairs[number % pool] = pair
+        return self._pairs
+
+    def _block(self, rng: np.random.Generator) -> Iterator[np.ndarray]:
+        """Endless frames with twins, uint8 [2, H, W, 3]; frames alone where there are none."""
+        if self._views is not None:
+            for _, frame in self._views(rng):
+                yield frame
+        while True:
+            ways = self.world.arrangements(self.world.draw(rng))
+            facts = ways[rng.integers(len(ways))]
+            same = rng.bit_generator.state
+            frames = self._render(facts, rng)
+            at = int(rng.integers(len(frames)))
+            if self._recoloured is None:
+                yield frames[at : at + 1]
+                continue
+            other = self._recoloured(facts, rng)
+            rng.bit_generator.state = same
+            twin = self._render(other, rng)
+            yield np.stack([frames[at], twin[at]])
 
     def spread(self, most: int) -> np.ndarray:
         """At most so many of the pictures, RGBA [n, 1, H, W, 4]."""
         return _opaque(self.pairs[:most, :1])
 
+    def skip(self, n: int) -> None:
+        """As if n had been sampled: some are replaced."""
+        self.passed += math.ceil(n * self.config.fresh)
+
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
         """RGB float [n, 1 or 2, 3, H, W] in [0, 1], a picture and its twin."""
-        for _ in range(math.ceil(n * self.config.fresh)):
-            self.pairs[self.next % len(self.pairs)] = self._pair()
-            self.next += 1
-        chosen = torch.randint(len(self.pairs), (n,), generator=generator).numpy()
+        self.skip(n)
+        chosen = torch.randint(self.config.pool, (n,), generator=generator).numpy()
         return as_float(self.pairs[chosen])
 
 
@@ -357,14 +383,22 @@ def train(config: TokenizerConfig, folder: Path, device: torch.device) -> None:
     weights = np.array([s.config.weight for s in sources])
     shares = weights / weights.sum()
     run = Run(tokenizer, config.train, folder, device)
-    for source in sources:
-        _ = source.validation  # nothing is left to check
     forward = compiled(tokenizer, device) if config.train.compile else tokenizer
     told = config.train
 
-    def loss_of(index: int) -> Tensor:
+    def drawn(index: int) -> tuple[torch.Generator, list[int]]:
         generator = torch.Generator().manual_seed(told.seed * 1_000_003 + index)
-        counts = counts_of(shares, told.batch, float(torch.rand((), generator=generator)))
+        by = float(torch.rand((), generator=generator))
+        return generator, counts_of(shares, told.batch, by)
+
+    for index in range(run.rank, run.step * run.world, run.world):
+        for source, n in zip(sources, drawn(index)[1], strict=True):
+            source.skip(n)
+    for source in sources:
+        _ = source.validation, source.spread(1)  # read or drawn now: nothing is left to check
+
+    def loss_of(index: int) -> Tensor:
+        generator, counts = drawn(index)
         parts = [s.sample(n, generator) for s, n in zip(sources, counts, strict=True) if n]
         if not told.alike:
             parts = [one_of(part, generator) for part in parts]

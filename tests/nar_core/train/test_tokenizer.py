@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +18,7 @@ from safetensors.torch import load_file, save_file
 from nar_core.cli import main
 from nar_core.plan import GridShape
 from nar_core.tokenizers.mini import MiniConfig, MiniTokenizer
+from nar_core.train import tokenizer as trained
 from nar_core.train.config import TokenizerSource
 from nar_core.train.tokenizer import (
     WorldPool,
@@ -218,6 +220,39 @@ def test_a_pool_shows_scenes_beside_their_twins_and_goes_on_to_others():
     other = WorldPool(TokenizerSource(world="emoji", pool=6), (0, 1))
     assert (again.pairs == before).all()
     assert (other.pairs != before).any()
+
+
+@pytest.mark.parametrize("world", ["emoji", "landscape"])
+@pytest.mark.parametrize("pool", [2, 6])
+def test_a_pool_goes_on_as_if_it_had_not_been_left(world, pool, monkeypatch):
+    monkeypatch.setattr(trained, "BLOCK", 4)
+    monkeypatch.setattr(trained, "HELD_OUT", 1)
+    whole, again = (WorldPool(TokenizerSource(world=world, pool=pool), (0, 0)) for _ in range(2))
+    drawn = [whole.sample(n, torch.Generator().manual_seed(n)) for n in (3, 9, 5)]
+    again.skip(3)
+    again.skip(9)
+    assert torch.equal(again.sample(5, torch.Generator().manual_seed(5)), drawn[-1])
+    assert np.array_equal(again.pairs, whole.pairs)
+
+
+def test_a_run_on_worlds_goes_on_as_if_it_had_not_been_left(tmp_path, monkeypatch):
+    words = ["train", "tokenizer", "mini-tokenizer", "--device", "cpu", "model.encoder_width=32"]
+    words += ["model.decoder_width=32", "model.encoder_depth=1", "model.decoder_depth=1"]
+    words += ["train.steps=4", "train.eval_every=9", "train.batch=4", *FAST]
+    words += ["sources=[{world: emoji, pool: 4}, {world: landscape, pool: 2, weight: 0.6}]"]
+    plain, losses = trained.reconstruction_loss, []
+
+    def seen(*args):
+        losses.append(plain(*args))
+        if stop and len(losses) == stop:
+            signal.raise_signal(signal.SIGINT)
+        return losses[-1]
+
+    monkeypatch.setattr(trained, "HELD_OUT", 1)
+    monkeypatch.setattr(trained, "reconstruction_loss", seen)
+    for stop, folder in ((0, "whole"), (6, "parts"), (0, "parts")):
+        assert main([*words, "--out", str(tmp_path / folder)]) == (130 if stop else 0)
+    assert [float(x.detach()) for x in losses[:4]] == [float(x.detach()) for x in losses[4:]]
 
 
 def test_unlikeness_is_a_share_of_what_digits_vary_by():
