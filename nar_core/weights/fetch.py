@@ -318,13 +318,13 @@ def _verify(path: Path, name: str, size: int, etag: str) -> None:
 
     The hub tells the sha256 of large files and the Git hash of small ones.
     """
-    digest = {64: hashlib.sha256(), 40: hashlib.sha1(f"blob {size}\0".encode())}.get(len(etag))
-    if digest is not None:
+    git = hashlib.sha1(f"blob {size}\0".encode())
+    kind = {64: hashlib.sha256, 40: lambda: git}.get(len(etag))
+    found = etag
+    if kind is not None:
         with path.open("rb") as file:
-            while block := file.read(1 << 22):
-                digest.update(block)
-    wrong = path.stat().st_size != size or (digest is not None and digest.hexdigest() != etag)
-    if wrong:
+            found = hashlib.file_digest(file, kind).hexdigest()
+    if path.stat().st_size != size or found != etag:
         path.unlink()
         raise OSError(
             f"{name}: got other bytes than the hub's hash {etag[:12]} is of, and removed them; "
@@ -347,13 +347,12 @@ def check_sha256(path: Path) -> None:
     said = _beside(path)
     if not (path.is_file() and said.is_file()):
         return
-    expected, digest = said.read_text("utf-8").split()[:1], hashlib.sha256()
+    expected = said.read_text("utf-8").split()[:1]
     with path.open("rb") as file:
-        while block := file.read(1 << 22):
-            digest.update(block)
-    if expected != [digest.hexdigest()]:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if expected != [found]:
         raise ValueError(
-            f"{path}: got bytes of sha256 {digest.hexdigest()[:12]}, expected "
+            f"{path}: got bytes of sha256 {found[:12]}, expected "
             f"{''.join(expected)[:12]} as {said.name} beside it tells; remove both and fetch them "
             "again"
         )
