@@ -56,7 +56,7 @@ def test_the_card_tells_what_is_known(engine, tmp_path):
     # Three samples in a row, as the model grows them.
     sheet = np.asarray(Image.open(saved / "samples.png"))
     assert sheet.shape == (32, 3 * 40 + 2 * 4, 3)
-    labels = ("class 0", "class 1", "class 2")
+    labels = ("class 0", "class 2", "class 4")
     frame = engine.generate_all(Request(label=labels, num_samples=3))
     np.testing.assert_array_equal(sheet[:, 88:], frame.image(2))
 
