@@ -306,6 +306,11 @@ def _prepared(
     after = after if args.after is None else args.after
     if recipe is None or not after:
         return prepared
+    if recipe.model != info.name:
+        raise ValueError(
+            f"--after: got {after} of a file of {recipe.model}, expected one of {info.name}: tokens "
+            "are a model's own; leave out --model, or grow it from the beginning with --after 0"
+        )
     rows = (prepared.num_samples, 1, 1, 1)
     sure = confidence_of(recipe.confidence)
     return prepared.resumed(

@@ -249,7 +249,7 @@ def recipe_from(data: Any, size: tuple[int, int] | None = None, limits: Limits =
         confidence=unpack(given.any("confidence"), "uint8", grid, "confidence"),
         mirrored=given.flag("mirrored"),
         holistic=given.flag("holistic"),
-        resumed_from=given.whole("resumed_from", 0, int(steps.max()), 0),
+        resumed_from=given.whole("resumed_from", 0, max(0, int(steps.max()) - 1), 0),
         order=cast(Order, given.one_of("order", get_args(Order), "neighbours")),
         made_with={n: made_with.text(n, 80) for n in MADE_WITH if made_with and made_with.has(n)},
     )

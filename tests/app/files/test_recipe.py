@@ -227,6 +227,10 @@ def test_nothing_foreign_survives_wherever_it_stands(recipe, foreign):
     ],
 )
 def test_a_damaged_recipe_is_refused_with_the_remedy(recipe, change, words):
+    last = int(recipe.steps.max())
+    assert recipe_from({**recipe.json(), "resumed_from": last - 1}).resumed_from == last - 1
+    with pytest.raises(ValueError, match="resumed_from"):  # nothing would be left to grow
+        recipe_from({**recipe.json(), "resumed_from": last})
     with pytest.raises(ValueError, match=words) as refused:
         recipe_from({**recipe.json(), **change})
     assert len(str(refused.value)) < 500

@@ -12,6 +12,7 @@ from PIL import Image
 from nar_core import Engine, Request, fit
 from nar_core.cli import generate, main
 from nar_core.files import png_bytes, read_file, read_recipe, read_wide
+from nar_core.weights.embedded import copy_model
 
 from ..helpers import write_model_folder
 
@@ -103,7 +104,9 @@ def test_what_no_file_may_tell_is_refused_before_it_is_grown(grow, monkeypatch):
     assert "top_k: got" in grow("--prompt", "owl", "--top-k", str(2**63), code=2)
 
 
-def test_growth_goes_on_from_a_step_with_other_words(grow):
+def test_growth_goes_on_from_a_step_with_other_words(grow, folder, tmp_path):
+    other = str(tmp_path / "other")
+    copy_model(folder, tmp_path / "other")
     (file,) = grow("--prompt", "red apple", "--rng-seed", "3")["files"]
     before = recipe_of(file)
     words = ["--prompt", "blue whale", "green frog", "--temperature", "2"]
@@ -120,6 +123,7 @@ def test_growth_goes_on_from_a_step_with_other_words(grow):
     for more, said in (
         (["--after", "99"], "step: got 99"),
         (["--after", "2", "--seed-position", "1,1"], "--seed-position: got"),
+        (["--after", "2", "--model", other], "--after: got 2 of a file of tiny, expected one of o"),
     ):
         assert said in grow("--resume", file, *more, code=2)
 
