@@ -292,7 +292,10 @@ class UnexplainedMessage(TypedDict):
 
 
 class ReplayMessage(TypedDict):
-    """`again`: whether the model that made it is here; `part`: whether its file shows more."""
+    """`again`: whether the model that made it is here; `part`: whether its file shows more.
+
+    `sample`: which of the pictures that grew together its file shows.
+    """
 
     kind: Literal["replay"]
     run: str
@@ -307,6 +310,7 @@ class ReplayMessage(TypedDict):
     digest: str
     again: bool
     title: str
+    sample: int
     part: bool
 
 

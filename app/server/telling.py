@@ -221,6 +221,7 @@ def replayed(engines: Engines, data: bytes, run: str, limits: Limits = LIMITS) -
         "digest": recipe.digest,
         "again": here and not recipe.mirrored,
         "title": title_of(recipe),
+        "sample": recipe.sample,
         "part": part,
     }
 

@@ -280,7 +280,7 @@ export class Player {
     const prompt = (isIdea && names.idea()) || undefined;
     const rngSeed = this.isAskedAgain(wanted) ? form.nextVariation() : board?.rngSeed;
     this.asked = form.asked();
-    const samples = query ? Number(query.num_samples ?? 1) : form.samples();
+    const samples = query ? 1 : form.samples(); // how many a link asks for, the server says
     const asked = { id, title: form.title(), samples, drawn: wanted.query ? '' : names.drawn(), ...wanted, ...board };
     const { next, start: planned, say } = store.started(this.state, asked);
     const start = planned && { ...planned, prompt, rngSeed, query };

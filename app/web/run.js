@@ -42,6 +42,7 @@ import { UNKNOWN_CONFIDENCE, UNKNOWN_TOKEN } from './wire.js';
  * @property {Asked | null} request
  * @property {import('./wire.js').Verdict | null} verdict
  * @property {boolean} replayed
+ * @property {number} sample which of the pictures of its growth the file it came from shows
  * @property {boolean} isPart whether the file it came from shows more than it
  * @property {boolean} again whether the file it came from can be made again here
  * @property {Given | null} given
@@ -79,6 +80,7 @@ export function newRun(id, plan, samples, more = {}) {
     verdict: null,
     replayed: false,
     again: false,
+    sample: 0,
     isPart: false,
     given: null,
     window: null,
@@ -133,11 +135,17 @@ export function branchOf(run, id, from, forced = null) {
   });
 }
 
-/** The server's order is the truth. @param {Run} run @param {Uint16Array} order @returns {Run} */
-function adopted(run, order) {
+/**
+ * The server's order is the truth, and so is its number of pictures.
+ * @param {Run} run @param {Uint16Array} order @param {number} samples
+ * @returns {Run}
+ */
+function adopted(run, order, samples) {
   const same = run.plan.step.every((s, i) => s === order[i]);
+  const { tokens, confidence } = samples === run.samples ? run : newRun(run.id, run.plan, samples);
   return {
     ...run,
+    ...{ samples, tokens, confidence },
     plan: same ? run.plan : planFromSteps(run.spec, run.plan.seedPosition, order),
     state: run.state === 'waiting' ? 'growing' : run.state,
   };
@@ -149,11 +157,13 @@ function adopted(run, order) {
  * @returns {Run}
  */
 export function withSteps(run, message) {
-  const next = adopted(run, message.order);
+  const [first] = message.frames;
+  const written = message.order.filter((step) => step === first.step).length;
+  const next = adopted(run, message.order, first.tokens.length / written);
   const { plan, samples } = next;
   const n = plan.step.length;
-  const tokens = run.tokens.slice();
-  const confidence = run.confidence.slice();
+  const tokens = next.tokens.slice();
+  const confidence = next.confidence.slice();
   for (const frame of message.frames) {
     const cells = plan.cells[frame.step];
     for (let sample = 0; sample < samples; sample++) {
@@ -189,7 +199,7 @@ export const withGuess = (run, step, guess) => ({ ...run, guesses: new Map(run.g
 export function withEnd(run, message) {
   const { tokens, confidence, pictures, elapsed, request, verdict, again } = message;
   return {
-    ...adopted(run, message.order),
+    ...adopted(run, message.order, tokens.length / message.order.length),
     ...{ tokens, confidence, pictures, elapsed, request, verdict, again },
     state: 'done',
   };
@@ -202,7 +212,8 @@ export function withEnd(run, message) {
  */
 export function recorded(message) {
   const plan = planFromSteps(message.spec, message.spec.seed_position, message.order);
-  return withEnd(newRun(message.run, plan, 1, { title: message.title, replayed: true, isPart: message.part }), message);
+  const { title, sample, part } = message;
+  return withEnd(newRun(message.run, plan, 1, { title, sample, replayed: true, isPart: part }), message);
 }
 
 /** @param {Run} run @param {Pixels[]} finals @returns {Run} */

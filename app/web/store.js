@@ -314,7 +314,7 @@ export function started(s, { id, samples, title, file, drawn = '', given = s.sou
     runs: { ...runs, [id]: { ...run, title, drawn } },
     ...{ lanes, before, current: id, active: id },
     step: run.from,
-    sample: Math.min(s.sample, run.samples - 1),
+    sample: Math.min(file && left?.replayed ? left.sample : s.sample, run.samples - 1),
     playing: true,
     branchFrom: 0,
     forced: null,

@@ -58,11 +58,11 @@ const RUNS_HEARD = 4;
 
 /**
  * A file that was grown earlier, without any model; `again` if it can be made again here, `part` if the file shows more
- * growths than this one.
+ * growths than this one. `sample` is which of the pictures that grew together it shows.
  * @typedef {OfRun & {
  *   kind: 'replay', total: number, spec: Spec, order: string, tokens: string, confidence: string, pictures: string[],
  *   sheets: string[] | null, request: Asked, digest: string, again: boolean, title: string,
- *   part: boolean,
+ *   sample: number, part: boolean,
  * }} Replay
  */
 
@@ -120,7 +120,7 @@ const RUNS_HEARD = 4;
  */
 /** @typedef {OfRun & { kind: 'read', tokens: Uint16Array, text: string, foreign: boolean }} TokensRead */
 /** @typedef {Finished & { kind: 'done' }} DoneRead */
-/** @typedef {Finished & { kind: 'replay', spec: Spec, title: string, part: boolean }} ReplayRead */
+/** @typedef {Finished & Pick<Replay, 'kind' | 'spec' | 'title' | 'sample' | 'part'>} ReplayRead */
 /**
  * @typedef {(
  *   Begun | Progress | Likeness | StepsRead | DoneRead | Failed | Rejected | ReplayRead | Model | Explained |
@@ -235,8 +235,10 @@ export function read(message) {
       };
     case 'done':
       return { kind: 'done', ...finished(message) };
-    case 'replay':
-      return { kind: 'replay', ...finished(message), spec: message.spec, title: message.title, part: message.part };
+    case 'replay': {
+      const { kind, spec, title, sample, part } = message;
+      return { kind, ...finished(message), spec, title, sample, part };
+    }
     default:
       throw new Error(`message: got kind ${JSON.stringify(/** @type {any} */ (message).kind)}, which is not known`);
   }

@@ -70,6 +70,15 @@ test('a growth from asking to its end', () => {
   assert.equal(end.pace.picture, 2 / 5);
 });
 
+test('as many pictures grow as the server says', () => {
+  const s = begun(ready());
+  const message = steps(frozen({ ...s, runs: { a: { ...s.runs.a, samples: 3 } } }), 1, 2);
+  const growing = frozen(store.withStepsOf(s, message));
+  const run = store.activeRun(growing);
+  assert.deepEqual([run.samples, run.tokens.length, run.confidence.length], [3, 48, 48]);
+  assert.equal(run.tokens[32 + run.plan.cells[2][0]], run.plan.cells[2][0]);
+});
+
 test('while it grows nothing else can be started or chosen', () => {
   const s = begun(ready());
   assert.deepEqual(store.started(s, { id: 'b', samples: 1, title: '' }), { next: s });
@@ -295,6 +304,7 @@ test('a file is replayed from its first step and can be branched if it can be ma
     run: 'r',
     spec,
     title: 'old',
+    sample: 2,
     order: plan.step,
     tokens: new Uint16Array(16),
     confidence: new Uint8Array(16),
@@ -307,5 +317,7 @@ test('a file is replayed from its first step and can be branched if it can be ma
     assert.deepEqual([s.step, s.playing, s.phase, store.currentRun(s).title], [0, true, 'done', 'old']);
     s = store.withFinalsOf(s, 'r', [{}]);
     assert.equal(store.canBranch(store.scrubbed(s, 2)), again);
+    // made again, it is the one of several that the file shows
+    assert.equal(begun(s, { id: 'b', file: 'file', samples: 3 }).sample, 2);
   }
 });

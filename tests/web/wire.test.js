@@ -71,10 +71,11 @@ test('an end without sheets shows its pictures; only a replay can be made again'
     sheets: ['s'],
     again: true,
     title: 'x',
+    sample: 2,
     part: true,
   });
   assert.deepEqual(replay.sheets, ['s']);
-  assert.deepEqual([replay.again, replay.part], [true, true]);
+  assert.deepEqual([replay.again, replay.sample, replay.part], [true, 2, true]);
   assert.equal(replay.elapsed, 0);
 });
 

@@ -174,6 +174,7 @@ def test_making_again_is_verified_by_tokens(studio):
     form = Form("emoji", "owl", rng_seed=4, num_samples=2)
     *_, done = grow(studio, check(studio, form, {"run": "a", "seed_position": [0, 5, 5]}))
     again = {"run": "b", "file": done["pictures"][1]}
+    assert replayed(studio.engines, file_of(done, 1), "c")["sample"] == 1
     *_, same = grow(studio, check(studio, Form("fruit"), again))
     assert same["verdict"] == {"same": True, "differs": []}
     recipe, frames = read_png(file_of(done, 1))
