@@ -15,7 +15,7 @@ from gradio.events import Dependency
 
 from app.pages.controls import PRIVATE, Controls, facts_of, properties
 from app.server.errors import Refused, for_page
-from app.server.form import FORM_FIELDS, Form, form_of_link, seed_of_link
+from app.server.form import FORM_FIELDS, Form, fitting, form_of_link, seed_of_link
 from app.server.gate import client_of
 from app.server.spec import spec_of
 from app.server.studio import Studio
@@ -303,7 +303,10 @@ def wire_link(
         if name != (named or info.media) or (named and info.media != "image"):
             return skip
         values: dict[str, dict[str, Any]] = {"model": {"value": info.name}, **properties(info)}
-        for field, value in form_of_link(info, given).items():
+        said, left_out = fitting(info, given)
+        for why in left_out:
+            gr.Warning(str(for_page(ValueError(why), "Link").message), title="Link")
+        for field, value in said.items():
             values[field] = {**values.get(field, {}), "value": value}
         place = {} if name in NAMED_ALWAYS else {"seed_position": seed_of_link(info, given)}
         message = {"kind": "model", "spec": spec_of(info), **place, **more(info.name)}

@@ -19,6 +19,10 @@ OFFERED = tuple(s for s in SETTINGS if s.slider or s.choices)
 FORM_FIELDS = (*WORDS, *(s.name for s in OFFERED), "rng_seed", "num_samples")
 """Everything a form may say, by the names of `Request`, in the order in which it is shown."""
 
+VARIATION = replace(RNG_SEED, high=presets()["largest_rng_seed"])
+PICTURES = replace(NUM_SAMPLES, high=MAX_SAMPLES, name="pictures")
+"""The rows of what every growth here is asked for, with its bounds and name here."""
+
 LINK_NAMES = {"rng": "rng_seed", "pictures": "num_samples", "seed": "seed_position"}
 """Names in links that are not those of the form; settings know their own (`Setting.aliases`)."""
 
@@ -69,19 +73,9 @@ class Form:
 
     def request(self, info: ModelInfo, seed_position: Sequence[int] | None) -> Request:
         """The engine's request; ValueError names what is wrong."""
-        most = presets()["largest_rng_seed"]
         prompt = typed(self.prompt)
-        rng_seed = int(settled(RNG_SEED, self.rng_seed))
-        if rng_seed > most:
-            raise ValueError(
-                f"rng_seed: got {rng_seed}, expected a whole number from 0 to {most}; "
-                "choose a smaller one"
-            )
-        pictures = int(settled(NUM_SAMPLES, self.num_samples))
-        if pictures > MAX_SAMPLES:
-            raise ValueError(
-                f"num_samples: got {pictures}, expected 1 to {MAX_SAMPLES}; grow the others after"
-            )
+        rng_seed = int(settled(VARIATION, self.rng_seed))
+        pictures = int(settled(PICTURES, self.num_samples))
         asked: dict[str, Any] = {
             setting.name: settled(setting, self.settings[setting.name])
             for setting in SETTINGS
@@ -106,33 +100,35 @@ def axes_of(info: ModelInfo) -> frozenset[str]:
 
 def form_of_link(info: ModelInfo, given: Mapping[str, Any]) -> dict[str, Any]:
     """Query parameters of a shared link -> values of the form; what does not fit is left out."""
+    return fitting(info, given)[0]
+
+
+def fitting(info: ModelInfo, given: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """As `form_of_link`, and for every number or choice that is left out why."""
     said = {LINK_NAMES.get(name, name): value for name, value in given.items()}
     said = {name: value for name, value in said.items() if is_text(value) and len(value) <= 2000}
     out: dict[str, Any] = {}
-    for setting in SETTINGS:
-        text = next((said[n] for n in (setting.name, *setting.aliases) if n in said), None)
-        if text is None or not text.isascii():
+    why: list[str] = []
+    rows = {setting.name: setting for setting in SETTINGS}
+    for name, row in {**rows, "rng_seed": VARIATION, "num_samples": PICTURES}.items():
+        text = next((said[n] for n in (name, *row.aliases) if said.get(n)), None)
+        if text is None:
             continue
         try:
-            value = setting.parse(text)
-        except ValueError:
+            value = settled(row, row.parse(text) if text.isascii() else text)
+        except ValueError as error:
+            why.append(f"{error}; it is left out")
             continue
-        if setting.slider and not setting.slider[0] <= float(value) <= setting.slider[1]:
-            continue
-        if setting.name != "heads" or value in heads_for(axes_of(info)):
-            out[setting.name] = value
-    for name, fits in (
-        ("rng_seed", lambda n: n <= presets()["largest_rng_seed"]),
-        ("num_samples", lambda n: n in presets()["pictures"]),
-    ):
-        text = said.get(name, "")
-        if text.isascii() and text.isdigit() and len(text) < 20 and fits(int(text)):
-            out[name] = int(text)
+        heads = heads_for(axes_of(info))
+        if name == "heads" and value not in heads:
+            why.append(f"heads: got {value}, expected one of {', '.join(heads)}; it is left out")
+        else:
+            out[name] = value
     if said.get("prompt") and info.task == "text":
         out["prompt"] = said["prompt"][: presets()["longest_prompt"]]
     if said.get("label") in info.labels:
         out["label"] = said["label"]
-    return out
+    return out, why
 
 
 def seed_of_link(info: ModelInfo, given: Mapping[str, Any]) -> list[int]:

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from app.presets import presets
 from app.server.engines import Engines
 from app.server.form import Form, typed
 from app.server.spec import comparisons, swept
@@ -40,7 +39,7 @@ from nar_core.files import (
 MOST_PROMPTS = 8
 """Prompts that the lab grows in every pane."""
 
-NOTHING_KEPT = "Nothing of the picture is kept. Keep a part of it, or use Image."
+NOTHING_KEPT = "kept cells: got none, expected one or more; keep a part of the picture"
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +88,7 @@ class Desk:
         branch = start.branch
         if branch is not None:
             # it has as many pictures as what it leaves, whatever the form says by now
-            form = replace(form, num_samples=_offered(branch.pictures))
+            form = replace(form, num_samples=branch.pictures)
         request, original = form.request(info, start.seed_position), None
         if start.kept is not None:
             request, original = self._keep(info, request, start.kept, branch)
@@ -172,13 +171,6 @@ class Desk:
             sure = confidence_of(np.tile(recipe.confidence.reshape(-1), (pictures, 1)))
             branch = Branch(recipe.resumed_from, pictures, tokens, sure)
         return Job(run, _prepared(info, request, branch), original, expected=recipe)
-
-
-def _offered(pictures: int) -> int:
-    offered = presets()["pictures"]
-    if pictures not in offered:
-        raise ValueError(f"branch: got {pictures} pictures, expected one of {offered}")
-    return pictures
 
 
 def _grid(info: ModelInfo, values: np.ndarray, what: str) -> np.ndarray:

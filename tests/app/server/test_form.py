@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.server.form import Form, form_of_link, seed_of_link
+from app.server.form import Form, fitting, form_of_link, seed_of_link
 from tests.app.fake_engine import INFO
 
 
@@ -46,8 +46,26 @@ def test_a_link_of_anything_else_than_text_is_left_out():
     assert seed_of_link(INFO["emoji"], given) == [0, 8, 8]
 
 
+def test_a_link_says_all_that_can_be_grown_and_why_the_rest_is_left_out():
+    """Also what no control of the page offers: a program may have asked for it."""
+    given = {"temperature": "2.5", "top_k": "4000", "guidance_scale": "12", "pictures": "3"}
+    numbers = {"temperature": 2.5, "top_k": 4000, "guidance_scale": 12.0, "num_samples": 3}
+    assert fitting(INFO["emoji"], given) == (numbers, [])
+    given = {"rng_seed": "4294967296", "heads": "temporal", "temperature": "1e400", "top_p": ""}
+    values, why = fitting(INFO["emoji"], given)
+    assert values == {}
+    assert [told.partition(": ")[0] for told in why] == ["heads", "temperature", "rng_seed"]
+    assert "from 0 to 4294967295; it is left out" in why[-1]
+
+
+def test_a_variation_is_refused_with_the_bounds_that_hold_here():
+    for number in (-1, 2**32):
+        with pytest.raises(ValueError, match=f"got {number}, expected .* from 0 to 4294967295$"):
+            Form("emoji", "owl", rng_seed=number).request(INFO["emoji"], None)
+
+
 def test_the_page_and_programs_grow_sixteen_at_most():
     assert Form("emoji", "owl", num_samples=16).request(INFO["emoji"], None).num_samples == 16
     for number in (0, 17, 2.5, "many"):
-        with pytest.raises(ValueError, match="num_samples: got"):
+        with pytest.raises(ValueError, match=r"pictures: got .* number from 1 to 16$"):
             Form("emoji", "owl", num_samples=number).request(INFO["emoji"], None)
