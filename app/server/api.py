@@ -257,9 +257,9 @@ class Api:
             elapsed and, if asked for, preview. The last one also has picture, request and
             understood.
         """
-        form = Form.of(**asked)
+        form, previews = Form.of(**asked), _flag("preview", preview)
         job = await self._job(form, Start(_run(), _position(seed_position)))
-        job = replace(job, previews=preview is True)
+        job = replace(job, previews=previews)
         grid = self.studio.engines.info(form.model).grid
         report: StepAnswer = {}
         async with aclosing(self.studio.events(job, client)) as events:
@@ -308,8 +308,15 @@ class Api:
         top, left, bottom, right = _rectangle(info, keep)
         cells = np.zeros(info.grid, bool)
         cells[:, top:bottom, left:right] = True
-        seed = _position(seed_position) or (0, (top + bottom) // 2, (left + right) // 2)
-        kept = self._kept(~cells if invert is True else cells, picture)
+        inverted = _flag("invert", invert)
+        if inverted and cells.all():
+            raise ValueError(
+                f"keep: got {shown(keep)} with invert, expected a rectangle that leaves something "
+                "to keep; make it smaller, or use generate"
+            )
+        middle = (0, (top + bottom) // 2, (left + right) // 2)
+        seed = _position(seed_position) or _started(info, middle)
+        kept = self._kept(~cells if inverted else cells, picture)
         form = Form.of(model=model, **asked, num_samples=pictures)
         return await self._finished(client, form, Start(_run(), seed, kept=kept))
 
@@ -344,7 +351,8 @@ class Api:
             )
         first = np.zeros(info.grid, bool)
         first[0] = True
-        seed = _position(seed_position) or (0, info.grid.h // 2, info.grid.w // 2)
+        middle = (0, info.grid.h // 2, info.grid.w // 2)
+        seed = _position(seed_position) or _started(info, middle)
         form = Form.of(model=model, **asked, num_samples=pictures)
         kept = self._kept(first, picture)
         assert kept.picture is not None
@@ -447,7 +455,7 @@ class Api:
             probability and a picture; the number that drew, disagreement of the heads (nats),
             attention [T][H][W] of the senders and attention_to_condition.
         """
-        at = _position(cell)
+        at = _position(cell, "cell", "")
         if at is None:
             raise ValueError("cell: got null, expected [t, h, w], counted from 0")
         return await self.studio.explained(await self._file(picture), at, client)
@@ -551,17 +559,30 @@ def _run() -> str:
     return f"api-{secrets.token_hex(6)}"
 
 
-def _position(given: Any) -> tuple[int, ...] | None:
-    """A seed position as it came; what it must be is checked with the rest of the request."""
+def _position(
+    given: Any, name: str = "seed_position", otherwise: str = ", or null"
+) -> tuple[int, ...] | None:
+    """A position as it came; what it must be is checked with the rest of the request."""
     if given is None:
         return None
     if not isinstance(given, list) or not 1 <= len(given) <= 4:
         raise ValueError(
-            f"seed_position: got {shown(given)}, expected [t, h, w], counted from 0, or null"
+            f"{name}: got {shown(given)}, expected [t, h, w], counted from 0{otherwise}"
         )
     if not all(isinstance(n, int | float) for n in given):
-        raise ValueError(f"seed_position: got {shown(given)}, expected three whole numbers")
+        raise ValueError(f"{name}: got {shown(given)}, expected three whole numbers")
     return tuple(given)
+
+
+def _started(info: ModelInfo, middle: tuple[int, ...]) -> tuple[int, ...] | None:
+    """Where growth starts unless it is said; that of the model where it has no other."""
+    return middle if info.seed_positions == "any" else None
+
+
+def _flag(name: str, given: Any) -> bool:
+    if not isinstance(given, bool):
+        raise ValueError(f"{name}: got {shown(given)}, expected true or false")
+    return given
 
 
 def _begins_with_picture(info: ModelInfo) -> bool:

@@ -237,6 +237,13 @@ def test_outpaint_keeps_pixels_exactly(client):
     assert not np.array_equal(made, given)
 
 
+def test_where_growth_starts_beside_a_picture_is_left_to_a_model_that_has_one_place(client):
+    picture = data_uri(png_bytes(np.zeros((128, 128, 3), np.uint8)), "image/png")
+    asked = {"picture": picture, "keep": [4, 4, 12, 12], "prompt": "owl", "api_name": "/outpaint"}
+    assert client.predict(**asked)["request"]["seed_position"] == [0, 8, 8]
+    assert client.predict(**asked, model="corner")["request"]["seed_position"] == [0, 0, 0]
+
+
 def test_a_cell_of_a_picture_is_explained(client):
     made = client.predict(prompt="owl", pictures=2, rng_seed=4, api_name="/generate")
     for sample, picture in enumerate(made["pictures"]):
@@ -288,7 +295,20 @@ def test_where_the_heads_disagreed_is_told_cell_by_cell(client):
         ("/generate", {"prompt": "word " * 30}, "words"),
         ("/generate", {"seed_position": [0, 99, 0]}, "seed_position"),
         ("/outpaint", {"picture": "data:image/png;base64,AAAA", "keep": [0, 0, 4, 4]}, "picture"),
+        ("/generate", {"pictures": 17}, "pictures: got 17, expected a whole number from 1 to 16"),
+        (
+            "/outpaint",
+            {"picture": "", "keep": [0, 0, 4, 4], "invert": "true"},
+            "invert: got 'true', expected true or false",
+        ),
+        (
+            "/outpaint",
+            {"picture": "", "keep": [0, 0, 16, 16], "invert": True},
+            "keep: got .* with invert, expected",
+        ),
+        ("/generate_stream", {"preview": 1}, "preview: got 1, expected true or false"),
         ("/replay", {"picture": "nonsense"}, "picture"),
+        ("/explain", {"picture": "nonsense", "cell": "0,0,0"}, "cell: got '0,0,0', expected"),
         ("/explain", {"picture": "nonsense", "cell": [0, 0, 0]}, "picture"),
     ],
 )
@@ -351,7 +371,7 @@ def test_the_last_arguments_may_be_left_out_by_position_too(client, served, name
         ("Top-k", [], "top_k: got [], expected a whole number"),
         ("Variation", 7.5, "rng_seed: got 7.5, expected a whole number"),
         ("Variation", None, "rng_seed: got None, expected a whole number"),
-        ("Pictures", "all", "num_samples: got 'all', expected a whole number"),
+        ("Pictures", "all", "pictures: got 'all', expected a whole number"),
     ],
 )
 @pytest.mark.usefixtures("alone")
