@@ -11,10 +11,10 @@ const LONGEST = 2000; // letters of what is said once: no server takes an addres
 /** @typedef {{ at: number, query: Record<string, string> }} Branch where a growth leaves the one before, and how */
 /** @typedef {{ query: Record<string, string>, branches: Branch[], step: number }} Link */
 
-/** @param {string} text of a branch: a query with `at` @returns {Branch} */
+/** @param {string} text of a branch: a query with `at`, 0 where that is no step @returns {Branch} */
 function branchOf(text) {
   const { at, ...query } = Object.fromEntries(new URLSearchParams(text));
-  return { at: Number(at), query };
+  return { at: /^\d+$/.test(at) ? Number(at) : 0, query };
 }
 
 /**

@@ -215,8 +215,8 @@ export class Player {
     const { runs, lanes, mode } = this.state;
     const tree = lanes.map((id) => runs[id]);
     pages.finished(runs[run], mode, tree);
+    const { samples, title } = runs[run];
     this.follow();
-    const { samples, title } = this.state.runs[run];
     if (store.goesOn(this.state) && samples === 1 && !this.state.active) this.start({ title, goesOn: true });
   }
 
@@ -225,7 +225,12 @@ export class Player {
     const { link } = this;
     const branch = link?.branches.shift();
     if (branch) {
-      this.set(store.branchMarked(store.scrubbed(this.state, branch.at)));
+      const next = store.branchMarked(store.scrubbed(this.state, branch.at));
+      if (next.branchFrom !== branch.at) {
+        this.link = null; // what follows would leave it
+        return this.say('A branch of this link leaves no step of what has grown; it is left out.');
+      }
+      this.set(next);
       this.start({ query: branch.query, title: titleOf(branch.query) });
     } else if (link?.step && this.state.calm) this.set(store.scrubbed(this.state, link.step));
   }

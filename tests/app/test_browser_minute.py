@@ -12,7 +12,7 @@ from app.pages.parts import address
 from app.server.examples import recorded
 from app.server.form import OFFERED
 from nar_core import RNG_SEED
-from tests.app.inside import look_inside, overheard
+from tests.app.inside import box_of, look_inside, overheard
 from tests.app.test_browser_article import PIXELS, read
 from tests.app.test_browser_growth import (
     PLAYER,
@@ -223,8 +223,14 @@ def test_words_are_marked_picked_drawn_and_told(open_page, monkeypatch):
     assert names.locator(".taken").inner_text() == "scarlet → red"
     assert names.locator(".unknown").inner_text() == "catt: not known"
     assert names.locator(".known").all_inner_texts() == ["car ✓", "and ✓"]
+    page.set_viewport_size({"width": 390, "height": 900})
+    page.fill(BOX, f"a {'x' * 150} and a catt")
+    page.wait_for_function("document.querySelector('.unknown')?.textContent.startsWith('xxx')")
+    long, line = box_of(names.locator(".unknown").first), box_of(names)
+    assert long["x"] + long["width"] <= line["x"] + line["width"]
+    page.set_viewport_size({"width": 1280, "height": 900})
     names.get_by_text("cat?").click()
-    assert page.input_value(BOX) == "a scarlet car and a cat"
+    assert page.input_value(BOX).endswith("x and a cat")
     page.fill(BOX, "a red car")
     names.locator(".taken, .unknown").first.wait_for(state="detached")
     names.get_by_text("every word known ✓").wait_for()
@@ -415,6 +421,22 @@ def test_a_link_fills_the_form_or_grows_the_same_up_to_a_step_of_a_branch(open_p
     )
     assert other.evaluate(f"{RUN}.tokens.join()") == branched
     assert other.locator(".player [data-lane]").count() == 2
+
+
+def test_a_link_grows_as_many_as_it_says_and_keeps_what_a_damaged_branch_would_leave(open_page):
+    grown = f"window.nar && {RUN}?.finals.length && {STATE}.phase === 'done'"
+    link = "?model=emoji&prompt=owl&rng=7&play=1"
+    for asked, pictures in (("pictures=4", 4), ("num_samples=3", 3), ("num_samples=abc", 1),
+                            ("num_samples=1000000000", 1)):  # fmt: skip
+        page = open_page(f"{link}&{asked}", ready=False)
+        page.wait_for_function(grown)
+        assert page.evaluate(f"[{RUN}.samples, {RUN}.finals.length]") == [pictures, pictures]
+        assert page.locator(".samples button:visible").count() == (pictures if pictures > 1 else 0)
+        page.close()  # a browser holds few streams of one server open
+    for step in ("at%3D99%26prompt%3Dfox", ""):
+        page = open_page(f"{link}&then={step}", ready=False)
+        page.wait_for_function(f"{grown} && {PLAYER}.link === null")
+        assert page.evaluate(f"[{STATE}.lanes.length, {RUN}.title]") == [1, "owl"]
 
 
 def test_embedded_it_is_the_player_alone(open_page):

@@ -36,4 +36,10 @@ test('a link plays a growth, its branches and up to a step', () => {
   assert.equal(linkOf(runs, { ...trunk, replayed: true }, 12), '');
   assert.equal(linkOf(runs, { ...branch, isForced: true }, 12), ''); // a link holds no tokens
   assert.equal(linkIn('?prompt=owl'), null);
+  const steps = ['at=8', 'at=99', 'at=0', 'at=abc', 'at=1.5', 'at=-1', 'prompt=x', ''];
+  const damaged = linkIn(`?${new URLSearchParams([['play', '1'], ...steps.map((step) => ['then', step])])}`);
+  assert.deepEqual(
+    damaged.branches.map(({ at }) => at),
+    [8, 99, 0, 0, 0, 0, 0, 0],
+  );
 });
