@@ -12,7 +12,7 @@ from PIL import Image, ImageColor
 
 from app.pages.parts import address
 from nar_core.files import read_png
-from tests.app.inside import box_of, toast
+from tests.app.inside import box_of, look_inside, toast
 from tests.app.test_browser_growth import RUN, STATE
 from tests.app.test_browser_growth import choose_model as choose_on_image
 from tests.app.test_browser_results import picture_of
@@ -376,6 +376,17 @@ def of_a_file_it_is_told_what_it_is_and_its_crop_is_shown_and_moved(outpaint, tm
     page.wait_for_function("nar.pages.get('outpaint').chosen.along === 1")
     page.wait_for_function(f"{OUTPAINT}.board.pieces[0].tokens?.[0] === 15")  # it is read again
     assert pixels_of(page.evaluate(middle))[64, 64].tolist() == [0, 0, 255]
+    # one that is tall is as it is, too
+    Image.fromarray(stripes.transpose(1, 0, 2)).save(tmp_path / "tall.png")
+    page.set_input_files(f"{STUDIO} .source input[type=file]", tmp_path / "tall.png")
+    page.wait_for_function("nar.pages.get('outpaint').chosen.name === 'tall.png'")
+    page.wait_for_function(
+        f"document.querySelector('{STUDIO} .crop img').naturalHeight === 300 && {OUTPAINT}.likeness"
+    )
+    tall, part = (box_of(page.locator(f"{STUDIO} {name}")) for name in (".crop", ".cut"))
+    assert tall["height"] == pytest.approx(3 * tall["width"], abs=1)
+    assert tall["height"] <= 240
+    assert part["width"] == pytest.approx(part["height"], abs=1)
     # what has grown beside it would be lost
     page.click(f"{STUDIO} .grow")
     wait_grown(page, 3)
@@ -388,7 +399,7 @@ def of_a_file_it_is_told_what_it_is_and_its_crop_is_shown_and_moved(outpaint, tm
     page.click(f"{STUDIO} .undo")
     cut.focus()
     page.keyboard.press("ArrowLeft")
-    page.wait_for_function("nar.pages.get('outpaint').chosen.along === 0.95")
+    page.wait_for_function("nar.pages.get('outpaint').chosen.along === 0.45")
 
 
 def one_that_cannot_be_read_is_a_toast(page, served, monkeypatch, tmp_path) -> None:
@@ -397,6 +408,22 @@ def one_that_cannot_be_read_is_a_toast(page, served, monkeypatch, tmp_path) -> N
     assert "Not read" in page.evaluate("document.body.innerText") or toast(page)
     page.wait_for_function(f"{OUTPAINT}.board && !{OUTPAINT}.reading")
     assert page.evaluate(f"{OUTPAINT}.phase") == "ready"
+
+
+def test_words_of_a_link_stay_beside_an_example(open_page):
+    shown = "nar.pages.get('outpaint')?.state"
+    loaded = f"{shown}?.board && {shown}.spec.model === 'composed'"
+    page = open_page("?tab=outpaint&model=composed&prompt=a+blue+car&rng_seed=9")
+    page.wait_for_function(loaded)
+    assert "An example" in page.inner_text(f"{STUDIO} .source .tile")
+    box = page.locator(f"{STUDIO} .prompt textarea")
+    page.wait_for_timeout(300)
+    assert box.input_value() == "a blue car"
+    page.reload()
+    look_inside(page)
+    page.wait_for_function(loaded)
+    page.wait_for_timeout(300)
+    assert box.input_value() == "a blue car"
 
 
 def test_a_page_without_a_picture_shows_one_of_the_models_world_with_the_edges_it_can_grow(

@@ -34,7 +34,9 @@ export function cropView(studio, player) {
   const model = () => ({ wide: player.state.spec.size[1], tall: player.state.spec.size[0] });
 
   function place() {
-    const part = cutOf(picture(), model(), along);
+    const { wide, tall } = picture();
+    const part = cutOf({ wide, tall }, model(), along);
+    /** @type {HTMLElement} */ (box).style.setProperty('--wide', String(wide / tall));
     for (const side of /** @type {const} */ (['left', 'top', 'width', 'height']))
       cut.style[side] = `${100 * part[side]}%`;
     cut.setAttribute('aria-valuenow', String(Math.round(100 * along)));

@@ -1,5 +1,6 @@
 // Gradio's own controls around a player: they are read when it starts, and their keys and buttons work it.
 
+import { wanted } from '../address.js';
 import * as store from '../store.js';
 import { around, isEscape, setText } from './dom.js';
 
@@ -80,10 +81,13 @@ export function formView(studio, player) {
     if (around(e, '.names-row [data-name], .names-row [data-pick], .names-row .any')) isOwn = true;
   });
 
+  let linked = wanted('prompt'); // as the words of whoever looks at it, but for those of an example
+
   /** Words for the prompt, unless somebody has said others. @param {string} words */
   function say(words) {
     const box = field('.prompt textarea');
-    if (!box || isOwn || box.value === words) return;
+    if (words === linked) linked = undefined;
+    if (!box || isOwn || [words, linked].includes(box.value)) return;
     box.value = words;
     box.dispatchEvent(new Event('input', { bubbles: true }));
   }
