@@ -309,7 +309,7 @@ def _prepared(
     if recipe.model != info.name:
         raise ValueError(
             f"--after: got {after} of a file of {recipe.model}, expected one of {info.name}, since "
-            "tokens are a model's own; leave out --model, or grow it from the beginning with --after 0"
+            "tokens are a model's own; leave out --model, or begin anew with --after 0"
         )
     rows = (prepared.num_samples, 1, 1, 1)
     sure = confidence_of(recipe.confidence)
