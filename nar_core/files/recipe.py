@@ -398,7 +398,7 @@ def steps_of(plan: DecodePlan) -> np.ndarray:
 def recipe_of(engine: Engine, frame: Frame, steps: np.ndarray, sample: int) -> Recipe:
     """The recipe of one sample of a finished frame; `steps` [N] says which step wrote each cell.
 
-    One of several words, or of more samples than a file may tell of, is told as `alone`.
+    One of several of which some have no class, or of more than a file tells of, is told `alone`.
     """
     info, resumed = engine.info, frame.request.resume
     told = Recipe(
@@ -421,8 +421,8 @@ def recipe_of(engine: Engine, frame: Frame, steps: np.ndarray, sample: int) -> R
         order=info.order,
         made_with=made_with(engine),
     )
-    several = any(isinstance(told.request[name], list) for name in ("prompt", "label"))
-    return alone(told) if several or told.request["num_samples"] > MAX_SAMPLES else told
+    labels, many = told.request["label"], told.request["num_samples"] > MAX_SAMPLES
+    return alone(told) if many or (isinstance(labels, list) and None in labels) else told
 
 
 def alone(recipe: Recipe) -> Recipe:

@@ -113,7 +113,7 @@ def summary(found: dict[str, Any], grid: GridShape) -> dict[str, Any]:
         of = prompts * steps.count(total)
         by_steps[str(total)] = [round(x, 3) for x in (hits / of, *interval(hits, of))]
     told = {
-        "command": f"{found['command']} --count {prompts}",
+        "command": f"{found['command'].partition(' --count')[0]} --count {prompts}",
         **{k: found[k] for k in ("model", "digest", "settings", "rng_seed")},
         "grid": list(grid),
         "prompts": prompts,

@@ -90,11 +90,10 @@ def test_the_last_picture_of_the_most_and_the_last_variation_are_read_and_no_fur
     ("asked", "told"),
     [
         ({"label": ("kiwi", None)}, ("kiwi", None)),
-        ({"prompt": ("owl", "", "fox")}, ("owl", "", "fox")),
         ({"prompt": "owl", "num_samples": MAX_SAMPLES + 1}, ("owl",) * (MAX_SAMPLES + 1)),
     ],
 )
-def test_several_words_and_more_samples_than_a_file_tells_of_are_told_each_alone(asked, told):
+def test_classes_and_none_and_more_samples_than_a_file_tells_of_are_told_each_alone(asked, told):
     name = "label" if "label" in asked else "prompt"
     request = Request(**{"num_samples": len(told), "rng_seed": 5, **asked})
     engine = FakeEngine("fruit" if name == "label" else "emoji")
