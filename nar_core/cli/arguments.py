@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +47,11 @@ def use_threads(count: int | None) -> None:
     torch.set_num_threads(count)
 
 
+def option(name: str) -> str:
+    """How an argument of this name is typed."""
+    return f"--{name.replace('_', '-')}"
+
+
 def add_setting(
     parser: argparse.ArgumentParser,
     setting: Setting,
@@ -61,7 +66,7 @@ def add_setting(
     kind = {"number": float, "whole": int, "choice": str}[setting.kind]
     names = (setting.name, *setting.aliases)
     parser.add_argument(
-        *(f"--{name.replace('_', '-')}" for name in names),
+        *map(option, names),
         dest=setting.name,
         type=kind,
         default=default,
@@ -95,6 +100,21 @@ def given(
     return {name: getattr(args, name) for name in unsaid if getattr(args, name) != unsaid[name]}
 
 
+def need_only(
+    args: argparse.Namespace,
+    add: Callable[[argparse.ArgumentParser], None],
+    names: Collection[str],
+    beside: str,
+) -> None:
+    """Raise ValueError for any other argument that was said: it would be ignored."""
+    for name, value in given(args, add).items():
+        if name not in names:
+            raise ValueError(
+                f"{option(name)}: got {value} with {beside}, expected none, for it settles that "
+                "itself; leave one of them out"
+            )
+
+
 def lines_of(path: str | None, option: str) -> list[str] | None:
     """The lines of a text file that say something; None where no file is named.
 
@@ -124,5 +144,5 @@ def told_again(args: argparse.Namespace, verb: str, plain: Mapping[str, Any]) ->
     for name, off in plain.items():
         if (value := getattr(args, name)) != off:
             words = value if isinstance(value, list) else [value]
-            told += f" --{name.replace('_', '-')} {' '.join(map(str, words))}"
+            told += f" {option(name)} {' '.join(map(str, words))}"
     return told + (f" --figures {Path(args.figures).name}" if args.figures else "")

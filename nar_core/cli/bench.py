@@ -16,7 +16,16 @@ from ..settings import NAMED
 from ..weights.list import official_models
 from ..weights.load import load_model
 from ..writing import DRAWN, need_file, write_json
-from .arguments import add_device, add_model, add_setting, given, told_again, use_threads
+from .arguments import (
+    add_device,
+    add_model,
+    add_setting,
+    given,
+    need_only,
+    option,
+    told_again,
+    use_threads,
+)
 
 HELP = "measure speed and memory beside the published way of sampling"
 
@@ -94,15 +103,12 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
 def _check_given(args: argparse.Namespace) -> None:
     """Raise ValueError for what would be ignored: a suite settles much, and alone has some."""
+    if args.suite:
+        need_only(args, add_arguments, ("suite", "picture", "figures", *AGAIN), "a suite")
+        return
     for name, value in given(args, add_arguments).items():
-        option = f"--{name.replace('_', '-')}"
-        if args.suite and name not in ("suite", "picture", "figures", *AGAIN):
-            raise ValueError(
-                f"{option}: got {value} with a suite, expected none, for it settles that itself; "
-                "leave one of them out"
-            )
-        if not args.suite and name in ("minutes", "picture", "figures"):
-            raise ValueError(f"{option}: got {value} without a suite; add --suite cpu")
+        if name in ("minutes", "picture", "figures"):
+            raise ValueError(f"{option(name)}: got {value} without a suite; add --suite cpu")
 
 
 def _suite(args: argparse.Namespace) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,8 @@ from .arguments import (
     add_setting,
     given,
     lines_of,
+    need_only,
+    option,
     own_device,
     said,
     told_again,
@@ -176,7 +178,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     for name, least in LEAST.items():
         if (value := getattr(args, name)) is not None and value < least:
             expected = f"expected {least} or more"
-            raise ValueError(f"--{name.replace('_', '-')}: got {value}, {expected}")
+            raise ValueError(f"{option(name)}: got {value}, {expected}")
     if args.ablations:
         return _ablations(args)
     settings = said(args)
@@ -188,13 +190,14 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         _check_one(args)
         settings |= {n: v[0] for n, v in (("heads", heads), ("fusion", fusion)) if v}
     if not any(getattr(args, name) for name in TAKEN):
-        raise ValueError(f"evaluate: got nothing to do, expected one of {_options(TAKEN)}")
+        names = ", ".join(map(option, TAKEN))
+        raise ValueError(f"evaluate: got nothing to do, expected one of {names}")
     if args.table and not args.out:
         raise ValueError(f"table {args.table}: expected --out with a folder for the samples")
     for name in ("sheet", "growth", "seed_map", "picture", "figures"):
         if getattr(args, name):
             endings = () if name in ("seed_map", "figures") else DRAWN
-            need_file(Path(getattr(args, name)), f"--{name.replace('_', '-')}", endings)
+            need_file(Path(getattr(args, name)), option(name), endings)
     if args.table:
         need_folder(Path(args.out), "--out")
     engine = Engine.load(args.model, device=own_device(args.device), dtype=args.dtype)
@@ -247,12 +250,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
 def _ablations(args: argparse.Namespace) -> dict[str, Any]:
     """See `measure.ablations`; without the rounds, which the file keeps."""
-    for name, value in given(args, add_arguments).items():
-        if name not in ("ablations", "world", "device", "dtype"):
-            raise ValueError(
-                f"{_options([name])}: got {value} with --ablations, expected none, for it settles "
-                "that itself; leave one of them out"
-            )
+    need_only(args, add_arguments, ("ablations", "world", "device", "dtype"), "--ablations")
     if not args.world:
         raise ValueError("--ablations: got no --world, expected how many prompts to grow, 256 say")
     folder = Path(args.ablations)
@@ -274,7 +272,7 @@ def _check_comparison(args: argparse.Namespace) -> None:
     ]
     if others:
         raise ValueError(
-            f"{_options(others[:1])}: got several configurations too, expected one; say a "
+            f"{option(others[0])}: got several configurations too, expected one; say a "
             "single one of --heads and --fusion, and no --seed-position"
         )
     if not (args.world or args.data):
@@ -293,20 +291,15 @@ def _check_one(args: argparse.Namespace) -> None:
     for name, value in given(args, add_arguments).items():
         if name in ("rng_seeds", "figures"):
             raise ValueError(
-                f"{_options([name])}: got {value} and one configuration, expected several "
+                f"{option(name)}: got {value} and one configuration, expected several "
                 "--heads or --fusion, or --seed-position"
             )
         takers = [taker for taker, options in TAKEN.items() if name in options]
         if takers and not any(getattr(args, taker) for taker in takers):
             raise ValueError(
-                f"{_options([name])}: got {value} without {_options(takers)}, of which it says "
-                "more; say that too, or leave it out"
+                f"{option(name)}: got {value} without {', '.join(map(option, takers))}, of which "
+                "it says more; say that too, or leave it out"
             )
-
-
-def _options(names: Iterable[str]) -> str:
-    """How they are typed."""
-    return ", ".join(f"--{name.replace('_', '-')}" for name in names)
 
 
 def _comparison(

@@ -48,6 +48,7 @@ from .arguments import (
     add_sampling,
     add_setting,
     lines_of,
+    option,
     said,
 )
 
@@ -190,8 +191,7 @@ def _check(args: argparse.Namespace) -> None:
     for name in ("model", "prompt_file", "image", "known", "resume", "around", "out", "columns"):
         if getattr(args, name) in ("", 0):
             raise ValueError(
-                f"--{name.replace('_', '-')}: got {getattr(args, name)!r}, expected something; "
-                "or leave it out"
+                f"{option(name)}: got {getattr(args, name)!r}, expected something; or leave it out"
             )
 
 
@@ -285,10 +285,16 @@ def _jobs(
             f"--num-samples: got {samples}, expected a multiple of the {len(words)} that are "
             "asked for, or nothing for one of each"
         )
+    first, most = base.rng_seed or 0, int(RNG_SEED.high or 0)
+    if samples > 1 and first + samples - 1 > most:  # each file tells its own
+        raise ValueError(
+            f"--rng-seed: got {first}, expected 0 to {most - samples + 1} for {samples} samples, "
+            "which count up from it"
+        )
     out = []
     for start in range(0, samples, args.batch):
         numbers = range(start, min(start + args.batch, samples))
-        request = replace(base, rng_seed=(base.rng_seed or 0) + start, num_samples=len(numbers))
+        request = replace(base, rng_seed=first + start, num_samples=len(numbers))
         if words:
             several = tuple(words[i % len(words)] for i in numbers)
             request = replace(request, **{"prompt": None, "label": None, field: several})

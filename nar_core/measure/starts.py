@@ -170,14 +170,18 @@ def _begun(file: Path, asked: dict[str, Any]) -> dict[str, Any]:
     """What a run has found so far. Raises ValueError where the file is of another run."""
     if not file.is_file():
         return {**asked, "rounds": []}
-    found = json.loads(file.read_text("utf-8"))
+    try:
+        found = json.loads(file.read_text("utf-8"))
+        rounds = found["rounds"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{file}: got no map of starts, expected one or a new file") from error
     other = {k: found.get(k) for k in asked if found.get(k) != asked[k]}
     if other:
         raise ValueError(
             f"{file}: got one made with {other}, expected { ({k: asked[k] for k in other}) }; use "
             "another file"
         )
-    return {**asked, "rounds": found["rounds"]}
+    return {**asked, "rounds": rounds}
 
 
 def _write(file: Path, found: dict[str, Any], told: dict[str, Any]) -> None:

@@ -206,8 +206,8 @@ def generator_config(
         # Every published size has heads 64 wide.
         int(_number(settings, "n_head", max(1, width // 64))),
         _shape(tensors, "layers.0.feed_forward.w1.weight")[0],
-        norm_eps=float(_number(settings, "norm_eps", 1e-5)),
-        rotary_base=float(_number(settings, "rope_base", 10000)),
+        norm_eps=_number(settings, "norm_eps", 1e-5),
+        rotary_base=_number(settings, "rope_base", 10000),
     )
 
 

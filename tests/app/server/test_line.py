@@ -576,17 +576,20 @@ def test_a_model_is_warmed_in_the_line(monkeypatch):
     studio, freed = fake_studio(), []
     monkeypatch.setattr("app.server.growing.trim_heap", lambda: freed.append(engine.open_runs))
     engine, threads = studio.engines.get("emoji"), []
-    whole = engine.generate
+    whole, steps = engine.generate, []
 
     def noting(request):
         threads.append((threading.current_thread().name, studio.line.running))
-        return whole(request)
+        for frame in whole(request):
+            steps.append(frame.step)
+            yield frame
 
     engine.generate = noting
     studio.warm("emoji")
     assert threads == [("engine", 1)]
     assert engine.open_runs == 0
     assert freed == [0]
+    assert steps == [1, 2]  # and no further one
     assert b'nar_growths_total{kind="warming",outcome="done"} 1.0' in studio.metrics.text()
     studio.line.close()
     studio.warm("emoji")  # nobody is told of it

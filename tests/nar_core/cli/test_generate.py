@@ -102,6 +102,14 @@ def test_what_no_file_may_tell_is_refused_before_it_is_grown(grow, monkeypatch):
     monkeypatch.setattr(Engine, "generate", lambda *_: pytest.fail("grown before"))
     assert "prompt: got 1,203 characters" in grow("--prompt", "the " * 300 + "owl", code=2)
     assert "top_k: got" in grow("--prompt", "owl", "--top-k", str(2**63), code=2)
+    last = ["--prompt", "owl", "--rng-seed", str(2**63 - 18), "--num-samples"]
+    assert f"--rng-seed: got {2**63 - 18}, expected 0 to" in grow(*last, "3", code=2)
+
+
+def test_the_last_variations_are_told_and_read(grow):
+    last = ["--prompt", "owl", "--rng-seed", str(2**63 - 18), "--num-samples"]
+    seeds = [recipe_of(file).request["rng_seed"] for file in grow(*last, "2")["files"]]
+    assert seeds == [2**63 - 18, 2**63 - 17]
 
 
 def test_growth_goes_on_from_a_step_with_other_words(grow, folder, tmp_path):

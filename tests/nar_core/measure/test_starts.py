@@ -71,6 +71,10 @@ def test_a_map_of_something_else_is_not_gone_on_with(tmp_path: Path):
     file.write_text(json.dumps({"model": "another", "rounds": []}))
     with pytest.raises(ValueError, match=r"starts.json: got one made with .*use another file"):
         seed_map(grower, ROUND, file, every=4)
+    for text in ("hello", "[]", "{}"):
+        file.write_text(text)
+        with pytest.raises(ValueError, match=r"starts.json: got no map of starts"):
+            seed_map(grower, ROUND, file, every=4)
     engine.info = models["NAR-B"]
     with pytest.raises(ValueError, match="expected a model that starts anywhere"):
         seed_map(grower, ROUND, file)
