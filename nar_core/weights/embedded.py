@@ -108,6 +108,11 @@ def _read_info(folder: Path, embedded: bool) -> ModelInfo:
         for name, value in config["info"].items()
         if name in _HINTS and value is not None
     }
+    seed = told.get("default_seed_position", (0, 0, 0))
+    if any(at not in range(n) for at, n in zip(seed, model.grid, strict=True)):
+        raise ValueError(
+            f"default_seed_position: got {seed}, expected a cell of the grid {tuple(model.grid)}"
+        )
     return ModelInfo(
         name=name_of(folder),
         grid=model.grid,

@@ -83,6 +83,7 @@ def test_empty_weights_are_told(root, caplog):
         ("labels", "abc", "'abc', expected a list"),
         ("labels[1]", "[a, 2]", "2, expected text"),
         ("default_seed_position", "[1, 2]", "[1, 2], expected 3 values"),
+        ("default_seed_position", "[0, 99, 0]", "(0, 99, 0), expected a cell of the grid (1,"),
         ("accepts_known", "3", "3, expected true or false"),
         ("guidance_scale", "x", "'x', expected a number from 1"),
     ],
