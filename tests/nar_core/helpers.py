@@ -128,7 +128,7 @@ def write_model_folder(
                     "title": "Tiny",
                     "task": "text" if kind == "words" else "class",
                     **({"world": world} if world else {}),
-                    "default_seed_position": [0, 2, 2],
+                    "default_seed_position": [0, min(2, grid.h - 1), min(2, grid.w - 1)],
                     "guidance_scale": 2.0,
                     "labels": [f"class {i}" for i in range(5)] if kind == "class" else [],
                     "prompts": ["red apple"] if kind == "words" else [],
