@@ -30,8 +30,8 @@ ROUGH_NUMBERS = {
     ),
 }  # none of more than four can be drawn
 SIZES = {
-    "small": ("small", "little", "tiny", "mini", "wee"),
-    "big": ("big", "large", "huge", "giant", "enormous"),
+    "small": ("small", "little", "tiny", "mini", "wee", "short", "miniature"),
+    "big": ("big", "large", "huge", "giant", "enormous", "tall", "fat", "massive", "gigantic"),
 }
 COLOUR_WORDS = {
     "red": ("scarlet", "crimson", "ruby", "maroon", "burgundy"),
@@ -102,7 +102,29 @@ RELATION_WORDS = {
     "below": ("below", "under", "beneath", "underneath"),
 }
 NEAR_RELATIONS = {
-    "and": ("in front of", "behind"),
+    "and": (
+        "in front of",
+        "behind",
+        "holding",
+        "holds",
+        "carrying",
+        "carries",
+        "playing with",
+        "plays with",
+        "playing",
+        "plays",
+        "eating",
+        "eats",
+        "chasing",
+        "chases",
+        "watching",
+        "looking at",
+        "hugging",
+        "kissing",
+        "plus",
+        "or",
+        "meets",
+    ),
     "above": ("riding", "rides", "riding on", "flying over"),
 }  # the nearest that there is
 PLACE_WORDS = {
@@ -119,6 +141,24 @@ PLACE_WORDS = {
         "in a garden",
         "in the garden",
         "on a mountain",
+        "on the mountain",
+        "in the mountains",
+        "on a meadow",
+        "on the meadow",
+        "in the meadow",
+        "in the field",
+        "in a park",
+        "on a lawn",
+        "on the lawn",
+        "in the forest",
+        "in a forest",
+        "in the woods",
+        "in the jungle",
+        "in the countryside",
+        "on a farm",
+        "on the farm",
+        "in nature",
+        "outdoors",
     ),
     "sea": (
         "in the sea",
@@ -138,14 +178,78 @@ PLACE_WORDS = {
         "in a lake",
         "on a river",
         "in a river",
+        "in the river",
+        "on the river",
+        "in the lake",
+        "in a pond",
+        "on a pond",
+        "in the pond",
         "in a pool",
+        "in the pool",
+        "on the waves",
+        "over the waves",
+        "floating",
         "underwater",
         "under water",
     ),
-    "beach": ("on the beach", "at the beach", "on a beach", "on the sand", "on sand"),
-    "snow": ("in the snow", "in snow", "on the snow", "on snow", "in winter"),
-    "moon": ("on the moon", "on the surface of the moon", "in space", "in outer space"),
-    "night": ("at night", "in the night", "by night", "in the dark", "under the stars"),
+    "beach": (
+        "on the beach",
+        "at the beach",
+        "on a beach",
+        "on the sand",
+        "on sand",
+        "in the sand",
+        "by the sea",
+        "by the ocean",
+        "at the seaside",
+        "at the sea",
+        "on the shore",
+        "on the coast",
+        "on an island",
+        "on a desert island",
+        "in the desert",
+        "in a desert",
+    ),
+    "snow": (
+        "in the snow",
+        "in snow",
+        "on the snow",
+        "on snow",
+        "in winter",
+        "on ice",
+        "on the ice",
+        "in the arctic",
+        "in the antarctic",
+        "in antarctica",
+        "at the north pole",
+        "at the south pole",
+        "in a snowstorm",
+        "in the cold",
+    ),
+    "moon": (
+        "on the moon",
+        "on the surface of the moon",
+        "in space",
+        "in outer space",
+        "on mars",
+        "on another planet",
+    ),
+    "night": (
+        "at night",
+        "in the night",
+        "by night",
+        "in the dark",
+        "under the stars",
+        "at midnight",
+        "at night time",
+        "in the night sky",
+        "night sky",
+        "starry night",
+        "on a starry night",
+        "under a starry sky",
+        "under the night sky",
+        "in the dark sky",
+    ),
     **{
         c: (
             f"on a {c} background",
@@ -154,6 +258,7 @@ PLACE_WORDS = {
             f"with a {c} background",
             f"{c} background",
             f"in front of a {c} background",
+            *(("in the sky", "in the blue sky", "in the air") if c == "blue" else ()),
         )
         for c in PLAIN
     },
@@ -251,6 +356,9 @@ def plural(noun: str) -> str:
 
 
 def _regular(word: str) -> str:
+    if " of " in word:  # "cups of tea"
+        what, _, rest = word.partition(" of ")
+        return f"{_regular(what)} of {rest}"
     if re.search(r"[^aeiou]y$", word):
         return word[:-1] + "ies"
     if re.search(r"(s|x|ch|sh|ato|ango)$", word):
@@ -308,7 +416,7 @@ def _phrases() -> dict[tuple[str, ...], _Entry]:
         for i, phrase in enumerate(phrases):
             add(phrase, "size", value, i == 0)
     for thing in OBJECTS:
-        for i, name in enumerate((thing.noun, *thing.also)):
+        for i, name in enumerate((thing.noun, *filter(None, thing.also.split("|")))):
             add(name, "noun", thing.noun, i == 0)
             add(plural(name), "nouns", thing.noun, i == 0)
             add(_regular(name), "nouns", thing.noun, i == 0)
@@ -414,7 +522,9 @@ def still(scene: Scene) -> Scene:
 
 def _plain(entry: _Entry) -> str:
     """The world's own word for what a phrase says."""
-    return NUMBERS[int(entry.value)][0] if entry.kind == "count" else str(entry.value)
+    if entry.kind == "count":
+        return NUMBERS[int(entry.value)][0]
+    return str(entry.value) or "white"  # a place with nothing in it
 
 
 def _typo(word: str, close: str) -> bool:

@@ -107,16 +107,22 @@ _KNOWN = {
 _TAKEN = {
     "terrain": {
         "mountains": "alps|alpine|summit|summits|mount|mountain tops|mountain top|mountaintops"
-        "|ridge|ridges|massif|highlands|mountain lake|mountain lakes|mountainside",
+        "|ridge|ridges|massif|highlands|mountain lake|mountain lakes|mountainside|volcano|volcanoes"
+        "|himalayas|everest|matterhorn|dolomites|andes|rockies|mount fuji|fuji|glacier|glaciers",
         "hills": "meadow|meadows|field|fields|grassland|grasslands|pasture|pastures|valley|valleys"
-        "|countryside|prairie|plain|plains|steppe|hilly|hillside|hillsides|knoll|moor|farmland",
+        "|countryside|prairie|plain|plains|steppe|hilly|hillside|hillsides|knoll|moor|farmland"
+        "|vineyard|vineyards|wheat field|wheat fields|terraces|rice terraces|tuscany|tuscan|savanna"
+        "|savannah|tundra|moors|moorland|heath|glen|orchard|orchards|park|highland|farm",
         "islands": "isle|isles|archipelago|atoll|atolls|lagoon|desert island|desert islands"
-        "|sandy beach|sandy beaches|rocky coast|rocky shore|rocky beach|sea coast",
-        "desert": "sahara|cactus|cacti|gobi",
+        "|sandy beach|sandy beaches|rocky coast|rocky shore|rocky beach|sea coast|hawaii|maldives"
+        "|seychelles|polynesia",
+        "desert": "sahara|cactus|cacti|gobi|mojave|namib|kalahari|atacama|outback",
         "canyon": "gorge|gorges|ravine|ravines|cliff|cliffs|mesa|mesas|butte|buttes|badlands"
-        "|red rocks|grand canyon",
+        "|red rocks|grand canyon|monument valley|chasm|sandstone",
         "forest": "woodland|woodlands|jungle|jungles|grove|groves|trees|tree"
-        "|pines|pine|birches|rainforest|taiga|rain forest|pine trees",
+        "|pines|pine|birches|rainforest|taiga|rain forest|pine trees|birch|birch trees|redwood|redwoods"
+        "|oak|oaks|oak trees|maple|maples|maple trees|fir|firs|fir trees|spruce|spruces|evergreens"
+        "|sequoias|thicket|black forest|cherry trees",
     },
     "season": {
         "spring": "blossom|blossoms|blossoming|flowers|flowering|flowery|april|bloom",
@@ -130,13 +136,16 @@ _TAKEN = {
         "noon": "day|daytime|afternoon|mid day|noontime|noonday",
         "sunset": "sundown|evenings|golden hour|late afternoon|sun setting|sun going down",
         "dusk": "nightfall|gloaming|blue hour|late evening",
-        "night": "midnight|nights|nighttime|moonlit|starry|stars|starlit|nocturnal|full moon",
+        "night": "midnight|nights|nighttime|moonlit|starry|stars|starlit|nocturnal|full moon|northern lights|aurora|aurora borealis"
+        "|milky way",
     },
     "clouds": {
-        "clear sky": "sunny|sunlit|blue sky|blue skies|sunshine|clear weather",
-        "some clouds": "cloud|little clouds|scattered clouds|slightly cloudy",
+        "clear sky": "sunny|sunlit|sunshine|clear weather",
+        "some clouds": "cloud|little clouds|scattered clouds|slightly cloudy|white clouds|fluffy clouds"
+        "|fluffy white clouds|puffy clouds",
         "many clouds": "rainy|rain|stormy|storm|grey sky|gray sky|grey clouds|gray clouds"
-        "|very cloudy|heavy clouds|gloomy|clouded|lots of clouds|storm clouds|dark clouds",
+        "|very cloudy|heavy clouds|gloomy|clouded|lots of clouds|storm clouds|dark clouds"
+        "|thunderstorm|thunder|lightning|drizzle|dreary",
     },
     "haze": {
         "clear air": "crisp|good visibility",
@@ -144,7 +153,8 @@ _TAKEN = {
     },
     "water": {
         "lake": "water|river|rivers|pond|ponds|waters|lakeside|riverside|stream|oasis|fjord"
-        "|reflection|reflections|reflecting|lakeshore|shore|mountain lake|mountain lakes"
+        "|reflection|reflections|reflecting|lakeshore|shore|mountain lake|mountain lakes|waterfall"
+        "|waterfalls|swamp|marsh|wetland|wetlands|creek|brook|loch|reservoir"
     },
 }
 # and these say it only where nothing else does.
@@ -152,15 +162,16 @@ _HINTS = {
     "terrain": {
         "mountains": "rocky|rock|rocks|stone|fjord|ski|mountainous",
         "hills": "grassy|grass|rolling|sheep",
-        "islands": "sea|seas|ocean|oceans|coast|coasts|beach|beaches|seaside|palm|palms|bay"
-        "|tropical|tropics",
+        "islands": "sea|seas|ocean|oceans|coast|coasts|beach|beaches|seaside|palm|palms|bay|palm tree"
+        "|palm trees|coconut trees"
+        "|tropical|tropics|seascape|coastline|coastal|seashore|shoreline|waves|surf|caribbean",
         "desert": "sand|sands|sandy|arid|oasis",
         "forest": "wooded|forested|leaves|leafy|golden leaves|falling leaves|red leaves",
     },
     "season": {
         "spring": "cherry",
         "summer": "green|hot|warm|lush",
-        "winter": "cold|white|ski|arctic",
+        "winter": "cold|white|ski|arctic|glacier|glaciers",
     },
     "time": {
         "morning": "early|rising",
@@ -168,7 +179,7 @@ _HINTS = {
         "sunset": "orange|golden|romantic|setting",
         "night": "dark",
     },
-    "clouds": {"clear sky": "sun|starry|stars"},
+    "clouds": {"clear sky": "sun|starry|stars|blue sky|blue skies"},
     "water": {"lake": "sea|seas|ocean|oceans|coast|beach|seaside|bay"},
 }
 _FILLERS = frozenset(
@@ -179,7 +190,8 @@ _FILLERS = frozenset(
         picture photo photograph image painting drawing illustration wallpaper beautiful lovely
         pretty nice calm peaceful quiet scenic sky skies air light lights weather season time full
         covered nature natural wide big large small great high low distant far across through
-        between around surrounded empty barren vast majestic dramatic wonderland""",
+        between around surrounded empty barren vast majestic dramatic wonderland serene tranquil breathtaking stunning gorgeous
+        magical dreamy""",
     )
 )
 _NAMES = frozenset(
@@ -283,9 +295,9 @@ def understand(prompt: str) -> Understood:
     words = []
     for span in spans:
         kind, meaning = _became(span, facts)
-        for text in typed[span.start : span.stop]:
-            near = nearest(text.lower(), _SINGLE) if kind == "unknown" else meaning
-            words.append(Word(text, kind, near))
+        text = " ".join(typed[span.start : span.stop])
+        near = nearest(text.lower(), _SINGLE) if kind == "unknown" else meaning
+        words.append(Word(text, kind, near))
     named = any(span.kind == "name" for span in spans)
     return Understood(Landscape(**facts) if facts or named else None, tuple(words))
 

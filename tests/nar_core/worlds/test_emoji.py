@@ -76,6 +76,14 @@ RED_CAR = Scene((Thing("car", "red"),))
             ),
         ),
         ("robot on the moon", Scene((Thing("robot"),), place="moon")),
+        ("a corgi in the forest", Scene((Thing("dog"),), place="hill")),
+        ("two slices of pizza", Scene((Thing("pizza"),), 2)),
+        ("a T-Rex on ice", Scene((Thing("dinosaur"),), place="snow")),
+        ("a fat blue whale", Scene((Thing("whale", "blue"),), size="big")),
+        ("a red police car by the sea", Scene((Thing("car", "red"),), place="beach")),
+        ("a robot holding a rose", Scene((Thing("robot"), Thing("rose")), relation="and")),
+        ("three cups of tea", Scene((Thing("coffee"),), 3)),
+        ("birds in the sky", Scene((Thing("bird"),), 2, place="blue")),
         ("an ice-cream at the beach", Scene((Thing("ice cream"),), place="beach")),
         ("the moon", Scene((Thing("moon"),))),
         ("", None),
@@ -141,6 +149,7 @@ def test_what_comes_near_is_said():
         ("a taxi in front of a castle", "a taxi and a castle", "and"),
         ("a frog riding a horse", "a frog above a horse", "above"),
         ("a boat on a lake", "a boat in the sea", "sea"),
+        ("a cat on white background", "a cat", "white"),
     ):
         understood = world.understand(prompt)
         assert world.say(understood.facts) == caption

@@ -141,6 +141,11 @@ def test_the_plain_wordings():
             Landscape("islands", time="sunset", clouds="clear sky"),
         ),
         ("golden hour on rolling hills", Landscape("hills", None, "sunset")),
+        ("blue sky and white clouds", Landscape(time="noon", clouds="some clouds")),
+        ("a tropical beach with palm trees", Landscape("islands")),
+        ("northern lights over a glacier", Landscape("mountains", "winter", "night")),
+        ("Tuscany in the evening", Landscape("hills", time="sunset")),
+        ("a waterfall in the redwoods", Landscape("forest", water="lake")),
     ],
 )
 def test_how_strangers_ask(prompt: str, facts: Landscape):
@@ -170,6 +175,8 @@ def test_what_has_no_room_is_left_out():
     }
     taken = [w for w in world.understand("hazy isles").words if w.kind == "taken as"]
     assert [(w.text, w.meaning) for w in taken] == [("isles", "islands")]
+    # what is one phrase is said as one
+    assert world.understand("the Grand Canyon").remarks == ("'Grand Canyon' is taken as 'canyon'",)
 
 
 def test_ids_stay_within_the_terms():
