@@ -33,6 +33,7 @@ from .preview import Preview
 from .request import Frame, Prepared, Request
 from .sampling import uniforms
 from .tokenizers.base import Tokenizer
+from .tokenizers.vq_image import fold_upsampling
 from .weights.embedded import copy_model
 from .weights.fetch import Progress
 from .weights.load import load_model
@@ -99,6 +100,7 @@ class Engine:
         pack_linears(model, numbers == torch.int8)
         release_mapping(model)
         tokenizer = loaded.tokenizer.to(target).eval()
+        fold_upsampling(tokenizer)
         trim_heap()
         return cls(
             loaded.info,

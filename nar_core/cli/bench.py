@@ -10,9 +10,11 @@ import torch
 
 from ..device import arithmetic, pick_device
 from ..engine import Engine
-from ..measure.speed import device_name, random_engine, random_model, speed
+from ..measure.speed import device_name, random_engine, random_model, random_tokenizer, speed
 from ..measure.suite import GUIDANCE, PUBLISHED, SUITES, save_chart, suite, table
+from ..models.transformer import NARTransformer
 from ..settings import NAMED
+from ..tokenizers.base import Tokenizer
 from ..weights.list import official_models
 from ..weights.load import load_model
 from ..writing import DRAWN, need_file, write_json
@@ -79,7 +81,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
             need_file(file, f"--{name}", DRAWN if name == "picture" else ())
     if args.suite:
         return _suite(args)
-    plain = None
+    plain: NARTransformer | None = None
+    plain_tokenizer: Tokenizer | None = None
     if args.random_init:
         engine = random_engine(args.random_init, args.device, args.dtype, not args.steps_only)
     else:
@@ -89,11 +92,15 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         numbers = arithmetic(engine.dtype, engine.device, engine.info.parameters)
         if args.random_init:
             plain = random_model(args.random_init, engine.device, numbers)
+            plain_tokenizer = random_tokenizer(args.random_init, engine.device)
         else:
-            plain = load_model(args.model).model.to(engine.device, numbers)
+            loaded = load_model(args.model)
+            plain = loaded.model.to(engine.device, numbers)
+            plain_tokenizer = loaded.tokenizer.to(engine.device)
     return speed(
         engine,
         plain,
+        None if args.steps_only else plain_tokenizer,
         batch=args.batch,
         guidance_scale=args.guidance_scale,
         repeats=args.repeats,

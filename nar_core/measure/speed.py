@@ -22,8 +22,9 @@ from ..models.packed import pack_linears
 from ..models.transformer import NARTransformer
 from ..plan import GridShape
 from ..request import Prepared, Request
+from ..tokenizers.base import Tokenizer, device_of
 from ..tokenizers.larp_video import LarpConfig, LarpTokenizer
-from ..tokenizers.vq_image import VQConfig, VQTokenizer
+from ..tokenizers.vq_image import VQConfig, VQTokenizer, fold_upsampling
 from ..weights.list import official_models
 from .published import sample_as_published
 
@@ -31,6 +32,7 @@ from .published import sample_as_published
 def speed(
     engine: Engine,
     plain: NARTransformer | None,
+    plain_tokenizer: Tokenizer | None = None,
     *,
     batch: int,
     guidance_scale: float,
@@ -41,6 +43,7 @@ def speed(
 
     Args:
         plain: the same weights laid out as they were loaded, for the baseline; None leaves it out.
+        plain_tokenizer: likewise, for the decoder's.
         steps_only: leave out previews and the final decode.
     """
     info = engine.info
@@ -61,16 +64,20 @@ def speed(
     memory = _peak_memory(engine.device)
     if plain is not None:
         _baseline(engine, plain, request, times)
+    if plain_tokenizer is not None:
+        _plain_pixels(plain_tokenizer, frame, times)
     times.clear()
     for repeat in tqdm(range(repeats), desc="bench"):
         # Alternating, and the other way round every time, so that other load hits both alike.
         turns: list[Callable[[], Any]] = [lambda: _generate(engine, request, times)]
         if plain is not None:
             turns.append(lambda: _baseline(engine, plain, request, times))
+        if not steps_only:
+            turns.append(lambda: _pixels(engine, frame, times))
+        if plain_tokenizer is not None:
+            turns.append(lambda: _plain_pixels(plain_tokenizer, frame, times))
         for turn in turns if repeat % 2 == 0 else turns[::-1]:
             turn()
-        if not steps_only:
-            _pixels(engine, frame, times)
     found = {name: statistics.median(values) for name, values in times.items()}
     previews = found.pop("previews", None)
     out = {
@@ -91,6 +98,9 @@ def speed(
     }
     if plain is not None:
         out["ratio_to_baseline"] = round(found["baseline_seconds"] / found["seconds"], 3)
+    if plain_tokenizer is not None:
+        ratio = found["decode_baseline_seconds"] / found["decode_seconds"]
+        out["decode_ratio_to_baseline"] = round(ratio, 3)
     if previews is not None:
         out["preview_overhead"] = round(previews / found["seconds"], 4)
     return out
@@ -144,6 +154,14 @@ def _pixels(engine: Engine, frame: Frame, times: dict[str, list[float]]) -> None
     times["decode_seconds"].append(time.perf_counter() - started)
 
 
+@torch.no_grad()
+def _plain_pixels(tokenizer: Tokenizer, frame: Frame, times: dict[str, list[float]]) -> None:
+    """The same decode by the decoder as it was loaded."""
+    started = time.perf_counter()
+    tokenizer.decode(torch.from_numpy(frame.tokens).to(device_of(tokenizer))).cpu()
+    times["decode_baseline_seconds"].append(time.perf_counter() - started)
+
+
 def _peak_memory(device: torch.device) -> float:
     """Peak of this process, or of its share of the accelerator, in MB."""
     if device.type == "cuda":
@@ -173,6 +191,14 @@ def random_model(
     return model
 
 
+def random_tokenizer(name: str, device: torch.device) -> LarpTokenizer | VQTokenizer:
+    """The tokenizer of an official model with random weights."""
+    official = official_models()[name]
+    video = official.tokenizer_kind == "larp"
+    tokenizer = LarpTokenizer(LarpConfig()) if video else VQTokenizer(VQConfig(official.info.size))
+    return tokenizer.to(device).eval().requires_grad_(False)
+
+
 def random_engine(
     name: str,
     device: str,
@@ -193,9 +219,8 @@ def random_engine(
     pack_linears(model, numbers == torch.int8)
     tokenizer: Any = None
     if with_tokenizer:
-        video = official.tokenizer_kind == "larp"
-        tokenizer = LarpTokenizer(LarpConfig()) if video else VQTokenizer(VQConfig(info.size))
-        tokenizer = tokenizer.to(target).eval().requires_grad_(False)
+        tokenizer = random_tokenizer(name, target)
+        fold_upsampling(tokenizer)
     captions = _RandomCaptions(official.config.condition) if info.task == "text" else None
     return Engine(
         replace(info, name=f"{name} (random weights)"),

@@ -12,7 +12,7 @@ from nar_core import Engine, Request
 from nar_core.decode import Growth
 from nar_core.measure import speed
 from nar_core.measure.published import sample_as_published
-from nar_core.measure.speed import random_engine, random_model
+from nar_core.measure.speed import random_engine, random_model, random_tokenizer
 from nar_core.models.condition import word_ids
 from nar_core.plan import GridShape, make_plan
 from nar_core.settings import SamplingSettings
@@ -94,10 +94,19 @@ def test_random_weights_are_the_same_every_time(small_official):
     np.testing.assert_array_equal(frame.tokens.reshape(1, -1), expected.numpy())
 
 
+def test_random_tokenizers_are_laid_out_as_those_that_are_loaded(small_official):
+    engine = random_engine("NAR-B", "cpu", "float32")
+    plain = random_tokenizer("NAR-B", torch.device("cpu"))
+    gone = set(plain.state_dict()) - set(engine.tokenizer.state_dict())
+    assert gone == {f"decoder.conv_blocks.{i}.upsample.conv.weight" for i in range(4)}
+
+
 def test_a_report_for_a_model_folder(tmp_path):
     engine = Engine.load(write_model_folder(tmp_path), "cpu", "float32")
-    plain = load_model(tmp_path / "tiny").model
-    out = speed.speed(engine, plain, batch=2, guidance_scale=2.0, repeats=1)
+    loaded = load_model(tmp_path / "tiny")
+    out = speed.speed(
+        engine, loaded.model, loaded.tokenizer, batch=2, guidance_scale=2.0, repeats=1
+    )
     assert out["steps"] == out["passes"] == 4 + 5 - 1
     assert (out["batch"], out["dtype"], out["device"]) == (2, "float32", "cpu")
     assert out["images_per_second"] == pytest.approx(2 / out["seconds"], rel=0.01)
@@ -106,6 +115,9 @@ def test_a_report_for_a_model_folder(tmp_path):
         out["baseline_seconds"] / out["seconds"], rel=0.05
     )
     assert 0 < out["time_to_first_frame"] < out["seconds"]
+    assert out["decode_ratio_to_baseline"] == pytest.approx(
+        out["decode_baseline_seconds"] / out["decode_seconds"], rel=0.05
+    )
     for name in ("preview_overhead", "decode_seconds", "peak_memory_mb", "threads"):
         assert out[name] > 0
 

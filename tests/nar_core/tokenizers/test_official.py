@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 
 import pytest
@@ -9,7 +10,7 @@ import torch
 
 from nar_core.tokenizers.larp_video import LarpConfig, LarpTokenizer
 from nar_core.tokenizers.quantize import UnitCodebook
-from nar_core.tokenizers.vq_image import VQConfig, VQTokenizer
+from nar_core.tokenizers.vq_image import VQConfig, VQTokenizer, fold_upsampling
 
 VQ = VQConfig((16, 24), 32, (1, 2, 1), (1, 1, 2), 1, 32, 40, 6)
 LARP = LarpConfig((2, 2, 3), (16, 16), 4, (2, 8, 8), 48, 1, 3, 80, 2, 5, 40, 12)
@@ -76,6 +77,17 @@ def test_recorded_values(vq, larp):
     clip = larp.decode(torch.arange(12).view(1, 2, 2, 3))
     got = [float(clip.mean()), float(clip.std()), float(clip[0, 2, 1, 5, 7])]
     assert got == pytest.approx(LARP_VALUES, abs=2e-4)
+
+
+def test_a_folded_decoder_gives_the_same_pictures(vq):
+    """Repeating and convolving are one operation then, also where the weight is lop-sided."""
+    codes = torch.randint(0, 40, (2, 1, 5, 3), generator=torch.Generator().manual_seed(0))
+    plain = vq.decode(codes)
+    folded = copy.deepcopy(vq)
+    fold_upsampling(folded)
+    assert not torch.equal(folded.decode(codes), plain)  # the sums are others
+    assert torch.allclose(folded.decode(codes), plain, atol=1e-5)
+    assert len(vq.state_dict()) - len(folded.state_dict()) == 2  # two stages, no weight twice
 
 
 def test_the_codebooks_rows_count_by_direction_only(vq):

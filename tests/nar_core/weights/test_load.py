@@ -66,6 +66,7 @@ def test_a_picture_model_from_files_to_pixels(picture_model):
     assert engine.preview(np.where(frame.tokens > 15, -1, frame.tokens)).shape == (2, 1, 8, 8, 3)
     assert engine.encode(engine.decode(frame.tokens)).shape == (2, 1, 4, 4)
     assert engine.info.available
+    assert "decoder.conv_blocks.0.upsample.conv.weight" not in engine.tokenizer.state_dict()
     with pytest.raises(ValueError, match="upper-left corner only"):
         engine.generate(Request(label="c", seed_position=(2, 2)))
 
