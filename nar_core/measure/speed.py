@@ -73,7 +73,7 @@ def speed(
         if plain is not None:
             turns.append(lambda: _baseline(engine, plain, request, times))
         if not steps_only:
-            turns.append(lambda: _pixels(engine, frame, times))
+            turns.insert(0, lambda: _pixels(engine, frame, times))
         if plain_tokenizer is not None:
             turns.append(lambda: _plain_pixels(plain_tokenizer, frame, times))
         for turn in turns if repeat % 2 == 0 else turns[::-1]:
