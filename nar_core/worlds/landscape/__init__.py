@@ -39,6 +39,10 @@ _STEP = 2 * CELL  # columns of a cell
 _LIVES = (16, 33)
 # What a prompt can be settled as: so many looks around each of so many lands.
 LANDS, LOOKS = 125, 8
+# Where a prompt leaves it open: the times of day of one land after another, and the first one's
+# season and weather. Who names a place wants to see it, so it begins by day.
+_TIMES_IN_TURN = ("noon", "morning", "sunset", "noon", "dusk", "night")
+_AT_FIRST = {"season": "summer", "clouds": "some clouds", "haze": "clear air"}
 
 
 class LandscapeWorld:
@@ -175,7 +179,14 @@ def _around(facts: Landscape, land: int, look: int, columns: int) -> tuple[np.nd
 def _land_of(facts: Landscape, land: int) -> tuple[Complete, np.random.Generator]:
     """What stands for the blanks in one of the lands, and what else it is made by."""
     rng = np.random.default_rng(land)
-    return complete(facts, rng), rng
+    blanks = {}
+    if facts.time is None:
+        turn = land % len(_TIMES_IN_TURN)
+        times = (*_TIMES_IN_TURN[turn:], *_TIMES_IN_TURN[:turn])
+        blanks["time"] = next(t for t in times if not is_held_out(replace(facts, time=t)))
+    if land == 0:
+        blanks |= {slot: value for slot, value in _AT_FIRST.items() if getattr(facts, slot) is None}
+    return complete(replace(facts, **blanks), rng), rng
 
 
 def _look(

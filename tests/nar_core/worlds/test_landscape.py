@@ -256,3 +256,16 @@ def test_the_moon_is_seen_in_water_too():
     assert len(seen) >= 2
     assert sum(seen) > len(seen) / 2
     assert not any(below for _, below in moons(terrain="hills", haze="clear air", water="no lake"))
+
+
+@pytest.mark.parametrize("terrain", VALUES["terrain"])
+def test_a_place_alone_is_seen_by_day_at_first(terrain: str):
+    """Every other time follows in later lands, and what a prompt says is kept."""
+    ways = world.arrangements(Landscape(terrain))
+    first = ways[0]
+    assert first.time in ("noon", "morning")
+    assert (first.season, first.clouds, first.haze) == ("summer", "some clouds", "clear air")
+    seen = {way.time for way in ways}
+    assert seen == {t for t in VALUES["time"] if not world.is_held_out(Landscape(terrain, time=t))}
+    told = world.arrangements(Landscape(terrain, "winter", "night", haze="haze"))[0]
+    assert (told.season, told.time, told.haze) == ("winter", "night", "haze")
