@@ -58,40 +58,55 @@ WEARS = {
     "glasses": ("glasses", "sunglasses", "shades", "spectacles", "goggles"),
 }
 BEFORE_WORN = ("wearing", "with", "in", "has", "wears", "that wears", "who wears", "that has")
+
+
+def _parted(phrases: str) -> tuple[str, ...]:
+    return tuple(phrases.split("|"))
+
+
+_MOVES = _parted(
+    "slides|sliding|moves|moving|goes|going|runs|running|walks|walking|drives|driving|flies|flying"
+    "|floats|floating|sails|sailing|swims|swimming|rushes|rushing|races|racing"
+)
+
+
+def _sideways(side: str) -> tuple[str, ...]:
+    return tuple(f"{move} {lead}{side}" for lead in ("", "to the ") for move in _MOVES)
+
+
+# The world's own word first, then its participle and what comes near.
 VERBS = {
-    "jumps": ("jumps", "jumping", "jump", "hops", "hopping", "bounces", "bouncing"),
-    "falls": ("falls", "falling", "fall", "drops", "dropping"),
-    "slides left": (
-        "slides left",
-        "sliding left",
-        "moves left",
-        "moving left",
-        "slides to the left",
-        "sliding to the left",
-        "moves to the left",
-        "moving to the left",
-        "going left",
-        "goes left",
+    "jumps": _parted(
+        "jumps|jumping|jump|hops|hopping|bounces|bouncing|leaps|leaping|skips|skipping|rises|rising"
+        "|takes off|taking off"
     ),
-    "slides right": (
-        "slides right",
-        "sliding right",
-        "moves right",
-        "moving right",
-        "slides to the right",
-        "sliding to the right",
-        "moves to the right",
-        "moving to the right",
-        "going right",
-        "goes right",
-        "slides",
-        "sliding",
+    "falls": _parted(
+        "falls|falling|fall|drops|dropping|sinks|sinking|crashes|crashing|tumbles|tumbling|lands"
+        "|landing|comes down|coming down"
     ),
-    "spins": ("spins", "spinning", "spin", "rotates", "rotating", "turns", "turning", "rolls"),
-    "grows": ("grows", "growing", "grow", "gets bigger", "getting bigger", "swells"),
-    "shrinks": ("shrinks", "shrinking", "shrink", "gets smaller", "getting smaller"),
-    "shakes": ("shakes", "shaking", "shake", "trembles", "wobbles", "wobbling", "shivers"),
-    "circles": ("circles", "circling", "goes in circles", "going in circles", "goes round"),
+    "slides left": _sideways("left"),
+    # which way is not said: to the right
+    "slides right": (*_sideways("right"), *_MOVES, "goes by", "going by", "passes by"),
+    "spins": _parted(
+        "spins|spinning|spin|rotates|rotating|turns|turning|rolls|rolling|twirls|twirling|whirls"
+        "|whirling|flips|flipping"
+    ),
+    "grows": _parted(
+        "grows|growing|grow|gets bigger|getting bigger|swells|swelling|expands|expanding|inflates"
+        "|inflating|blooms|blooming"
+    ),
+    "shrinks": _parted(
+        "shrinks|shrinking|shrink|gets smaller|getting smaller|melts|melting|vanishes|vanishing"
+        "|disappears|disappearing|deflates|deflating"
+    ),
+    "shakes": _parted(
+        "shakes|shaking|shake|trembles|trembling|wobbles|wobbling|shivers|shivering|dances|dancing"
+        "|wiggles|wiggling|vibrates|vibrating"
+    ),
+    "circles": _parted(
+        "circles|circling|goes in circles|going in circles|goes round|orbits|orbiting|flies around"
+        "|flying around|runs around|running around|runs in circles|running in circles"
+    ),
 }
 # "and" and "with" are given last, so that the plain wording is the first.
 RELATION_WORDS = {
@@ -188,7 +203,6 @@ PLACE_WORDS = {
         "in the pool",
         "on the waves",
         "over the waves",
-        "floating",
         "underwater",
         "under water",
     ),
@@ -416,7 +430,7 @@ def _phrases() -> dict[tuple[str, ...], _Entry]:
         for i, phrase in enumerate(phrases):
             add(phrase, "size", value, i == 0)
     for thing in OBJECTS:
-        for i, name in enumerate((thing.noun, *filter(None, thing.also.split("|")))):
+        for i, name in enumerate((thing.noun, *filter(None, _parted(thing.also)))):
             add(name, "noun", thing.noun, i == 0)
             add(plural(name), "nouns", thing.noun, i == 0)
             add(_regular(name), "nouns", thing.noun, i == 0)
@@ -686,4 +700,5 @@ def _name(thing: Thing, count: int, size: str, pick) -> str:
 def of_several(verb: str) -> str:
     """What several things do: "slide left"."""
     first, *rest = verb.split()
-    return " ".join([first.removesuffix("es" if first == "goes" else "s"), *rest])
+    one = first.removesuffix("es" if first in ("goes", "rushes", "vanishes", "crashes") else "s")
+    return " ".join(["fly" if first == "flies" else one, *rest])

@@ -120,9 +120,9 @@ _TAKEN = {
         "canyon": "gorge|gorges|ravine|ravines|cliff|cliffs|mesa|mesas|butte|buttes|badlands"
         "|red rocks|grand canyon|monument valley|chasm|sandstone",
         "forest": "woodland|woodlands|jungle|jungles|grove|groves|trees|tree"
-        "|pines|pine|birches|rainforest|taiga|rain forest|pine trees|birch|birch trees|redwood|redwoods"
-        "|oak|oaks|oak trees|maple|maples|maple trees|fir|firs|fir trees|spruce|spruces|evergreens"
-        "|sequoias|thicket|black forest|cherry trees",
+        "|pines|pine|birches|rainforest|taiga|rain forest|pine trees|birch|birch trees|redwood"
+        "|redwoods|oak|oaks|oak trees|maple|maples|maple trees|fir|firs|fir trees|spruce|spruces"
+        "|evergreens|sequoias|thicket|black forest|cherry trees",
     },
     "season": {
         "spring": "blossom|blossoms|blossoming|flowers|flowering|flowery|april|bloom",
@@ -136,13 +136,13 @@ _TAKEN = {
         "noon": "day|daytime|afternoon|mid day|noontime|noonday",
         "sunset": "sundown|evenings|golden hour|late afternoon|sun setting|sun going down",
         "dusk": "nightfall|gloaming|blue hour|late evening",
-        "night": "midnight|nights|nighttime|moonlit|starry|stars|starlit|nocturnal|full moon|northern lights|aurora|aurora borealis"
-        "|milky way",
+        "night": "midnight|nights|nighttime|moonlit|starry|stars|starlit|nocturnal|full moon"
+        "|northern lights|aurora|aurora borealis|milky way",
     },
     "clouds": {
         "clear sky": "sunny|sunlit|sunshine|clear weather",
-        "some clouds": "cloud|little clouds|scattered clouds|slightly cloudy|white clouds|fluffy clouds"
-        "|fluffy white clouds|puffy clouds",
+        "some clouds": "cloud|little clouds|scattered clouds|slightly cloudy|white clouds"
+        "|fluffy clouds|fluffy white clouds|puffy clouds",
         "many clouds": "rainy|rain|stormy|storm|grey sky|gray sky|grey clouds|gray clouds"
         "|very cloudy|heavy clouds|gloomy|clouded|lots of clouds|storm clouds|dark clouds"
         "|thunderstorm|thunder|lightning|drizzle|dreary",
@@ -162,9 +162,9 @@ _HINTS = {
     "terrain": {
         "mountains": "rocky|rock|rocks|stone|fjord|ski|mountainous",
         "hills": "grassy|grass|rolling|sheep",
-        "islands": "sea|seas|ocean|oceans|coast|coasts|beach|beaches|seaside|palm|palms|bay|palm tree"
-        "|palm trees|coconut trees"
-        "|tropical|tropics|seascape|coastline|coastal|seashore|shoreline|waves|surf|caribbean",
+        "islands": "sea|seas|ocean|oceans|coast|coasts|beach|beaches|seaside|palm|palms|bay"
+        "|palm tree|palm trees|coconut trees|tropical|tropics|seascape|coastline|coastal"
+        "|seashore|shoreline|waves|surf|caribbean",
         "desert": "sand|sands|sandy|arid|oasis",
         "forest": "wooded|forested|leaves|leafy|golden leaves|falling leaves|red leaves",
     },
@@ -190,8 +190,8 @@ _FILLERS = frozenset(
         picture photo photograph image painting drawing illustration wallpaper beautiful lovely
         pretty nice calm peaceful quiet scenic sky skies air light lights weather season time full
         covered nature natural wide big large small great high low distant far across through
-        between around surrounded empty barren vast majestic dramatic wonderland serene tranquil breathtaking stunning gorgeous
-        magical dreamy""",
+        between around surrounded empty barren vast majestic dramatic wonderland serene tranquil
+        breathtaking stunning gorgeous magical dreamy""",
     )
 )
 _NAMES = frozenset(

@@ -74,6 +74,11 @@ def test_strangers_verbs(prompt, verb):
         ("grapes sliding left", "some grapes slide left"),
         ("a pair of dogs moves right", "two dogs slide right"),
         ("a cat goes left", "a cat slides left"),
+        ("two birds fly", "two birds slide right"),
+        ("a car that drives to the left", "a car slides left"),
+        ("a ghost floating in space", "a ghost slides right on the moon"),
+        ("a bee flying around", "a bee circles"),
+        ("dancing robots", "two robots shake"),
     ],
 )
 def test_several_things_jump_and_one_jumps(prompt, plain):
