@@ -15,7 +15,7 @@ from PIL import Image
 from .info import ModelInfo
 from .models.condition import split_words
 from .picture import fit
-from .plan import make_plan
+from .plan import make_plan, start_amid
 from .request import Frame, Prepared, Request, check_codes
 from .settings import (
     NUM_SAMPLES,
@@ -62,7 +62,6 @@ def prepare(info: ModelInfo, request: Request) -> Prepared:
     request = replace(request, **settled)
     _check_heads(info, str(settled["heads"]))
     seed = _seed_position(info, request.seed_position)
-    request = replace(request, seed_position=seed)
     if info.task == "text":
         _must_be_unsaid(request, "label", f"{info.name} reads a prompt; say it in words")
         request = replace(request, prompt=_prompts(info, request.prompt, rows), label=None)
@@ -70,12 +69,14 @@ def prepare(info: ModelInfo, request: Request) -> Prepared:
         _must_be_unsaid(request, "prompt", f"{info.name} grows classes; give a label")
         request = replace(request, label=_labels(info, request.label, rows), prompt=None)
     request = replace(request, **_known(info, request, rows))
+    known = _cells(request)
+    is_free = request.seed_position is None and info.seed_positions == "any"
+    if is_free and known is not None and known.any():
+        seed = start_amid(known)
     return Prepared(
         model=info.name,
-        request=request,
-        plan=make_plan(
-            info.grid, seed, _cells(request), info.directions, info.known_level, info.order
-        ),
+        request=replace(request, seed_position=seed),
+        plan=make_plan(info.grid, seed, known, info.directions, info.known_level, info.order),
         settings=SamplingSettings(**{x.name: getattr(request, x.name) for x in SETTINGS}),
         rng_seed=int(settled["rng_seed"]),
         num_samples=rows,

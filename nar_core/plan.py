@@ -234,6 +234,26 @@ def legal_seed_positions(
     return legal.reshape(grid)
 
 
+def start_amid(known: np.ndarray) -> tuple[int, int, int]:
+    """Where growth starts unless it is said: in the middle of what is known, or of a hole in it.
+
+    It is a hole where what is known reaches from end to end of the grid and what is not does not.
+
+    Args:
+        known: bool [T, H, W], at least one cell of it.
+    """
+    is_hole = _is_wide(known) and not known.all() and not _is_wide(~known)
+    cells = np.argwhere(~known if is_hole else known)
+    middle = (cells.min(0) + cells.max(0) + 1) // 2
+    t, h, w = (int(x) for x in cells[np.abs(cells - middle).sum(1).argmin()])
+    return t, h, w
+
+
+def _is_wide(cells: np.ndarray) -> bool:
+    """Whether they reach from end to end of the grid along each axis."""
+    return bool((np.ptp(np.argwhere(cells), 0) + 1 == cells.shape).all())
+
+
 def _listing(legal: np.ndarray) -> str:
     """A short description of legal seed positions for an error message."""
     found = [tuple(int(x) for x in row) for row in np.argwhere(legal)]

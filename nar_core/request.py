@@ -24,7 +24,8 @@ class Request(Sampling[None]):
     Attributes:
         prompt: a text, or one per sample; empty is the null condition (text models).
         label: class name or number, or one per sample, in which None is no class (class models).
-        seed_position: (t, h, w), or (h, w) for pictures, where growth starts.
+        seed_position: (t, h, w), or (h, w) for pictures, where growth starts; unsaid, amid what is
+            known (`plan.start_amid`) where a model starts anywhere.
         rng_seed: random seed; sample i of a batch equals a single run with `rng_seed + i`.
         num_samples: pictures or clips, sharing one plan.
         known: given tokens, int [T, H, W] or [B, T, H, W], -1 where unknown; or a picture, which is

@@ -314,11 +314,11 @@ class Api:
                 f"keep: got {shown(keep)} with invert, expected a rectangle that leaves something "
                 "to keep; make it smaller, or use generate"
             )
-        middle = (0, (top + bottom) // 2, (left + right) // 2)
-        seed = _position(seed_position) or _started(info, middle)
         kept = self._kept(~cells if inverted else cells, picture)
         form = Form.of(model=model, **asked, num_samples=pictures)
-        return await self._finished(client, form, Start(_run(), seed, kept=kept))
+        return await self._finished(
+            client, form, Start(_run(), _position(seed_position), kept=kept)
+        )
 
     async def animate(self, client: Client, **asked: Any) -> GrownAnswer:
         """Begin a clip with a picture: it is the first frame, and the rest grows from it.
@@ -351,15 +351,14 @@ class Api:
             )
         first = np.zeros(info.grid, bool)
         first[0] = True
-        middle = (0, info.grid.h // 2, info.grid.w // 2)
-        seed = _position(seed_position) or _started(info, middle)
         form = Form.of(model=model, **asked, num_samples=pictures)
         kept = self._kept(first, picture)
         assert kept.picture is not None
         desk = self.studio.desk
         own = await anyio.to_thread.run_sync(desk.framed, info, kept.picture, typed(form.prompt))
+        kept = replace(kept, picture=own or kept.picture)
         return await self._finished(
-            client, form, Start(_run(), seed, kept=replace(kept, picture=own or kept.picture))
+            client, form, Start(_run(), _position(seed_position), kept=kept)
         )
 
     async def image(self, client: Client, **asked: Any) -> tuple[gr.FileData, GrownAnswer]:
@@ -572,11 +571,6 @@ def _position(
     if not all(isinstance(n, int | float) for n in given):
         raise ValueError(f"{name}: got {shown(given)}, expected three whole numbers")
     return tuple(given)
-
-
-def _started(info: ModelInfo, middle: tuple[int, ...]) -> tuple[int, ...] | None:
-    """Where growth starts unless it is said; that of the model where it has no other."""
-    return middle if info.seed_positions == "any" else None
 
 
 def _flag(name: str, given: Any) -> bool:

@@ -68,7 +68,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--prompt-file", metavar="FILE", help="file with a prompt, or a class, on each line"
     )
-    parser.add_argument("--seed-position", type=numbers, metavar="[T,]H,W", help="where to start")
+    parser.add_argument(
+        "--seed-position",
+        type=numbers,
+        metavar="[T,]H,W",
+        help="where to start, by default the model's own, or amid what is known",
+    )
     add_setting(parser, RNG_SEED)
     add_setting(parser, NUM_SAMPLES)
     add_sampling(parser)
@@ -248,10 +253,8 @@ def _base(
         tokens = _tokens(args.known, info)
         if args.keep:
             tokens = np.where(_cells(info, args.keep), tokens, -1)
-        request, kept = replace(request, known=tokens), tokens >= 0
-    else:
-        return request
-    return replace(request, seed_position=_inside(info, args.seed_position, kept))
+        request = replace(request, known=tokens)
+    return request
 
 
 def _original(info: ModelInfo, args: argparse.Namespace, base: Request) -> Original | None:
@@ -389,17 +392,6 @@ def _cells(info: ModelInfo, boxes: Sequence[tuple[int, ...]]) -> np.ndarray:
             )
         cells[tuple(slice(a, a + n) for a, n in zip(begin, size, strict=True))] = True
     return cells
-
-
-def _inside(
-    info: ModelInfo, said: tuple[int, ...] | None, kept: np.ndarray
-) -> tuple[int, ...] | None:
-    """Where growth starts unless it is said: in the middle of what is known."""
-    cells = np.argwhere(kept)
-    if said is not None or info.seed_positions == "corner" or not len(cells):
-        return said
-    nearest = np.abs(cells - cells.mean(0)).sum(1).argmin()
-    return tuple(int(x) for x in cells[nearest])
 
 
 # ---- what comes out --------------------------------------------------------------------------

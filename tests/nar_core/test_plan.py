@@ -16,6 +16,7 @@ from nar_core.plan import (
     make_plan,
     neighbours,
     select_senders,
+    start_amid,
 )
 
 OFFICIAL = ("+w", "+h", "+t")
@@ -308,3 +309,27 @@ def test_in_raster_order_every_cell_is_a_step_told_by_the_one_before():
 def test_some_legal_seed_positions_are_named(height, listed):
     with pytest.raises(ValueError, match=listed):
         make_plan(GridShape(1, height, 3), (0, 1, 1), None, ("+w", "+h", "-h"))
+
+
+@pytest.mark.parametrize(
+    ("shape", "known", "start"),
+    [
+        ((1, 16, 16), np.s_[:, 4:12, 4:12], (0, 8, 8)),
+        ((1, 16, 16), np.s_[:, 0:4, 5:8], (0, 2, 6)),
+        ((1, 4, 5), np.s_[:, :, 0], (0, 2, 0)),
+        ((5, 4, 4), np.s_[0], (0, 2, 2)),
+        ((5, 4, 4), np.s_[:2], (1, 2, 2)),
+        ((1, 4, 4), np.s_[:, ::3, ::3], (0, 3, 3)),
+        ((1, 4, 4), np.s_[:], (0, 2, 2)),
+    ],
+)
+def test_growth_starts_amid_what_is_known(shape, known, start):
+    cells = np.zeros(shape, bool)
+    cells[known] = True
+    assert start_amid(cells) == start
+
+
+def test_growth_starts_in_a_hole():
+    cells = np.ones((2, 16, 16), bool)
+    cells[:, 0:4, 4:9] = False
+    assert start_amid(cells) == (1, 2, 6)

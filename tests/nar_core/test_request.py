@@ -2,15 +2,41 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from nar_core import Request
+from nar_core import ModelInfo, Request, prepare
+from nar_core.plan import GridShape
 
 
 def test_the_defaults_are_fine():
     Request().check()
     assert Request().axes == {"w", "h", "t"}
+
+
+def test_growth_starts_amid_what_is_known_where_a_model_starts_anywhere():
+    info = ModelInfo("any", "Any", "text", "image", GridShape(1, 16, 16), (128, 128), vocab_size=9)
+    known = np.full(info.grid, -1)
+    known[0, 2:6, 0:8] = 1
+    asked = {
+        "what is said": Request(known=known, seed_position=(1, 1)),
+        "tokens": Request(known=known),
+        "a hole": Request(known=np.where(known < 0, 1, -1)),
+        "a picture": Request(known=np.zeros((128, 128, 3), np.uint8), keep=known[0] >= 0),
+        "nothing known": Request(known=np.full(info.grid, -1)),
+    }
+    starts = {name: prepare(info, request).request.seed_position for name, request in asked.items()}
+    assert starts == {
+        "what is said": (0, 1, 1),
+        "tokens": (0, 4, 4),
+        "a hole": (0, 4, 4),
+        "a picture": (0, 4, 4),
+        "nothing known": (0, 0, 0),
+    }
+    corner = replace(info, seed_positions="corner")
+    assert prepare(corner, Request(known=known)).plan.seed_position == (0, 0, 0)
 
 
 def test_axes_of_head_configurations():

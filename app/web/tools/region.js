@@ -49,13 +49,13 @@ export const emptyRegion = ({ grid: [T, H, W] }) => ({
 });
 
 /**
- * The first slices of a clip are kept.
+ * The first slices of a clip are kept, and growth starts in the middle of them.
  * @param {Region} region @param {Position} grid @param {number} count
  * @returns {Placed}
  */
 export const withSlices = (region, grid, count) => ({
   region: { ...region, keep: cellsWhere(grid, (_h, _w, t) => t < count) },
-  seedPosition: [0, grid[1] >> 1, grid[2] >> 1],
+  seedPosition: [count >> 1, grid[1] >> 1, grid[2] >> 1],
 });
 
 /**
