@@ -18,7 +18,7 @@ from ..measure.sheets import contact_sheet, drawn_prompts, growth_strips
 from ..measure.starts import drawn, seed_map
 from ..measure.tables import PROMPTS_FILE, TABLES, TableRun, make_table
 from ..measure.world import drift, reconstruction, rightness, variation
-from ..settings import RNG_SEED, SETTINGS
+from ..settings import NUM_SAMPLES, RNG_SEED, SETTINGS
 from ..train.data import DataFolder
 from ..writing import DRAWN, need_file, need_folder, save_picture, write_json
 from .arguments import (
@@ -68,6 +68,9 @@ LEAST = {
     **dict.fromkeys(("every", "count", "rng_seeds", "samples", "batch"), 1),
 }
 """The least of each number."""
+
+COUNTED = ("world", "recall", "count", "rng_seeds", "samples")
+"""What rng seeds are counted up by; none of it is more than `NUM_SAMPLES.high`."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -175,10 +178,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Measure what was asked for: `psnr` (dB), `loss_*` (nats per token), `sheet`, `scores`."""
-    for name, least in LEAST.items():
-        if (value := getattr(args, name)) is not None and value < least:
-            expected = f"expected {least} or more"
-            raise ValueError(f"{option(name)}: got {value}, {expected}")
+    _check_numbers(args)
     if args.ablations:
         return _ablations(args)
     settings = said(args)
@@ -248,6 +248,26 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     return out
 
 
+def _check_numbers(args: argparse.Namespace) -> None:
+    """Raise ValueError for numbers that are too small, or up to which no rng seed counts."""
+    most, last = int(NUM_SAMPLES.high or 0), int(RNG_SEED.high or 0)
+    for name, least in LEAST.items():
+        value = getattr(args, name)
+        if value is not None and value < least:
+            raise ValueError(
+                f"{option(name)}: got {value}, expected {least} or more; leave it out, or say more"
+            )
+        if value is not None and name in COUNTED and value > most:
+            raise ValueError(
+                f"{option(name)}: got {value}, expected at most {most}; measure in several runs"
+            )
+    if not 0 <= args.rng_seed <= last - 2 * most:  # of samples, and from one of --rng-seeds on
+        raise ValueError(
+            f"--rng-seed: got {args.rng_seed}, expected 0 to {last - 2 * most}, since those of "
+            "samples and of --rng-seeds count up from it; say another"
+        )
+
+
 def _ablations(args: argparse.Namespace) -> dict[str, Any]:
     """See `measure.ablations`; without the rounds, which the file keeps."""
     need_only(args, add_arguments, ("ablations", "world", "device", "dtype"), "--ablations")
@@ -279,10 +299,10 @@ def _check_comparison(args: argparse.Namespace) -> None:
         raise ValueError(
             "--seed-position: got neither --world nor --data, expected what to measure on"
         )
-    if args.rng_seeds < 1 or (args.rng_seeds > 1 and not args.world):
+    if args.rng_seeds > 1 and not args.world:
         raise ValueError(
-            f"--rng-seeds: got {args.rng_seeds} with --world {args.world}, expected 1 or more, and "
-            "more than 1 only with prompts to grow"
+            f"--rng-seeds: got {args.rng_seeds} without --world, expected 1 where no prompts are "
+            "grown; say --world N, or leave it out"
         )
 
 

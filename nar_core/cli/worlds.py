@@ -46,6 +46,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     """`sheet` is the file, `moving` that of clips; of a judge the shares that it tells right."""
     if args.count is not None and args.count < 1:
         raise ValueError(f"--count: got {args.count}, expected 1 or more")
+    RNG_SEED.check(args.rng_seed)
     if args.what == "sheet":
         if not args.out:
             raise ValueError("--out: got nothing, expected the PNG to write")

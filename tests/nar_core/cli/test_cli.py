@@ -114,6 +114,7 @@ def test_generate_writes_clips_as_mp4(tmp_path, capsys):
         (["train", "generator", "fruit", "stray", "--out", "x"], "key=value"),
         (["bench", "--model", "{folder}", "--batch", "0"], "--batch"),
         (["bench", "--model", "{folder}", "--repeats", "0"], "--repeats: got 0, expected"),
+        (["worlds", "sheet", "emoji", "--out", "x.png", "--rng-seed", "-1"], "rng_seed: got -1"),
         (["evaluate", "--model", "{folder}", "--recall", "3"], "--data"),
         (["evaluate", "--model", "{folder}", "--table", "1"], "expected --out"),
     ],
