@@ -204,11 +204,20 @@ def _check_width(args: argparse.Namespace, wide: Wide | None) -> None:
     """Raise ValueError for what does not go together with a wide picture, or only with one."""
     if args.around is not None and not (args.columns or wide):
         raise ValueError("--around: got no --columns, expected how wide the picture becomes")
-    others = ["growth", "image", "known", "after" if wide else "resume"]
-    for name in others if args.columns or wide else ():
+    for name in ("growth", "image", "known") if args.columns or wide else ():
         if getattr(args, name):
             remedy = "a picture of the model's width; --around has one grow to both sides"
             raise ValueError(f"--{name}: got a wide picture too, expected {remedy}")
+    if args.columns and args.resume and not wide:
+        raise ValueError(
+            f"--columns: got {args.columns} beside --resume of what is no wide picture, expected "
+            "none; leave it out, or have the picture stand in the middle by --around"
+        )
+    if args.after is not None and wide:
+        raise ValueError(
+            f"--after: got {args.after} beside --resume of a wide picture, expected none: it does "
+            "not tell its steps; leave it out"
+        )
 
 
 # ---- what is asked for -----------------------------------------------------------------------
@@ -223,6 +232,7 @@ def _base(
         place = {"seed_position": args.seed_position} if args.seed_position else {}
         return Request(**wide.request | told | place)
     if recipe is not None:
+        _check_model(info, args, recipe)
         own = request_of(recipe, info)
         by_class = info.task == "class"
         seed = (own.rng_seed or 0) + recipe.sample
@@ -255,6 +265,24 @@ def _base(
             tokens = np.where(_cells(info, args.keep), tokens, -1)
         request = replace(request, known=tokens)
     return request
+
+
+def _check_model(info: ModelInfo, args: argparse.Namespace, recipe: Recipe) -> None:
+    """Raise ValueError where another model is to go on with a file's tokens, or on its grid."""
+    if recipe.model == info.name:
+        return
+    remedy = ""
+    if tuple(info.grid) != recipe.grid:
+        remedy = "grid is a model's own; leave it out"
+    elif (recipe.steps == 0).any():
+        remedy = "known tokens are a model's own; leave it out, or give a picture by --image"
+    elif recipe.resumed_from if args.after is None else args.after:
+        remedy = "tokens are a model's own; leave it out, or begin anew with --after 0"
+    if remedy:
+        raise ValueError(
+            f"--model: got {info.name} beside --resume of a file of {recipe.model}, expected "
+            f"that one, since its {remedy}"
+        )
 
 
 def _original(info: ModelInfo, args: argparse.Namespace, base: Request) -> Original | None:
@@ -315,11 +343,6 @@ def _prepared(
     after = after if args.after is None else args.after
     if recipe is None or not after:
         return prepared
-    if recipe.model != info.name:
-        raise ValueError(
-            f"--after: got {after} of a file of {recipe.model}, expected one of {info.name}, since "
-            "tokens are a model's own; leave out --model, or begin anew with --after 0"
-        )
     rows = (prepared.num_samples, 1, 1, 1)
     sure = confidence_of(recipe.confidence)
     return prepared.resumed(
@@ -362,7 +385,7 @@ def _tokens(path: str, info: ModelInfo) -> np.ndarray:
         if recipe.model != info.name:
             raise ValueError(
                 f"--known: got a file of {recipe.model}, expected one of {info.name}, since tokens "
-                "are a model's own; use --image to take what it shows"
+                f"are a model's own; say --model {recipe.model}, or --image to take what it shows"
             )
         return recipe.tokens.astype(np.int64)
     _bytes(path, "--known")
@@ -373,7 +396,8 @@ def _tokens(path: str, info: ModelInfo) -> np.ndarray:
         raise ValueError(f"--known: got {path}, expected an .npy of whole numbers") from error
     if found.size != info.grid.cells:
         raise ValueError(
-            f"--known: got {found.shape} in {path}, expected {tuple(info.grid)} for {info.name}"
+            f"--known: got {found.shape} in {path}, expected {tuple(info.grid)} for {info.name}; "
+            "say the --model whose tokens they are"
         )
     return found.reshape(info.grid)
 

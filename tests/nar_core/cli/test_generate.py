@@ -131,9 +131,16 @@ def test_growth_goes_on_from_a_step_with_other_words(grow, folder, tmp_path):
     for more, said in (
         (["--after", "99"], "step: got 99"),
         (["--after", "2", "--seed-position", "1,1"], "--seed-position: got"),
-        (["--after", "2", "--model", other], "--after: got 2 of a file of tiny, expected one of o"),
+        (["--after", "2", "--model", other], "--model: got other beside --resume of a file of t"),
+        (["--columns", "9"], "--columns: got 9 beside --resume of what is no wide picture"),
     ):
         assert said in grow("--resume", file, *more, code=2)
+    # what a file settles itself is no fault of an option that was not said
+    branch, around = found["files"][0], grow("--known", file, "--keep", "0,0,1,1")["files"][0]
+    for settled in (branch, around):
+        told = grow("--resume", settled, "--model", other, code=2)
+        assert "--model: got other beside --resume of a file of tiny, expected that one" in told
+    assert "other" == grow("--resume", branch, "--model", other, "--after", "0")["model"]
 
 
 def test_three_prompts_outpaint_a_picture(grow, folder, tmp_path):
@@ -225,8 +232,8 @@ def test_a_wide_picture_is_made_again_from_its_file(grow, folder, tmp_path):
         assert (wide.columns, wide.around) == (12, "a.png" if around else "")
         if around:
             assert (wide.middle(40) == (200, 30, 30)).all()
-    for more in (["--after", "2"], ["--growth"]):
-        assert f"{more[0]}: got a wide picture" in grow("--resume", file, *more, code=2)
+    assert "--after: got 2 beside --resume of a wide" in grow("--resume", file, "--after", "2", code=2)
+    assert "--growth: got a wide picture" in grow("--resume", file, "--growth", code=2)
 
 
 def test_what_a_wide_file_tells_is_read_with_care(tmp_path):
