@@ -96,6 +96,7 @@ class RecipeAnswer(TypedDict, total=False):
     tokens: str
     confidence: str
     token_digest: str
+    recipe_digest: str
     made_with: dict[str, str]
     mirrored: bool
     holistic: bool

@@ -19,6 +19,8 @@ A recipe is one JSON object in the PNG text chunk `nar_studio`. Schema 1:
     tokens            packed uint16 [N], raster order
     confidence        packed uint8 [N]: probability of the drawn token times 254, 255 if given
     token_digest      sha256 prefix of the tokens
+    recipe_digest     that of model, request, sample, steps, tokens and branch, by which a recipe
+                      that was changed by hand is told, or absent
     mirrored          in files of before: true where the picture is the mirror image of a growth
                       from the upper left: steps, tokens and confidence lie as seen
     holistic          true where a token describes the whole clip, not a place in it
@@ -36,6 +38,7 @@ limits, and nothing else is ever passed on.
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 import platform
 import zlib
@@ -47,7 +50,7 @@ from typing import Any, TypedDict, cast, get_args
 import numpy as np
 
 from ..engine import Engine
-from ..foreign import Fields, parse, settled, shown
+from ..foreign import Fields, is_number, parse, settled, shown
 from ..info import ModelInfo
 from ..plan import DIRECTIONS, DecodePlan, Order
 from ..request import Frame, Request
@@ -86,7 +89,8 @@ class Recipe:
     """A recipe that holds together; see the head of this file.
 
     `steps`, `tokens` and `confidence` are arrays [T, H, W]; `resumed_from` is 0 where there was no
-    parent. `request` has only JSON values under the names of `Request`.
+    parent. `request` has only JSON values under the names of `Request`. `changed` is whether it was
+    changed by hand since it was written, None where the file cannot tell.
     """
 
     model: str
@@ -108,6 +112,7 @@ class Recipe:
     resumed_from: int = 0
     order: Order = "neighbours"
     made_with: dict[str, str] = field(default_factory=dict)
+    changed: bool | None = False
 
     @property
     def total(self) -> int:
@@ -118,6 +123,17 @@ class Recipe:
     def token_digest(self) -> str:
         """Short sha256 of the tokens in raster order, the same on every machine."""
         return hashlib.sha256(self.tokens.astype("<i4").tobytes()).hexdigest()[:16]
+
+    @property
+    def recipe_digest(self) -> str:
+        """Short sha256 of what makes the growth and its tokens; 2 and 2.0 are one number."""
+        said = {s.name: float(x) if is_number(x) else x for s in SETTINGS
+                if (x := self.request.get(s.name, s.off)) != s.off}  # fmt: skip
+        words = [self.request[n] for n in ("prompt", "label", "seed_position", "rng_seed")]
+        count = self.request["num_samples"], self.sample, self.resumed_from
+        told = [self.model, self.digest, self.token_digest, *words, *count, said]
+        whole = json.dumps(told).encode() + self.steps.astype("<u2").tobytes()
+        return hashlib.sha256(whole).hexdigest()[:16]
 
     @property
     def given_frames(self) -> np.ndarray:
@@ -147,6 +163,7 @@ class Recipe:
             "made_with": dict(self.made_with),
         }
         more = {
+            "recipe_digest": self.recipe_digest if self.changed is False else "",
             "mirrored": self.mirrored,
             "holistic": self.holistic,
             "resumed_from": self.resumed_from,
@@ -255,7 +272,9 @@ def recipe_from(data: Any, size: tuple[int, int] | None = None, limits: Limits =
     )
     if given.text("token_digest", 64, "") != recipe.token_digest:
         raise ValueError(f"recipe: its tokens do not match their digest; {AS_DOWNLOADED}")
-    return recipe
+    if not given.has("recipe_digest"):
+        return replace(recipe, changed=None)
+    return replace(recipe, changed=given.text("recipe_digest", 64) != recipe.recipe_digest)
 
 
 def setting_in(given: Fields, setting: Setting) -> float | int | str:
@@ -448,10 +467,15 @@ def verdict(expected: Recipe, made: list[Recipe]) -> Verdict:
     now = made[min(expected.sample, len(made) - 1)]
     if now.token_digest == expected.token_digest:
         return {"same": True, "differs": []}
-    differs = [] if now.digest == expected.digest else ["weights"]
+    differs = ["the recipe, which was changed since"] if expected.changed else []
+    differs += [] if now.digest == expected.digest else ["weights"]
     before = expected.made_with
     differs += [name for name, value in now.made_with.items() if before.get(name, value) != value]
-    return {"same": False, "differs": differs or ["library versions"]}
+    unknown = "library versions, or a recipe that was changed since"
+    return {
+        "same": False,
+        "differs": differs or ["library versions" if expected.changed is False else unknown],
+    }
 
 
 def label_of(recipe: Recipe) -> str:

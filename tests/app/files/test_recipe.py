@@ -411,3 +411,23 @@ def test_verdict_names_what_differs(recipe):
     assert verdict(third, [newer, third])["same"]
     # a file from before that was noted
     assert verdict(before, [newer])["differs"] == ["library versions"]
+    assert verdict(replace(before, changed=None), [newer])["differs"] == [
+        "library versions, or a recipe that was changed since"
+    ]
+
+
+def test_a_recipe_that_was_changed_by_hand_is_told(recipe):
+    assert recipe.changed is False
+    told = recipe.json()
+    # programs write numbers in their own way, and may add to what they were given
+    same = {**told, "fps": int(told["fps"]), "more": 1}
+    same["request"] = {n: int(v) if v == 1.0 else v for n, v in told["request"].items()}
+    assert recipe_from(json.loads(json.dumps(same, sort_keys=True))).changed is False
+    for change in ({"prompt": "owl"}, {"temperature": 0.5}, {"rng_seed": 9}, {"num_samples": 2}):
+        changed = recipe_from({**told, "request": {**told["request"], **change}})
+        assert changed.changed
+        assert recipe_from(changed.json()).changed is None  # written anew it tells no digest
+        made = replace(recipe, tokens=recipe.tokens ^ 1)
+        assert verdict(changed, [made])["differs"] == ["the recipe, which was changed since"]
+    assert recipe_from({**told, "resumed_from": 2}).changed
+    assert recipe_from({n: v for n, v in told.items() if n != "recipe_digest"}).changed is None

@@ -232,7 +232,9 @@ def test_a_wide_picture_is_made_again_from_its_file(grow, folder, tmp_path):
         assert (wide.columns, wide.around) == (12, "a.png" if around else "")
         if around:
             assert (wide.middle(40) == (200, 30, 30)).all()
-    assert "--after: got 2 beside --resume of a wide" in grow("--resume", file, "--after", "2", code=2)
+    assert "--after: got 2 beside --resume of a wide" in grow(
+        "--resume", file, "--after", "2", code=2
+    )
     assert "--growth: got a wide picture" in grow("--resume", file, "--growth", code=2)
 
 
