@@ -140,7 +140,7 @@ def test_growth_goes_on_from_a_step_with_other_words(grow, folder, tmp_path):
     for settled in (branch, around):
         told = grow("--resume", settled, "--model", other, code=2)
         assert "--model: got other beside --resume of a file of tiny, expected that one" in told
-    assert "other" == grow("--resume", branch, "--model", other, "--after", "0")["model"]
+    assert grow("--resume", branch, "--model", other, "--after", "0")["model"] == "other"
 
 
 def test_three_prompts_outpaint_a_picture(grow, folder, tmp_path):
