@@ -101,6 +101,11 @@ export function sampleOf(run, values, sample) {
   return /** @type {T} */ (values.subarray(sample * n, (sample + 1) * n));
 }
 
+const VARIATIONS = 2 ** 32; // rng seeds are smaller
+
+/** So many variations further: each picture of a growth has one of its own. @param {number} first @param {number} further */
+export const variationAfter = (first, further) => (first + further) % VARIATIONS;
+
 /**
  * A run that goes on from step `from` of another.
  * @param {Run} run @param {string} id @param {number} from

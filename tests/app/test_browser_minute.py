@@ -432,6 +432,11 @@ def test_a_link_grows_as_many_as_it_says_and_keeps_what_a_damaged_branch_would_l
         page.wait_for_function(grown)
         assert page.evaluate(f"[{RUN}.samples, {RUN}.finals.length]") == [pictures, pictures]
         assert page.locator(".samples button:visible").count() == (pictures if pictures > 1 else 0)
+        if asked == "num_samples=3":  # asked again and again, none of its pictures was there before
+            page.click(".studio .grow")
+            page.wait_for_function(f"{grown} && {PLAYER}.isAskedAgain({{}})")
+            page.click(".studio .grow")
+            page.wait_for_function(f"{RUN}.request?.rng_seed === 10")
         page.close()  # a browser holds few streams of one server open
     for step in ("at%3D99%26prompt%3Dfox", ""):
         page = open_page(f"{link}&then={step}", ready=False)

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as lab from '../../app/web/lab-store.js';
 import { makePlan } from '../../app/web/plan.js';
-import { branchOf, changesOf, leftOf, nameOf, newRun } from '../../app/web/run.js';
+import { branchOf, changesOf, leftOf, nameOf, newRun, variationAfter } from '../../app/web/run.js';
 import * as store from '../../app/web/store.js';
 import * as boards from '../../app/web/tools/board.js';
 import { allFrames, isClipFile, overlapOf } from '../../app/web/tools/clip.js';
@@ -86,6 +86,11 @@ test('names that may be meant', () => {
   assert.deepEqual(matching(names, 'pear'), ['pear', 'green pear']);
   assert.deepEqual(matching(names, 'a red car'), ['red apple']);
   assert.deepEqual(matching(names, 'submarine'), []);
+});
+
+test('variations count up by the pictures of a growth, and begin anew after the last', () => {
+  assert.equal(variationAfter(7, 3), 10);
+  assert.equal(variationAfter(2 ** 32 - 2, 4), 2);
 });
 
 test('a word is replaced as it was typed', () => {

@@ -1,10 +1,9 @@
 // Gradio's own controls around a player: they are read when it starts, and their keys and buttons work it.
 
 import { wanted } from '../address.js';
+import { variationAfter } from '../run.js';
 import * as store from '../store.js';
 import { around, isEscape, setText } from './dom.js';
-
-const LAST_VARIATION = 2 ** 32; // rng seeds are smaller
 
 /** @param {HTMLElement} studio @param {import('../player.js').Player} player */
 export function formView(studio, player) {
@@ -63,11 +62,11 @@ export function formView(studio, player) {
     return JSON.stringify(fields.map(({ type, checked, value }) => (type === 'radio' ? checked : value)));
   };
 
-  /** The next variation, in the form too; undefined where it has none. @returns {number | undefined} */
+  /** The variation after those of what is seen, in the form too; undefined where it has none. @returns {number | undefined} */
   function nextVariation() {
     const box = field('.rng input');
     if (!box) return undefined;
-    const next = (Number(box.value) + samples()) % LAST_VARIATION;
+    const next = variation(store.currentRun(player.state)?.samples ?? samples());
     box.value = String(next);
     for (const event of ['input', 'change', 'blur']) box.dispatchEvent(new Event(event, { bubbles: true }));
     return next;
@@ -93,7 +92,7 @@ export function formView(studio, player) {
   }
 
   /** So many variations further. @param {number} further */
-  const variation = (further) => (Number(field('.rng input')?.value) + further) % LAST_VARIATION;
+  const variation = (further) => variationAfter(Number(field('.rng input')?.value), further);
 
   const samples = () => Number(field('.pictures input:checked')?.value) || 1;
   return { render, title, samples, asked, nextVariation, variation, say };
