@@ -47,6 +47,7 @@ const MOVES = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRi
  * @property {number} [samples]
  * @property {Record<string, string>} [query] of a link
  * @property {boolean} [goesOn] it is the next part of what was asked for
+ * @property {State} [before] what comes back where nothing grows, if not what is there now
  */
 
 const ALTERNATIVES = 4; // pictures of a hole, to choose from
@@ -68,6 +69,7 @@ export class Player {
     this.link = /** @type {import('./link.js').Link | null} */ (null); // what is grown and played because a link says so
     this.asked = ''; // what the form said at the last start
     this.chosen = /** @type {Handed | null} */ (null); // the picture that is continued, before it was cropped
+    this.left = this.chosen; // what it was before the clip went on
     this.replaying = '';
     this.choosing = 0; // counts pictures that were chosen: a later one may be seen first
     this.views = {
@@ -276,6 +278,7 @@ export class Player {
   start(wanted = {}) {
     if (store.isBusy(this.state)) return;
     const { form, names } = this.views;
+    const { before = this.state } = wanted;
     const id = newRunId();
     const board = wanted.file || this.state.branchFrom ? null : this.boardAsked(wanted);
     if (board === 'read') return;
@@ -286,7 +289,8 @@ export class Player {
     const rngSeed = this.isAskedAgain(wanted) ? form.nextVariation() : board?.rngSeed;
     this.asked = form.asked();
     const samples = query ? 1 : form.samples(); // how many a link asks for, the server says
-    const asked = { id, title: form.title(), samples, drawn: wanted.query ? '' : names.drawn(), ...wanted, ...board };
+    const drawn = wanted.query ? '' : names.drawn();
+    const asked = { id, title: form.title(), samples, drawn, ...wanted, ...board, before };
     const { next, start: planned, say } = store.started(this.state, asked);
     const start = planned && { ...planned, prompt, rngSeed, query };
     this.set(next);
@@ -344,8 +348,9 @@ export class Player {
 
   /** Grow again from another cell. @param {import('./plan.js').Position} seedPosition */
   startAt(seedPosition) {
-    this.set({ ...this.state, branchFrom: 0, seedPosition });
-    this.start();
+    const before = this.state;
+    this.set({ ...before, branchFrom: 0, seedPosition });
+    this.start({ before });
   }
 
   /** Go on from where it was stopped. */
@@ -381,7 +386,9 @@ export class Player {
 
   stop() {
     this.endRun();
+    const { source } = this.state;
     this.set(store.settled(this.state));
+    if (this.state.mode === 'video' && this.state.source !== source) this.chosen = this.left;
   }
 
   /** @param {Run} run @param {Run[]} [tree] */
@@ -630,9 +637,10 @@ export class Player {
     const before = sampleOf(run, run.tokens, sample);
     const earlier = [...run.earlier, { picture: run.pictures[sample], image, run }];
     const source = { image: stripOf(spec, frames), tokens: null, before };
+    this.left = this.chosen;
     this.chosen = null;
     this.set(store.withFirstSlices(state, source, overlap.slices, earlier));
-    this.start();
+    this.start({ before: state });
   }
 }
 

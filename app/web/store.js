@@ -45,7 +45,7 @@ import * as regions from './tools/region.js';
  * @property {string[]} lanes the runs of one tree, the trunk first
  * @property {string | null} current the run that is seen
  * @property {string | null} active the run that grows
- * @property {Pick<State, 'runs' | 'lanes' | 'current'> | null} before what was there when a run was started
+ * @property {Result | null} before what was there when a run was started
  * @property {number} step the step that is seen
  * @property {number} sample which of several pictures
  * @property {boolean} playing
@@ -79,6 +79,12 @@ import * as regions from './tools/region.js';
  * @property {[number, number] | null} window the part of it that grows next, or has grown last
  * @property {import('./run.js').Earlier[]} earlier clips that the source continues
  */
+
+/** @typedef {Pick<State, typeof RESULT[number]>} Result what was seen, and what it was grown from */
+const RESULT = /** @type {const} */ ([
+  ...['phase', 'runs', 'lanes', 'current', 'sample', 'seedPosition', 'likeness'],
+  ...['source', 'earlier', 'region', 'board', 'past', 'window'],
+]);
 
 export const STILL_GROWING = 'Still growing: stop it first.';
 
@@ -272,6 +278,7 @@ export function withSeedPosition(s, seedPosition) {
  * @property {string} [drawn] what the world makes of the prompt, where that is not what was typed
  * @property {Given} [given] what is continued, in place of the source: the part of the board that grows next
  * @property {boolean} [goesOn] it is the next part of what was asked for, not asked by itself
+ * @property {State} [before] where it was asked for: what comes back where nothing grows
  */
 
 /**
@@ -279,11 +286,11 @@ export function withSeedPosition(s, seedPosition) {
  * @param {State} s @param {Wanted} wanted
  * @returns {{ next: State, start?: import('./wire.js').Start, say?: string }}
  */
-export function started(s, { id, samples, title, file, drawn = '', given = s.source ?? undefined, goesOn = false }) {
+export function started(s, wanted) {
+  const { id, samples, title, file, drawn = '', given = s.source ?? undefined, goesOn = false, before = s } = wanted;
   if (isBusy(s)) return { next: s };
   if (s.mode === 'outpaint' && !s.board && !file) return { next: s, say: 'Choose a picture first.' };
   const left = currentRun(s);
-  const before = s.phase === 'done' ? { runs: s.runs, lanes: s.lanes, current: s.current } : null;
   const start = /** @type {import('./wire.js').Start} */ ({ run: id, seedPosition: s.seedPosition, file });
   let run;
   let { runs, lanes } = s;
@@ -312,7 +319,7 @@ export function started(s, { id, samples, title, file, drawn = '', given = s.sou
     ...s,
     past: isKnown || !s.board ? s.past : [...s.past, s.board],
     runs: { ...runs, [id]: { ...run, title, drawn } },
-    ...{ lanes, before, current: id, active: id },
+    ...{ lanes, before: resultOf(before), current: id, active: id },
     step: run.from,
     sample: Math.min(file && left?.replayed ? left.sample : s.sample, run.samples - 1),
     playing: true,
@@ -381,7 +388,26 @@ export function withFinalsOf(s, id, finals) {
   return s.calm && s.playing ? shown(done, run.plan.total) : done;
 }
 
-/** The active run ends early: what has grown is kept, if anything has. @param {State} s @returns {State} */
+/** @param {State} s */
+const resultOf = (s) => /** @type {Result} */ (Object.fromEntries(RESULT.map((name) => [name, s[name]])));
+
+/**
+ * What was there when a run was started, of which pixels may have come since, up to the step that the run was to leave.
+ * @param {State} s @param {Run} run @returns {State}
+ */
+function asBefore(s, { parent, from }) {
+  const { before } = s;
+  if (!before) return home(s);
+  const runs = Object.fromEntries(Object.entries(before.runs).map(([id, old]) => [id, s.runs[id] ?? old]));
+  const likeness = s.source === before.source ? s.likeness : before.likeness;
+  const step = parent === null && before.current !== null ? runs[before.current].last : from;
+  return inPhase({ ...s, ...before, runs, likeness, step }, before.phase);
+}
+
+/**
+ * The active run ends early: what has grown is kept, if anything has; else what was there comes back.
+ * @param {State} s @returns {State}
+ */
 export function settled(s) {
   const run = activeRun(s);
   if (!run) return s;
@@ -389,15 +415,7 @@ export function settled(s) {
   const last = s.current === run.id ? regions.clamp(s.step, Math.min(run.from + 1, run.last), run.last) : run.last;
   const next = { ...changed(s, run.id, (r) => ({ ...r, last, state: 'stopped' })), active: null, playing: false };
   if (run.last > run.from) return inPhase({ ...next, step: s.current === run.id ? last : s.step }, 'done');
-  const lanes = s.lanes.filter((id) => id !== run.id);
-  if (run.parent !== null && lanes.includes(run.parent)) {
-    return inPhase({ ...next, lanes, current: run.parent, step: run.from }, 'done');
-  }
-  if (s.before && !lanes.length) {
-    const { runs, current } = s.before;
-    return inPhase({ ...next, ...s.before, step: current === null ? 0 : runs[current].last }, 'done');
-  }
-  return home(next);
+  return asBefore(next, run);
 }
 
 /**

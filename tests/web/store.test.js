@@ -138,6 +138,29 @@ test('stopping keeps what grew; with nothing grown it is as before', () => {
   assert.equal(store.currentRun(back).finals.length, 1);
 });
 
+test('a clip that goes on, a part of a board and another start leave what was there where nothing grows', () => {
+  const clip = clipSpec(4, 2);
+  const first = { image: {}, address: 'data:,', tokens: null, before: null };
+  const given = frozen({ ...store.withFirstSlices(ready('video', clip), first, 1), likeness: 'known' });
+  const whole = finished(grown(begun(given), 1, 5));
+  const before = Uint16Array.from({ length: 64 }, (_, i) => i);
+  const further = store.withFirstSlices(whole, { image: {}, tokens: null, before }, 3, [{ run: {} }]);
+  const back = store.settled(begun(frozen(further), { id: 'b', before: whole }));
+  assert.deepEqual([back.phase, back.current, back.source, back.likeness], ['done', 'a', first, 'known']);
+  assert.deepEqual([back.earlier, back.region, back.active], [[], whole.region, null]);
+
+  const grownBoard = finished(grown(begun(frozen(store.pulled(outpainting(), 'right', 2))), 1, 4));
+  const asking = store.asking(grownBoard);
+  assert.notEqual(asking.board, grownBoard.board);
+  const left = store.settled(begun(frozen(asking), { id: 'b', before: grownBoard, given: first }));
+  assert.deepEqual([left.phase, left.current], ['done', 'a']);
+  assert.deepEqual([left.board, left.past, left.window], [grownBoard.board, grownBoard.past, grownBoard.window]);
+
+  const done = finished(grown(begun(ready()), 1, 5));
+  const elsewhere = begun(frozen({ ...done, seedPosition: [0, 0, 0] }), { id: 'b', before: done });
+  assert.deepEqual(store.settled(elsewhere).seedPosition, done.seedPosition);
+});
+
 test('a message of a run that is gone changes nothing', () => {
   const s = ready();
   assert.equal(store.withSheetOf(s, 'gone', 1, null), s);

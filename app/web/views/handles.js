@@ -36,9 +36,10 @@ export function handlesView(root, player) {
   const isPulled = () => byKeys !== null && byKeys === player.state.board?.wanted;
   /** Half a grid further. @param {Side} side */
   function grow(side) {
-    const [, H, W] = player.state.spec.grid;
+    const before = player.state;
+    const [, H, W] = before.spec.grid;
     if (!isPulled()) pullTo(side, OUTWARDS[side][0] ? H >> 1 : W >> 1);
-    player.start();
+    player.start({ before });
   }
   /** @param {Side} side @param {number} cells */
   const pullTo = (side, cells) => player.set(store.pulled(player.state, side, cells));
@@ -65,7 +66,7 @@ export function handlesView(root, player) {
       const isPulled = Math.round(cellsTo(pull, e)) > 0;
       pull = null;
       if (!before) grow(side);
-      else if (isPulled) player.start();
+      else if (isPulled) player.start({ before });
       else player.set(store.broughtBack(player.state, before));
     });
     handle.addEventListener('pointercancel', () => {
