@@ -21,7 +21,7 @@ from app.pages.outpaint import outpaint_page
 from app.pages.parts import SmallPage, head, recent, routes, source
 from app.pages.theme import theme
 from app.pages.video import video_page
-from app.pages.wiring import nothing, wire_link
+from app.pages.wiring import nothing, warn_of_link, wire_link
 from app.server import health, tools
 from app.server.api import endpoints
 from app.server.doors import Doors
@@ -29,6 +29,7 @@ from app.server.errors import for_page
 from app.server.examples import CLIPS, FIGURES, FOLDER, RACE, STORY
 from app.server.gate import CLOSED_TO_OTHERS, Gate
 from app.server.studio import Studio
+from nar_core.foreign import shown
 
 TOGGLE_THEME = "() => { document.dispatchEvent(new Event('nar:theme')); }"
 
@@ -152,9 +153,9 @@ def build(studio: Studio, default: str | None = None) -> gr.Blocks:
         opened = demo.load(_query, None, query, **PRIVATE)
         opened.then(_named, query, pages, **PRIVATE)
         for name, page in linked.items():
-            shown = wide if name == "outpaint" else first
+            own = {"outpaint": wide, "video": clips[0] if clips else first}.get(name, first)
             told_too = sets_of(studio) if name == "lab" else nothing
-            wire_link(studio, opened, query, page, pages, shown, name, told_too)
+            wire_link(studio, opened, query, page, pages, own, name, told_too)
     # growths wait in a line of their own, and no call may go round either
     demo.queue(max_size=MOST_QUEUED, api_open=False)
     demo._queue.sleep_when_free = LOOKS_EVERY
@@ -197,11 +198,14 @@ def _closing(studio: Studio) -> Any:
 
 
 def _named(query: dict[str, str] | None) -> Any:
-    """The page that an address names is opened; any other word opens nothing.
+    """The page that an address names is opened; any other word opens nothing, and that is said.
 
     `query` is None for who asks before the page has told its address.
     """
     page = (query or {}).get("tab")  # `page` is a word of Gradio
+    if page not in (*PAGES, "image", None, ""):
+        told = f"got {shown(page)}, expected one of image, {', '.join(PAGES)}"
+        warn_of_link(f"tab: {told}; it is left out")
     return gr.update(selected=page) if page in PAGES else gr.skip()
 
 

@@ -15,13 +15,14 @@ from gradio.events import Dependency
 
 from app.pages.controls import PRIVATE, Controls, facts_of, properties
 from app.server.errors import Refused, for_page
-from app.server.form import FORM_FIELDS, Form, fitting, form_of_link, seed_of_link
+from app.server.form import FORM_FIELDS, LINKED, Form, fitting, form_of_link, seed_of_link
 from app.server.gate import client_of
 from app.server.spec import spec_of
 from app.server.studio import Studio
 from app.server.turns import Client
 from app.wire import Lately, LatelyMessage, RejectedMessage, explain_of, name_of, picture_of, run_of
 from nar_core import ModelInfo
+from nar_core.foreign import shown
 
 TOLD: dict[str, Any] = {**PRIVATE, "trigger_mode": "multiple"}
 """Events that say something themselves: none is dropped because one before is still answered.
@@ -277,6 +278,11 @@ def wire_address(page: Page, name: str) -> None:
     gr.on([field.change for field in fields], None, fields, None, js=told, **PRIVATE)
 
 
+def warn_of_link(why: str) -> None:
+    """Say what of a link is left out, and why."""
+    gr.Warning(str(for_page(ValueError(why), "Link").message), title="Link")
+
+
 def wire_link(
     studio: Studio, opened: Dependency, query: gr.State, page: Page, pages: gr.Tabs,
     first: ModelInfo, name: str, more: Callable[[str], dict[str, Any]] = nothing,
@@ -290,26 +296,41 @@ def wire_link(
     skip = [gr.skip()] * (len(page.names) + 2)
 
     def fill(given: dict[str, str]) -> list[Any]:
-        if not given or not ({"model", "prompt", "label", "seed"} & set(given)):
+        if not given or not {"compare", *LINKED} & set(given):
             return skip
         tab = given.get("tab")
         named = tab if tab in NAMED_ALWAYS else None
+        if "model" not in given:
+            named = named or ("video" if tab == "video" else "image")
         try:
             info = studio.engines.info(given.get("model", first.name))
         except ValueError as error:
             if name == (named or "image"):
-                gr.Warning(str(for_page(error, "Link").message), title="Link")
+                warn_of_link(str(error))
             return skip
-        if name != (named or info.media) or (named and info.media != "image"):
+        if name != (named or info.media):
+            return skip
+        if name in NAMED_ALWAYS and info.media != "image":
+            able = ", ".join(m.name for m in studio.engines.models("image"))
+            warn_of_link(
+                f"model: got {shown(info.name)}, which makes clips, expected for this page one of "
+                f"{able}; the link is left out"
+            )
             return skip
         values: dict[str, dict[str, Any]] = {"model": {"value": info.name}, **properties(info)}
         said, left_out = fitting(info, given)
-        for why in left_out:
-            gr.Warning(str(for_page(ValueError(why), "Link").message), title="Link")
+        seed, no_seed = ([], []) if name in NAMED_ALWAYS else seed_of_link(info, given)
+        told = more(info.name)
+        sets = [known["name"] for known in told.get("sets", ())]
+        if sets and given.get("compare") and given["compare"] not in sets:
+            what = f"got {shown(given['compare'])}, expected one of {', '.join(sets)}"
+            left_out.append(f"compare: {what}; it is left out")
+        for why in (*left_out, *no_seed):
+            warn_of_link(why)
         for field, value in said.items():
             values[field] = {**values.get(field, {}), "value": value}
-        place = {} if name in NAMED_ALWAYS else {"seed_position": seed_of_link(info, given)}
-        message = {"kind": "model", "spec": spec_of(info), **place, **more(info.name)}
+        place = {"seed_position": seed} if seed else {}
+        message = {"kind": "model", "spec": spec_of(info), **place, **told}
         updates = [gr.update(**values.get(field, {})) for field in page.names]
         return [*updates, message, gr.update(selected=name)]
 

@@ -26,6 +26,9 @@ PICTURES = replace(NUM_SAMPLES, high=MAX_SAMPLES, name="pictures")
 LINK_NAMES = {"rng": "rng_seed", "pictures": "num_samples", "seed": "seed_position"}
 """Names in links that are not those of the form; settings know their own (`Setting.aliases`)."""
 
+LINKED = {*FORM_FIELDS, *LINK_NAMES, *(n for s in SETTINGS for n in (s.name, *s.aliases))}
+"""Every name by which a link fills a form."""
+
 
 def typed(prompt: Any, prompts: int = 1) -> str:
     """So many prompts as they came, "" for none; ValueError where it is no text, or too long."""
@@ -104,9 +107,8 @@ def form_of_link(info: ModelInfo, given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def fitting(info: ModelInfo, given: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """As `form_of_link`, and for every number or choice that is left out why."""
-    said = {LINK_NAMES.get(name, name): value for name, value in given.items()}
-    said = {name: value for name, value in said.items() if is_text(value) and len(value) <= 2000}
+    """As `form_of_link`, and for all that is left out why."""
+    said = {LINK_NAMES.get(name, name): value for name, value in given.items() if is_text(value)}
     out: dict[str, Any] = {}
     why: list[str] = []
     rows = {setting.name: setting for setting in SETTINGS}
@@ -124,19 +126,30 @@ def fitting(info: ModelInfo, given: Mapping[str, Any]) -> tuple[dict[str, Any], 
             why.append(f"heads: got {value}, expected one of {', '.join(heads)}; it is left out")
         else:
             out[name] = value
-    if said.get("prompt") and info.task == "text":
-        out["prompt"] = said["prompt"][: presets()["longest_prompt"]]
-    if said.get("label") in info.labels:
-        out["label"] = said["label"]
+    prompt, longest = said.get("prompt"), presets()["longest_prompt"]
+    if prompt and info.task == "text":
+        out["prompt"] = prompt[:longest]
+        if len(prompt) > longest:
+            told = f"got {len(prompt):,} characters, expected at most {longest}"
+            why.append(f"prompt: {told}; the rest is left out")
+    label = said.get("label")
+    if label in info.labels:
+        out["label"] = label
+    elif label and info.task == "class":
+        some = ", ".join(info.labels[:3])
+        why.append(f"label: got {shown(label)}, expected a class, such as {some}; it is left out")
     return out, why
 
 
-def seed_of_link(info: ModelInfo, given: Mapping[str, Any]) -> list[int]:
-    """The seed position a shared link names, or the model's own."""
+def seed_of_link(info: ModelInfo, given: Mapping[str, Any]) -> tuple[list[int], list[str]]:
+    """The seed position a shared link names, or the model's own, and why one is left out."""
     text = given.get("seed", "")
     parts = text.split(",") if is_text(text) and len(text) < 40 else []
     seed = [int(p) for p in parts if p.isascii() and p.isdigit()]
     inside = len(parts) == len(seed) == 3 and all(
         p < n for p, n in zip(seed, info.grid, strict=True)
     )
-    return seed if inside else list(info.default_seed_position)
+    if inside or not is_text(text) or not text:
+        return seed if inside else list(info.default_seed_position), []
+    told = f"got {shown(text)}, expected t,h,w in the grid {tuple(info.grid)}, counted from 0"
+    return list(info.default_seed_position), [f"seed: {told}; it is left out"]

@@ -468,5 +468,7 @@ def test_whatever_an_event_is_sent_what_it_answers_is_a_sentence(http, config, v
 
 
 def test_an_address_that_was_not_told_opens_no_page():
-    assert _named(None) == _named({}) == _named({"tab": "elsewhere"}) == gr.skip()
+    assert _named(None) == _named({}) == _named({"tab": "image"}) == gr.skip()
+    with pytest.warns(UserWarning, match=r"tab: got 'elsewhere', expected one of image, video, .*"):
+        assert _named({"tab": "elsewhere"}) == gr.skip()
     assert _named({"tab": "lab"})["selected"] == "lab"
