@@ -36,9 +36,12 @@ from .arguments import (
 
 HELP = "measure reconstruction, likelihood and rightness, draw contact sheets"
 
+MACHINE = {"device": "auto", "dtype": "auto"}
+"""What may have been said of the machine; not where it is this."""
+
 GROWN = {
     "rng_seed": RNG_SEED.off,
-    "dtype": "auto",
+    **MACHINE,
     **dict.fromkeys(setting.name for setting in SETTINGS),
 }
 """What may have been said besides of growths that are told again; not where it is this."""
@@ -270,7 +273,7 @@ def _check_numbers(args: argparse.Namespace) -> None:
 
 def _ablations(args: argparse.Namespace) -> dict[str, Any]:
     """See `measure.ablations`; without the rounds, which the file keeps."""
-    need_only(args, add_arguments, ("ablations", "world", "device", "dtype"), "--ablations")
+    need_only(args, add_arguments, ("ablations", "world", *MACHINE), "--ablations")
     if not args.world:
         raise ValueError("--ablations: got no --world, expected how many prompts to grow, 256 say")
     folder = Path(args.ablations)
@@ -279,7 +282,8 @@ def _ablations(args: argparse.Namespace) -> dict[str, Any]:
     def load(path: Path) -> Engine:
         return Engine.load(str(path), device=own_device(args.device), dtype=args.dtype)
 
-    told = ablations(folder, args.world, load)
+    verb = f"evaluate --ablations {folder.name} --world {args.world}"
+    told = ablations(folder, args.world, load, told_again(args, verb, MACHINE))
     for row in told["rows"]:
         del row["rounds"]
     return told
@@ -287,9 +291,7 @@ def _ablations(args: argparse.Namespace) -> dict[str, Any]:
 
 def _check_comparison(args: argparse.Namespace) -> None:
     """Raise ValueError for what is not measured for every configuration."""
-    others = [
-        n for n in given(args, add_arguments) if n not in ("model", "device", "figures", *AGAIN)
-    ]
+    others = [n for n in given(args, add_arguments) if n not in ("model", "figures", *AGAIN)]
     if others:
         raise ValueError(
             f"{option(others[0])}: got several configurations too, expected one; say a "

@@ -17,7 +17,7 @@ from ..request import Request
 from ..weights.read import read_yaml
 from ..writing import whole_file, write_json
 from .configurations import Cell, likelihood, of_world, seeds_from
-from .growing import Grower, places_of
+from .growing import Grower, dtype_of, places_of
 from .judge import interval
 from .world import BATCH, rightness
 
@@ -28,7 +28,9 @@ RNG_SEEDS = (0, 1, 2)
 TIMES = 5
 
 
-def ablations(folder: Path, count: int, load: Callable[[Path], Engine]) -> dict[str, Any]:
+def ablations(
+    folder: Path, count: int, load: Callable[[Path], Engine], command: str = ""
+) -> dict[str, Any]:
     """Measure the models that were trained in the run folders below a folder.
 
     From where each always starts, or of one that starts anywhere from the corner and from any cell,
@@ -39,6 +41,7 @@ def ablations(folder: Path, count: int, load: Callable[[Path], Engine]) -> dict[
 
     Args:
         load: a model folder's engine.
+        command: what measures it.
 
     Returns:
         What the file holds: `prompts`, `rng_seeds`, `examples`, and `rows`: for each model and
@@ -56,7 +59,7 @@ def ablations(folder: Path, count: int, load: Callable[[Path], Engine]) -> dict[
     before = json.loads(file.read_text("utf-8")) if file.is_file() else {}
     rows = before.get("rows", []) if before.get("prompts") == count else []
     told: dict[str, Any] = {
-        "command": f"python -m nar_core evaluate --ablations {folder.name} --world {count}",
+        "command": command,
         "prompts": count,
         "rng_seeds": list(RNG_SEEDS),
         "rows": rows,
@@ -71,7 +74,11 @@ def ablations(folder: Path, count: int, load: Callable[[Path], Engine]) -> dict[
                 f"--ablations: got {run} of the world {engine.info.world!r}, expected "
                 f"{told['world']!r} as those before it"
             )
-        found = {r["place"]: r for r in rows if r["digest"] == engine.digest}
+        same = {"digest": engine.digest, "dtype": dtype_of(engine)}
+        # rows of before do not tell their dtype
+        found = {
+            r["place"]: r for r in rows if same == {**same, **{k: r[k] for k in same if k in r}}
+        }
         rows[:] = [r for r in rows if r["name"] != name or r in found.values()]  # trained again
         drawn = folder / f"{name}.jpg"
         if not drawn.is_file() or not found:
@@ -114,6 +121,7 @@ def _begun(engine: Engine, name: str, run: Path, place: str, count: int) -> dict
         "name": name,
         "title": engine.info.title,
         "digest": engine.digest,
+        "dtype": dtype_of(engine),
         "order": engine.model.config.order,
         "place": place,
         "steps": round(mean(plans)),

@@ -63,6 +63,11 @@ class Grower:
         return self.engine.decode(np.concatenate([f.tokens for f in frames if f is not None]))
 
 
+def dtype_of(engine: Engine) -> str:
+    """In which numbers it computes, by name: what is grown depends on them."""
+    return str(engine.dtype).removeprefix("torch.")
+
+
 def seeds_of(grid: GridShape) -> dict[str, tuple[int, int, int]]:
     """The seed positions that measurements and sheets compare."""
     return {"corner": (0, 0, 0), "centre": (grid.t // 2, grid.h // 2, grid.w // 2)}

@@ -26,6 +26,7 @@ from ..tokenizers.base import Tokenizer, device_of
 from ..tokenizers.larp_video import LarpConfig, LarpTokenizer
 from ..tokenizers.vq_image import VQConfig, VQTokenizer, fold_upsampling
 from ..weights.list import official_models
+from .growing import dtype_of
 from .published import sample_as_published
 
 
@@ -85,7 +86,7 @@ def speed(
         "parameters": info.parameters,
         "device": str(engine.device),
         "device_name": device_name(engine.device),
-        "dtype": str(engine.dtype).removeprefix("torch."),
+        "dtype": dtype_of(engine),
         "threads": torch.get_num_threads(),
         "batch": batch,
         "guidance": guidance_scale,

@@ -15,7 +15,7 @@ from tqdm import tqdm
 from ..plan import GridShape, make_plan
 from ..worlds import WORLDS
 from ..writing import write_json
-from .growing import Grower
+from .growing import Grower, dtype_of
 from .judge import interval
 from .world import exam_of
 
@@ -53,6 +53,7 @@ def seed_map(
     found = _begun(file, {
         "model": info.name,
         "digest": grower.engine.digest,
+        "dtype": dtype_of(grower.engine),
         "settings": dict(grower.settings),
         "rng_seed": grower.rng_seed,
         "cells": [list(cell[1:]) for cell in cells],
@@ -114,7 +115,7 @@ def summary(found: dict[str, Any], grid: GridShape) -> dict[str, Any]:
         by_steps[str(total)] = [round(x, 3) for x in (hits / of, *interval(hits, of))]
     told = {
         "command": f"{found['command'].partition(' --count')[0]} --count {prompts}",
-        **{k: found[k] for k in ("model", "digest", "settings", "rng_seed")},
+        **{k: found[k] for k in ("model", "digest", "dtype", "settings", "rng_seed")},
         "grid": list(grid),
         "prompts": prompts,
         "cells": cells,
@@ -175,6 +176,7 @@ def _begun(file: Path, asked: dict[str, Any]) -> dict[str, Any]:
         rounds = found["rounds"]
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{file}: got no map of starts, expected one or a new file") from error
+    found = {"dtype": asked["dtype"], **found}  # files of before do not tell it
     other = {k: found.get(k) for k in asked if found.get(k) != asked[k]}
     if other:
         raise ValueError(

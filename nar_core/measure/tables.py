@@ -23,7 +23,7 @@ from ..settings import NUM_SAMPLES
 from ..train.loop import rank_and_world
 from ..weights.list import official_models
 from ..writing import save_picture, whole_file, write_json
-from .growing import Grower
+from .growing import Grower, dtype_of
 from .scores import Reference, network, score_clips, score_geneval, score_pictures
 
 # The task and medium of each table, and how many samples it was made with.
@@ -163,7 +163,8 @@ class Tally:
             folder.mkdir(parents=True, exist_ok=True)
             if told.is_file() and path.is_file():
                 found = json.loads(told.read_text(encoding="utf-8"))
-                if found != settings:
+                # folders of before do not tell their dtype
+                if found != {k: v for k, v in settings.items() if k in found or k != "dtype"}:
                     raise ValueError(
                         f"{folder}: got samples made with {found}, expected {settings}; use "
                         "another --out"
@@ -207,6 +208,7 @@ def settings_of(grower: Grower, count: int) -> dict[str, Any]:
     return {
         "model": grower.engine.info.name,
         "digest": grower.engine.digest,
+        "dtype": dtype_of(grower.engine),
         "settings": {k: v for k, v in grower.settings.items() if v is not None},
         "rng_seed": grower.rng_seed,
         "samples": count,

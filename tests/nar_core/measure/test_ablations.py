@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -43,6 +44,7 @@ def runs(tmp_path, monkeypatch):
         return SimpleNamespace(
             info=info,
             digest=f"digest of {name}",
+            dtype=runs.dtype,
             model=SimpleNamespace(config=config),
             plan=lambda request: SimpleNamespace(total=16 if name == "raster" else 7),
             generate_all=lambda request: None,
@@ -71,7 +73,9 @@ def runs(tmp_path, monkeypatch):
     )
     monkeypatch.setattr(measured.Grower, "request", lambda *args: None)
     monkeypatch.setattr(measured.Grower, "grow", lambda self, prompts: pixels[: len(prompts)])
-    runs = SimpleNamespace(folder=tmp_path, load=engine, grown=grown, world="landscape")
+    runs = SimpleNamespace(
+        folder=tmp_path, load=engine, grown=grown, world="landscape", dtype="float32"
+    )
     return runs
 
 
@@ -131,6 +135,21 @@ def test_a_model_that_was_trained_again_is_drawn_again(runs):
     assert Image.open(drawn).size == (16, 8)
     assert len(told["rows"]) == 4
     assert all(row["digest"].endswith("again") for row in told["rows"])
+
+
+def test_rows_of_other_numbers_are_measured_anew_and_the_command_tells_which(runs, monkeypatch):
+    ablations(runs.folder, 4, runs.load)
+    runs.dtype = "bfloat16"
+    runs.grown.clear()
+    told = ablations(runs.folder, 4, runs.load)
+    assert {row["dtype"] for row in told["rows"]} == {"bfloat16"}
+    assert len(runs.grown) == 12
+    loaded = "nar_core.cli.evaluate.Engine.load"
+    monkeypatch.setattr(loaded, lambda path, **_: runs.load(Path(path)))
+    words = ["--ablations", str(runs.folder), "--world", "4", "--device", "cpu"]
+    assert main(["evaluate", *words, "--dtype", "bfloat16"]) == 0
+    file = json.loads((runs.folder / "ablations.json").read_text("utf-8"))
+    assert file["command"].endswith(f"{runs.folder.name} --world 4 --device cpu --dtype bfloat16")
 
 
 def test_rows_of_models_that_are_elsewhere_stay_in_their_order(runs):

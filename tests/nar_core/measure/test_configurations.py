@@ -152,7 +152,8 @@ def test_a_comparison_is_written_with_its_command(folder, data, tmp_path, capsys
     file = tmp_path / "heads.json"
     words = ["evaluate", "--model", str(folder), "--data", str(data), "--heads", "vertical"]
     words += ["mixed", "--rng-seed", "4", "--temperature", "0.9", "--figures", str(file)]
-    assert main([*words, "--device", "cpu", "--json"]) == 0
+    words[-2:-2] = ["--device", "cpu"]
+    assert main([*words, "--json"]) == 0
     shown, told = json.loads(file.read_text()), json.loads(capsys.readouterr().out.splitlines()[-1])
     assert [c["heads"] for c in shown["configurations"]] == ["vertical", "mixed"]
     assert {k: told[k] for k in shown if k != "command"} == {

@@ -30,7 +30,7 @@ def test_cells_are_every_so_many_with_the_centre_among_them():
 
 def test_rounds_add_up():
     found = {
-        **dict.fromkeys(("command", "model", "digest", "settings", "rng_seed"), ""),
+        **dict.fromkeys(("command", "model", "digest", "dtype", "settings", "rng_seed"), ""),
         "cells": [[0, 0], [8, 8]],
         "rounds": [
             {"right": [4, 8], "damage": [0.5, 0.0], "seconds": [1.0, 2.0]},
@@ -65,7 +65,7 @@ def test_a_map_is_drawn_by_its_nearest_measured_cells():
 
 def test_a_map_of_something_else_is_not_gone_on_with(tmp_path: Path):
     models = {m.name: m for m in nar_core.list_models()}
-    engine = SimpleNamespace(digest="x", info=models["emoji"])
+    engine = SimpleNamespace(digest="x", dtype="torch.float32", info=models["emoji"])
     grower = Grower(cast(nar_core.Engine, engine))
     file = tmp_path / "starts.json"
     file.write_text(json.dumps({"model": "another", "rounds": []}))
@@ -86,10 +86,11 @@ def test_a_map_tells_what_it_was_measured_with(tmp_path: Path, monkeypatch):
         "nar_core.cli.evaluate.seed_map", lambda *asked: told.append(asked[4]) or {}
     )
     words = ["--model", str(write_model_folder(tmp_path)), "--seed-map", str(tmp_path / "a.json")]
-    words += ["--every", "4"]
+    words += ["--every", "4", "--device", "cpu"]
     assert main(["evaluate", *words, "--rng-seed", "5", "--guidance-scale", "4"]) == 0
     [command] = told
-    assert command.endswith("--seed-map a.json --every 4 --rng-seed 5 --guidance-scale 4.0")
+    told = "--seed-map a.json --every 4 --rng-seed 5 --device cpu --guidance-scale 4.0"
+    assert command.endswith(told)
 
 
 def test_all_cells_are_asked_the_same_few_prompts_and_later_more(tmp_path: Path, monkeypatch):
@@ -103,6 +104,7 @@ def test_all_cells_are_asked_the_same_few_prompts_and_later_more(tmp_path: Path,
 
     engine = SimpleNamespace(
         digest="x",
+        dtype="torch.float32",
         info=SimpleNamespace(name="m", world="emoji", task="text", seed_positions="any", grid=grid),
         generate_all=generate_all,
         decode=lambda tokens: tokens[:, 0, 0, 0],
@@ -137,3 +139,11 @@ def test_all_cells_are_asked_the_same_few_prompts_and_later_more(tmp_path: Path,
         with pytest.raises(KeyboardInterrupt):  # while it is written: what was found is not lost
             seed_map(grower, 8, file)
     assert seed_map(grower, 4, file, command=command) == told
+    engine.dtype = "torch.bfloat16"  # other numbers grow other pictures
+    with pytest.raises(
+        ValueError, match=r"made with {'dtype': 'float32'}, expected {'dtype': 'bfl"
+    ):
+        seed_map(grower, 6, file)
+    before = json.loads(file.read_text("utf-8"))
+    file.write_text(json.dumps({k: v for k, v in before.items() if k != "dtype"}), "utf-8")
+    assert seed_map(grower, 4, file)["dtype"] == "bfloat16"  # a file of before does not tell

@@ -83,6 +83,16 @@ def test_processes_share_the_work(grower, tmp_path, monkeypatch):
     assert np.abs(found.astype(int) - whole).max() <= 1
 
 
+def test_samples_of_other_numbers_are_not_gone_on_with(tmp_path):
+    Tally(tmp_path, {"model": "a"}, 2)  # a folder of before does not tell its dtype
+    Tally(tmp_path, {"model": "a", "dtype": "float32"}, 2)
+    Tally(tmp_path / "new", {"model": "a", "dtype": "float32"}, 2)
+    with pytest.raises(
+        ValueError, match=r"made with .*float32.*, expected .*bfloat16.*; use another"
+    ):
+        Tally(tmp_path / "new", {"model": "a", "dtype": "bfloat16"}, 2)
+
+
 def test_a_share_is_taken_before_any_sample_is_marked(tmp_path, monkeypatch):
     monkeypatch.setattr(tables, "rank_and_world", lambda: (0, 2))
     monkeypatch.setattr(tables, "_together", lambda barrier: None)
