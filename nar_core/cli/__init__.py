@@ -6,12 +6,13 @@ import argparse
 import errno
 import json
 import logging
+import re
 import signal
 import sys
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NoReturn
 
 from ..train.loop import rank_and_world
 from ..version import __version__
@@ -38,9 +39,54 @@ VERBS = {
 """Each has `HELP`, `add_arguments(parser)` and `run(args)`, which returns what `--json` prints."""
 
 
+KINDS = {"int": "a whole number", "float": "a number"}
+
+ODD: tuple[tuple[str, str], ...] = (
+    (
+        r"argument (\S+?)(?:/\S+)?: invalid choice: (.+) \(choose from (.+)\)",
+        "{0}: got {1}, expected one of {2}",
+    ),
+    (r"argument (\S+?)(?:/\S+)?: invalid (\w+) value: (.+)", "{0}: got {2}, expected {1}"),
+    (r"argument (\S+?)(?:/\S+)?: expected (.+)", "{0}: got nothing, expected {1}"),
+    (
+        r"argument (\S+?)(?:/\S+)?: not allowed with argument (\S+?)(?:/\S+)?",
+        "{0}: got it beside {1}, expected one of them; leave one out",
+    ),
+    (
+        r"argument (\S+?)(?:/\S+)?: ignored explicit argument (.+)",
+        "{0}: got {1}, expected no value; leave it out",
+    ),
+    (r"argument (\S+?)(?:/\S+)?: (.+)", "{0}: {1}"),
+    (r"the following arguments are required: (.+)", "{0}: got nothing, expected to be said"),
+    (
+        r"unrecognized arguments: (.+)",
+        "{0}: got what has no meaning here, expected known arguments",
+    ),
+    (
+        r"ambiguous option: (\S+) could match (.+)",
+        "{0}: got what may mean several, expected one of {1}; type it out",
+    ),
+)
+"""What argparse says of a mistake, and how it is told here."""
+
+
+class Parser(argparse.ArgumentParser):
+    """Mistakes are told in one line, as those that the verbs find."""
+
+    def error(self, message: str) -> NoReturn:
+        """End with 2, and say what was got, what is expected and what to do."""
+        told = message
+        for odd, form in ODD:
+            if found := re.fullmatch(odd, message, re.DOTALL):
+                told = form.format(*(KINDS.get(part, part) for part in found.groups()))
+                break
+        remedy = "" if ";" in told else f"; see {self.prog} --help"
+        self.exit(2, f"{' '.join(told.split())}{remedy}\n")
+
+
 def build_parser() -> argparse.ArgumentParser:
     """All verbs and their arguments."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m nar_core",
         description="Next-neighbour generation of pictures and clips from any seed position.",
     )
@@ -94,6 +140,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
         args.changes += [word for word in rest if not word.startswith("-")]
         rest = [word for word in rest if word.startswith("-")]
     if rest:
+        parser.prog += f" {args.verb}"
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     return args
 

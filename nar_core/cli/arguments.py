@@ -43,7 +43,7 @@ def use_threads(count: int | None) -> None:
     if count is None:
         return
     if count < 1:
-        raise ValueError(f"--threads: got {count}, expected 1 or more")
+        raise ValueError(f"--threads: got {count}, expected 1 or more; leave it out for all")
     torch.set_num_threads(count)
 
 
@@ -123,14 +123,18 @@ def lines_of(path: str | None, option: str) -> list[str] | None:
     if path is None:
         return None
     if not Path(path).is_file():
-        raise ValueError(f"{option}: got {path}, expected a text file")
+        raise ValueError(f"{option}: got {path}, expected a text file; name one that is there")
     try:
         lines = Path(path).read_text("utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
-        raise ValueError(f"{option}: got {path}, expected a text file in UTF-8") from error
+        raise ValueError(
+            f"{option}: got {path}, expected a text file in UTF-8; save it as that"
+        ) from error
     found = [line.strip() for line in lines if line.strip()]
     if not found:
-        raise ValueError(f"{option}: got {path}, in which nothing stands, expected one a line")
+        raise ValueError(
+            f"{option}: got {path}, in which nothing stands, expected one a line; write some"
+        )
     return found
 
 

@@ -71,9 +71,9 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     """See `measure.speed`."""
     for name in ("batch", "repeats"):
         if getattr(args, name) < 1:
-            raise ValueError(f"--{name}: got {getattr(args, name)}, expected 1 or more")
+            raise ValueError(f"--{name}: got {getattr(args, name)}, expected 1 or more; say more")
     if not 0 < args.minutes < float("inf"):
-        raise ValueError(f"--minutes: got {args.minutes:g}, expected a number above 0")
+        raise ValueError(f"--minutes: got {args.minutes:g}, expected a number above 0; say more")
     _check_given(args)
     use_threads(args.threads)
     for name in ("picture", "figures"):

@@ -194,9 +194,11 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         settings |= {n: v[0] for n, v in (("heads", heads), ("fusion", fusion)) if v}
     if not any(getattr(args, name) for name in TAKEN):
         names = ", ".join(map(option, TAKEN))
-        raise ValueError(f"evaluate: got nothing to do, expected one of {names}")
+        raise ValueError(f"evaluate: got nothing to do, expected one of {names}; say one")
     if args.table and not args.out:
-        raise ValueError(f"table {args.table}: expected --out with a folder for the samples")
+        raise ValueError(
+            f"--table: got {args.table} without --out, expected a folder for the samples; say --out"
+        )
     for name in ("sheet", "growth", "seed_map", "picture", "figures"):
         if getattr(args, name):
             endings = () if name in ("seed_map", "figures") else DRAWN
@@ -275,7 +277,9 @@ def _ablations(args: argparse.Namespace) -> dict[str, Any]:
     """See `measure.ablations`; without the rounds, which the file keeps."""
     need_only(args, add_arguments, ("ablations", "world", *MACHINE), "--ablations")
     if not args.world:
-        raise ValueError("--ablations: got no --world, expected how many prompts to grow, 256 say")
+        raise ValueError(
+            "--ablations: got no --world, expected how many prompts to grow; say --world 256"
+        )
     folder = Path(args.ablations)
     need_folder(folder, "--ablations")
 
@@ -299,7 +303,7 @@ def _check_comparison(args: argparse.Namespace) -> None:
         )
     if not (args.world or args.data):
         raise ValueError(
-            "--seed-position: got neither --world nor --data, expected what to measure on"
+            "--seed-position: got neither --world nor --data, expected what to measure on; say one"
         )
     if args.rng_seeds > 1 and not args.world:
         raise ValueError(
@@ -314,7 +318,7 @@ def _check_one(args: argparse.Namespace) -> None:
         if name in ("rng_seeds", "figures"):
             raise ValueError(
                 f"{option(name)}: got {value} and one configuration, expected several "
-                "--heads or --fusion, or --seed-position"
+                "--heads or --fusion, or --seed-position; say more of them, or leave it out"
             )
         takers = [taker for taker, options in TAKEN.items() if name in options]
         if takers and not any(getattr(args, taker) for taker in takers):

@@ -137,7 +137,7 @@ def numbers(text: str) -> tuple[int, ...]:
     try:
         return tuple(int(x) for x in text.split(","))
     except ValueError:
-        message = f"got {text!r}, expected whole numbers between commas, such as 8,8"
+        message = f"got {text!r}, expected whole numbers between commas; say such as 8,8"
         raise argparse.ArgumentTypeError(message) from None
 
 
@@ -145,7 +145,9 @@ def box(text: str) -> tuple[int, ...]:
     """Four or six numbers."""
     found = numbers(text)
     if len(found) not in (4, 6) or min(found) < 0:
-        raise argparse.ArgumentTypeError(f"got {text!r}, expected four or six numbers from 0 up")
+        raise argparse.ArgumentTypeError(
+            f"got {text!r}, expected four or six numbers from 0 up; say such as 4,4,8,8"
+        )
     return found
 
 
@@ -184,13 +186,20 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 def _check(args: argparse.Namespace) -> None:
     """Raise ValueError for what does not go together."""
     if args.after is not None and args.resume is None:
-        raise ValueError("--after: got no --resume, expected the file to go on from")
+        raise ValueError(
+            "--after: got no --resume, expected the file to go on from; say --resume FILE"
+        )
     if args.keep and not (args.image or args.known):
-        raise ValueError("--keep: got neither --image nor --known, expected what it is kept of")
+        raise ValueError(
+            "--keep: got neither --image nor --known, expected what it is kept of; say one of them"
+        )
     if sum(x is not None for x in (args.prompt, args.label, args.prompt_file)) > 1:
-        raise ValueError("got more than one of --prompt, --label and --prompt-file, expected one")
+        raise ValueError(
+            "--prompt: got more than one of it, --label and --prompt-file, expected one; leave "
+            "out the rest"
+        )
     if args.batch < 1:
-        raise ValueError(f"--batch: got {args.batch}, expected 1 or more")
+        raise ValueError(f"--batch: got {args.batch}, expected 1 or more; say more")
     if args.num_samples is not None:
         NUM_SAMPLES.check(args.num_samples)
     for name in ("model", "prompt_file", "image", "known", "resume", "around", "out", "columns"):
@@ -203,10 +212,12 @@ def _check(args: argparse.Namespace) -> None:
 def _check_width(args: argparse.Namespace, wide: Wide | None) -> None:
     """Raise ValueError for what does not go together with a wide picture, or only with one."""
     if args.around is not None and not (args.columns or wide):
-        raise ValueError("--around: got no --columns, expected how wide the picture becomes")
+        raise ValueError(
+            "--around: got no --columns, expected how wide the picture becomes; say --columns"
+        )
     for name in ("growth", "image", "known") if args.columns or wide else ():
         if getattr(args, name):
-            remedy = "a picture of the model's width; --around has one grow to both sides"
+            remedy = "a picture of the model's width; leave one out, or say --around"
             raise ValueError(f"--{name}: got a wide picture too, expected {remedy}")
     if args.columns and args.resume and not wide:
         raise ValueError(
@@ -254,7 +265,8 @@ def _base(
         elif info.grid.t == 1:
             raise ValueError(
                 "--image: got no --keep, expected which cells of it are known, such as --keep "
-                f"{info.grid.h // 4},{info.grid.w // 4},{info.grid.h // 2},{info.grid.w // 2}"
+                f"{info.grid.h // 4},{info.grid.w // 4},{info.grid.h // 2},{info.grid.w // 2}; "
+                "say that"
             )
         else:
             kept = np.broadcast_to(np.arange(info.grid.t)[:, None, None] == 0, info.grid)
@@ -314,13 +326,13 @@ def _jobs(
     if words and samples % len(words):
         raise ValueError(
             f"--num-samples: got {samples}, expected a multiple of the {len(words)} that are "
-            "asked for, or nothing for one of each"
+            "asked for; leave it out for one of each"
         )
     first, most = base.rng_seed or 0, int(RNG_SEED.high or 0)
     if samples > 1 and first + samples - 1 > most:  # each file tells its own
         raise ValueError(
             f"--rng-seed: got {first}, expected 0 to {most - samples + 1} for {samples} samples, "
-            "which count up from it"
+            "which count up from it; say another"
         )
     out = []
     for start in range(0, samples, args.batch):
@@ -357,7 +369,7 @@ def _prompts(jobs: Sequence[Prepared]) -> list[str]:
 
 def _bytes(path: str, option: str) -> bytes:
     if not Path(path).is_file():
-        raise ValueError(f"{option}: got {path}, expected a file")
+        raise ValueError(f"{option}: got {path}, expected a file; name one that is there")
     return Path(path).read_bytes()
 
 
@@ -393,7 +405,9 @@ def _tokens(path: str, info: ModelInfo) -> np.ndarray:
         with Path(path).open("rb") as file:
             found = np.lib.format.read_array(file)
     except (ValueError, OSError, EOFError) as error:
-        raise ValueError(f"--known: got {path}, expected an .npy of whole numbers") from error
+        raise ValueError(
+            f"--known: got {path}, expected an .npy of whole numbers; write it by numpy.save"
+        ) from error
     if found.size != info.grid.cells:
         raise ValueError(
             f"--known: got {found.shape} in {path}, expected {tuple(info.grid)} for {info.name}; "
@@ -412,7 +426,7 @@ def _cells(info: ModelInfo, boxes: Sequence[tuple[int, ...]]) -> np.ndarray:
         if (size < 1).any() or (begin + size > np.array(info.grid)).any():
             raise ValueError(
                 f"--keep: got {','.join(map(str, numbers))}, expected a box inside the grid of "
-                f"{' x '.join(map(str, info.grid))} cells of {info.name}"
+                f"{' x '.join(map(str, info.grid))} cells of {info.name}; make it smaller"
             )
         cells[tuple(slice(a, a + n) for a, n in zip(begin, size, strict=True))] = True
     return cells

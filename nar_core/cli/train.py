@@ -40,10 +40,12 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         path = CONFIGS / f"{args.config}.yaml"
     if not path.is_file():
         known = ", ".join(config_names())
-        raise ValueError(f"config: got {args.config!r}, expected a YAML file, or one of {known}")
+        raise ValueError(
+            f"config: got {args.config!r}, expected a YAML file, or one of {known}; name one"
+        )
     wrong = [s for s in args.changes if not s.partition("=")[0].strip() or "=" not in s]
     if wrong:
-        raise ValueError(f"settings: got {' '.join(wrong)}, expected key=value")
+        raise ValueError(f"settings: got {' '.join(wrong)}, expected key=value; put = between them")
     use_threads(args.threads)
     device = own_device(args.device)
     config = load_config(path, args.changes, args.what)

@@ -45,11 +45,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """`sheet` is the file, `moving` that of clips; of a judge the shares that it tells right."""
     if args.count is not None and args.count < 1:
-        raise ValueError(f"--count: got {args.count}, expected 1 or more")
+        raise ValueError(f"--count: got {args.count}, expected 1 or more; say more")
     RNG_SEED.check(args.rng_seed)
     if args.what == "sheet":
         if not args.out:
-            raise ValueError("--out: got nothing, expected the PNG to write")
+            raise ValueError("--out: got nothing, expected the PNG to write; say --out FILE.png")
         need_file(Path(args.out), "--out", DRAWN)
         return world_sheet(
             args.world, Path(args.out), args.count or 48, args.rng_seed, args.held_out

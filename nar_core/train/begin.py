@@ -62,9 +62,14 @@ def tensors_of(path: Path) -> dict[str, Tensor]:
     """The weights of an exported folder. Raises ValueError where they are not there, or damaged."""
     if not path.is_file():
         raise ValueError(
-            f"init_from: got {path.parent}, expected the export of a run, with {path.name} in it"
+            f"init_from: got {path.parent}, expected the export of a run, with {path.name} in "
+            "it; name that folder"
         )
     return read(path).tensors
+
+
+LIKE = "expected those of a model of this form; name others, or leave it out"
+"""What is to be done about weights that do not fit."""
 
 
 def unfit(error: Exception) -> str:
@@ -116,14 +121,18 @@ def start_from(model: NARTransformer, folder: Path) -> None:
             {k: v.float() for k, v in state.items()}, strict=False
         )
     except RuntimeError as error:  # a tensor of another shape
-        raise ValueError(f"init_from: the weights in {folder} do not fit: {unfit(error)}") from None
+        raise ValueError(
+            f"init_from: got weights in {folder} that do not fit ({unfit(error)}), {LIKE}"
+        ) from None
     anew = "condition.table.weight" not in state
     begun = (".tables.", "cells.parts.", "cells.around.")
     wrong = [k for k in missing if not any(part in k for part in begun)]
     wrong = [k for k in wrong if not (anew and k.startswith("condition"))]
     wrong += unexpected
     if wrong:
-        raise ValueError(f"init_from: the weights in {folder} do not fit: {wrong[:5]}")
+        raise ValueError(
+            f"init_from: got weights in {folder} that do not fit ({wrong[:5]}), {LIKE}"
+        )
 
 
 COPIED = {"left": "right", "above": "below", "after": "right", "before": "right"}
@@ -153,7 +162,9 @@ def continued(before: NARTransformer, config: TransformerConfig) -> NARTransform
     try:
         model.load_state_dict({name: tensor.clone() for name, tensor in state.items()})
     except RuntimeError as error:
-        raise ValueError(f"init_from: the weights do not fit: {unfit(error)}") from None
+        raise ValueError(
+            f"init_from: got weights that do not fit ({unfit(error)}), {LIKE}"
+        ) from None
     return model
 
 

@@ -53,7 +53,10 @@ class Captions:
         encoder: Encoder | None = None
         if filled(path, of) < len(texts):
             if rank_and_world()[1] > 1:
-                raise ValueError("captions: encode them first, by one process with train.steps=0")
+                raise ValueError(
+                    "captions: got none encoded, expected all; encode them by one process with "
+                    "train.steps=0"
+                )
             encoder = load()
 
         def features(first: int, last: int) -> np.ndarray:

@@ -386,11 +386,16 @@ def load_config(path: Path, changes: Sequence[str], what: str) -> Any:
         changed = _changed(changes)
         said: Any = OmegaConf.load(path)
         if not isinstance(said, DictConfig):
-            raise ValueError(f"{path.name}: got a list, expected key: value lines")
+            raise ValueError(
+                f"{path.name}: got a list, expected key: value lines; leave out the dashes"
+            )
         if "like" in said:
             base = path.with_name(f"{said.pop('like')}.yaml")
             if not base.is_file():
-                raise ValueError(f"{path.name}, like: got {base.stem}, expected a file {base.name}")
+                raise ValueError(
+                    f"{path.name}, like: got {base.stem}, expected a file {base.name}; put it "
+                    "beside"
+                )
             said = OmegaConf.merge(OmegaConf.load(base), said)
         said = OmegaConf.merge(said, changed)
         if path.parent == CONFIGS and OmegaConf.select(changed, "source.folder") and "info" in said:
@@ -400,7 +405,9 @@ def load_config(path: Path, changes: Sequence[str], what: str) -> Any:
         raise _told(error, path.name) from error
     except (YAMLError, UnicodeDecodeError) as error:
         told = " ".join(str(error).split())
-        raise ValueError(f"{path.name}: got no YAML ({told}), expected key: value lines") from error
+        raise ValueError(
+            f"{path.name}: got no YAML ({told}), expected key: value lines; mend it there"
+        ) from error
     return config_of(said, what, path.name)
 
 
@@ -442,11 +449,17 @@ def config_of(values: Any, what: str, where: str = "configuration") -> Any:
         raise _told(error, where) from error
     if isinstance(config, GeneratorConfig):
         if config.source is None:
-            raise ValueError(f"{where}, source: got null, expected a folder or a world")
+            raise ValueError(
+                f"{where}, source: got null, expected a folder or a world; say source.folder=..."
+            )
         if config.train.batch is None and not config.train.growths:
-            raise ValueError(f"{where}, train: got neither batch nor growths, expected one")
+            raise ValueError(
+                f"{where}, train: got neither batch nor growths, expected one; say train.batch=..."
+            )
     elif isinstance(config, TokenizerConfig) and not any(s.weight for s in config.sources):
-        raise ValueError(f"{where}, sources: got no weight above 0, expected one at least")
+        raise ValueError(
+            f"{where}, sources: got no weight above 0, expected one at least; raise one"
+        )
     _check(config, f"{where}, ")
     if isinstance(config, TokenizerConfig):
         _check_sizes(config, where)
@@ -468,7 +481,7 @@ def _check(node: Any, where: str) -> None:
                 low, high = RANGES.get(f"{type(node).__name__}.{f.name}", RANGES[f.name])
                 if not (low <= part <= high and math.isfinite(part)):
                     told = f"from {low:g} up" if high == ANY else f"from {low:g} to {high:g}"
-                    raise ValueError(f"{name}: got {value}, expected {told}")
+                    raise ValueError(f"{name}: got {value}, expected {told}; change it")
 
 
 def _check_sizes(config: TokenizerConfig, where: str) -> None:
@@ -478,12 +491,14 @@ def _check_sizes(config: TokenizerConfig, where: str) -> None:
     }}  # fmt: skip
     for name, side in sides.items():
         if side % PATCH:
-            raise ValueError(f"{where}, {name}: got {side}, expected a multiple of {PATCH}")
+            raise ValueError(
+                f"{where}, {name}: got {side}, expected a multiple of {PATCH}; round it"
+            )
     levels = config.model.levels
     if math.prod(levels) > MOST_CODES:
         raise ValueError(
             f"{where}, model.levels: got {levels}, which are {math.prod(levels)} codes, expected "
-            f"at most {MOST_CODES}"
+            f"at most {MOST_CODES}; leave a level out"
         )
 
 
@@ -491,18 +506,22 @@ def _check_together(config: GeneratorConfig, where: str) -> None:
     """Raise ValueError for what is right alone, but not together."""
     train, source, kind = config.train, config.source, config.model.condition.kind
     if sum(growth.share for growth in train.growths or ()) <= 0 and train.growths:
-        raise ValueError(f"{where}, train.growths: got no share above 0, expected one at least")
+        raise ValueError(
+            f"{where}, train.growths: got no share above 0, expected one at least; raise one"
+        )
     if train.corner_share + train.centre_share > 1:
         raise ValueError(
             f"{where}, train: got corner_share {train.corner_share} and centre_share "
-            f"{train.centre_share}, expected at most 1 together"
+            f"{train.centre_share}, expected at most 1 together; lower one"
         )
     if isinstance(source, WorldSource):
         told, kinds = f"source.world {source.world!r}", {"facts": "text"}
     else:
         told, kinds = "a source.folder", {"class": "class", "words": "text"}
         if source.scale[0] > source.scale[1]:
-            raise ValueError(f"{where}, source.scale: got {source.scale}, expected two in order")
+            raise ValueError(
+                f"{where}, source.scale: got {source.scale}, expected two in order; swap them"
+            )
         rules = source.only if isinstance(source.only, list) else [source.only]
         for name, rule in (*(("only", rule) for rule in rules), ("drop", source.drop)):
             if rule is not None and not (
@@ -510,18 +529,19 @@ def _check_together(config: GeneratorConfig, where: str) -> None:
             ):
                 raise ValueError(
                     f"{where}, source.{name}: got {rule!r}, expected the values of fields, such as "
-                    "{label: [cat, dog]}"
+                    "{label: [cat, dog]}; put them into brackets"
                 )
     if kinds.get(kind) != config.info.task:
         pairs = " or ".join(f"{kind!r} with info.task {task!r}" for kind, task in kinds.items())
         raise ValueError(
             f"{where}, model.condition.kind: got {kind!r} with info.task {config.info.task!r} and "
-            f"{told}, expected {pairs}"
+            f"{told}, expected {pairs}; change one of them"
         )
     if train.known_share and config.model.known_level != "zero":
         raise ValueError(
             f"{where}, model.known_level: got {config.model.known_level!r} with train.known_share "
-            f"{train.known_share}, expected 'zero', by which known cells are shown in training"
+            f"{train.known_share}, expected 'zero', by which known cells are shown; say that, "
+            "or known_share=0"
         )
 
 
@@ -531,7 +551,9 @@ def _told(error: OmegaConfBaseException, where: str) -> ValueError:
         return ValueError(
             f"{where}, {error.full_key}: got nothing, expected a value; say {error.full_key}=..."
         )
-    return ValueError(f"{where}, {error.full_key or 'as a whole'}: {message}")
+    return ValueError(
+        f"{where}, {error.full_key or 'as a whole'}: {message}; change it there, or leave it out"
+    )
 
 
 def _form(said: Any, what: str) -> Any:

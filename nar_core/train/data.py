@@ -107,7 +107,8 @@ class DataFolder:
         counts = {r.get("frames", 1) for r in self.records} or {1}
         if len(counts) > 1:
             raise ValueError(
-                f"data folder: got clips of {sorted(counts)} frames, expected one length"
+                f"data folder: got clips of {sorted(counts)} frames, expected one length; cut "
+                "them alike"
             )
         return counts.pop()
 
@@ -176,7 +177,9 @@ def _records(path: Path, key: str) -> list[dict]:
 def _record(record: Any, key: str, where: str) -> dict:
     """A record that names a file and says nothing of a wrong type."""
     if not isinstance(record, dict):
-        raise ValueError(f"{where}: got {record!r:.60}, expected names and values in braces")
+        raise ValueError(
+            f"{where}: got {record!r:.60}, expected names and values in braces; write it so"
+        )
     if key not in record:
         raise ValueError(f"{where}: got no {key!r}, expected the name of a picture; add it")
     record = {**record, "file": record[key]}
@@ -193,7 +196,8 @@ def _record(record: Any, key: str, where: str) -> dict:
     frames = record.get("frames", 1)
     if not isinstance(frames, int) or isinstance(frames, bool) or not 1 <= frames <= MOST_FRAMES:
         raise ValueError(
-            f"{where}: frames: got {frames!r:.60}, expected a whole number from 1 to {MOST_FRAMES}"
+            f"{where}: frames: got {frames!r:.60}, expected a whole number from 1 to "
+            f"{MOST_FRAMES}; change it"
         )
     return record
 
@@ -257,7 +261,7 @@ def by_folder(root: Path) -> list[dict]:
     if not files:
         raise ValueError(
             f"data folder: got {root}, expected index.jsonl or metadata.jsonl in it, or pictures "
-            f"({', '.join(PICTURES)}), by class in folders of their own"
+            f"({', '.join(PICTURES)}), by class in folders of their own; put some there"
         )
     if len(files) < len(found):
         rest = [p for p in found if p.suffix.lower() not in PICTURES]
@@ -268,7 +272,7 @@ def by_folder(root: Path) -> list[dict]:
     if loose and len(loose) < len(files):
         raise ValueError(
             f"data folder: got {root} with {len(loose)} pictures beside folders of pictures, "
-            "expected all of them in folders, which name their classes, or none"
+            "expected all of them in folders, which name their classes, or none; move those"
         )
     name = root.resolve().name
     return [{"file": p.as_posix(), "label": name if loose else p.parts[0]} for p in files]

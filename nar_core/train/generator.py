@@ -88,7 +88,7 @@ class Trainer:
         if not (self.tokenizer / "tokenizer.safetensors").is_file():
             raise ValueError(
                 f"tokenizer: got {self.tokenizer}, expected a tokenizer's folder, with "
-                "tokenizer.safetensors in it, such as the export of `train tokenizer`"
+                "tokenizer.safetensors in it; name such as the export of `train tokenizer`"
             )
         begun = find_folder(config.init_from, "init_from") if config.init_from else None
         self.begun = begun
@@ -107,8 +107,9 @@ class Trainer:
             and not legal_seed_positions(self.grid, form.directions, order=form.order).all()
         ):
             raise ValueError(
-                "train.starts: got 'any', expected 'corner': with these taps and order growth "
-                "starts in the first cell"
+                "train.starts: got 'any', expected 'corner', since with these taps and order "
+                "growth "
+                "starts in the first cell; say that"
             )
         self.directions = form.directions
         stream: TokenStream | None = None
@@ -206,8 +207,8 @@ class Trainer:
         )
         if others and not len(source.others):
             raise ValueError(
-                f"train.other_share: got {config.train.other_share}, expected 0: the source "
-                "leaves nothing aside"
+                f"train.other_share: got {config.train.other_share}, expected 0, since the "
+                "source leaves nothing aside; say that"
             )
         if config.model.condition.kind == "class":
             self._settle_labels(source)
@@ -236,7 +237,8 @@ class Trainer:
             condition.classes = len(info.labels)
         if twice := sorted({x for x in info.labels if info.labels.count(x) > 1}):
             raise ValueError(
-                f"info.labels: got {', '.join(twice[:5])} more than once, expected each class once"
+                f"info.labels: got {', '.join(twice[:5])} more than once, expected each class "
+                "once; leave the others out"
             )
         condition.classes = condition.classes or len(info.labels)
         if condition.classes != len(info.labels):
@@ -249,7 +251,8 @@ class Trainer:
         """The condition holds what the world can say, whatever the configuration says of it."""
         if source.world not in WORLDS:
             raise ValueError(
-                f"source.world: got {source.world!r}, expected one of {', '.join(WORLDS)}"
+                f"source.world: got {source.world!r}, expected one of {', '.join(WORLDS)}; "
+                "choose one"
             )
         condition, world = self.config.model.condition, WORLDS[source.world]()
         condition.slots, condition.classes = len(world.slots), len(world.terms)

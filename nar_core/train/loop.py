@@ -106,7 +106,9 @@ def board(folder: Path, step: int) -> Any:
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError as error:
-        raise ImportError("train.tensorboard needs a package: pip install tensorboard") from error
+        raise ImportError(
+            "train.tensorboard: got true without its package, expected it; pip install tensorboard"
+        ) from error
     return SummaryWriter(str(folder), purge_step=step + 1)
 
 

@@ -126,7 +126,8 @@ def labelled_files(root: Path) -> tuple[list[Path], np.ndarray, tuple[str, ...]]
     folders = sorted(p.name for p in root.iterdir() if p.is_dir() and p.name[0] != ".")
     if "/" not in records[0]["file"]:
         raise ValueError(
-            f"data: got {root}, expected a folder with a sub-folder of pictures per class"
+            f"data: got {root}, expected a folder with a sub-folder of pictures per class; sort "
+            "them so"
         )
     number_of = {name: number for number, name in enumerate(folders)}
     numbers = np.array([number_of[record["label"]] for record in records])
@@ -197,7 +198,10 @@ def extract_codes(
     same, which `of` (a short hash) says.
     """
     if filled(path, of) < len(files) and rank_and_world()[1] > 1:
-        raise ValueError("codes: extract them first, by one process with train.steps=0")
+        raise ValueError(
+            "codes: got none extracted, expected all; extract them by one process with "
+            "train.steps=0"
+        )
 
     @torch.inference_mode()
     def codes(first: int, last: int) -> np.ndarray:
@@ -245,7 +249,9 @@ class Trainer:
         tokenizer = load_tokenizer(place, size=self.official.info.size).to(device)
         self.is_own = bool(self.pictures.captions or _changes(config))
         if self.is_own and not isinstance(tokenizer, VQTokenizer):
-            raise ValueError("tokenizer: got one of clips, expected a VQ tokenizer of pictures")
+            raise ValueError(
+                "tokenizer: got one of clips, expected a VQ tokenizer of pictures; name one"
+            )
         self.form = form_of(config, self.official, len(self.pictures.classes))
         self.model = self._begun().to(device).train()
         self.model.rotations(0)
@@ -253,7 +259,9 @@ class Trainer:
         world = rank_and_world()[1]
         self.share, rest = divmod(train.batch, world)
         if rest:
-            raise ValueError(f"batch: got {train.batch}, expected a multiple of {world} processes")
+            raise ValueError(
+                f"batch: got {train.batch}, expected a multiple of {world} processes; change one"
+            )
         if train.steps is None:
             train.steps = train.epochs * count // train.batch
             if not train.steps:
@@ -312,13 +320,15 @@ class Trainer:
                 if config.init_from not in known:
                     raise ValueError(
                         f"init_from: got {config.init_from}, expected a weight file or one of "
-                        f"{', '.join(known)}"
+                        f"{', '.join(known)}; name one"
                     )
                 path = fetch(known[config.init_from].weights)
             model = load_generator(path, grid=official.info.grid).requires_grad_(True)
             before = replace(official.config, condition=model.config.condition)
             if model.config != (before if _changes(config) else official.config):
-                raise ValueError(f"init_from: got {path}, expected weights of {official.info.name}")
+                raise ValueError(
+                    f"init_from: got {path}, expected weights of {official.info.name}; name those"
+                )
         else:
             model = fresh(official)
         if self.form != model.config:

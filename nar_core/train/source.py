@@ -161,11 +161,11 @@ class TokenSource:
         if unknown := set(often) - set(names):
             raise ValueError(
                 f"source.often: got {sorted(unknown)}, expected names that are trained on, or "
-                "null where all are drawn alike"
+                "null where all are drawn alike; leave the others out"
             )
         times = np.array([often.get(name, 1.0) for name in names])
         if not times.sum():
-            raise ValueError(f"source.often: got {often}, expected one above 0 at least")
+            raise ValueError(f"source.often: got {often}, expected one above 0 at least; raise one")
         return times / times.sum()
 
     @staticmethod

@@ -182,9 +182,13 @@ class WorldStream:
         self.folder, self.grid, self.null_share, self.form = tokenizer, grid, null_share, form
         self.window, self.repeats = config.window, config.repeats
         if self.window % CHUNK:
-            raise ValueError(f"source.window: got {self.window}, expected a multiple of {CHUNK}")
+            raise ValueError(
+                f"source.window: got {self.window}, expected a multiple of {CHUNK}; round it"
+            )
         if config.processes < 1:
-            raise ValueError(f"source.processes: got {config.processes}, expected 1 or more")
+            raise ValueError(
+                f"source.processes: got {config.processes}, expected 1 or more; say more"
+            )
         self.next = start
         self.pictures = start // (self.window * self.repeats) * self.window
         self._first = self._begun = self.pictures

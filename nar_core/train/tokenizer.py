@@ -28,7 +28,7 @@ from ..weights.embedded import EXPORT, name_of, sha256_of
 from ..weights.fetch import find_folder
 from ..worlds import WORLDS
 from ..writing import whole_folder
-from .begin import tensors_of, unfit
+from .begin import LIKE, tensors_of, unfit
 from .config import (
     TokenizerConfig,
     TokenizerSource,
@@ -171,7 +171,7 @@ class Source:
                 kept = np.lib.format.open_memmap(cache, "w+", np.uint8, shape)
             kept[i : i + CHUNK] = part
         if kept is None:
-            raise ValueError(f"{data.root}: got no pictures, expected some")
+            raise ValueError(f"{data.root}: got no pictures, expected some; put pictures there")
         kept.flush()
         # The name goes, what was written stays until it is no longer drawn from.
         opened = np.load(cache, mmap_mode="r")
@@ -304,11 +304,13 @@ def check_sources(sources: Sequence[TokenizerSource], window: int, size: tuple[i
     for source in sources:
         if bool(source.folder) == bool(source.world):
             raise ValueError(
-                f"sources: got folder {source.folder!r} and world {source.world!r}, expected one"
+                f"sources: got folder {source.folder!r} and world {source.world!r}, expected "
+                "one; leave one out"
             )
         if source.world and source.world not in WORLDS:
             raise ValueError(
-                f"sources: got the world {source.world!r}, expected one of {', '.join(WORLDS)}"
+                f"sources: got the world {source.world!r}, expected one of {', '.join(WORLDS)}; "
+                "choose one"
             )
     sizes = {size_of(source, size) for source in sources}
     least = min(map(min, sizes))
@@ -316,7 +318,7 @@ def check_sources(sources: Sequence[TokenizerSource], window: int, size: tuple[i
         told = " and ".join(f"{h} x {w}" for h, w in sorted(sizes))
         raise ValueError(
             f"train.window: got {window} for pictures of {told}, expected 8 to {least}, so that "
-            "all are seen in parts of one size"
+            "all are seen in parts of one size; say such a window"
         )
 
 
@@ -483,4 +485,6 @@ def start_from(tokenizer: MiniTokenizer, folder: Path) -> None:
     try:
         tokenizer.load_state_dict(state)
     except RuntimeError as error:
-        raise ValueError(f"init_from: the weights in {folder} do not fit: {unfit(error)}") from None
+        raise ValueError(
+            f"init_from: got weights in {folder} that do not fit ({unfit(error)}), {LIKE}"
+        ) from None

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+import nar_core
 from nar_core import Engine, Request, write_mp4
 from nar_core.cli import VERBS, build_parser, main, parse
 from nar_core.cli.train import CONFIGS
@@ -116,7 +119,7 @@ def test_generate_writes_clips_as_mp4(tmp_path, capsys):
         (["bench", "--model", "{folder}", "--repeats", "0"], "--repeats: got 0, expected"),
         (["worlds", "sheet", "emoji", "--out", "x.png", "--rng-seed", "-1"], "rng_seed: got -1"),
         (["evaluate", "--model", "{folder}", "--recall", "3"], "--data"),
-        (["evaluate", "--model", "{folder}", "--table", "1"], "expected --out"),
+        (["evaluate", "--model", "{folder}", "--table", "1"], "got 1 without --out"),
     ],
 )
 def test_mistakes_are_told_in_one_line(words, told, folder, capsys):
@@ -125,6 +128,30 @@ def test_mistakes_are_told_in_one_line(words, told, folder, capsys):
     assert captured.out == ""
     (line,) = captured.err.splitlines()
     assert told in line
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["list", "--task", "foo"], "--task: got 'foo', expected one of 'text', 'class'; see "),
+        (["bench", "--suite"], "--suite: got nothing, expected one argument; see python -m "),
+        (["generate", "--batch", "x"], "--batch: got 'x', expected a whole number; see "),
+        (["generate", "--nope", "3"], "--nope 3: got what has no meaning here, expected known"),
+        (["generate", "--growth=3"], "--growth: got '3', expected no value; leave it out"),
+        (["generate", "--image", "a", "--known", "b"], "--known: got it beside --image, expected"),
+        (["evaluate", "--se", "x"], "--se: got what may mean several, expected one of --seed-map"),
+        (["generate", "--keep", "0,0,2"], "--keep: got '0,0,2', expected four or six numbers"),
+        (["train"], "what, config, key=value, --out: got nothing, expected to be said; see "),
+        (["nope"], "VERB: got 'nope', expected one of 'list', 'generate'"),
+    ],
+)
+def test_what_is_typed_wrongly_is_told_with_a_remedy(words, told, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    assert ended.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(told)
+    assert "; " in line
 
 
 def test_a_plain_report_is_readable(folder, tmp_path, capsys):
@@ -150,3 +177,21 @@ def test_frames_with_odd_sides_are_refused_before_writing(tmp_path):
     with pytest.raises(ValueError, match="5 x 4"):
         write_mp4(tmp_path / "clip.mp4", np.zeros((2, 4, 5, 3), np.uint8), 8)
     assert not list(tmp_path.iterdir())
+
+
+def _told(node: ast.AST) -> str:
+    """The words of a message in code, with nothing of what is put into it."""
+    parts = [n.value for n in ast.walk(node) if isinstance(n, ast.Constant)]
+    return " ".join(part for part in parts if isinstance(part, str))
+
+
+@pytest.mark.parametrize("room", ["cli", "train"])
+def test_every_message_says_what_to_do(room):
+    """What an option or a line of a configuration should be instead, after a semicolon."""
+    for path in sorted(Path(nar_core.__path__[0], room).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "ValueError":
+                names = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
+                told = _told(node.args[0])
+                is_whole = "; " in told or "remedy" in names
+                assert "expected" not in told or is_whole, f"{path}:{node.lineno}"

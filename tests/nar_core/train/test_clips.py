@@ -194,7 +194,7 @@ def test_a_name_is_drawn_as_often_as_said(clips, tmp_path):
 def test_a_share_of_what_goes_on_is_of_other_names(clips, tmp_path, monkeypatch):
     config = configuration(clips, tmp_path)
     config.train = replace(config.train, other_share=0.5, steps=30, eval_every=30)
-    with pytest.raises(ValueError, match=r"got 0\.5, expected 0: the source leaves nothing aside"):
+    with pytest.raises(ValueError, match=r"got 0\.5, expected 0, since the source leaves nothing"):
         generator.train(config, tmp_path / "none", CPU)
     shown, told = [], []
     sample, tell = TokenSource.sample, source.told_by

@@ -69,7 +69,7 @@ def leaves_nothing(pictures, monkeypatch, capsys):
         ("tokenizer=pictures", "tokenizer: got pictures, expected a tokenizer's folder"),
         ("init_from=missing", "init_from: got 'missing'"),
         ("init_from=pictures", "init_from: got pictures, expected the export of a run"),
-        ("init_from=emoji", "do not fit: size mismatch for seed_query"),
+        ("init_from=emoji", "do not fit (size mismatch for seed_query"),
         ("info.labels=[cat,dog,cat]", "info.labels: got cat more than once"),
         ("info.labels=[cat]", "info.labels: got 1 names without dog"),
         ("info.top_p=4", "info.top_p: got 4.0"),
@@ -77,7 +77,7 @@ def leaves_nothing(pictures, monkeypatch, capsys):
         ("info.fps=-1", "info.fps: got -1, expected from 0 up"),
         ("model.width=33", "transformer: got width 33"),
         ("train.other_share=0.5", "train.other_share: got 0.5, expected 0"),
-        ("train.tensorboard=true", "train.tensorboard needs a package"),
+        ("train.tensorboard=true", "train.tensorboard: got true without its package"),
     ],
 )
 def test_a_refused_generator_leaves_nothing(leaves_nothing, change, told):
@@ -101,9 +101,9 @@ def test_a_start_outside_of_a_smaller_grid_becomes_its_centre(pictures, monkeypa
         ("sources=missing", "data folder: got missing"),
         ("sources=[{folder: pictures, hold_out: 1.0}]", "of which none is trained on"),
         ("init_from=pictures", "init_from: got pictures, expected the export of a run"),
-        ("init_from=world-tokenizer", "do not fit: "),
+        ("init_from=world-tokenizer", "do not fit ("),
         ("model.size=[30,30]", "size: got (30, 30), expected multiples of 8"),
-        ("train.tensorboard=true", "train.tensorboard needs a package"),
+        ("train.tensorboard=true", "train.tensorboard: got true without its package"),
     ],
 )
 def test_a_refused_tokenizer_leaves_nothing(leaves_nothing, change, told):

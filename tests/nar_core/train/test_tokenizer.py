@@ -62,7 +62,7 @@ def test_a_decoder_learns_on_and_tokens_stay(data, tokenizer, tmp_path, capsys):
     words[-1] = "model.encoder_width=64"
     capsys.readouterr()
     assert main([*words, "--out", str(tmp_path / "other")]) == 2
-    assert "init_from: the weights in" in capsys.readouterr().err
+    assert "init_from: got weights in" in capsys.readouterr().err
 
 
 def test_a_deeper_decoder_begins_as_the_one_it_was(tokenizer, tmp_path):
