@@ -91,7 +91,7 @@ def build_parser() -> argparse.ArgumentParser:
         description="Next-neighbour generation of pictures and clips from any seed position.",
     )
     parser.add_argument("--version", action="version", version=f"NAR Studio {__version__}")
-    common = argparse.ArgumentParser(add_help=False)
+    common = Parser(add_help=False)
     common.add_argument(
         "--json", action="store_true", help="one JSON object as the last line of standard output"
     )
