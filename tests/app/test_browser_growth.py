@@ -416,6 +416,8 @@ def test_of_a_model_it_is_said_where_it_may_start_and_where_it_is_not_here_it_is
     assert page.evaluate(shown) == "0"
     choose_model(page, "Corner")
     page.wait_for_function(f"{STATE}.spec.model === 'corner'")
+    # there is nothing to compare
+    assert page.locator(".studio.image .starts [data-lab]").is_hidden()
     click_cell(page, 5, 5)
     words = page.inner_text(".player .now")
     assert "row 1, column 1 is possible" in words

@@ -36,6 +36,14 @@ test('hints are the keys that do something now', () => {
   const keys = (s) => hintsOf(s).map(([key]) => key);
   assert.deepEqual(keys(store.initial('image', spec)), ['↑ ↓ ← →', 'Enter', '1 – 4']);
   assert.deepEqual(keys(store.initial('outpaint', spec)), []);
+  // a model of one corner has no other start to move to
+  assert.deepEqual(keys(store.initial('image', cornerSpec(16))), ['Enter', '1 – 4']);
+});
+
+test('a branch that is marked names what is pressed next as its button does', () => {
+  const run = newRun('a', makePlan(spec, [0, 8, 8]), 1, { last: 17 });
+  const s = { ...store.initial('image', spec), phase: 'done', runs: { a: run }, current: 'a', step: 9, branchFrom: 9 };
+  assert.equal(statusText(s), 'Continue from step 9 <span>change anything first</span>');
 });
 
 test('facts and chart of a plan', () => {
@@ -47,6 +55,15 @@ test('facts and chart of a plan', () => {
   assert.deepEqual(factsOf({ ...s, pace: { picture: 0.1 } })[2], ['Estimate', '1.7 s']);
   const { axis, each } = scaleOf(s, 310);
   assert.deepEqual([axis, each], [31, 10]);
+  // before the first step there is no front: what is told is what was given, or how many steps come
+  const keep = Uint8Array.from({ length: 256 }, (_, i) => (i < 64 ? 1 : 0));
+  for (const [known, expected] of [
+    [keep, ['Given', '64 tokens']],
+    [null, ['Steps', 17]],
+  ]) {
+    const run = newRun('a', makePlan(spec, [0, 8, 8], known), 1);
+    assert.deepEqual(factsOf({ ...s, phase: 'waiting', runs: { a: run }, current: 'a' })[0], expected);
+  }
 });
 
 test('the tip names who a cell hears', () => {

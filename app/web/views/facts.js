@@ -31,13 +31,15 @@ export function factsOf(s) {
   }
   const { plan } = run;
   const isWhole = s.step >= plan.total;
+  const given = plan.counts[0] ? ['Given', `${plan.counts[0]} tokens`] : ['Steps', plan.total];
+  const front = s.step ? ['Front', `${plan.counts[s.step]} tokens`] : given;
   const confidence = sampleOf(run, run.confidence, s.sample);
   const mean = meanConfidence(confidence, isWhole ? undefined : (plan.cells[s.step] ?? []));
-  return [
-    isWhole ? ['Steps', plan.total] : ['Front', `${plan.counts[s.step] ?? 0} tokens`],
+  return /** @type {[string, string | number][]} */ ([
+    isWhole ? ['Steps', plan.total] : front,
     ['Probability', mean === null ? '–' : mean.toFixed(2)],
-    .../** @type {[string, string][]} */ (run.elapsed ? [['Time', seconds(run.elapsed)]] : []),
-  ];
+    ...(run.elapsed ? [['Time', seconds(run.elapsed)]] : []),
+  ]);
 }
 
 /** @param {HTMLElement} root */

@@ -1,7 +1,7 @@
 // How a growth is looked at: layers; slices or loop; how fast a clip runs.
 
 import * as store from '../store.js';
-import { find, findAll, setText } from './dom.js';
+import { find, findAll, setChosen, setText } from './dom.js';
 
 /** @typedef {import('../store.js').Layer} Layer */
 /** @typedef {import('../store.js').Layout} Layout */
@@ -33,7 +33,7 @@ export function lookView(root, player) {
   /** @param {store.State} s */
   function render(s) {
     for (const box of layers) box.checked = s.layers[/** @type {Layer} */ (box.dataset.layer)];
-    for (const button of layouts) button.classList.toggle('on', button.dataset.layout === s.layout);
+    for (const button of layouts) setChosen(button, button.dataset.layout === s.layout);
     slice.hidden = s.layout !== 'slice' || s.phase !== 'ready' || s.spec.grid[0] === 1;
     setText(find(slice, 'output'), `Slice ${s.seedPosition[0] + 1} of ${s.spec.grid[0]}`);
     ramp.hidden = !s.layers.confidence;

@@ -19,6 +19,7 @@ export function placeOf({ grid }, name) {
 export function startsView(studio, player) {
   const buttons = findAll(studio, '[data-at]');
   const note = findAll(studio, '.starts small')[0];
+  const waysToLab = findAll(studio, '.starts [data-lab]');
   studio.addEventListener('click', (e) => {
     const name = around(e, '[data-at]')?.dataset.at;
     if (name) player.set(store.withSeedPosition(player.state, placeOf(player.state.spec, name)));
@@ -33,6 +34,7 @@ export function startsView(studio, player) {
       button.hidden = isCorner && name !== 'corner';
       setChosen(button, s.mode !== 'outpaint' && `${placeOf(spec, name)}` === `${s.seedPosition}`);
     }
+    for (const way of waysToLab) way.hidden = isCorner; // it compares starts where there are several
     if (!note) return;
     setText(note, spec.note || 'or click a cell');
     note.hidden = isCorner && !spec.note;

@@ -38,7 +38,7 @@ function waitingText(run) {
 
 /** @param {State} s @param {Run} run */
 function stepText(s, run) {
-  if (s.branchFrom) return `Continue from step ${s.branchFrom} ${aside('change anything, then Grow')}`;
+  if (s.branchFrom) return `Continue from step ${s.branchFrom}${aside('change anything first')}`;
   const { total } = run.plan;
   let more = '';
   if (run.id === s.active) {
@@ -107,11 +107,8 @@ export function hintsOf(s) {
       .../** @type {[string, string][]} */ (store.canUndo(s) ? [['Ctrl Z', 'undo']] : []),
     ];
   }
-  return [
-    ['↑ ↓ ← →', 'move the start'],
-    ['Enter', 'grow'],
-    ['1 – 4', 'layers'],
-  ];
+  const moves = /** @type {[string, string][]} */ ([['↑ ↓ ← →', 'move the start']]);
+  return [...(s.spec.seed_positions === 'corner' ? [] : moves), ['Enter', 'grow'], ['1 – 4', 'layers']];
 }
 
 /** @param {HTMLElement} root @param {import('../player.js').Player} player */
@@ -137,6 +134,7 @@ export function statusView(root, player) {
     setMarkup(now, statusText(s));
     setPlayButton(play, store.isMoving(s));
     setText(speed, `${s.speed}×`);
+    speed.setAttribute('aria-label', `Speed ${s.speed}×`);
     fresh.hidden = s.phase !== 'done' || s.mode === 'outpaint';
     undo.hidden = !store.canUndo(s);
     branch.hidden = !(store.canBranch(s) || s.branchFrom);
