@@ -112,9 +112,9 @@ class Engines:
 
     def choices(self, media: str) -> list[tuple[str, str]]:
         """(what a picker shows, name) of every model of one medium."""
+        far = "to be fetched" if self.may_fetch else "not here"
         return [
-            (m.title if m.available else f"{m.title} (to be fetched)", m.name)
-            for m in self.models(media)
+            (m.title if m.available else f"{m.title} ({far})", m.name) for m in self.models(media)
         ]
 
     def facts(self, info: ModelInfo) -> str:

@@ -82,6 +82,8 @@ def test_a_model_that_was_said_stands_for_the_listed_one_of_its_name():
 def test_models_here_come_first_and_one_line_tells_what_each_is():
     engines = Engines(FakeEngine, lambda: list(MODELS)[::-1])
     assert [m.name for m in engines.models()][-1] == "far"
+    assert engines.choices("image")[-1] == ("Far (not here)", "far")
+    engines.configure("auto", keep=1, may_fetch=True)
     assert engines.choices("image")[-1] == ("Far (to be fetched)", "far")
     assert ("Emoji", "emoji") in engines.choices("image")
     assert "clip" in dict(map(reversed, engines.choices("video")))
