@@ -25,6 +25,7 @@ COLOURS = {
     "slider_color": "accent",
     "button_primary_background_fill": "accent",
     "button_primary_background_fill_hover": "accent",
+    "button_primary_border_color_hover": "accent",
     "button_primary_text_color": "on-accent",
     "button_secondary_background_fill": "surface",
     "button_secondary_background_fill_hover": "sunken",

@@ -17,6 +17,7 @@ from gradio import queueing
 
 from app import wire
 from app.pages.parts import LATE, WEB, address, modules, source
+from app.pages.theme import theme
 
 
 def get(url: str):
@@ -43,6 +44,14 @@ def test_a_component_holds_one_line_of_script(served):
     for script in scripts:
         assert "\n" not in script
         assert len(script.split(json.dumps("spec"))[0]) < 300
+
+
+def test_no_control_that_is_used_has_a_colour_of_gradios_own():
+    unused = ("stat_", "primary_", "secondary_")
+    colours = {k: v for k, v in vars(theme()).items() if not k.startswith(unused)}
+    foreign = [k for k, v in colours.items() if isinstance(v, str) and v.startswith(("*pr", "*sec"))]
+    assert foreign == []
+    assert "button_primary_border_color_hover" in colours
 
 
 def test_no_component_shows_how_far_an_event_is(served):
