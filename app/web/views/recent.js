@@ -4,7 +4,7 @@ import * as pages from '../pages.js';
 import { leftOf } from '../run.js';
 import { isClipFile } from '../tools/clip.js';
 import { kept, keep as stored } from '../tools/kept.js';
-import { find, findAll, flash, LARGEST, readFile } from './dom.js';
+import { find, findAll, flash, LARGEST, readFile, setChosen } from './dom.js';
 
 const KEPT = 16;
 const STORED = 'nar-recent';
@@ -35,7 +35,7 @@ export function mountRecent(element) {
 
   /** @param {string} id */
   const mark = (id) => {
-    for (const button of results()) button.classList.toggle('on', button.dataset.run === id);
+    for (const button of results()) setChosen(button, button.dataset.run === id);
   };
   /** What stands in the strip outlives a reload; the oldest go first where there is no room for all. */
   function keep() {
@@ -73,7 +73,7 @@ export function mountRecent(element) {
   async function read(file) {
     if (!file) return;
     if (file.size <= LARGEST) return replay(file);
-    flash(drop.childNodes[0], 'Over 20 MB, cannot be', 2500);
+    flash(drop, 'Over 20 MB: too large to replay', 2500);
   }
   input.addEventListener('change', () => {
     read(input.files?.[0]);
