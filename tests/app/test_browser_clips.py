@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from app.server import examples, jobs
-from tests.app.inside import said_at_once, unhurried
+from tests.app.inside import box_of, said_at_once, unhurried
 
 PLAYER = "nar.pages.get('video')"
 STATE = f"{PLAYER}.state"
@@ -64,12 +64,16 @@ def test_a_link_opens_the_video_page_where_a_clip_grows_moves_and_is_saved_in_fi
     assert video.evaluate(view) == "slices"
     steps = 1 + 6 + 6 + 6
     unhurried(video, steps)
+    top = box_of(canvas)["y"]
     grow(video)
+    assert box_of(canvas)["y"] == top, "whatever is offered beside it"
+    share = "getComputedStyle(document.querySelector('.studio.video .share')).display"
+    assert video.evaluate(share) == "none", "it would leave a gap"
     assert video.evaluate(f"{RUN}.plan.total") == steps
     assert video.evaluate("nar.painted('video')") == steps
     sound(video, "#studio-video")
     video.wait_for_function(f"!{STATE}.playing && {view} === 'loop'")
-    assert video.locator(".studio.video [data-layout=loop].on").count() == 1
+    assert video.locator(".studio.video [data-layout=loop][aria-pressed=true].on").count() == 1
     # Nothing below has moved.
     transport = "document.querySelector('.studio.video .transport').getBoundingClientRect().top"
     looping = video.evaluate(transport)

@@ -78,9 +78,13 @@ def test_the_page_opens_on_a_recorded_race_and_fetches_nothing_from_elsewhere(
 
 
 def it_overflows_nowhere(page) -> None:
+    page.locator(f"{RACE} figcaption", has_text="step").first.wait_for()
+    cut = f"""[...document.querySelectorAll('{RACE} figcaption')]
+        .filter(e => e.scrollWidth > e.clientWidth).length"""
     for width in (1440, 1024, 390):
         page.set_viewport_size({"width": width, "height": 900})
         assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert page.evaluate(cut) == 0
     small = """[...document.querySelectorAll('.studio button, .studio .seg label, .layers label')]
         .filter(e => e.offsetParent && e.getBoundingClientRect().height < 43.5)
         .map(e => e.className + e.textContent).join()"""
