@@ -6,7 +6,7 @@ import * as pages from './pages.js';
 import { loadImage } from './tools/pixels.js';
 import { find, onThemeChange } from './views/dom.js';
 import { labView } from './views/lab.js';
-import { Heard, newRunId, read } from './wire.js';
+import { answering, Heard, newRunId, read } from './wire.js';
 
 const STEP_TIME = 110; // milliseconds
 
@@ -19,7 +19,7 @@ export class Lab {
     this.element = find(element, '.lab');
     this.page = /** @type {HTMLElement} */ (element.closest('.lab-page'));
     this.trigger = trigger;
-    this.server = server;
+    this.server = answering(server);
     this.heard = new Heard();
     this.isLooping = false;
     this.state = store.valued(store.initial(spec, sets, address.wanted('compare')), address.wanted('values') ?? '');

@@ -28,7 +28,7 @@ import { statusView } from './views/status.js';
 import { timelineView } from './views/timeline.js';
 import { tipView } from './views/tip.js';
 import { wordsView } from './views/words.js';
-import { Heard, newRunId, read, startMessage } from './wire.js';
+import { answering, Heard, newRunId, read, startMessage } from './wire.js';
 
 /** @typedef {import('./pages.js').Handed} Handed */
 /** @typedef {import('./run.js').Run} Run */
@@ -62,7 +62,7 @@ export class Player {
     this.element = find(element, '.player');
     this.studio = /** @type {HTMLElement} */ (element.closest('.studio'));
     this.trigger = trigger;
-    this.server = server;
+    this.server = answering(server);
     this.pages = pages;
     this.state = store.initial(mode, spec);
     this.heard = new Heard();
@@ -364,11 +364,10 @@ export class Player {
    * @param {string} id @param {number} second
    */
   async askPlace(id, second) {
-    const isWaiting = () => this.state.active === id && this.state.phase === 'waiting';
     if (this.state.active !== id) return clearInterval(this.asking);
-    if (!isWaiting() && second % 10) return;
+    if (this.state.phase !== 'waiting' && second % 10 && store.activeRun(this.state)?.place) return;
     const place = await this.server.place(id).catch(() => null);
-    if (isWaiting()) this.set(store.withPlace(this.state, place));
+    if (this.state.active === id) this.set(store.withPlace(this.state, place));
   }
 
   /** Tell the server that the active run is over. */

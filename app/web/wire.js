@@ -310,6 +310,24 @@ export function queryOf(model, asked) {
  * @property {(asked: { file: string, tall: boolean }) => Promise<FileAnswer>} growth a picture's growth as a GIF
  * @property {(asked: { files: string[], format: string, fps: number }) => Promise<FileAnswer>} clip
  */
+/**
+ * Gradio gives nothing where no answer came: here that is an error.
+ * @template {Partial<Server>} T @param {T} server @returns {T}
+ */
+export const answering = (server) =>
+  /** @type {T} */ (
+    Object.fromEntries(
+      Object.entries(server).map(([name, ask]) => [
+        name,
+        async (/** @type {never} */ asked) => {
+          const answer = await ask(asked);
+          if (answer === undefined) throw new Error(`${name}: no answer`);
+          return answer;
+        },
+      ]),
+    )
+  );
+
 /** @typedef {{ file?: string, error?: string }} FileAnswer */
 /**
  * Words by what they say; `pictures` are their places in `sheet`, tiles of so many pixels, -1 for none.

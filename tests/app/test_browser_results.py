@@ -465,6 +465,16 @@ def test_the_lab_races_models_that_differ_in_one_thing_and_compares_checkpoints_
     assert page.evaluate("nar.pages.get('lab').state.active") is None
 
 
+def where_the_server_does_not_answer_it_is_said(page) -> None:
+    told = overheard(page, ".player .actions", "Failed")
+    page.route("**/component_server/**", lambda route: route.abort())
+    page.click(".player [data-act=growth]")
+    told()
+    assert page.inner_text(".player .now") == "The server does not answer."
+    page.unroute_all()
+    page.wait_for_function(f"{STATE}.note === ''")
+
+
 def test_a_button_says_its_own_words_again_and_a_branch_what_it_left(grown):
     """However often it is pressed meanwhile; a file that is being written is written once. Beside
     others, where its tree is not seen, "variation 9" says nothing of a branch."""
@@ -494,6 +504,7 @@ def test_a_button_says_its_own_words_again_and_a_branch_what_it_left(grown):
     grown.wait_for_function(f"{said.format('link')} === 'Copy link'")  # of what came before, too
     assert grown.evaluate(said.format("growth")) == "Share growth"
     assert len(files) == 1
+    where_the_server_does_not_answer_it_is_said(grown)
     # a branch
     grown.focus(".player .track")
     for _ in range(9):

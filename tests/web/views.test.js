@@ -32,6 +32,18 @@ test('the status says how many steps a start would take', () => {
   assert.match(statusText(store.initial('outpaint', spec)), /^Choose a picture/);
 });
 
+test('while a growth is awaited it is said who is before it, and where the server does not answer', () => {
+  const run = newRun('a', makePlan(spec, [0, 8, 8]), 1);
+  const s = { ...store.initial('image', spec), phase: 'waiting', runs: { a: run }, current: 'a', active: 'a' };
+  assert.equal(statusText(s), 'Starting');
+  assert.match(statusText(store.withPlace(s, { ahead: 2, seconds: 3 })), /^2 ahead of you/);
+  const silent = store.withPlace(s, null);
+  assert.equal(statusText(silent), 'The server does not answer');
+  assert.equal(statusText(store.withPlace(silent, { ahead: 0, seconds: 0 })), 'Starting');
+  const growing = { ...silent, phase: 'growing', step: 3 };
+  assert.equal(statusText(growing), 'Step 3 of 17 <span>the server does not answer</span>');
+});
+
 test('hints are the keys that do something now', () => {
   const keys = (s) => hintsOf(s).map(([key]) => key);
   assert.deepEqual(keys(store.initial('image', spec)), ['↑ ↓ ← →', 'Enter', '1 – 4']);

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { bytesOf, Heard, queryOf, read, startMessage, textOf, wordsOf } from '../../app/web/wire.js';
+import { answering, bytesOf, Heard, queryOf, read, startMessage, textOf, wordsOf } from '../../app/web/wire.js';
 
 const words = Uint16Array.from([0, 1, 255, 256, 4095, 65535]);
 const bytes = Uint8Array.from([0, 1, 127, 254, 255]);
@@ -38,6 +38,13 @@ test('of the last messages of a run those are heard that were not yet, in their 
   assert.deepEqual(heard.unheard(again), []); // the very value once more
   for (const run of 'cdefgh') numbers(told(run, 0));
   assert.equal(heard.last.size, 4);
+});
+
+test('a question that did not come through has no answer, and that is an error', async () => {
+  const server = answering({ stop: async () => null, names: async (model) => [model], words: async () => undefined });
+  assert.equal(await server.stop('a'), null);
+  assert.deepEqual(await server.names('emoji'), ['emoji']);
+  await assert.rejects(server.words({ model: 'emoji', prompt: 'owl' }), /words: no answer/);
 });
 
 test('a message of an unknown kind is an error', () => {

@@ -71,7 +71,7 @@ export function actionsView(root, player) {
     /** A file that the server writes. @param {Promise<import('../wire.js').FileAnswer>} asked @param {string} as */
     const saveWhenMade = async (asked, as) => {
       button.ariaBusy = 'true';
-      const answer = await asked.catch(() => ({ file: undefined, error: 'no answer' }));
+      const answer = await asked.catch(() => ({ file: undefined, error: 'The server does not answer.' }));
       button.ariaBusy = null;
       if (answer.file) {
         await share(answer.file, as);

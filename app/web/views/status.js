@@ -26,8 +26,11 @@ function whyNot(s) {
   return `${spec.model} grows only right and down: keep the upper left part`;
 }
 
+const SILENT = 'The server does not answer';
+
 /** @param {Run | null} run */
 function waitingText(run) {
+  if (run && !run.place) return SILENT;
   if (run?.news) {
     const { text, share } = run.news;
     return escapeText(text) + aside(share === null ? '' : percent(share));
@@ -44,6 +47,7 @@ function stepText(s, run) {
   if (run.id === s.active) {
     const left = run.last ? (run.elapsed / Math.max(1, run.last - run.from)) * (total - run.last) : 0;
     more = left ? `about ${seconds(left)} left` : '';
+    if (!run.place) more = SILENT.toLowerCase();
   } else if (run.state === 'stopped') more = 'stopped';
   else if (run.elapsed) more = seconds(run.elapsed);
   return `Step ${s.step} of ${total}${aside(more)}`;
