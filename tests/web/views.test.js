@@ -10,6 +10,7 @@ import { tooLong } from '../../app/web/tools/letters.js';
 import { canExtend } from '../../app/web/tools/region.js';
 import { fileStem, offeredFor } from '../../app/web/views/actions.js';
 import { cutOf } from '../../app/web/views/crop.js';
+import { share } from '../../app/web/views/dom.js';
 import { factsOf } from '../../app/web/views/facts.js';
 import { boardPlace } from '../../app/web/views/grid.js';
 import { statusText as statusOfLab } from '../../app/web/views/lab.js';
@@ -108,6 +109,24 @@ test('what is offered for a result', () => {
 test('file names', () => {
   assert.equal(fileStem(' Red apple! '), 'red-apple');
   assert.equal(fileStem('???'), 'picture');
+});
+
+test('a file that may not be handed over any more is saved, unless whoever was asked did not want it', async (t) => {
+  const saved = [];
+  const link = { click: () => saved.push(link.download), remove() {} };
+  let refusal = '';
+  const browser = {
+    navigator: { canShare: () => true, share: async () => Promise.reject(new DOMException('', refusal)) },
+    matchMedia: () => ({ matches: true }),
+    document: { createElement: () => link, body: { append() {} } },
+  };
+  for (const [name, value] of Object.entries(browser)) {
+    const before = Object.getOwnPropertyDescriptor(globalThis, name);
+    Object.defineProperty(globalThis, name, { value, configurable: true });
+    t.after(() => (before ? Object.defineProperty(globalThis, name, before) : delete globalThis[name]));
+  }
+  for (refusal of ['AbortError', 'NotAllowedError']) await share('data:image/gif;base64,R0lG', `${refusal}.gif`);
+  assert.deepEqual(saved, ['NotAllowedError.gif']);
 });
 
 test('names that may be meant', () => {

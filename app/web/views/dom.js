@@ -157,8 +157,9 @@ export async function share(address, name) {
   if (navigator.canShare && matchMedia('(pointer: coarse)').matches) {
     const data = await (await fetch(address)).blob();
     const files = [new File([data], name, { type: data.type })];
-    // whoever closes the sheet wants nothing more
-    if (navigator.canShare({ files })) return navigator.share({ files }).catch(() => undefined);
+    /** Whoever closes the sheet wants nothing more; what took too long to be made is saved. @param {DOMException} error */
+    const refused = ({ name: why }) => (why === 'AbortError' ? undefined : save(address, name));
+    if (navigator.canShare({ files })) return navigator.share({ files }).catch(refused);
   }
   return save(address, name);
 }
