@@ -489,6 +489,21 @@ def test_where_the_browser_keeps_nothing_the_page_is_the_same(new_page, served):
     page.goto("about:blank")
 
 
+def test_where_the_words_of_a_model_come_late_nothing_moves_under_the_finger(new_page, served):
+    page, held = new_page(390), []
+    page.route("**/component_server/**", lambda route: held.append(route))
+    with page.expect_request(lambda asked: "vocabulary" in (asked.post_data or "")):
+        page.goto(served.url)
+    page.wait_for_selector(".player[data-state=ready] canvas:visible")
+    grow = page.locator(".studio.image .grow")
+    top = box_of(grow)["y"]
+    for late in held:
+        late.continue_()
+    page.wait_for_selector(".studio.image .knows:has-text('Knows')")
+    page.wait_for_selector(".studio.image .names [data-name]")
+    assert box_of(grow)["y"] == top
+
+
 def test_other_sites_are_told_what_the_page_is(served):
     with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(served.url) as reply:
         page = reply.read().decode()

@@ -81,6 +81,7 @@ export function namesView(studio, player) {
   const list = /** @type {HTMLElement | null} */ (studio.querySelector('.names'));
   let names = /** @type {string[]} */ ([]);
   let model = ''; // whose names they are
+  let isAwaited = true; // their place is kept until they have come
   let composes = false; // whether its prompts are facts of a world
   let offered = /** @type {string[]} */ ([]);
   let marks = /** @type {import('../wire.js').Word[]} */ ([]);
@@ -154,8 +155,9 @@ export function namesView(studio, player) {
   function show(fresh) {
     const box = prompt();
     if (!list) return;
-    list.hidden = !names.length || !box;
-    if (list.hidden || !box) return;
+    list.hidden = !(names.length || isAwaited) || !box;
+    if (!names.length) setMarkup(list, '');
+    if (!names.length || !box) return;
     const typed = normal(box.value).trim().toLowerCase().replace(/\s+/g, ' ');
     const isKnown = names.some((name) => name.toLowerCase() === typed);
     if (fresh || !offered.length) {
@@ -206,10 +208,12 @@ export function namesView(studio, player) {
     known = [];
     wanting = [];
     elsewhere = [];
+    isAwaited = true;
     show(false);
     const answer = await player.server.names(asked).catch(() => []);
     if (model !== asked) return;
     names = answer;
+    isAwaited = false;
     show(true);
     understand();
   }

@@ -114,7 +114,7 @@ export function wordsView(studio, player) {
     known = {};
     open(false);
     setText(/** @type {HTMLElement} */ (line), '');
-    /** @type {HTMLElement} */ (line).hidden = true;
+    /** @type {HTMLElement} */ (line).hidden = false; // its place is kept until its words have come
     const answer = await player.server.vocabulary(asked).catch(() => ({}));
     if (model !== asked) return;
     known = answer;
