@@ -397,6 +397,7 @@ def test_the_lab_races_models_that_differ_in_one_thing_and_compares_checkpoints_
     page.route("**/figures/ablations/*.json", lambda route: route.fulfill(json=told))
     page.route("**/figures/ablations/*.jpg", lambda route: route.fulfill(body=pixels.getvalue()))
     page.click("#pages [data-tab-id=lab]")
+    assert box_of(page.locator(".lab .link"))["height"] >= 44
     part = page.locator(".evidence .ablations")
     steps = part.locator(".panes figcaption span")
     steps.get_by_text("done in 7 steps").wait_for()
