@@ -458,7 +458,21 @@ export class Player {
     if (at !== document.body && !this.element.contains(at)) return;
     if (at.closest('select') && e.key !== 'Escape') return; // a menu's own
     if ((e.key === 'Enter' || e.key === ' ') && at.closest('button, label, input')) return;
-    if (this.press(e.key, e.shiftKey)) e.preventDefault();
+    const isLooking = this.state.lens && at.matches('.screen canvas');
+    if ((isLooking && this.look(e.key)) || this.press(e.key, e.shiftKey)) e.preventDefault();
+  }
+
+  /** Whether the key chose a cell of what is seen, or asked about it. @param {string} key */
+  look(key) {
+    const { state } = this;
+    const cell = store.aimOf(state);
+    if (!cell || !store.canExplain(state)) return false;
+    const [h, w] = MOVES[key] ?? [0, 0];
+    const t = { PageUp: -1, PageDown: 1 }[key] ?? 0;
+    if (t || h || w) this.set(store.aimed(state, [t, h, w]));
+    else if (key === 'Enter') this.explain(cell);
+    else return false;
+    return true;
   }
 
   /** Whether the key meant something. @param {string} key @param {boolean} shift */

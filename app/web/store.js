@@ -55,6 +55,7 @@ import * as regions from './tools/region.js';
  * @property {boolean} lens whether a click asks why a cell became what it is
  * @property {{ run: string, cell: number, token: number } | null} forced a token in place of the one that was drawn
  * @property {Asked | null} asked the cell of which that was asked last, and what was told
+ * @property {{ run: string, cell: Position } | null} aim the cell that keys have come to, not asked about yet
  * @property {DisagreementMap | null} map where the heads disagreed, shown in place of what is told of a cell
  * @property {Record<Layer, boolean>} layers
  * @property {Layout} layout how the slices of a clip are shown
@@ -111,6 +112,7 @@ export const initial = (mode, spec) => ({
   lens: false,
   forced: null,
   asked: null,
+  aim: null,
   map: null,
   layers: { picture: true, front: true, confidence: false, tokens: false },
   layout: 'slices',
@@ -723,7 +725,7 @@ export const canExplain = (s) => {
 };
 
 /** @param {State} s @returns {State} */
-export const lensTurned = (s) => (canExplain(s) ? { ...s, lens: !s.lens } : s);
+export const lensTurned = (s) => (canExplain(s) ? { ...s, lens: !s.lens, aim: null } : s);
 
 /** The cell of what is seen that was asked about; null where none was. @param {State} s @returns {Asked | null} */
 export const explainedNow = (s) =>
@@ -733,8 +735,23 @@ export const explainedNow = (s) =>
 export const askedOf = (s, cell, id) => ({
   ...s,
   asked: { id, run: String(s.current), sample: s.sample, cell, told: null },
+  aim: null,
   map: null,
 });
+
+/** The cell that keys have come to, where it was not asked about yet. @param {State} s */
+export const aimNow = (s) => (s.lens && s.aim?.run === s.current ? s.aim.cell : null);
+
+/** The cell that Enter asks about. @param {State} s @returns {Position | null} */
+export const aimOf = (s) => aimNow(s) ?? explainedNow(s)?.cell ?? currentRun(s)?.plan.seedPosition ?? null;
+
+/** An arrow key was pressed while the microscope is open. @param {State} s @param {Position} by @returns {State} */
+export function aimed(s, by) {
+  const from = aimOf(s);
+  if (!from || !s.lens || !canExplain(s)) return s;
+  const cell = from.map((x, k) => regions.clamp(x + by[k], 0, seenSpec(s).grid[k] - 1));
+  return { ...s, aim: { run: String(s.current), cell: /** @type {Position} */ (cell) } };
+}
 
 /** The map of what is seen; null where none was asked for. @param {State} s @returns {DisagreementMap | null} */
 export const mapNow = (s) => (s.lens && s.map?.run === s.current && s.map?.sample === s.sample ? s.map : null);

@@ -213,6 +213,13 @@ def test_the_microscope_tells_of_a_cell_and_of_all_and_growth_goes_on_from_anoth
     # a click asks and does not start another growth; without the microscope it does
     assert grown.evaluate(f"Object.keys({STATE}.runs).length") == runs
     assert grown.evaluate(f"{STATE}.phase") == "done"
+    # keys go to the next cell and ask
+    grown.keyboard.press("ArrowDown")
+    chosen = "Row 5, column 10: press Enter to see why it became what it is."
+    assert grown.inner_text(".microscope") == chosen
+    grown.keyboard.press("Enter")
+    grown.locator(".microscope header", has_text="Row 5, column 10 in step").wait_for()
+    assert grown.evaluate(f"[Object.keys({STATE}.runs).length, {STATE}.step]") == [runs, 17]
     grown.keyboard.press("m")
     assert grown.locator(".microscope").is_hidden()
 

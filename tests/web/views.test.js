@@ -9,12 +9,13 @@ import { allFrames, isClipFile, overlapOf } from '../../app/web/tools/clip.js';
 import { tooLong } from '../../app/web/tools/letters.js';
 import { canExtend } from '../../app/web/tools/region.js';
 import { fileStem, offeredFor } from '../../app/web/views/actions.js';
+import { labelOf } from '../../app/web/views/canvas.js';
 import { cutOf } from '../../app/web/views/crop.js';
 import { share } from '../../app/web/views/dom.js';
 import { factsOf } from '../../app/web/views/facts.js';
 import { boardPlace } from '../../app/web/views/grid.js';
 import { statusText as statusOfLab } from '../../app/web/views/lab.js';
-import { explanationOf, mapText } from '../../app/web/views/microscope.js';
+import { aimText, explanationOf, mapText } from '../../app/web/views/microscope.js';
 import { matching, replacedWord, wordsOf } from '../../app/web/views/names.js';
 import { placeOf } from '../../app/web/views/starts.js';
 import { hintsOf, statusText } from '../../app/web/views/status.js';
@@ -389,6 +390,25 @@ test('an answer belongs to the question that was asked last, also where it is th
   assert.equal(store.unexplained(asked, { run: 'q' }).asked, null);
   assert.equal(store.unexplained(second, { run: 'q' }).asked, second.asked);
   assert.equal(store.canExplain({ ...open, spec: { ...spec, model: 'other' } }), false);
+});
+
+test('keys choose a cell of what is seen, from the one that was asked about or the start', () => {
+  const run = { ...newRun('a', makePlan(spec, [0, 8, 8]), 1, {}), pictures: ['file'] };
+  const s = { ...store.initial('image', spec), phase: 'done', current: 'a', runs: { a: run } };
+  assert.equal(store.aimed(s, [0, 1, 0]), s); // the microscope is not open
+  const open = store.lensTurned(s);
+  assert.deepEqual(store.aimOf(open), [0, 8, 8]);
+  const below = store.aimed(open, [0, 1, 0]);
+  assert.deepEqual([store.aimNow(open), store.aimNow(below)], [null, [0, 9, 8]]);
+  assert.equal(aimText(store.aimNow(below), false), 'Row 10, column 9: press Enter to see why it became what it is.');
+  const asked = store.askedOf(below, [0, 9, 8], 'q');
+  assert.deepEqual([store.aimNow(asked), store.aimOf(asked)], [null, [0, 9, 8]]);
+  assert.deepEqual(store.aimOf(store.aimed(store.askedOf(open, [0, 0, 3], 'q'), [0, -1, 0])), [0, 0, 3]);
+  assert.equal(store.aimNow({ ...below, current: 'b' }), null);
+  assert.equal(store.aimNow(store.lensTurned(below)), null);
+  const labels = [store.initial('image', spec), s, open].map(labelOf);
+  assert.equal(new Set(labels).size, 3);
+  assert.match(labels[2], /Enter tells why/);
 });
 
 test('another token is where growth goes on from', () => {

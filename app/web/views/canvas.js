@@ -92,8 +92,8 @@ export function sceneOf(s, run, sample, colours) {
     mean: image && s.layers.tokens ? mean : null,
     tokens: sampleOf(run, run.tokens, sample),
     confidence: sampleOf(run, run.confidence, sample),
-    hover: s.lens ? (store.explainedNow(s)?.cell ?? null) : s.hover,
-    heat: store.explainedNow(s)?.told?.attention ?? store.mapNow(s)?.values ?? null,
+    hover: s.lens ? (store.aimNow(s) ?? store.explainedNow(s)?.cell ?? null) : s.hover,
+    heat: (store.aimNow(s) ? null : store.explainedNow(s)?.told?.attention) ?? store.mapNow(s)?.values ?? null,
     hideFront: step >= plan.total && !s.active,
     density: density(),
   };
@@ -119,6 +119,18 @@ function readyScene(s, colours) {
     row: 0,
     density: density(),
   };
+}
+
+/** What the keys do on the canvas, for who does not see the hints. @param {State} s */
+export function labelOf(s) {
+  let keys = 'Arrow keys move the start, Enter starts growing.';
+  if (s.lens && store.canExplain(s)) keys = 'Arrow keys choose a cell, Enter tells why it became what it is.';
+  else if (s.phase !== 'ready') keys = 'Left and right go from step to step, Space plays.';
+  else if (s.mode === 'outpaint' && s.tool === 'erase')
+    keys = 'Arrow keys move the brush, Space brushes, Enter starts growing.';
+  else if (s.mode === 'outpaint' && s.tool === 'keep')
+    keys = 'Arrow keys move what is kept, with Shift its size, Enter starts growing.';
+  return `Token grid. ${keys}`;
 }
 
 /** @param {HTMLElement} root @param {import('../player.js').Player} player */
@@ -219,6 +231,7 @@ export function canvasView(root, player) {
     const rooms = [tilesOf(spec, width, 'slices').height, tilesOf(spec, width, 'loop').height];
     screen.style.minHeight = s.board ? '' : `${Math.max(...rooms) / density()}px`;
     root.toggleAttribute('data-board', s.board !== null);
+    canvas.ariaLabel = labelOf(s);
     resizeCanvas(canvas, width, height);
     canvas.style.aspectRatio = `${width} / ${height}`;
     const colours = coloursOf(root);

@@ -53,6 +53,12 @@ export function explanationOf(told, isClip, canForce = false) {
   );
 }
 
+/** What keys have come to. @param {import('../plan.js').Position} cell @param {boolean} isClip */
+export function aimText(cell, isClip) {
+  const name = nameOfCell(cell, isClip);
+  return `${name[0].toUpperCase()}${name.slice(1)}: press Enter to see why it became what it is.`;
+}
+
 /** What is seen of a map. @param {number[][][]} values nats */
 export const mapText = (values) =>
   `The clearer a cell, the more its heads disagreed: by up to ${Math.max(...values.flat(2)).toFixed(2)} nats ` +
@@ -80,7 +86,9 @@ export function microscopeView(root, player) {
     if (panel.hidden || !run) return;
     const asked = store.explainedNow(s);
     const map = store.mapNow(s);
-    if (map) setMarkup(panel, `<p class="ask">${map.values ? mapText(map.values) : 'Looking'}</p>`);
+    const aim = store.aimNow(s);
+    if (aim) setMarkup(panel, `<p class="ask">${aimText(aim, run.spec.grid[0] > 1)}</p>`);
+    else if (map) setMarkup(panel, `<p class="ask">${map.values ? mapText(map.values) : 'Looking'}</p>`);
     else if (!asked) setMarkup(panel, `<p class="ask">${ASK}</p>`);
     else if (!asked.told) setMarkup(panel, '<p class="ask">Looking</p>');
     else setMarkup(panel, explanationOf(asked.told, run.spec.grid[0] > 1, store.canForce(s)));

@@ -97,6 +97,9 @@ export function hintsOf(s) {
       ['Home End', 'first, last'],
       .../** @type {[string, string][]} */ (s.mode === 'outpaint' ? [['Ctrl Z', 'undo']] : [['N', 'new start']]),
       .../** @type {[string, string][]} */ (store.canBranch(s) ? [['B', 'branch']] : []),
+      .../** @type {[string, string][]} */ (
+        s.lens && store.canExplain(s) ? [['↑ ↓ ← → Enter', 'on the picture: a cell']] : []
+      ),
       .../** @type {[string, string][]} */ (store.canExplain(s) ? [['M', 'microscope']] : []),
       ['1 – 4', 'layers'],
     ];
