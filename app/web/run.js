@@ -33,6 +33,8 @@ import { UNKNOWN_CONFIDENCE, UNKNOWN_TOKEN } from './wire.js';
  * @property {string[]} pictures the files, one for each sample
  * @property {number} last the last step that can be shown
  * @property {number} elapsed seconds
+ * @property {{ step: number, elapsed: number } | null} since the first step that has come: what is read before it takes time
+ * @property {number} perStep seconds of a step after it; 0 where that is not known
  * @property {string} title
  * @property {string} drawn what its prompt was taken for, where that is not what it says
  * @property {string | null} parent the run it branched from
@@ -70,6 +72,8 @@ export function newRun(id, plan, samples, more = {}) {
     pictures: [],
     last: 0,
     elapsed: 0,
+    since: null,
+    perStep: 0,
     title: '',
     drawn: '',
     parent: null,
@@ -178,7 +182,10 @@ export function withSteps(run, message) {
       });
     }
   }
-  return { ...next, tokens, confidence, elapsed: message.frames.at(-1)?.elapsed ?? run.elapsed };
+  const { step, elapsed } = message.frames[message.frames.length - 1];
+  const since = run.since ?? { step: first.step, elapsed: first.elapsed };
+  const perStep = step > since.step ? (elapsed - since.elapsed) / (step - since.step) : 0;
+  return { ...next, tokens, confidence, elapsed, since, perStep };
 }
 
 /**

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as store from '../../app/web/store.js';
 import { extentOf } from '../../app/web/tools/board.js';
+import { statusText } from '../../app/web/views/status.js';
 import { UNKNOWN_TOKEN } from '../../app/web/wire.js';
 import { clipSpec, cornerSpec, pictureSpec } from './specs.js';
 
@@ -68,6 +69,18 @@ test('a growth from asking to its end', () => {
   const end = finished(half);
   assert.deepEqual([end.phase, end.active, store.currentRun(end).last], ['done', null, 5]);
   assert.equal(end.pace.picture, 2 / 5);
+});
+
+test('how long it still takes is told by the steps that have come, not by what was read before them', () => {
+  const left = (s) => statusText(s).match(/about (.*) left/)?.[1];
+  const late = (from, to) => (s) => {
+    const told = steps(s, from, to);
+    for (const frame of told.frames) frame.elapsed += 60; // what is given was read first
+    return store.withSheetOf(store.withStepsOf(s, told), s.active, to, {});
+  };
+  const one = late(1, 1)(begun(ready()));
+  assert.equal(left(one), undefined);
+  assert.equal(left(late(2, 3)(one)), '0.2 s'); // two steps of a tenth of a second
 });
 
 test('as many pictures grow as the server says', () => {

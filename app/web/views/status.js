@@ -45,7 +45,7 @@ function stepText(s, run) {
   const { total } = run.plan;
   let more = '';
   if (run.id === s.active) {
-    const left = run.last ? (run.elapsed / Math.max(1, run.last - run.from)) * (total - run.last) : 0;
+    const left = run.perStep * (total - run.last);
     more = left ? `about ${seconds(left)} left` : '';
     if (!run.place) more = SILENT.toLowerCase();
   } else if (run.state === 'stopped') more = 'stopped';
