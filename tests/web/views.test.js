@@ -13,7 +13,7 @@ import { labelOf } from '../../app/web/views/canvas.js';
 import { cutOf } from '../../app/web/views/crop.js';
 import { share } from '../../app/web/views/dom.js';
 import { factsOf } from '../../app/web/views/facts.js';
-import { boardPlace } from '../../app/web/views/grid.js';
+import { boardPlace, inkOn } from '../../app/web/views/grid.js';
 import { statusText as statusOfLab } from '../../app/web/views/lab.js';
 import { aimText, explanationOf, mapText } from '../../app/web/views/microscope.js';
 import { matching, replacedWord, wordsOf } from '../../app/web/views/names.js';
@@ -243,6 +243,16 @@ test('a board grows where most is known, and what moves in its window is encoded
   assert.deepEqual(boards.sizeOf(boards.boundsOf(boards.pulled(one, 'left', 99))), [4, 32]);
   assert.equal(boards.reachOf(boards.pulled(one, 'top', 3), 'top'), 3);
   assert.deepEqual(boards.widened(one, ['bottom']).wanted, null);
+});
+
+test('a number on any colour has a contrast of 4.5 to 1', () => {
+  const light = (x) => (x > 0.04045 ? ((x + 0.055) / 1.055) ** 2.4 : x / 12.92);
+  const luminance = (rgb) => rgb.reduce((sum, x, i) => sum + [0.2126, 0.7152, 0.0722][i] * light(x / 255), 0);
+  for (let i = 0; i < 4096; i++) {
+    const rgb = [i >> 8, (i >> 4) & 15, i & 15].map((x) => x * 17);
+    const [low, high] = [luminance(rgb), inkOn(rgb) === '#ffffff' ? 1 : 0].sort();
+    assert.ok((high + 0.05) / (low + 0.05) >= 4.5, String(rgb));
+  }
 });
 
 test('the cells of a board are whole pixels, and it is no flatter than half its width', () => {

@@ -71,11 +71,22 @@ export function coloursOf(element) {
 /** @param {string} hex */
 const channels = (hex) => [1, 3, 5].map((i) => Number.parseInt(hex.slice(i, i + 2), 16));
 
+/** @param {number[]} from @param {number[]} to @param {number} share */
+const blended = (from, to, share) => from.map((x, i) => Math.round(x + (to[i] - x) * share));
+
 /** @param {Colours} colours @param {number} byte */
-export function rampColour(colours, byte) {
+function rampAt(colours, byte) {
   const share = Math.max(0, Math.min(1, byte / 254)) ** 1.6;
-  const [low, high] = [channels(colours['ramp-0']), channels(colours['ramp-1'])];
-  return `rgb(${low.map((x, i) => Math.round(x + (high[i] - x) * share))})`;
+  return blended(channels(colours['ramp-0']), channels(colours['ramp-1']), share);
+}
+
+/** @param {Colours} colours @param {number} byte */
+export const rampColour = (colours, byte) => `rgb(${rampAt(colours, byte)})`;
+
+/** Black or white, whichever is read better on a colour: 4.5 to 1 at least. @param {number[]} colour red, green, blue */
+export function inkOn(colour) {
+  const [r, g, b] = colour.map((x) => (x > 10 ? ((x / 255 + 0.055) / 1.055) ** 2.4 : x / 255 / 12.92));
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.179 ? '#000000' : '#ffffff';
 }
 
 /** Room around a board, where its handles are, as a share of the width. */
@@ -230,25 +241,26 @@ function paintPicture(pen, tile, { frame, first, last, c, x, y }, scene) {
 
 /** Token and confidence of a cell. @param {Pen} pen @param {number} i @param {Place} place @param {Scene} scene */
 function paintWritten(pen, i, { c, x, y }, { layers, colours, mean, tokens, confidence, density }) {
+  let below = channels(colours.surface); // what is painted so far
   if (layers.tokens || !layers.picture) {
     pen.fillStyle = colours.surface;
     pen.fillRect(x(i), y(i), c + 0.5, c + 0.5);
   }
   if (layers.tokens && mean) {
-    pen.fillStyle = `rgb(${mean(i).join(' ')})`;
+    below = mean(i);
+    pen.fillStyle = `rgb(${below.join(' ')})`;
     outline(pen, x(i) + c * 0.06, y(i) + c * 0.06, c * 0.88, c * 0.88, c * 0.16);
     pen.fill();
   }
   if (layers.confidence && confidence && confidence[i] !== UNKNOWN_CONFIDENCE) {
     pen.globalAlpha = layers.picture || layers.tokens ? 0.84 : 1;
+    below = blended(below, rampAt(colours, confidence[i]), pen.globalAlpha);
     pen.fillStyle = rampColour(colours, confidence[i]);
     pen.fillRect(x(i), y(i), c + 0.5, c + 0.5);
     pen.globalAlpha = 1;
   }
   if (layers.tokens && tokens && c / density > 30) {
-    const [r, g, b] = mean ? mean(i) : channels(colours.surface);
-    const ink = r * 0.3 + g * 0.59 + b * 0.11 > 140 ? '#191a1d' : '#ffffff';
-    label(pen, tokens[i], x(i) + c / 2, y(i) + c / 2, c * 0.26, ink, colours.font);
+    label(pen, tokens[i], x(i) + c / 2, y(i) + c / 2, c * 0.26, inkOn(below), colours.font);
   }
 }
 

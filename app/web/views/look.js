@@ -37,6 +37,7 @@ export function lookView(root, player) {
     slice.hidden = s.layout !== 'slice' || s.phase !== 'ready' || s.spec.grid[0] === 1;
     setText(find(slice, 'output'), `Slice ${s.seedPosition[0] + 1} of ${s.spec.grid[0]}`);
     ramp.hidden = !s.layers.confidence;
+    setText(frames.options[0], `${store.seenSpec(s).fps || 8}, its own`);
     choice.hidden = rate.hidden = store.seenSpec(s).grid[0] === 1;
   }
 
