@@ -49,7 +49,9 @@ def test_a_component_holds_one_line_of_script(served):
 def test_no_control_that_is_used_has_a_colour_of_gradios_own():
     unused = ("stat_", "primary_", "secondary_")
     colours = {k: v for k, v in vars(theme()).items() if not k.startswith(unused)}
-    foreign = [k for k, v in colours.items() if isinstance(v, str) and v.startswith(("*pr", "*sec"))]
+    foreign = [
+        k for k, v in colours.items() if isinstance(v, str) and v.startswith(("*pr", "*sec"))
+    ]
     assert foreign == []
     assert "button_primary_border_color_hover" in colours
 

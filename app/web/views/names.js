@@ -155,7 +155,7 @@ export function namesView(studio, player) {
   function show(fresh) {
     const box = prompt();
     if (!list) return;
-    list.hidden = !(names.length || isAwaited) || !box;
+    list.hidden = !isAwaited && !(names.length && box);
     if (!names.length) setMarkup(list, '');
     if (!names.length || !box) return;
     const typed = normal(box.value).trim().toLowerCase().replace(/\s+/g, ' ');
