@@ -16,12 +16,13 @@ from .info import ModelInfo
 from .models.condition import split_words
 from .picture import fit
 from .plan import make_plan, start_amid
-from .request import Frame, Prepared, Request, check_codes
+from .request import Frame, Prepared, Request, check_codes, check_resumed
 from .settings import (
     NUM_SAMPLES,
     RNG_SEED,
     SETTINGS,
     SamplingSettings,
+    array_of,
     axes_of,
     heads_for,
     shortened,
@@ -42,6 +43,8 @@ def prepare(info: ModelInfo, request: Request) -> Prepared:
         ValueError: what was got, what is expected, and the remedy; also for a field that does not
             apply to the model, or not beside `resume`.
     """
+    if not isinstance(request, Request):
+        raise ValueError(f"request: got {shortened(request)}, expected a Request")
     request.check()
     if request.resume is not None:
         if not isinstance(request.resume, Frame):
@@ -73,10 +76,13 @@ def prepare(info: ModelInfo, request: Request) -> Prepared:
     is_free = request.seed_position is None and info.seed_positions == "any"
     if is_free and known is not None and known.any():
         seed = start_amid(known)
+    plan = make_plan(info.grid, seed, known, info.directions, info.known_level, info.order)
+    if request.resume is not None:
+        check_resumed("resume", request.resume, plan)
     return Prepared(
         model=info.name,
         request=replace(request, seed_position=seed),
-        plan=make_plan(info.grid, seed, known, info.directions, info.known_level, info.order),
+        plan=plan,
         settings=SamplingSettings(**{x.name: getattr(request, x.name) for x in SETTINGS}),
         rng_seed=int(settled["rng_seed"]),
         num_samples=rows,
@@ -90,6 +96,7 @@ def _first(value: Any, default: Any) -> Any:
 
 def _must_be_unsaid(request: Request, name: str, remedy: str) -> None:
     value = getattr(request, name)
+    value = value.tolist() if hasattr(value, "tolist") else value  # of NumPy or torch
     said = value if isinstance(value, tuple | list) else (value,)
     if any(x is not None and x != "" for x in said):
         raise ValueError(f"{name}: got {shortened(value)}, expected none: {remedy}")
@@ -188,19 +195,11 @@ def _known(info: ModelInfo, request: Request, rows: int) -> dict[str, Any]:
     return {"known": known if keep is None else np.where(keep, known, -1), "keep": None}
 
 
-def _array(given: Any, name: str) -> np.ndarray:
-    """An array of whatever is one, also of torch; ValueError, naming it, of what is none."""
-    try:
-        return np.asarray(given.detach().cpu() if hasattr(given, "detach") else given)
-    except (ValueError, TypeError, RuntimeError) as error:
-        raise ValueError(f"{name}: got {shortened(given)}, expected an array") from error
-
-
 def _are_pictures(info: ModelInfo, known: Any) -> bool:
     """Whether what is known are pixels, uint8 of the model's size, or a picture; else tokens."""
     if isinstance(known, Image.Image):
         return True
-    known = _array(known, "known")
+    known = array_of(known, "known")
     return known.dtype == np.uint8 and known.shape[-3:] == (*info.size, 3)
 
 
@@ -210,7 +209,7 @@ def _pixels(info: ModelInfo, request: Request, known: Any, keep: np.ndarray, n: 
     Of a clip that begins with a picture, a thing alone stands where each prompt has it.
     """
     if not isinstance(known, Image.Image):
-        pixels = _array(known, "known").reshape(-1, *info.size, 3)
+        pixels = array_of(known, "known").reshape(-1, *info.size, 3)
         if len(pixels) not in (1, n):
             raise ValueError(f"known: got {len(pixels)} pictures, expected 1 or {n} (num_samples)")
         return pixels
@@ -232,7 +231,7 @@ def _keep(info: ModelInfo, request: Request, pictures: bool) -> np.ndarray | Non
                 f"keep: got none, expected bool {tuple(grid)}: which cells of the picture are known"
             )
         return np.broadcast_to(np.arange(grid.t)[:, None, None] == 0, grid)
-    keep = _array(keep, "keep")
+    keep = array_of(keep, "keep")
     if keep.dtype != bool or keep.shape not in {tuple(grid), tuple(grid)[grid.t == 1 :]}:
         raise ValueError(f"keep: got {keep.dtype} {keep.shape}, expected bool {tuple(grid)}")
     if not keep.any():
@@ -242,7 +241,7 @@ def _keep(info: ModelInfo, request: Request, pictures: bool) -> np.ndarray | Non
 
 def _tokens(info: ModelInfo, known: ArrayLike, n: int) -> np.ndarray:
     """Given tokens as int64 [n, T, H, W]."""
-    grid, known = info.grid, _array(known, "known")
+    grid, known = info.grid, array_of(known, "known")
     if known.ndim == 3 and grid.t == 1 and known.shape[0] != 1:
         known = known[:, None]
     if known.shape not in {tuple(grid), (n, *grid), (1, *grid)}:
@@ -250,8 +249,6 @@ def _tokens(info: ModelInfo, known: ArrayLike, n: int) -> np.ndarray:
             f"known: got {known.dtype} {known.shape}, expected tokens {tuple(grid)} or "
             f"{(n, *grid)}, a PIL picture, or pixels uint8 {(*info.size, 3)}"
         )
-    if not np.issubdtype(known.dtype, np.integer):
-        raise ValueError(f"known: got {known.dtype}, expected whole numbers, -1 for unknown")
     check_codes("known", known, info.vocab_size)
     known = np.broadcast_to(known.reshape(-1, *grid), (n, *grid)).astype(np.int64)
     if ((known >= 0) != (known[:1] >= 0)).any():
@@ -270,7 +267,8 @@ def _cells(request: Request) -> np.ndarray | None:
 def _prompts(info: ModelInfo, given: str | Sequence[str] | None, n: int) -> tuple[str, ...]:
     if given is None or isinstance(given, str):
         given = (given or "",) * n
-    prompts = tuple(given) if isinstance(given, list | tuple | np.ndarray) else ()
+    listed = isinstance(given, list | tuple | np.ndarray) and getattr(given, "ndim", 1) > 0
+    prompts = tuple(given) if listed else ()
     if len(prompts) != n or not all(isinstance(p, str) for p in prompts):
         several = bool(prompts) and len(prompts) != n
         told = f"{len(prompts)} of {shortened(given)}" if several else shortened(given)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import torch
 
+from .settings import shortened
+
 
 def pick_device(device: str | torch.device) -> torch.device:
     """ "auto" takes CUDA, then MPS, then the CPU. Raises ValueError for what is not there."""
@@ -12,8 +14,12 @@ def pick_device(device: str | torch.device) -> torch.device:
     there = [name for name, found in there.items() if found] + ["cpu"]
     if device == "auto":
         return torch.device(there[0])
-    if device.partition(":")[0] not in there:
-        raise ValueError(f"device: got {device!r}, expected auto or, here, {' or '.join(there)}")
+    kind, several, number = device.partition(":")
+    count = torch.cuda.device_count() if kind == "cuda" else 1
+    if kind not in there or (several and number not in map(str, range(count))):
+        raise ValueError(
+            f"device: got {shortened(device)}, expected auto or, here, {' or '.join(there)}"
+        )
     return torch.device(device)
 
 
@@ -33,10 +39,10 @@ def pick_dtype(dtype: str | torch.dtype, device: torch.device, parameters: int) 
     Raises:
         ValueError: no such number format, or int8 where the processor has no instructions for it.
     """
-    if dtype != "auto":
+    if not isinstance(dtype, str) or dtype != "auto":
         name = str(dtype).removeprefix("torch.")
         if name not in DTYPES:
-            raise ValueError(f"dtype: got {dtype!r}, expected 'auto', {', '.join(DTYPES)}")
+            raise ValueError(f"dtype: got {shortened(dtype)}, expected 'auto', {', '.join(DTYPES)}")
         if name == "int8" and not (device.type == "cpu" and torch.cpu._is_vnni_supported()):
             raise ValueError(
                 f"dtype: got 'int8' on {device.type}, expected a processor with AVX512-VNNI, "

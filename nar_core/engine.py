@@ -30,8 +30,9 @@ from .models.transformer import NARTransformer
 from .picture import evenly, fit, tiled
 from .plan import DecodePlan, coordinates
 from .preview import Preview
-from .request import Frame, Prepared, Request
+from .request import Frame, Prepared, Request, check_resumed
 from .sampling import uniforms
+from .settings import array_of, whole
 from .tokenizers.base import Tokenizer
 from .tokenizers.vq_image import fold_upsampling
 from .weights.embedded import copy_model
@@ -189,6 +190,8 @@ class Engine:
             ValueError: a request cannot be grown, or not together with the others.
         """
         several = [r if isinstance(r, Prepared) else self.prepare(r) for r in requests]
+        if not several:
+            raise ValueError("requests: got none, expected one or more")
         for prepared in several:
             if prepared.model != self.info.name:
                 raise ValueError(
@@ -305,7 +308,8 @@ class Engine:
             ValueError: the frame is of another model, or the cell was not decoded in it.
         """
         at = cell_of(self.info, cell, "cell")
-        plan = self._plan_of(frame, sample)
+        candidates = whole("candidates", candidates, 0)
+        plan, sample = self._plan_of(frame, sample)
         flat = int(np.ravel_multi_index(at, plan.grid))
         steps = [i for i, step in enumerate(plan.steps[: frame.step]) if flat in step.positions]
         if not steps:
@@ -324,19 +328,18 @@ class Engine:
         Raises:
             ValueError: the frame is of another model.
         """
-        plan = self._plan_of(frame, sample)
+        plan, sample = self._plan_of(frame, sample)
         return disagreement(self._growth_before(frame, plan, sample, frame.step - 1))
 
-    def _plan_of(self, frame: Frame, sample: int) -> DecodePlan:
-        """The plan of a frame; ValueError where it is of another model or has no such sample."""
+    def _plan_of(self, frame: Frame, sample: int) -> tuple[DecodePlan, int]:
+        """The plan of a frame, and the sample; ValueError where either is none of this model."""
         plan = self.plan(frame.request)
         if frame.model not in ("", self.info.name) or frame.total != plan.total:
             raise ValueError(
                 f"frame: got one of {frame.model or 'some model'}, expected {self.info.name}"
             )
-        if not 0 <= sample < len(frame.tokens):
-            raise ValueError(f"sample: got {sample}, expected 0 to {len(frame.tokens) - 1}")
-        return plan
+        check_resumed("frame", frame, plan)
+        return plan, whole("sample", sample, 0, len(frame.tokens) - 1)
 
     def _growth_before(self, frame: Frame, plan: DecodePlan, sample: int, step: int) -> Growth:
         """The growth of one sample of a frame as it was before a step, counted from 0."""
@@ -366,20 +369,25 @@ class Engine:
     @torch.inference_mode()
     def decode(self, tokens: np.ndarray) -> np.ndarray:
         """Complete tokens int [B, T, H, W] to uint8 [B, F, height, width, 3], full quality."""
-        tokens = np.asarray(tokens)
-        expected = tuple(self.info.grid)
-        if tokens.ndim != 4 or tokens.shape[1:] != expected:
-            raise ValueError(f"tokens: got shape {tokens.shape}, expected [B, {expected}]")
-        if tokens.min() < 0 or tokens.max() >= self.tokenizer.vocab_size:
-            raise ValueError(
-                f"tokens: got {tokens.min()} to {tokens.max()}, expected 0 to "
-                f"{self.tokenizer.vocab_size - 1}; unknown cells (-1) can only be previewed"
-            )
-        # torch takes no views that run backwards
-        codes = torch.from_numpy(np.ascontiguousarray(tokens)).to(self.device)
-        video = self.tokenizer.decode(codes)
+        video = self.tokenizer.decode(torch.from_numpy(self._codes(tokens, 0)).to(self.device))
         video = (video.float().clamp(0, 1) * 255).round().to(torch.uint8)
         return video.permute(0, 1, 3, 4, 2).cpu().numpy()
+
+    def _codes(self, tokens: Any, least: int) -> np.ndarray:
+        """Tokens as int64 [B, T, H, W]; ValueError unless each is a code, or not below `least`."""
+        tokens, expected = array_of(tokens, "tokens"), tuple(self.info.grid)
+        if tokens.ndim != 4 or tokens.shape[1:] != expected or not len(tokens):
+            raise ValueError(f"tokens: got shape {tokens.shape}, expected [B, {expected}]")
+        if not np.issubdtype(tokens.dtype, np.integer):
+            raise ValueError(f"tokens: got {tokens.dtype}, expected whole numbers")
+        if tokens.min() < least or tokens.max() >= self.tokenizer.vocab_size:
+            told = "" if least < 0 else "; unknown cells (-1) can only be previewed"
+            raise ValueError(
+                f"tokens: got {tokens.min()} to {tokens.max()}, expected {least} to "
+                f"{self.tokenizer.vocab_size - 1}{told}"
+            )
+        # torch takes no views that run backwards
+        return np.ascontiguousarray(tokens, np.int64)
 
     @torch.inference_mode()
     def encode(self, video: np.ndarray | Image.Image) -> np.ndarray:
@@ -391,8 +399,8 @@ class Engine:
         expected = (self.info.frames, *self.info.size, 3)
         if isinstance(video, Image.Image):
             video = np.broadcast_to(fit(video, self.info.size), (1, *expected)).copy()
-        video = np.asarray(video)
-        if video.ndim != 5 or video.shape[1:] != expected or video.dtype != np.uint8:
+        video = array_of(video, "video")
+        if video.dtype != np.uint8 or video.shape[1:] != expected or not len(video):
             raise ValueError(
                 f"video: got {video.dtype} {video.shape}, expected uint8 [B, {expected}]"
             )
@@ -406,7 +414,7 @@ class Engine:
         From the model's own seed position and without a condition, in one pass; what pictures of
         its own kind cost stands in `info.held_out_loss`.
         """
-        rows = torch.from_numpy(np.asarray(tokens)).to(self.device).flatten(1)
+        rows = torch.from_numpy(self._codes(tokens, 0)).to(self.device).flatten(1)
         prepared = self.prepare(Request(num_samples=len(rows)))
         plan = prepared.plan
         values, _ = self.condition(prepared.request)
@@ -425,10 +433,12 @@ class Engine:
 
     def pixels(self, tokens: np.ndarray) -> np.ndarray:
         """Of a complete grid what `decode` makes, of a partial one what `preview` does."""
-        return self.decode(tokens) if (np.asarray(tokens) >= 0).all() else self.preview(tokens)
+        tokens = self._codes(tokens, -1)
+        return self.decode(tokens) if (tokens >= 0).all() else self.preview(tokens)
 
     def preview(self, tokens: np.ndarray, full: bool = False) -> np.ndarray:
         """A picture of a partial grid, uint8 [B, F, height, width, 3]; cheap unless `full`."""
+        tokens = self._codes(tokens, -1)
         return self._preview.full(tokens) if full else self._preview(tokens)
 
     # To keep and to share

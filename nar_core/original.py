@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 
 from .picture import fit
+from .settings import array_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,10 +20,26 @@ class Original:
     Attributes:
         pixels: uint8 [h, w, 3] at the model's size, or a picture, which is cropped to it.
         cells: bool [T, H, W], True where kept.
+
+    Raises ValueError where pixels or cells are of another form.
     """
 
     pixels: np.ndarray | Image.Image
     cells: np.ndarray
+
+    def __post_init__(self) -> None:
+        cells = array_of(self.cells, "cells")
+        if cells.dtype != bool or cells.ndim != 3:
+            raise ValueError(f"cells: got {cells.dtype} {cells.shape}, expected bool [T, H, W]")
+        object.__setattr__(self, "cells", cells)
+        if not isinstance(self.pixels, Image.Image):
+            pixels = array_of(self.pixels, "pixels")
+            if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[-1] != 3:
+                raise ValueError(
+                    f"pixels: got {pixels.dtype} {pixels.shape}, expected uint8 [h, w, 3] or a "
+                    "PIL picture"
+                )
+            object.__setattr__(self, "pixels", pixels)
 
     def pasted(self, video: np.ndarray) -> np.ndarray:
         """Pictures uint8 [B, 1, h, w, 3] with the kept pixels put back, without further ado."""
@@ -46,6 +63,11 @@ class Original:
         height, width = video.shape[2:4]
         given = self.pixels
         pixels = fit(given, (height, width)) if isinstance(given, Image.Image) else given
+        if pixels.shape != (height, width, 3):
+            raise ValueError(
+                f"pixels: got {pixels.shape}, expected {(height, width, 3)} as what is decoded; "
+                "give a PIL picture, which is fitted to it"
+            )
         rows = np.arange(height) * self.cells.shape[1] // height
         columns = np.arange(width) * self.cells.shape[2] // width
         return pixels, self.cells[0][rows[:, None], columns]

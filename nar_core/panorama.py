@@ -16,7 +16,7 @@ from .engine import Engine
 from .original import keep_pixels
 from .picture import fit
 from .request import Request
-from .settings import RNG_SEED, shortened
+from .settings import RNG_SEED, array_of, whole
 
 WIDEST = 4096  # cells
 
@@ -32,22 +32,20 @@ def panorama(
     Args:
         request: of the first window; the others ask for the same with rng seeds APART.
         columns: how many cells wide it becomes, at least as many as the grid.
-        middle: a picture, which is cropped to the model's size, or pixels uint8 [B, height, width,
-            3] that stand in the first window's place, and come back unchanged.
+        middle: a picture, which is cropped to the model's size, or pixels uint8 [1 or B, height,
+            width, 3] that stand in the first window's place, and come back unchanged.
 
     Returns:
         Pixels uint8 [B, height, columns of cells, 3]. Next to a window that grew later, its
         neighbour fades into it along half of what both show.
-    Raises ValueError for a clip model, fewer columns, and a seed too large for all windows.
+    Raises ValueError for a clip model, fewer columns, a seed too large for all windows, and pixels
+    of another form.
     """
     grid, (height, width) = engine.info.grid, engine.info.size
     cell = width // grid.w
     if grid.t != 1 or grid.w < 2:
         raise ValueError(f"panorama: got {engine.info.name}, expected a model of pictures")
-    if not isinstance(columns, int | np.integer) or not grid.w <= columns <= WIDEST:
-        raise ValueError(
-            f"columns: got {shortened(columns)}, expected a whole number from {grid.w} to {WIDEST}"
-        )
+    columns = whole("columns", columns, grid.w, WIDEST)
     if request.resume is not None:
         raise ValueError("resume: got a frame, expected none: a picture this wide begins anew")
     first = (columns - grid.w) // 2
@@ -57,8 +55,8 @@ def panorama(
         raise ValueError(
             f"rng_seed: got {prepared.rng_seed}, expected 0 to {highest} for {columns} columns"
         )
-    if isinstance(middle, Image.Image):
-        middle = fit(middle, engine.info.size)[None].repeat(prepared.num_samples, 0)
+    if middle is not None:
+        middle = _several(middle, engine.info.size, prepared.num_samples)
     given = middle
     if middle is None:
         middle = engine.decode(engine.generate_all(request).tokens)[:, 0]
@@ -94,6 +92,19 @@ def panorama(
             original[kept] = picture.reshape(-1, 3)
             row[:] = keep_pixels(row, original, kept, cell)
     return wide
+
+
+def _several(middle: np.ndarray | Image.Image, size: tuple[int, int], n: int) -> np.ndarray:
+    """A picture, or pixels uint8 [1 or n, height, width, 3], for each of n samples."""
+    if isinstance(middle, Image.Image):
+        middle = fit(middle, size)[None]
+    pixels = array_of(middle, "middle")
+    if pixels.dtype != np.uint8 or pixels.shape not in {(1, *size, 3), (n, *size, 3)}:
+        raise ValueError(
+            f"middle: got {pixels.dtype} {pixels.shape}, expected a PIL picture, or pixels uint8 "
+            f"{(n, *size, 3)}"
+        )
+    return np.broadcast_to(pixels, (n, *size, 3))
 
 
 def _windows(first: int, columns: int, width: int) -> Iterator[int]:

@@ -57,11 +57,11 @@ NO_PICTURES = {
 """What is often given in the place of a picture, by how it begins."""
 
 
-def open_picture(source: bytes | Path, name: str = "picture") -> Image.Image:
+def open_picture(source: bytes | str | Path, name: str = "picture") -> Image.Image:
     """An image of which only the head has been read; ValueError, with its name, if it is none."""
     _bound_notes()
     with reading_picture(source, name):
-        data = source if isinstance(source, bytes) else source.read_bytes()
+        data = source if isinstance(source, bytes) else Path(source).read_bytes()
         return Image.open(_InParts(data), formats=KINDS)
 
 
@@ -119,8 +119,9 @@ def _bound_notes() -> None:
 
 
 @contextmanager
-def reading_picture(source: bytes | Path, name: str = "picture") -> Iterator[None]:
+def reading_picture(source: bytes | str | Path, name: str = "picture") -> Iterator[None]:
     """Pillow's readers raise whatever they stumble over; here it becomes one sentence."""
+    data = source if isinstance(source, bytes) else Path(source)
     try:
         yield
     except FileNotFoundError as error:
@@ -135,7 +136,7 @@ def reading_picture(source: bytes | Path, name: str = "picture") -> Iterator[Non
         ) from error
     except Exception as error:
         raise ValueError(
-            f"{name}: got {_instead(source, error)}, expected an image; use a whole PNG or JPEG"
+            f"{name}: got {_instead(data, error)}, expected an image; use a whole PNG or JPEG"
         ) from error
 
 
@@ -164,18 +165,24 @@ def fit(picture: Image.Image | np.ndarray, size: tuple[int, int]) -> np.ndarray:
         picture: of any mode, or pixels uint8 [h, w, 3 or 4].
         size: height and width.
     """
-    if not isinstance(picture, Image.Image):
-        pixels = np.asarray(picture)
-        if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[-1] not in (3, 4):
-            raise ValueError(
-                f"picture: got {pixels.dtype} {pixels.shape}, expected a PIL picture, or pixels "
-                "uint8 [h, w, 3 or 4]"
-            )
-        picture = Image.fromarray(pixels)
+    picture = as_picture(picture)
     plain, turn = eight_bits(picture), turn_of(picture)
     # the crop is symmetric, so that only few pixels have to be turned
     small = _cropped(plain, (size[1], size[0]) if turn in LYING else size)
     return np.asarray(small if turn is None else small.transpose(turn))
+
+
+def as_picture(picture: Image.Image | np.ndarray) -> Image.Image:
+    """A picture of one, or of pixels uint8 [h, w, 3 or 4]; ValueError of anything else."""
+    if isinstance(picture, Image.Image):
+        return picture
+    pixels = np.asarray(picture)
+    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[-1] not in (3, 4):
+        raise ValueError(
+            f"picture: got {pixels.dtype} {pixels.shape}, expected a PIL picture, or pixels "
+            "uint8 [h, w, 3 or 4]"
+        )
+    return Image.fromarray(pixels)
 
 
 def upright(picture: Image.Image) -> Image.Image:

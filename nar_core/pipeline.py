@@ -16,9 +16,9 @@ from PIL import Image
 
 from .engine import Engine
 from .original import Original
-from .picture import fit
+from .picture import as_picture, fit
 from .request import Frame, Request
-from .settings import RNG_SEED
+from .settings import NAMED, NUM_SAMPLES, RNG_SEED, shortened, whole
 
 TOLD = ("tokens", "confidence")
 """What a callback may ask for, arrays [B, T, H, W]."""
@@ -39,7 +39,8 @@ class NARPipeline:
 
     def to(self, device: str | torch.device) -> NARPipeline:
         """The pipeline on another device; it is loaded there anew."""
-        if torch.device(device).type != self.engine.device.type:
+        (kind, _, number), here = str(device).partition(":"), self.engine.device
+        if kind != here.type or number not in ("", str(here.index)):
             name = self.engine.folder or self.engine.info.name
             self.engine = Engine.load(name, device, self._torch_dtype)
         return self
@@ -80,6 +81,13 @@ class NARPipeline:
         Raises:
             ValueError: what cannot be grown, as `Engine.prepare` says.
         """
+        for name, value in asked.items():
+            if name != "seed_position" and name not in NAMED:
+                raise ValueError(
+                    f"{name}: got {shortened(value)}, expected seed_position or a sampling "
+                    f"setting: {', '.join(NAMED)}; leave it out"
+                )
+        each = whole("num_images_per_prompt", num_images_per_prompt, 1, int(NUM_SAMPLES.high or 1))
         named = callback_on_step_end_tensor_inputs
         if not set(named) <= set(TOLD):
             raise ValueError(f"callback_on_step_end_tensor_inputs: got {named}, expected {TOLD}")
@@ -87,13 +95,23 @@ class NARPipeline:
             raise ValueError(f"output_type: got {output_type!r}, expected pil, np or latent")
         for name, words in (("prompt", prompt), ("label", class_labels)):
             if words is not None:
-                several: Any = [words] if np.ndim(words) == 0 else words
-                asked[name] = tuple(w for w in several for _ in range(num_images_per_prompt))
+                listed = isinstance(words, list | tuple) or getattr(words, "ndim", 0) > 0
+                several: Any = words if listed else [words]
+                asked[name] = tuple(w for w in several for _ in range(each))
         if mask_image is not None and image is None:
             raise ValueError("mask_image: got one, expected none without an image to keep parts of")
-        if not isinstance(generator, int | np.integer | torch.Generator):
-            raise ValueError(f"generator: got {generator!r}, expected a torch.Generator or a seed")
-        rows = len(asked.get("prompt") or asked.get("label") or range(num_images_per_prompt))
+        if isinstance(generator, bool) or not isinstance(
+            generator, int | np.integer | torch.Generator
+        ):
+            raise ValueError(
+                f"generator: got {shortened(generator)}, expected a torch.Generator or a seed"
+            )
+        if image is not None and mask_image is None and self.engine.info.grid.t == 1:
+            raise ValueError(
+                "mask_image: got none beside an image, expected one that is white where it is to "
+                "be grown anew"
+            )
+        rows = len(asked.get("prompt") or asked.get("label") or range(each))
         seed = (
             generator.initial_seed() if isinstance(generator, torch.Generator) else int(generator)
         )
@@ -139,7 +157,7 @@ class NARPipeline:
     def _kept(self, mask: Image.Image) -> np.ndarray:
         """The cells of a mask in which nothing is white, bool [T, H, W]."""
         grid, (high, wide) = self.engine.info.grid, self.engine.info.size
-        white = fit(mask.convert("RGB"), (high, wide))[..., 0] > 127
+        white = fit(as_picture(mask).convert("RGB"), (high, wide))[..., 0] > 127
         cells = white.reshape(grid.h, high // grid.h, grid.w, wide // grid.w)
         return (np.arange(grid.t) == 0)[:, None, None] & ~cells.any((1, 3))
 

@@ -80,6 +80,13 @@ class DecodePlan:
         """Number of decoding steps."""
         return len(self.steps)
 
+    def written(self, step: int) -> np.ndarray:
+        """The cells that are known or were decoded up to a step, bool [T, H, W]."""
+        out = self.known.copy()
+        for earlier in self.steps[:step]:
+            out[earlier.positions] = True
+        return out.reshape(self.grid)
+
 
 @lru_cache(maxsize=64)
 def coordinates(grid: GridShape) -> np.ndarray:
@@ -194,7 +201,9 @@ def make_plan(
     seed_position = t, h, w
     known = _as_known(grid, known)
     if known.all():
-        raise ValueError("known set: every cell is known, expected at least one cell to grow")
+        raise ValueError(
+            "known set: got every cell, expected at least one to grow; leave some of them out"
+        )
     distances = distances_from(grid, seed_position, order)
     levels = levels_of(distances, known, known_level)
     fan_in = fan_in_of(grid, levels, known, directions, order)

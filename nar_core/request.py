@@ -12,7 +12,7 @@ from PIL import Image
 
 from .picture import evenly, tiled
 from .plan import DecodePlan, coordinates
-from .settings import NUM_SAMPLES, RNG_SEED, SETTINGS, Sampling, SamplingSettings
+from .settings import NUM_SAMPLES, RNG_SEED, SETTINGS, Sampling, SamplingSettings, whole
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,10 +56,28 @@ class Request(Sampling[None]):
 
 def check_codes(name: str, tokens: np.ndarray, vocab_size: int) -> None:
     """Raise ValueError, with its name, unless every token is a code or -1."""
+    if not np.issubdtype(tokens.dtype, np.integer):
+        raise ValueError(f"{name}: got {tokens.dtype}, expected whole numbers, -1 for unknown")
     if tokens.size and not -1 <= tokens.min() <= tokens.max() < vocab_size:
         raise ValueError(
             f"{name}: got tokens from {tokens.min()} to {tokens.max()}, expected -1 (unknown) to "
             f"{vocab_size - 1}"
+        )
+
+
+def check_resumed(name: str, frame: Frame, plan: DecodePlan) -> None:
+    """Raise ValueError, with its name, for a frame that is none of this plan, or lacks a cell."""
+    whole(f"{name}: step", frame.step, 1, plan.total)
+    shape = np.shape(frame.tokens)
+    if frame.total != plan.total or np.shape(frame.confidence) != shape:
+        raise ValueError(
+            f"{name}: got a frame of {frame.total} steps whose confidence is "
+            f"{np.shape(frame.confidence)}, expected {plan.total} steps, and {shape} as its tokens"
+        )
+    if (frame.tokens[:, plan.written(frame.step)] < 0).any():
+        raise ValueError(
+            f"{name}: got tokens in which cells are missing, expected all that are known or were "
+            f"written up to step {frame.step}"
         )
 
 
@@ -108,12 +126,8 @@ class Prepared:
                 token is no code.
         """
         plan, shape = self.plan, (self.num_samples, *self.plan.grid)
-        if not 1 <= step < plan.total:
-            raise ValueError(f"step: got {step}, expected 1 to {plan.total - 1}")
-        written = plan.known.copy()
-        for earlier in plan.steps[:step]:
-            written[earlier.positions] = True
-        written = written.reshape(plan.grid)
+        step = whole("step", step, 1, plan.total - 1)
+        written = plan.written(step)
         if tokens.shape != shape or (tokens[:, written] < 0).any():
             raise ValueError(
                 f"tokens: got {tokens.shape}, expected {shape} with every cell that is known or "
@@ -180,8 +194,13 @@ class Frame:
         return self.painter(self.tokens)
 
     def image(self, sample: int = 0, moment: int = 0) -> Image.Image:
-        """The picture of a sample, of a clip that of one `moment` (frame of it), see `pixels`."""
-        return Image.fromarray(self.pixels()[sample, moment])
+        """The picture of a sample, of a clip that of one `moment` (frame of it), see `pixels`.
+
+        Below 0 both count from the last one. Raises ValueError also where there is no such picture.
+        """
+        pixels = self.pixels()
+        clip = pixels[_one("sample", sample, pixels)]
+        return Image.fromarray(clip[_one("moment", moment, clip)])
 
     def _repr_png_(self) -> bytes | None:
         """For notebooks: samples in a row; of clips a row each, with some of their moments."""
@@ -194,17 +213,23 @@ class Frame:
         return out.getvalue()
 
 
+def _one(name: str, number: int, several: Sequence[Any] | np.ndarray) -> int:
+    """The number of one of several, below 0 from the last one. Raises ValueError, naming it."""
+    return whole(name, number, -len(several), len(several) - 1)
+
+
 def growth_strip(frames: Sequence[Frame], shown: int = 8, sample: int = 0) -> Image.Image:
     """A growth in one picture, from the left to the right, evenly spaced from first to last frame.
 
     Of a clip time goes down, with some of its moments.
 
     Raises:
-        ValueError: there is no frame.
+        ValueError: there is no frame, or no such sample.
     """
     frames = list(frames)
     if not frames:
         raise ValueError("frames: got none, expected those that `Engine.generate` gave")
+    sample = _one("sample", sample, frames[0].tokens)
     columns = [frames[i].pixels()[sample] for i in evenly(len(frames), shown)]
     moments = evenly(len(columns[0]), 5)
     return tiled([[column[moment] for column in columns] for moment in moments])

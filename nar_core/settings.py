@@ -266,6 +266,19 @@ class SamplingSettings(Sampling[NoReturn]):
         return self.axes, self.fusion, self.guided, interval
 
 
+def whole(name: str, value: Any, low: int, high: int | None = None) -> int:
+    """A whole number within bounds, as `Setting.check` takes it. Raises ValueError, naming it."""
+    return int(Setting(name, "whole", "", low, low, high, name=name).check(value))
+
+
+def array_of(given: Any, name: str) -> np.ndarray:
+    """An array of whatever is one, also of torch; ValueError, naming it, of what is none."""
+    try:
+        return np.asarray(given.detach().cpu() if hasattr(given, "detach") else given)
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise ValueError(f"{name}: got {shortened(given)}, expected an array") from error
+
+
 def axes_of(heads: str) -> frozenset[str]:
     """The axes ("w", "h", "t") of a head configuration."""
     return frozenset(AXES.values() if heads == "mixed" else (AXES[n] for n in heads.split("+")))

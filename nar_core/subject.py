@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from .info import ModelInfo
-from .picture import eight_bits, fit, on_white, turn_of
+from .picture import as_picture, eight_bits, fit, on_white, turn_of
 from .words import Box, box_alone
 
 LARGE = 1024
@@ -60,8 +60,7 @@ def framed(
     box = box or box_alone(info)
     if box is None:
         return None
-    picture = picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
-    whole = _upright(picture)
+    whole = _upright(as_picture(picture))
     looked = _smaller(whole, LOOKED_AT)
     subject = subject_of(np.asarray(looked))
     if subject is None:

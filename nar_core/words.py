@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from .info import ModelInfo
+from .settings import RNG_SEED
 from .splitter import split
 from .worlds import WORLDS, Understood, Word
 
@@ -49,6 +50,11 @@ def box_alone(info: ModelInfo, prompt: str = "") -> Box | None:
     return WORLDS[info.world]().box(facts) if facts is not None or not prompt else None
 
 
+def _random(rng_seed: int) -> np.random.Generator:
+    """Numbers of a random seed. Raises ValueError for what is none."""
+    return np.random.default_rng(int(RNG_SEED.check(rng_seed)))
+
+
 def illustrate(info: ModelInfo, prompt: str, rng_seed: int = 0) -> np.ndarray | None:
     """What a model's world itself draws for a prompt, uint8 [h, w, 3]; of a clip the first frame.
 
@@ -58,7 +64,7 @@ def illustrate(info: ModelInfo, prompt: str, rng_seed: int = 0) -> np.ndarray | 
         return None
     world = WORLDS[info.world]()
     facts = world.understand(prompt).facts
-    return None if facts is None else world.render(facts, np.random.default_rng(rng_seed))[0]
+    return None if facts is None else world.render(facts, _random(rng_seed))[0]
 
 
 def samples(info: ModelInfo, n: int, rng_seed: int = 0) -> list[tuple[str, np.ndarray]]:
@@ -68,7 +74,7 @@ def samples(info: ModelInfo, n: int, rng_seed: int = 0) -> list[tuple[str, np.nd
     """
     if not info.world:
         return []
-    world, rng = WORLDS[info.world](), np.random.default_rng(rng_seed)
+    world, rng = WORLDS[info.world](), _random(rng_seed)
     drawn = [world.draw(rng) for _ in range(n)]
     return [(world.say(facts), world.render(facts, rng)) for facts in drawn]
 
@@ -78,7 +84,7 @@ def ideas(info: ModelInfo, n: int, rng_seed: int = 0) -> tuple[str, ...]:
 
     Fewer where it knows no more, none for a model that has neither.
     """
-    rng = np.random.default_rng(rng_seed)
+    rng = _random(rng_seed)
     if info.world:
         world, out = WORLDS[info.world](), []
         while len(out) < n:

@@ -11,6 +11,7 @@ from pathlib import Path
 from ..models.text_encoder import TextEncoder, require_packages
 from ..models.transformer import NARTransformer
 from ..plan import GridShape
+from ..settings import shortened
 from ..tokenizers.larp_video import LarpTokenizer
 from ..tokenizers.vq_image import VQTokenizer
 from . import adapt
@@ -30,6 +31,8 @@ def load_model(name: str | Path, progress: Progress | None = None) -> Loaded:
         ValueError: an unknown name, or files that are not what they should be.
         FileNotFoundError: official weights that are neither here nor to be had.
     """
+    if not isinstance(name, str | Path):
+        raise ValueError(f"model: got {shortened(name)}, expected a name or a folder")
     folders = model_folders()
     folder = folders.get(str(name), Path(name))
     if is_model_folder(folder):

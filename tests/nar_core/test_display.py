@@ -60,6 +60,24 @@ def test_a_growth_is_a_strip_from_first_to_last(engine):
         growth_strip([])
 
 
+def test_a_sample_that_is_not_there_is_told(engine):
+    frames = list(engine.generate(Request(prompt="red apple", num_samples=2)))
+    last = frames[-1]
+    assert np.array_equal(last.image(-1), last.image(np.int64(1)))
+    for ask in (last.image, lambda s: growth_strip(frames, sample=s), lambda s: last.image(0, s)):
+        for wrong in (2, -3, 0.5, None, True):
+            with pytest.raises(ValueError, match=r"(sample|moment): got .*, expected a whole"):
+                ask(wrong)
+    for ask in (lambda s: engine.explain(last, (1, 1), s), lambda s: engine.disagreement(last, s)):
+        ask(np.int64(1))
+        for wrong in (2, -1, 0.5, None, True):
+            with pytest.raises(ValueError, match=r"sample: got .*, expected a whole number"):
+                ask(wrong)
+    for wrong in (-1, 1.5, None):
+        with pytest.raises(ValueError, match=r"candidates: got .*, expected a whole number"):
+            engine.explain(last, (1, 1), 0, wrong)
+
+
 def test_of_clips_time_goes_down(tmp_path):
     engine = Engine.load(write_model_folder(tmp_path, frames=4), "cpu", "float32")
     frames = list(engine.generate(Request(prompt="red apple")))

@@ -81,6 +81,7 @@ def test_devices_that_are_not_there_are_refused(monkeypatch):
         with pytest.raises(ValueError, match=f"got '{name}', expected auto or, here, cpu"):
             pick_device(name)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     assert pick_device("auto").type == "cuda"
     assert pick_device("cuda:1").index == 1
 
@@ -146,7 +147,7 @@ ROWS_DIFFER = np.stack([UNKNOWN, np.where(np.arange(5) == 2, 1, UNKNOWN)])
         ({"known": np.full((1, *SIDE), 16)}, r"from 16 to 16, expected -1 \(unknown\) to 15"),
         ({"known": np.full((1, *SIDE), -2)}, "from -2 to -2"),
         ({"known": ROWS_DIFFER, "num_samples": 2}, "rows differ"),
-        ({"known": np.zeros((1, *SIDE), int)}, "at least one cell to grow"),
+        ({"known": np.zeros((1, *SIDE), int)}, "expected at least one to grow"),
     ],
 )
 def test_refusals_name_the_value_and_the_remedy(engine, fields, told):
@@ -408,6 +409,51 @@ def test_resuming_is_refused_where_it_cannot_go_on(engine, clips):
         clips.generate(Request(resume=last))
 
 
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"step": 0}, "resume: step: got 0, expected a whole number from 1"),
+        ({"step": -1}, "resume: step: got -1"),
+        ({"step": 3}, "resume: got tokens in which cells are missing, .* up to step 3"),
+        ({"total": 99}, "resume: got a frame of 99 steps"),
+        ({"confidence": None}, r"resume: got a frame .* whose confidence is \(\)"),
+        ({"tokens": np.full((1, 1, *SIDE), -1)}, "resume: got tokens in which cells are missing"),
+        ({"tokens": np.zeros((1, 1, *SIDE))}, "resume: got float64, expected whole numbers"),
+    ],
+)
+def test_a_frame_that_is_none_of_its_growth_is_refused(engine, changed, told):
+    frame = list(engine.generate(Request(prompt="red apple")))[1]
+    with pytest.raises(ValueError, match=told):
+        engine.generate(Request(resume=replace(frame, **changed)))
+
+
+def test_a_growth_of_nothing_is_refused(engine):
+    with pytest.raises(ValueError, match="requests: got none"):
+        engine.generate_together([])
+
+
+@pytest.mark.parametrize("name", ["decode", "surprise", "pixels", "preview"])
+def test_tokens_are_refused_with_what_is_expected(engine, name):
+    take, grid = getattr(engine, name), (1, 1, *SIDE)
+    for given, told in (
+        (np.zeros((0, *grid[1:]), int), "tokens: got shape"),
+        (np.zeros(grid[1:], int), "tokens: got shape"),
+        (np.zeros(grid), "tokens: got float64, expected whole numbers"),
+        (np.zeros(grid, bool), "tokens: got bool, expected whole numbers"),
+        (torch.zeros(grid, dtype=torch.bfloat16), "tokens: got .*, expected an array"),
+        (np.full(grid, 10**6), "tokens: got 1000000 to 1000000, expected"),
+        (np.full(grid, -2), "tokens: got -2 to -2, expected"),
+        (np.full(grid, 2**64 - 1, np.uint64), "tokens: got 18446744073709551615"),
+    ):
+        with pytest.raises(ValueError, match=told):
+            take(given)
+    if name in ("decode", "surprise"):
+        with pytest.raises(ValueError, match="tokens: got -1 to -1, expected 0 to"):
+            take(np.full(grid, -1))
+    for kind in (np.uint64, np.int8):
+        np.testing.assert_array_equal(take(np.zeros(grid, kind)), take(np.zeros(grid, int)))
+
+
 def test_what_is_unsaid_goes_on_as_it_was(engine):
     known = np.full((1, *SIDE), -1)
     known[0, 1, 1] = 5
@@ -471,7 +517,7 @@ def test_a_growth_goes_on_from_what_was_written(engine):
             np.testing.assert_array_equal(getattr(frame, name), getattr(frames[k - 1], name))
         for again in (resumed, Request(resume=frame)):
             np.testing.assert_array_equal(engine.generate_all(again).tokens, last.tokens)
-    with pytest.raises(ValueError, match=f"step: got 99, expected 1 to {prepared.plan.total - 1}"):
+    with pytest.raises(ValueError, match=f"step: got 99, .* from 1 to {prepared.plan.total - 1}"):
         prepared.resumed(99, last.tokens, last.confidence)
     with pytest.raises(ValueError, match="every cell that is known or written up to step 2"):
         prepared.resumed(2, frames[0].tokens, last.confidence)
@@ -506,7 +552,7 @@ def test_a_picture_is_known_where_it_is_kept(engine, clips):
         ({"known": picture, "keep": keep[:, :2]}, r"keep: got bool \(1, 2, 5\), expected bool"),
         ({"known": picture, "keep": keep.astype(int)}, "keep: got int64"),
         ({"known": picture, "keep": keep & False}, "keep: got no cell"),
-        ({"known": picture, "keep": keep | True}, "at least one cell to grow"),
+        ({"known": picture, "keep": keep | True}, "expected at least one to grow"),
     ):
         with pytest.raises(ValueError, match=told):
             engine.generate(Request(**fields))

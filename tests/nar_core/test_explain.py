@@ -80,7 +80,7 @@ def test_the_map_of_disagreement_tells_of_every_cell_what_its_explanation_does(e
     found = engine.disagreement(around)
     assert np.array_equal(np.isnan(found), known >= 0)
     assert found[0, 2, 2] == pytest.approx(engine.explain(around, (2, 2)).disagreement, abs=2e-4)
-    with pytest.raises(ValueError, match="sample: got 2, expected 0 to 1"):
+    with pytest.raises(ValueError, match="sample: got 2, expected a whole number from 0 to 1"):
         engine.disagreement(frames[-1], 2)
 
 

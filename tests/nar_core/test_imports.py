@@ -31,7 +31,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "worlds": {"splitter"},
     # alone
     "environment": set(),
-    "device": set(),
+    "device": {"settings"},
     "video": set(),
     "picture": set(),
     "version": set(),
@@ -52,7 +52,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "kept": {"decode", "models", "plan", "settings"},
     "engine": ENGINE,
     "train": ENGINE,
-    "original": {"picture"},
+    "original": {"picture", "settings"},
     "panorama": {"engine", "original", "picture", "request", "settings"},
     "files": {"engine", "foreign", "info", "picture", "plan", "request", "settings", "video"},
     "pipeline": {"engine", "original", "picture", "request", "settings"},

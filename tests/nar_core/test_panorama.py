@@ -98,6 +98,14 @@ def test_what_cannot_be_wide_is_refused(engine, tmp_path):
         panorama(clips, asked(clips), 99)
 
 
+@pytest.mark.parametrize("shape", [(32, 40, 3), (2, 32, 40, 3), (1, 30, 40, 3)])
+def test_pixels_of_another_form_in_the_middle_are_told(engine, shape):
+    assert engine.info.size == (32, 40)
+    for middle in (np.zeros(shape, np.uint8), np.zeros((1, 32, 40, 3)), "a.png"):
+        with pytest.raises(ValueError, match=r"middle: got .*, expected a PIL picture, or pixels"):
+            panorama(engine, asked(engine), engine.info.grid.w, middle)
+
+
 def test_beside_what_is_kept_lies_its_mirror_image():
     row = np.arange(8)[None, None, :, None]
     assert _mirrored(row, slice(0, 5)).ravel().tolist() == [0, 1, 2, 3, 4, 4, 3, 2]

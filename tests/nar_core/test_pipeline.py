@@ -165,8 +165,34 @@ def test_what_it_does_not_know_is_refused(pipe):
         pipe("owl", guidance_scale=-1.0)
     with pytest.raises(ValueError, match="mask_image: got one, expected none without an image"):
         pipe("owl", mask_image=Image.new("L", (40, 32)))
-    with pytest.raises(ValueError, match=r"generator: got .*seven"):
-        pipe("owl", generator="seven")
+    for seed in ("seven", True):
+        with pytest.raises(ValueError, match=rf"generator: got .*{seed}"):
+            pipe("owl", generator=seed)
+    for count in (0, 1.5, True, "2", None):
+        with pytest.raises(ValueError, match=r"num_images_per_prompt: got .*, expected a whole"):
+            pipe("owl", num_images_per_prompt=count)
+    with pytest.raises(ValueError, match=r"prompt: got .*, expected one text, or 2"):
+        pipe(["owl", ["owl"]])
+    picture = Image.new("RGB", (40, 32))
+    with pytest.raises(ValueError, match="mask_image: got none beside an image"):
+        pipe("owl", image=picture)
+    with pytest.raises(ValueError, match=r"picture: got .*, expected a PIL picture"):
+        pipe("owl", image=picture, mask_image="mask.png")
+    # it would be overwritten, and so ignored
+    for name in ("rng_seed", "num_samples", "keep", "negative_prompt"):
+        with pytest.raises(ValueError, match=f"{name}: got 3, expected seed_position or a"):
+            pipe("owl", **{name: 3})
+
+
+def test_tokens_of_a_callback_that_are_none_are_refused(pipe):
+    for wrong in (lambda x: -np.ones_like(x), lambda x: x + 0.5, lambda x: x[0]):
+        with pytest.raises(ValueError, match="resume: got"):
+            pipe(
+                "owl",
+                callback_on_step_end=lambda _, step, __, told, wrong=wrong: (
+                    {"tokens": wrong(told["tokens"])} if step == 2 else None
+                ),
+            )
 
 
 def test_on_another_device_it_is_loaded_as_it_was_asked_for(pipe, monkeypatch):

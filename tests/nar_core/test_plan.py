@@ -241,7 +241,7 @@ def test_a_seed_outside_the_grid_is_refused(seed):
 
 
 def test_nothing_left_to_grow_is_refused():
-    with pytest.raises(ValueError, match="expected at least one cell to grow"):
+    with pytest.raises(ValueError, match="got every cell, expected at least one to grow"):
         make_plan(GridShape(1, 2, 2), (0, 0, 0), np.ones(4, bool))
     with pytest.raises(ValueError, match=r"got shape \(3,\), expected \(1, 2, 2\)"):
         make_plan(GridShape(1, 2, 2), (0, 0, 0), np.ones(3, bool))

@@ -129,7 +129,7 @@ def test_branch_keeps_everything_before_it(studio):
     ("change", "message"),
     [
         ({"step": 0}, "step: got 0"),
-        ({"step": 17}, "step: got 17, expected 1 to 16"),
+        ({"step": 17}, "step: got 17, expected a whole number from 1 to 16"),
         ({"tokens": "AAA"}, "not readable"),
         ({"tokens": text_of(b"odd")}, "got 3 bytes, expected whole values of 2"),
         ({"pictures": 3}, "for 3 pictures, .* as many of every picture"),
@@ -230,7 +230,7 @@ def test_an_upload_is_encoded_only_when_its_turn_comes(studio):
 
 def test_an_empty_or_complete_canvas_is_refused(studio):
     picture = picture_uri(np.zeros((128, 128, 3), np.uint8))
-    for value, message in ((0, "kept cells: got none"), (1, "every cell is known")):
+    for value, message in ((0, "kept cells: got none"), (1, "known set: got every cell")):
         keep = text_of(np.full((1, 16, 16), value, np.uint8))
         start = {
             "run": "a",
