@@ -2,6 +2,7 @@
 
 from . import environment as environment  # first, since torch reads it once
 from .checks import prepare
+from .device import is_out_of_memory
 from .engine import Engine
 from .explain import Candidate, Explanation, Said
 from .info import ModelInfo
@@ -56,6 +57,7 @@ __all__ = [
     "heads_for",
     "ideas",
     "illustrate",
+    "is_out_of_memory",
     "list_models",
     "open_picture",
     "prepare",

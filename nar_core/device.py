@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import re
+
 import torch
 
 from .settings import shortened
@@ -53,6 +56,17 @@ def pick_dtype(dtype: str | torch.dtype, device: torch.device, parameters: int) 
         return torch.bfloat16
     fast = device.type == "cpu" and torch.cpu._is_avx512_bf16_supported()
     return torch.bfloat16 if fast and parameters > 50_000_000 else torch.float32
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether there was no memory, on the machine or on its GPU."""
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOMEM
+    # torch says it of a CPU, of MPS and of cuBLAS in words alone
+    said = r"(can't|cannot) allocate memory|(out of|not enough) memory|ALLOC_FAILED"
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or (
+        isinstance(error, RuntimeError) and re.search(said, str(error), re.IGNORECASE) is not None
+    )
 
 
 def arithmetic(dtype: torch.dtype, device: torch.device, parameters: int) -> torch.dtype:

@@ -16,6 +16,8 @@ from typing import Any
 
 import gradio as gr
 
+from nar_core import is_out_of_memory
+
 log = logging.getLogger(__name__)
 
 LONGEST = 600
@@ -72,11 +74,6 @@ def named(name: str) -> Iterator[None]:
         what, _, told = str(error).partition(": ")
         plainly = told if what in ("picture", "clip", "file") else str(error)
         raise ValueError(f"{name}: {plainly}") from error
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether there was no memory, on the machine or on its GPU."""
-    return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
 
 
 def outcome(error: BaseException | None) -> str:

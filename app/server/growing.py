@@ -17,12 +17,12 @@ import numpy as np
 
 from app.server import zero
 from app.server.engines import Closed, Engines
-from app.server.errors import Refused, Stopped, is_out_of_memory
+from app.server.errors import Refused, Stopped
 from app.server.explaining import disagreement_of, explanation_of
 from app.server.given import likeness, reading
 from app.server.jobs import Job
 from app.wire import Explanation, Reading
-from nar_core import Engine, Frame, Prepared, Request, trim_heap
+from nar_core import Engine, Frame, Prepared, Request, is_out_of_memory, trim_heap
 from nar_core.files import Recipe, recipe_of, steps_of
 
 log = logging.getLogger(__name__)

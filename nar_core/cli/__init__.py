@@ -6,6 +6,7 @@ import argparse
 import errno
 import json
 import logging
+import os
 import re
 import signal
 import sys
@@ -14,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
+from ..device import is_out_of_memory
 from ..train.loop import rank_and_world
 from ..version import __version__
 from . import bench, evaluate, generate, models, train, worlds
@@ -173,16 +175,36 @@ def main(argv: list[str] | None = None) -> int:
     try:
         with _ended_by_signals():
             found = args.run(args)
+        if not rank_and_world()[0]:  # of several processes the first one tells
+            _tell(json.dumps(found) if args.json else report(found))
     except (ValueError, OSError, ImportError) as error:
         told = str(error)
         if isinstance(error, OSError) and error.strerror:
             told = f"{error.filename or 'a file'}: {error.strerror}; {REMEDIES[error.errno or 0]}"
         sys.stderr.write(f"{' '.join(told.split())}\n")
         return 2
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        sys.stderr.write(
+            "memory: got less than is needed; ask for fewer at once (--batch), or take a smaller "
+            "model\n"
+        )
+        return 2
     except KeyboardInterrupt as ended:
         # a training run goes on from its last save
         return 128 + (ended.args[0] if ended.args else signal.SIGINT)
-    if rank_and_world()[0]:  # of several processes the first one tells
-        return 0
-    sys.stdout.write((json.dumps(found) if args.json else report(found)) + "\n")
     return 0
+
+
+def _tell(text: str) -> None:
+    """The last lines of standard output, if it is still read. Raises OSError, with its name."""
+    try:
+        sys.stdout.write(f"{text}\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # what is left of it would be written at the end of the process once more
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        error.filename = "standard output"
+        raise

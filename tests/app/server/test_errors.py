@@ -8,6 +8,7 @@ import re
 
 import numpy as np
 import pytest
+import torch
 
 from app.server.errors import (
     Busy,
@@ -26,15 +27,17 @@ from nar_core.files import png_bytes
 from tests.app.studios import fake_studio
 
 
-class OutOfMemoryError(RuntimeError):
-    """Named as torch's."""
-
-
 @pytest.mark.parametrize(
     ("error", "words"),
     [
-        (OutOfMemoryError("CUDA out of memory /secret"), "ask for fewer pictures"),
+        (torch.OutOfMemoryError("CUDA out of memory /secret"), "ask for fewer pictures"),
         (MemoryError(), "ask for fewer pictures"),
+        (OSError(errno.ENOMEM, "none", "/secret/ffmpeg"), "ask for fewer pictures"),
+        (
+            RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to /secret"),
+            "ask for fewer pictures",
+        ),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED"), "ask for fewer pictures"),
         (OSError(errno.ENOSPC, "no space", "/secret/file"), "no room on the server's disk"),
         (OSError(errno.EROFS, "read-only", "/secret/file"), "may not write"),
         (PermissionError(13, "denied", "/secret/file"), "may not write"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import signal
 import subprocess
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from nar_core import cli
+from nar_core.__main__ import main as run
 from nar_core.writing import free_path, whole_file
 
 ROOT = Path(__file__).parents[3]
@@ -78,3 +80,53 @@ def test_a_growth_ends_soon_after_the_signal(tmp_path):
     assert "Traceback" not in rest
     assert "terminate" not in rest
     assert not (tmp_path / "out").exists()
+
+
+def ended(*words: str, **streams) -> tuple[int, str]:
+    """The exit code of a command, and what it says to standard error."""
+    told = subprocess.run(
+        [sys.executable, "-m", "nar_core", *words], cwd=ROOT, stderr=subprocess.PIPE, **streams
+    )
+    return told.returncode, told.stderr.decode()
+
+
+def test_where_nobody_listens_nothing_breaks():
+    there, here = os.pipe()
+    os.close(there)
+    assert ended("list", stdout=here) == (0, "")
+    os.close(here)
+    with open("/dev/full", "w") as full:
+        code, said = ended("list", stdout=full)
+    assert (code, said.count("\n")) == (2, 1)
+    assert said.startswith("standard output: No space left on device; make room")
+
+
+def test_streams_may_be_closed(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["nar_core", "list"])
+    monkeypatch.setattr(sys, "stdout", None)
+    monkeypatch.setattr(sys, "stderr", None)
+    with pytest.raises(SystemExit) as stopped:
+        run()
+    assert stopped.value.code == 0
+
+
+def test_any_name_of_a_file_can_be_told(monkeypatch):
+    out = io.TextIOWrapper(io.BytesIO(), "ascii")
+    monkeypatch.setattr(sys, "argv", ["nar_core", "list"])
+    monkeypatch.setattr(sys, "stdout", out)
+    monkeypatch.setattr(cli.models, "run", lambda args: {"files": "a\udcff\u00e9.png"})
+    with pytest.raises(SystemExit) as stopped:
+        run()
+    assert stopped.value.code == 0
+    assert out.buffer.getvalue() == b"files: a\\udcff\\xe9.png\n"
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("can't allocate memory")])
+def test_too_little_memory_is_told_in_one_line(monkeypatch, capsys, error):
+    def too_large(_) -> dict:
+        raise error
+
+    monkeypatch.setattr(cli.models, "run", too_large)
+    assert cli.main(["list"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("memory: got less than is needed")
