@@ -10,10 +10,12 @@ from typing import Any
 import torch
 
 from ..device import DTYPES, pick_device
-from ..settings import SETTINGS, Setting, Value
+from ..settings import NUM_SAMPLES, SETTINGS, Setting, Value, whole
 from ..train.loop import rank_and_world
 
 DEFAULT_MODEL = "emoji"
+
+MOST_THREADS = 1024
 
 
 def add_model(parser: argparse._ActionsContainer, default: str | None = DEFAULT_MODEL) -> None:
@@ -39,17 +41,21 @@ def own_device(name: str) -> torch.device:
 
 
 def use_threads(count: int | None) -> None:
-    """So many CPU threads. Raises ValueError for fewer than one."""
-    if count is None:
-        return
-    if count < 1:
-        raise ValueError(f"--threads: got {count}, expected 1 or more; leave it out for all")
-    torch.set_num_threads(count)
+    """So many CPU threads. Raises ValueError for fewer than one, and too many."""
+    if count is not None:
+        torch.set_num_threads(whole("--threads", count, 1, MOST_THREADS))
 
 
 def option(name: str) -> str:
     """How an argument of this name is typed."""
     return f"--{name.replace('_', '-')}"
+
+
+def check_counts(args: argparse.Namespace, names: Iterable[str], least: int = 1) -> None:
+    """Raise ValueError for fewer than `least` of any of these that was said, or more than grow."""
+    for name in names:
+        if (value := getattr(args, name)) is not None:
+            whole(option(name), value, least, int(NUM_SAMPLES.high or 0))
 
 
 def add_setting(

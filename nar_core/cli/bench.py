@@ -22,6 +22,7 @@ from .arguments import (
     add_device,
     add_model,
     add_setting,
+    check_counts,
     given,
     need_only,
     option,
@@ -69,9 +70,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """See `measure.speed`."""
-    for name in ("batch", "repeats"):
-        if getattr(args, name) < 1:
-            raise ValueError(f"--{name}: got {getattr(args, name)}, expected 1 or more; say more")
+    check_counts(args, ("batch", "repeats"))
     if not 0 < args.minutes < float("inf"):
         raise ValueError(f"--minutes: got {args.minutes:g}, expected a number above 0; say more")
     _check_given(args)

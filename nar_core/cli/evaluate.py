@@ -18,6 +18,7 @@ from ..measure.sheets import contact_sheet, drawn_prompts, growth_strips
 from ..measure.starts import drawn, seed_map
 from ..measure.tables import PROMPTS_FILE, TABLES, TableRun, make_table
 from ..measure.world import drift, reconstruction, rightness, variation
+from ..request import Request
 from ..settings import NUM_SAMPLES, RNG_SEED, SETTINGS
 from ..train.data import DataFolder
 from ..writing import DRAWN, need_file, need_folder, save_picture, write_json
@@ -25,6 +26,7 @@ from .arguments import (
     add_device,
     add_model,
     add_setting,
+    check_counts,
     given,
     lines_of,
     need_only,
@@ -64,16 +66,6 @@ TAKEN: dict[str, tuple[str, ...]] = {
     "ablations": (),
 }
 """What may be measured or drawn, and what else may be said of each."""
-
-
-LEAST = {
-    **dict.fromkeys(("limit", "world", "recall"), 0),
-    **dict.fromkeys(("every", "count", "rng_seeds", "samples", "batch"), 1),
-}
-"""The least of each number."""
-
-COUNTED = ("world", "recall", "count", "rng_seeds", "samples")
-"""What rng seeds are counted up by; none of it is more than `NUM_SAMPLES.high`."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -181,7 +173,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Measure what was asked for: `psnr` (dB), `loss_*` (nats per token), `sheet`, `scores`."""
-    _check_numbers(args)
+    check_counts(args, ("limit", "world", "recall"), 0)
+    check_counts(args, ("every", "count", "rng_seeds", "samples", "batch"))
+    _check_rng_seed(args.rng_seed)
     if args.ablations:
         return _ablations(args)
     settings = said(args)
@@ -207,6 +201,12 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         need_folder(Path(args.out), "--out")
     engine = Engine.load(args.model, device=own_device(args.device), dtype=args.dtype)
     grower = Grower(engine, args.rng_seed, settings)
+    prompts = read_prompts(args.prompts or ())
+    # what cannot be grown is told before hours of it
+    for one in [{}, *({"heads": x} for x in heads), *({"fusion": x} for x in fusion)]:
+        engine.prepare(Request(rng_seed=args.rng_seed, **(settings | one)))
+    for prompt in prompts:
+        engine.prepare(grower.request([prompt]))
     out: dict[str, Any] = {"model": engine.info.name, "digest": engine.digest}
     if comparing:
         return out | _comparison(grower, args, heads, fusion)
@@ -231,7 +231,6 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         if args.picture:
             save_picture(drawn(found), Path(args.picture))
         out |= found
-    prompts = read_prompts(args.prompts or ())
     if args.sheet:
         chosen = prompts or drawn_prompts(grower, train, args.count)
         out |= contact_sheet(grower, Path(args.sheet), chosen, train)
@@ -253,23 +252,13 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     return out
 
 
-def _check_numbers(args: argparse.Namespace) -> None:
-    """Raise ValueError for numbers that are too small, or up to which no rng seed counts."""
-    most, last = int(NUM_SAMPLES.high or 0), int(RNG_SEED.high or 0)
-    for name, least in LEAST.items():
-        value = getattr(args, name)
-        if value is not None and value < least:
-            raise ValueError(
-                f"{option(name)}: got {value}, expected {least} or more; leave it out, or say more"
-            )
-        if value is not None and name in COUNTED and value > most:
-            raise ValueError(
-                f"{option(name)}: got {value}, expected at most {most}; measure in several runs"
-            )
-    if not 0 <= args.rng_seed <= last - 2 * most:  # of samples, and from one of --rng-seeds on
+def _check_rng_seed(first: int) -> None:
+    """Raise ValueError for one up to which no rng seed of samples and of --rng-seeds counts."""
+    last = int(RNG_SEED.high or 0) - 2 * int(NUM_SAMPLES.high or 0)
+    if not 0 <= first <= last:
         raise ValueError(
-            f"--rng-seed: got {args.rng_seed}, expected 0 to {last - 2 * most}, since those of "
-            "samples and of --rng-seeds count up from it; say another"
+            f"--rng-seed: got {first}, expected 0 to {last}, since those of samples and of "
+            "--rng-seeds count up from it; say another"
         )
 
 

@@ -47,6 +47,7 @@ from .arguments import (
     add_model,
     add_sampling,
     add_setting,
+    check_counts,
     lines_of,
     option,
     said,
@@ -198,10 +199,7 @@ def _check(args: argparse.Namespace) -> None:
             "--prompt: got more than one of it, --label and --prompt-file, expected one; leave "
             "out the rest"
         )
-    if args.batch < 1:
-        raise ValueError(f"--batch: got {args.batch}, expected 1 or more; say more")
-    if args.num_samples is not None:
-        NUM_SAMPLES.check(args.num_samples)
+    check_counts(args, ("batch", "num_samples"))
     for name in ("model", "prompt_file", "image", "known", "resume", "around", "out", "columns"):
         if getattr(args, name) in ("", 0):
             raise ValueError(

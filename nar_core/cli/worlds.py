@@ -15,7 +15,7 @@ from ..weights.embedded import load_tokenizer_folder
 from ..weights.fetch import CHECKPOINTS
 from ..worlds import WORLDS
 from ..writing import DRAWN, need_file
-from .arguments import add_setting
+from .arguments import add_setting, check_counts
 
 TAUGHT = 14_000
 """Pictures that the classifier is taught with."""
@@ -44,8 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """`sheet` is the file, `moving` that of clips; of a judge the shares that it tells right."""
-    if args.count is not None and args.count < 1:
-        raise ValueError(f"--count: got {args.count}, expected 1 or more; say more")
+    check_counts(args, ("count",))
     RNG_SEED.check(args.rng_seed)
     if args.what == "sheet":
         if not args.out:

@@ -12,7 +12,7 @@ from PIL import Image
 
 import nar_core
 from nar_core import Engine, Request, write_mp4
-from nar_core.cli import VERBS, build_parser, main, parse
+from nar_core.cli import VERBS, build_parser, evaluate, main, parse
 from nar_core.cli.train import CONFIGS
 
 from ..helpers import write_model_folder
@@ -116,7 +116,16 @@ def test_generate_writes_clips_as_mp4(tmp_path, capsys):
         (["train", "tokenizer", "no-such-config", "--out", "x"], "mini-tokenizer"),
         (["train", "generator", "fruit", "stray", "--out", "x"], "key=value"),
         (["bench", "--model", "{folder}", "--batch", "0"], "--batch"),
-        (["bench", "--model", "{folder}", "--repeats", "0"], "--repeats: got 0, expected"),
+        (["bench", "--model", "{folder}", "--threads", "0"], "--threads: got 0, expected a whole"),
+        (["bench", "--threads", "99999999999"], "--threads: got 99999999999, expected a whole"),
+        (["generate", "--batch", "99999999999"], "--batch: got 99999999999, expected a whole"),
+        (["worlds", "sheet", "emoji", "--count", "99999999999", "--out", "x.png"], "--count: got"),
+        (["evaluate", "--world", "99999999999"], "--world: got 99999999999, expected a whole"),
+        (["evaluate", "--world", "-1"], "--world: got -1, expected a whole number from 0"),
+        (
+            ["bench", "--model", "{folder}", "--repeats", "0"],
+            "--repeats: got 0, expected a",
+        ),
         (["worlds", "sheet", "emoji", "--out", "x.png", "--rng-seed", "-1"], "rng_seed: got -1"),
         (["evaluate", "--model", "{folder}", "--recall", "3"], "--data"),
         (["evaluate", "--model", "{folder}", "--table", "1"], "got 1 without --out"),
@@ -195,3 +204,26 @@ def test_every_message_says_what_to_do(room):
                 told = _told(node.args[0])
                 is_whole = "; " in told or "remedy" in names
                 assert "expected" not in told or is_whole, f"{path}:{node.lineno}"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ["--prompts", "xyzzy", "--sheet", "{out}"],
+        ["--prompts", "red apple", "xyzzy", "--growth", "{out}"],
+        ["--temperature", "-1"],
+        ["--heads", "none"],
+        ["--heads", "mixed", "none"],
+        ["--fusion", "logits", "none"],
+        ["--rng-seed", "-1"],
+    ],
+)
+def test_what_cannot_be_measured_is_told_before_anything_is(wrong, tmp_path, capsys, monkeypatch):
+    def grown(*_) -> None:
+        raise AssertionError("too late")
+
+    monkeypatch.setattr(evaluate, "rightness", grown)
+    monkeypatch.setattr(evaluate, "compare", grown)
+    words = [w.format(out=tmp_path / "out.png") for w in wrong]
+    assert main(["evaluate", "--model", "emoji", "--world", "2", *words]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1

@@ -181,7 +181,7 @@ def test_a_comparison_is_written_with_its_command(folder, data, tmp_path, capsys
         (["--data", "{data}", "--rng-seeds", "3"], "got 3 and one configuration"),
         (["--world", "4", "--rng-seed", str(2**63 - 18)], f"--rng-seed: got {2**63 - 18}, expect"),
         (["--world", "4", "--rng-seed", "-1"], "--rng-seed: got -1, expected 0 to"),
-        (["--world", "4", "--rng-seeds", str(10**7)], "--rng-seeds: got 10000000, expected at m"),
+        (["--world", "4", "--rng-seeds", str(10**7)], "--rng-seeds: got 10000000, expected a w"),
         (["--data", "{data}", "--figures", "x.json"], "got x.json and one configuration"),
     ],
 )
