@@ -49,6 +49,19 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     use_threads(args.threads)
     device = own_device(args.device)
     config = load_config(path, args.changes, args.what)
+    _need_apart(config, Path(args.out))
     with held(Path(args.out), alone=rank_and_world()[0] == 0):
         TRAINERS[args.what].train(config, Path(args.out), device)
     return {"run": args.out, "export": str(Path(args.out) / "export")}
+
+
+def _need_apart(config: Any, out: Path) -> None:
+    """Raise ValueError where a run would be written among the pictures that it learns from."""
+    sources = getattr(config, "sources", None) or [getattr(config, "source", None)]
+    for source in (config, *sources):
+        for folder in (getattr(source, "data", ""), getattr(source, "folder", "")):
+            if folder and Path(folder).resolve() == out.resolve():
+                raise ValueError(
+                    f"--out: got {out}, which holds the pictures, expected a folder of its own; "
+                    "name another one, such as runs/mine"
+                )

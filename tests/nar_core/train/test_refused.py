@@ -193,9 +193,25 @@ def test_what_the_system_refuses_is_told_in_a_line(monkeypatch, capsys, number, 
 
 
 @pytest.mark.parametrize(
+    "words",
+    [
+        ["generator", "small", "source.folder=pictures"],
+        ["tokenizer", "mini-tokenizer", "sources=./pictures/"],
+        ["generator", "nar-b", "init_from=NAR-B", "data=pictures"],
+    ],
+)
+def test_a_run_is_not_written_among_its_pictures(tmp_path, monkeypatch, capsys, words):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pictures").mkdir()
+    assert main(["train", *words, "--out", str(tmp_path / "pictures")]) == 2
+    assert "which holds the pictures, expected a folder of its own" in capsys.readouterr().err
+    assert list((tmp_path / "pictures").iterdir()) == []
+
+
+@pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["evaluate", "--world", "-3"], "--world: got -3, expected 0 or more"),
+        (["evaluate", "--world", "-3"], "--world: got -3, expected a whole number from 0"),
         (["evaluate", "--table", "1", "--samples", "0", "--out", "x"], "--samples: got 0"),
         (["evaluate", "--seed-map", "x.json", "--every", "0"], "--every: got 0"),
         (["evaluate", "--world", "4", "--picture", "x.png"], "got x.png without --seed-map"),
@@ -226,7 +242,7 @@ def test_what_the_system_refuses_is_told_in_a_line(monkeypatch, capsys, number, 
         (["worlds", "sheet", "emoji", "--out", "x.txt"], "--out: got x.txt, expected a name"),
         (["bench", "--suite", "cpu", "--picture", "x"], "--picture: got x, expected a name"),
         (["bench", "--minutes", "nan"], "--minutes: got nan"),
-        (["bench", "--threads", "0"], "--threads: got 0, expected 1 or more"),
+        (["bench", "--threads", "0"], "--threads: got 0, expected a whole number"),
         (["train", "generator", "small", "--out", "x", "--threads", "-1"], "--threads: got -1"),
     ],
 )
