@@ -115,7 +115,8 @@ def summary(found: dict[str, Any], grid: GridShape) -> dict[str, Any]:
         by_steps[str(total)] = [round(x, 3) for x in (hits / of, *interval(hits, of))]
     told = {
         "command": f"{found['command'].partition(' --count')[0]} --count {prompts}",
-        **{k: found[k] for k in ("model", "digest", "dtype", "settings", "rng_seed")},
+        # files of before do not tell their dtype
+        **{k: found[k] for k in ("model", "digest", "dtype", "settings", "rng_seed") if k in found},
         "grid": list(grid),
         "prompts": prompts,
         "cells": cells,

@@ -56,10 +56,9 @@ def tokens_of(picture: str) -> np.ndarray:
 
 def test_a_program_begins_with_it(studio, engine, pixels, wanted):
     asked = {"picture": picture_uri(pixels), "model": engine.info.name, "rng_seed": 5}
-    place = {"seed_position": list(engine.info.default_seed_position)}
-    answer = asyncio.run(Api(studio).animate(Client("1"), prompt=JUMPS, **asked, **place))
+    answer = asyncio.run(Api(studio).animate(Client("1"), prompt=JUMPS, **asked))
     assert np.array_equal(tokens_of(answer["pictures"][0]), wanted)
-    _, answer = asyncio.run(Api(studio).video(Client("1"), prompt=JUMPS, **asked, **place))
+    _, answer = asyncio.run(Api(studio).video(Client("1"), prompt=JUMPS, **asked))
     assert np.array_equal(answer_tokens(studio, answer), wanted)
 
 
@@ -89,7 +88,7 @@ def test_the_page_shows_it_and_begins_with_what_it_shows(studio, engine, pixels,
     part = pixels[:, 70:270]  # that somebody chose
     for picture, first in ((shown, wanted[0]), (picture_uri(part), whole(engine, part)[0])):
         canvas = {"picture": picture, "keep": text_of(keep)}
-        start = {"seed_position": list(info.default_seed_position), "canvas": canvas}
+        start = {"seed_position": [0, info.grid.h // 2, info.grid.w // 2], "canvas": canvas}
         form = Form(info.name, JUMPS, rng_seed=5, of_page=True)
         made = tokens_of(finish(studio, form, start)["pictures"][0])
         assert np.array_equal(made[0], first)
