@@ -188,3 +188,23 @@ def test_on_a_phone_the_canvas_stays_above_the_text_and_the_act_that_is_read_fol
       document.scrollingElement.scrollTop += 40;
       return document.querySelector('.article').dataset.at !== 'distance';
     }""")
+
+
+def test_an_act_that_was_gone_to_is_come_to_though_the_page_grows_meanwhile(article):
+    page = article()
+    grow = """(act) => {
+      const more = document.createElement('div');
+      more.style.height = '900px';
+      const before = document.querySelector(`[data-act=${act}]`);
+      const late = () => scrollY < 300 ? requestAnimationFrame(late) : before.before(more);
+      late();
+    }"""
+    page.evaluate(grow, "guidance")
+    read(page, "guidance")
+    page.wait_for_function("""() => {
+      const act = document.querySelector('[data-act=guidance]');
+      const away = act.getBoundingClientRect().top;
+      return Math.abs(away - parseFloat(getComputedStyle(act).scrollMarginTop)) <= 1;
+    }""")
+    box_of(page.locator(".article [data-act=guidance]"))
+    page.wait_for_selector(".article[data-at=guidance]")

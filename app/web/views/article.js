@@ -55,24 +55,29 @@ export function articleView(root, article) {
   function follow() {
     if (!root.offsetParent) return;
     const now = performance.now();
-    if (now < going) {
-      if (goal && isAt(goal)) {
-        goal = null;
-        going = now + REST;
-      } else if (goal) going = now + STILL;
-      return;
-    }
+    if (goal && isAt(goal)) {
+      read(actOf(goal));
+      goal = null;
+      going = now + REST;
+    } else if (goal && now < going) going = now + STILL;
+    if (now < going) return;
     const box = stage.getBoundingClientRect();
     const isAbove = box.width > root.clientWidth * 0.7; // on a phone the canvas stays above the text
     const line = isAbove ? box.bottom + 0.35 * (innerHeight - box.bottom) : 0.5 * innerHeight;
     const come = acts.filter((act) => act.getBoundingClientRect().top < line);
     read(actOf(come.at(-1) ?? acts[0]));
   }
+  function leave() {
+    goal = null;
+    going = 0;
+  }
   // whatever scrolls, and the page around may
   document.addEventListener('scroll', follow, { capture: true, passive: true });
+  // the page may have grown meanwhile, and the act have gone on
+  document.addEventListener('scrollend', () => goal && !isAt(goal) && goal.scrollIntoView(), { capture: true });
   // a hand that scrolls meanwhile is followed at once
-  for (const event of ['wheel', 'touchmove'])
-    document.addEventListener(event, () => (going = 0), { capture: true, passive: true });
+  for (const event of ['wheel', 'touchmove', 'keydown', 'pointerdown'])
+    document.addEventListener(event, leave, { capture: true, passive: true });
 
   /** @param {string} name @param {boolean} isFocused */
   function go(name, isFocused) {
