@@ -22,6 +22,7 @@ const MOST_PANES = 8;
  * @property {Pane[]} panes
  * @property {'ready' | 'growing' | 'done'} phase
  * @property {string | null} active the run that grows
+ * @property {LabState | null} before the comparison that was there when it began
  * @property {number} step
  * @property {number} sample which of several prompts is seen
  * @property {boolean} playing
@@ -35,7 +36,7 @@ export function initial(spec, sets, compare) {
   return chosen(
     {
       ...{ spec, sets, compare: name, values: [], panes: [], phase: 'ready' },
-      ...{ active: null, step: 0, sample: 0, playing: false, news: null, note: '' },
+      ...{ active: null, before: null, step: 0, sample: 0, playing: false, news: null, note: '' },
     },
     name,
   );
@@ -169,13 +170,15 @@ export const lastOf = (s) => Math.max(...s.panes.map(({ run }) => run.last));
 export const started = (s, id) => ({
   ...chosen(s, s.compare),
   active: id,
+  before: s.phase === 'done' ? s : null,
   playing: true,
   phase: 'growing',
   news: null,
 });
 
-/** @param {LabState} s @returns {LabState} */
-export const ended = (s) => ({ ...s, active: null, phase: lastOf(s) ? 'done' : 'ready' });
+/** It is over; where nothing has come, what was there before comes back. @param {LabState} s @returns {LabState} */
+export const ended = (s) =>
+  (!lastOf(s) && s.before) || { ...s, active: null, before: null, phase: lastOf(s) ? 'done' : 'ready' };
 
 /** @param {LabState} s @param {number} pane @param {(pane: Pane) => Partial<Pane>} change @returns {LabState} */
 const changed = (s, pane, change) => ({

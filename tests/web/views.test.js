@@ -309,6 +309,10 @@ test('the lab ends with the last pixels that come, of whichever pane, and knows 
   assert.deepEqual([s.phase, s.active, lab.lastOf(s)], ['done', null, 31]);
   s = lab.advanced({ ...lab.played(s, true), step: 30 });
   assert.deepEqual([s.step, s.playing], [31, false]);
+  // one that is stopped before anything comes leaves this one; where there is none, all is ready again
+  assert.equal(lab.ended(lab.started(s, 'next')), s);
+  const first = lab.ended(lab.started(lab.initial(spec, sets), 'run'));
+  assert.deepEqual([first.phase, first.active, first.before], ['ready', null, null]);
 });
 
 test('a word is what the server takes for one', () => {
