@@ -39,7 +39,7 @@ from ..original import Original
 from ..panorama import panorama
 from ..picture import open_picture, reading_picture, upright
 from ..request import Frame, Prepared, Request, growth_strip
-from ..settings import NUM_SAMPLES, RNG_SEED, SETTINGS
+from ..settings import NUM_SAMPLES, RNG_SEED, SETTINGS, whole
 from ..writing import free_path, need_folder, whole_file
 from .arguments import (
     DEFAULT_MODEL,
@@ -350,7 +350,8 @@ def _prepared(
     prepared = prepare(info, request)
     need_told(prepared.request)
     after = 0 if recipe is None else recipe.resumed_from
-    after = after if args.after is None else args.after
+    if args.after is not None:  # 0 begins anew
+        after = whole("--after", args.after, 0, prepared.plan.total - 1)
     if recipe is None or not after:
         return prepared
     rows = (prepared.num_samples, 1, 1, 1)

@@ -129,7 +129,7 @@ def test_growth_goes_on_from_a_step_with_other_words(grow, folder, tmp_path):
         assert branch.request["temperature"] == 2
     assert grow("--resume", found["files"][1])["same"]  # a branch is made again from its own file
     for more, said in (
-        (["--after", "99"], "step: got 99"),
+        (["--after", "99"], "--after: got 99, expected a whole number from 0 to"),
         (["--after", "2", "--seed-position", "1,1"], "--seed-position: got"),
         (["--after", "2", "--model", other], "--model: got other beside --resume of a file of t"),
         (["--columns", "9"], "--columns: got 9 beside --resume of what is no wide picture"),
