@@ -15,7 +15,7 @@ from app.server.ending import Ending, leave
 from app.server.engines import Engines
 from app.server.gate import take_connections
 from app.server.studio import Studio
-from nar_core import Engine, fetch_model, list_models, trim_heap
+from nar_core import Engine, fetch_model, list_models, share_heap, trim_heap
 from nar_core.files import Limits
 
 TRIM_EVERY = 10.0
@@ -25,6 +25,7 @@ TRIM_EVERY = 10.0
 def serve(args: argparse.Namespace) -> None:
     """Serve until a signal ends it; ValueError where the command line asks for what cannot be."""
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+    share_heap()
     logs.configure(args.verbose, args.log, args.log_size)
     shelf.settle()
     take_connections()

@@ -17,7 +17,7 @@ from .video import write_mp4
 from .weights.fetch import Progress
 from .weights.list import list_models
 from .weights.load import fetch_model
-from .weights.read import trim_heap
+from .weights.read import share_heap, trim_heap
 from .words import (
     box_alone,
     ideas,
@@ -63,6 +63,7 @@ __all__ = [
     "prepare",
     "reading_picture",
     "samples",
+    "share_heap",
     "trim_heap",
     "understand",
     "vocabulary",

@@ -134,6 +134,7 @@ def test_launch_gets_limits_and_leaves_the_address_to_the_environment(entry, mon
     trimmed = threading.Event()
     monkeypatch.setattr(serving, "TRIM_EVERY", 0.001)
     monkeypatch.setattr(serving, "trim_heap", trimmed.set)
+    monkeypatch.setattr(serving, "share_heap", lambda: given.update(shared=not made))
     monkeypatch.setattr(serving.Ending, "wait", lambda ending: trimmed.wait(30))
     monkeypatch.setattr(serving, "leave", lambda page: None)
     monkeypatch.setattr(signal, "signal", lambda number, handler: None)
@@ -142,6 +143,7 @@ def test_launch_gets_limits_and_leaves_the_address_to_the_environment(entry, mon
     [studio] = made
     assert warmed.get(timeout=30) == (studio, "emoji")
     assert trimmed.is_set()
+    assert given["shared"]  # before there is a page, and its threads
     assert studio.limits == serving.Limits(2_000_000, 1_000_000)
     assert studio.line.most == 3
     assert given["auth"] == ("me", "secret")

@@ -20,7 +20,7 @@ from nar_core.tokenizers.mini import MiniConfig, MiniTokenizer
 from nar_core.tokenizers.vq_image import VQConfig, VQTokenizer
 from nar_core.weights.adapt import larp_config
 from nar_core.weights.load import load_generator, load_tokenizer
-from nar_core.weights.read import fill, read, read_yaml
+from nar_core.weights.read import fill, read, read_yaml, share_heap
 
 from ..helpers import official_config, published
 
@@ -293,3 +293,15 @@ def test_loading_keeps_one_copy_in_memory(tmp_path):
     grown = float(subprocess.run(run, check=True, capture_output=True).stdout)
     # 48 MiB mapped in half precision, 96 as float32; the optimizer's 190 are never read.
     assert 75 < grown < 48 + 96 + 60
+
+
+def test_threads_share_heaps_unless_the_environment_says_how_many(monkeypatch):
+    asked = []
+    of_c = "nar_core.weights.read._of_c"
+    monkeypatch.setattr(of_c, lambda name: lambda *given: asked.append((name, *given)))
+    for name in ("MALLOC_ARENA_MAX", "GLIBC_TUNABLES"):
+        monkeypatch.delenv(name, raising=False)
+    share_heap()
+    monkeypatch.setenv("MALLOC_ARENA_MAX", "8")
+    share_heap()
+    assert asked == [("mallopt", -8, 2)]
