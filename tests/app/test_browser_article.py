@@ -208,3 +208,18 @@ def test_an_act_that_was_gone_to_is_come_to_though_the_page_grows_meanwhile(arti
     }""")
     box_of(page.locator(".article [data-act=guidance]"))
     page.wait_for_selector(".article[data-at=guidance]")
+    # what is pressed in it meanwhile is no scrolling
+    acts = page.evaluate("""async () => {
+      const article = document.querySelector('.article');
+      const [acts, frame] = [[], () => new Promise((then) => requestAnimationFrame(then))];
+      document.querySelector('.article [data-go=why]').click();
+      for (let [at, still] = [-1, 0]; still < 20; at = scrollY) {
+        const press = new PointerEvent('pointerdown', { bubbles: true });
+        article.querySelector('.play').dispatchEvent(press);
+        await frame();
+        acts.push(article.dataset.at);
+        still = scrollY === at ? still + 1 : 0;
+      }
+      return acts;
+    }""")
+    assert set(acts) == {"why"}

@@ -13,6 +13,7 @@ import { cellUnder, paintPane } from './panes.js';
 const MOVES = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
 
 const STILL = 3000; // ms without scrolling after which an act that was gone to is given up
+const SCROLLING = ['ArrowUp', 'ArrowDown', 'PageUp', 'PageDown', 'Home', 'End']; // keys
 const REST = 500; // ms in which the last of our own scrolling comes
 
 /** What is said under the canvas. @param {ArticleState} s */
@@ -67,7 +68,10 @@ export function articleView(root, article) {
     const come = acts.filter((act) => act.getBoundingClientRect().top < line);
     read(actOf(come.at(-1) ?? acts[0]));
   }
-  function leave() {
+  /** @param {Event} e */
+  function leave(e) {
+    if (e instanceof KeyboardEvent && !SCROLLING.includes(e.key)) return;
+    if (e.type === 'pointerdown' && e.target !== document.documentElement) return;
     goal = null;
     going = 0;
   }
@@ -75,7 +79,7 @@ export function articleView(root, article) {
   document.addEventListener('scroll', follow, { capture: true, passive: true });
   // the page may have grown meanwhile, and the act have gone on
   document.addEventListener('scrollend', () => goal && !isAt(goal) && goal.scrollIntoView(), { capture: true });
-  // a hand that scrolls meanwhile is followed at once
+  // a hand that scrolls meanwhile is followed at once; the bar at the page's edge is of no element in it
   for (const event of ['wheel', 'touchmove', 'keydown', 'pointerdown'])
     document.addEventListener(event, leave, { capture: true, passive: true });
 
