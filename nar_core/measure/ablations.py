@@ -74,11 +74,9 @@ def ablations(
                 f"--ablations: got {run} of the world {engine.info.world!r}, expected "
                 f"{told['world']!r} as those before it"
             )
-        same = {"digest": engine.digest, "dtype": dtype_of(engine)}
-        # rows of before do not tell their dtype
-        found = {
-            r["place"]: r for r in rows if same == {**same, **{k: r[k] for k in same if k in r}}
-        }
+        dtype = dtype_of(engine)  # which rows of before do not tell
+        alike = [r for r in rows if (r["digest"], r.get("dtype", dtype)) == (engine.digest, dtype)]
+        found = {row["place"]: row for row in alike}
         rows[:] = [r for r in rows if r["name"] != name or r in found.values()]  # trained again
         drawn = folder / f"{name}.jpg"
         if not drawn.is_file() or not found:

@@ -163,8 +163,7 @@ class Tally:
             folder.mkdir(parents=True, exist_ok=True)
             if told.is_file() and path.is_file():
                 found = json.loads(told.read_text(encoding="utf-8"))
-                # folders of before do not tell their dtype
-                if found != {k: v for k, v in settings.items() if k in found or k != "dtype"}:
+                if {"dtype": settings["dtype"], **found} != settings:  # of before: no dtype
                     raise ValueError(
                         f"{folder}: got samples made with {found}, expected {settings}; use "
                         "another --out"

@@ -108,8 +108,7 @@ class Trainer:
         ):
             raise ValueError(
                 "train.starts: got 'any', expected 'corner', since with these taps and order "
-                "growth "
-                "starts in the first cell; say that"
+                "growth starts in the first cell; say that"
             )
         self.directions = form.directions
         stream: TokenStream | None = None
