@@ -310,6 +310,7 @@ test('a clip that goes on begins with the tokens of the one before', () => {
   const { next, start } = store.started(s, { id: 'a', samples: 1, title: '' });
   assert.equal(start.given.before, before);
   assert.equal(start.given.keep.filter((k) => k).length, 12);
+  assert.deepEqual(start.seedPosition, [1, 1, 1]); // amid what is kept, as the library has it
   assert.equal(store.activeRun(next).earlier, earlier);
   assert.deepEqual(store.withoutSource(s).earlier, []);
 });
