@@ -38,6 +38,7 @@ from tests.app.studios import fake_studio
             "ask for fewer pictures",
         ),
         (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED"), "ask for fewer pictures"),
+        (RuntimeError("MPS backend out of memory (allocated 9 GB)"), "ask for fewer pictures"),
         (OSError(errno.ENOSPC, "no space", "/secret/file"), "no room on the server's disk"),
         (OSError(errno.EROFS, "read-only", "/secret/file"), "may not write"),
         (PermissionError(13, "denied", "/secret/file"), "may not write"),

@@ -150,6 +150,7 @@ def test_what_comes_near_is_said():
         ("a frog riding a horse", "a frog above a horse", "above"),
         ("a boat on a lake", "a boat in the sea", "sea"),
         ("a cat on white background", "a cat", "white"),
+        ("a robot holding a rose", "a robot and a rose", "and"),
     ):
         understood = world.understand(prompt)
         assert world.say(understood.facts) == caption
