@@ -46,8 +46,10 @@ LONGEST_RUN = 64
 LONGEST_NAME = 80
 LONGEST_TEXT = 2000
 LONGEST_GRID = 65536
-MOST_VALUES = 16
 """Most cells of a grid."""
+
+MOST_VALUES = 16
+"""Most values that the lab compares."""
 
 
 # ---- to the browser --------------------------------------------------------------------------

@@ -244,7 +244,7 @@ def _grey(picture: Image.Image) -> Image.Image:
     finite = np.isfinite(values)
     low = float(values.min(initial=np.inf, where=finite))
     high = float(values.max(initial=-np.inf, where=finite))
-    black, white = min(low, 0.0), _white(picture.mode, low, high)
+    black, white = min(low, 0.0), _white(picture.mode, high)
     hidden = picture.info.get("transparency")
     clear = values == hidden if isinstance(hidden, int) else None
     # in place: of a large picture, each copy is as large as itself
@@ -259,8 +259,8 @@ def _grey(picture: Image.Image) -> Image.Image:
     return grey
 
 
-def _white(mode: str, low: float, high: float) -> float:
-    """Which value is white, where values go from `low` to `high`."""
+def _white(mode: str, high: float) -> float:
+    """Which value is white, where `high` is the greatest."""
     if mode.startswith("I;16"):
         return 65535.0
     if mode == "I":

@@ -89,11 +89,11 @@ def holds_more(data: bytes, limits: Limits = LIMITS) -> bool:
     return is_whole(open_within(data, limits))
 
 
-def read_recipe(data: bytes, limits: Limits = LIMITS) -> Recipe:
+def read_recipe(data: bytes) -> Recipe:
     """The recipe alone of a PNG, a GIF, an MP4 (its last growth), or of a JSON text."""
     if is_mp4(data):
-        return recipes_in(data, limits)[-1]
+        return recipes_in(data)[-1]
     # behind the marks of an encoding, which `parse` reads
     if data[:40].lstrip(b"\xef\xbb\xbf\xfe\xff\0 \t\r\n")[:1] == b"{":
-        return recipe_from(parse(data, "recipe", AS_DOWNLOADED), limits=limits)
-    return recipe_in(open_within(data, limits), limits)
+        return recipe_from(parse(data, "recipe", AS_DOWNLOADED))
+    return recipe_in(open_within(data))

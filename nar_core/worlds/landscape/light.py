@@ -169,7 +169,7 @@ def sky(rng: np.random.Generator, full: Complete, sun: int, angles: np.ndarray, 
     elif t.disc >= 0:
         picture = disc_of(picture, d, DISC, rgb("fff1cc"))
     if full.clouds != "clear sky":
-        picture, covered = clouds(rng, full, picture, up, angles, toward, np.exp(-d / 30))
+        picture, covered = clouds(rng, full, picture, up, angles, np.exp(-d / 30))
     return Sky(np.clip(picture, 0, 1), edge, covered, disc_seen)
 
 
@@ -187,7 +187,7 @@ def stars(rng: np.random.Generator, rows: int, columns: int) -> np.ndarray:
     return sky
 
 
-def clouds(rng, full: Complete, picture, up, angles, toward, glow) -> tuple[np.ndarray, np.ndarray]:
+def clouds(rng, full: Complete, picture, up, angles, glow) -> tuple[np.ndarray, np.ndarray]:
     """The sky with clouds before it, and how much of it they cover [rows, columns], 0 to 1."""
     t = TIMES[full.time]
     field = noise(rng, 256, 4, 40, 1.5)
