@@ -1,7 +1,7 @@
 // What a player knows and how it changes: every function takes a state and gives the next one. No DOM, no clock,
 // no server; those are in player.js.
 
-import { flatOf, followsKept, isLegal, makePlan } from './plan.js';
+import { flatOf, followsKept, framesOf, isLegal, makePlan } from './plan.js';
 import {
   branchOf,
   changesOf,
@@ -201,14 +201,13 @@ export function canBranch(s) {
  * @returns {{ slices: number[], frames: number[] }}
  */
 export function shownSlices(s, spec) {
-  if (spec.grid[0] === 1) return { slices: [0], frames: [s.tick % spec.frames] };
   if (s.layout === 'loop') {
     const frame = s.repeat ? s.tick % spec.frames : Math.min(s.tick, spec.frames - 1);
     return { slices: [spec.slice_of_frame[frame]], frames: [frame] };
   }
   const slices = s.layout === 'slice' ? [s.seedPosition[0]] : Array.from({ length: spec.grid[0] }, (_, t) => t);
   const frames = slices.map((t) => {
-    const own = spec.slice_of_frame.flatMap((slice, f) => (slice === t ? [f] : []));
+    const own = framesOf(spec, t);
     return own[s.tick % own.length];
   });
   return { slices, frames };

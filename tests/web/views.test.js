@@ -30,6 +30,8 @@ test('the status says how many steps a start would take', () => {
   assert.equal(statusText(s), '17 steps from here; <em>31 from the corner</em>');
   assert.equal(statusText({ ...s, hover: [0, 0, 0] }), '31 steps from here');
   assert.match(statusText({ ...s, spec: cornerSpec(16), note: '' }), /corner cannot start here; row 1, column 1/);
+  const clip = clipSpec(2, 4, { directions: ['+w', '+h', '+t'], seed_positions: 'corner' });
+  assert.match(statusText(store.initial('video', clip)), /slice 1, row 1, column 1 is possible/);
   assert.equal(statusText({ ...s, note: '<b>' }), '&lt;b&gt;');
   assert.match(statusText(store.initial('outpaint', spec)), /^Choose a picture/);
 });

@@ -1,6 +1,6 @@
 // What is happening, in a line; the buttons beside it; and the keys that can be pressed.
 
-import { cellsOf, isLegal, makePlan, nameOfCell, positionOf, stepsFromCorner } from '../plan.js';
+import { nameOfCell, nearestLegal, stepsFromCorner } from '../plan.js';
 import * as store from '../store.js';
 import { missingOf } from '../tools/board.js';
 import { escapeText, find, seconds, setMarkup, setPlayButton, setText } from './dom.js';
@@ -17,13 +17,10 @@ export const percent = (share) => `${Math.floor(100 * share)} %`;
 /** Where the model can start instead. @param {State} s */
 function whyNot(s) {
   const { spec } = s;
-  const known = store.knownCells(s);
-  for (let i = 0; i < cellsOf(spec.grid); i++) {
-    const at = positionOf(spec.grid, i);
-    if (!isLegal(makePlan(spec, at, known))) continue;
-    return `${spec.model} cannot start here; ${nameOfCell(at, false)} is possible`;
-  }
-  return `${spec.model} grows only right and down: keep the upper left part`;
+  const at = nearestLegal(spec, [0, 0, 0], store.knownCells(s));
+  return at
+    ? `${spec.model} cannot start here; ${nameOfCell(at, spec.grid[0] > 1)} is possible`
+    : `${spec.model} grows only right and down: keep the upper left part`;
 }
 
 const SILENT = 'The server does not answer';
