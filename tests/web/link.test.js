@@ -13,6 +13,11 @@ test("a form in the address: what is the model's own is left out", () => {
   const query = queryOfForm(spec, { names, values }, [0, 8, 8]);
   assert.deepEqual(query, { model: 'picture', prompt: 'a fox', guidance_scale: '6', rng_seed: '0' });
   assert.equal(queryOfForm(spec, { names, values }, [0, 0, 3]).seed, '0,0,3');
+  const others = ['picture', 'a fox', null, 3, 'vertical', 1, 4];
+  assert.deepEqual(queryOfForm(spec, { names, values: others }, [0, 8, 8]), {
+    ...{ model: 'picture', prompt: 'a fox', heads: 'vertical' },
+    ...{ rng_seed: '1', num_samples: '4' },
+  });
   // no server takes an address of any length
   const long = ['picture', 'a fox '.repeat(2000), null, 6, 'mixed', 0, 1];
   assert.equal(queryOfForm(spec, { names, values: long }, [0, 8, 8]).prompt, undefined);
@@ -26,6 +31,7 @@ test('a link plays a growth, its branches and up to a step', () => {
   const link = linkIn(`?${linkOf(runs, branch, 12)}`);
   assert.equal(link.query.prompt, 'owl');
   assert.equal(link.query.seed, '0,8,8');
+  assert.ok(!['play', 'then', 'step'].some((name) => name in link.query));
   assert.equal(link.step, 12);
   assert.deepEqual(
     link.branches.map(({ at, query }) => [at, query.prompt]),

@@ -84,6 +84,14 @@ test('a model of one corner refuses other starts', () => {
   assert.ok(!isLegal(makePlan(spec, [0, 2, 2])));
   assert.deepEqual(nearestLegal(spec, [0, 5, 5], null), [0, 0, 0]);
   assert.equal(nearestLegal({ ...spec, directions: ['-w'] }, [0, 5, 5], null), null);
+  // also where all that is left could be reached from another one
+  const known = Uint8Array.from({ length: 64 }, (_, i) => (i < 63 ? 1 : 0));
+  assert.ok(isLegal(makePlan(spec, [0, 0, 0], known)));
+  for (const seed of [
+    [0, 7, 7],
+    [0, 0, 1],
+  ])
+    assert.ok(!isLegal(makePlan(spec, seed, known)));
 });
 
 test('the mirror image of a growth in an old file has its directions turned', () => {
@@ -133,8 +141,14 @@ test('in raster order a cell is told by the one before, also across lines', () =
     [...Array(16).keys()].map((i) => i + 1),
   );
   assert.deepEqual(
-    sendersOf(plan, 4).map(({ cell }) => cell),
-    [3],
+    sendersOf(plan, 4).map(({ cell, head }) => [cell, head.name]),
+    [[3, '+w']],
+  );
+  assert.deepEqual(sendersOf(plan, 0), []);
+  const amid = makePlan(spec, [0, 1, 0]); // the cells before the start come last
+  assert.deepEqual(
+    [3, 4, 5].map((i) => sendersOf(amid, i).map(({ cell }) => cell)),
+    [[2], [], [4]],
   );
   assert.ok(isLegal(plan));
   assert.ok(!isLegal(makePlan(spec, [0, 1, 0])));

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { guessAt, hasStep, imageAt } from '../../app/web/run.js';
 import * as store from '../../app/web/store.js';
-import { extentOf } from '../../app/web/tools/board.js';
+import { extentOf, middleOf, movedRectangle } from '../../app/web/tools/board.js';
 import { statusText } from '../../app/web/views/status.js';
 import { UNKNOWN_TOKEN } from '../../app/web/wire.js';
 import { clipSpec, cornerSpec, pictureSpec } from './specs.js';
@@ -110,6 +111,15 @@ test('playing shows a step only when it has come', () => {
   s = store.advanced(store.advanced(store.advanced(s)));
   assert.deepEqual([s.step, store.ended(s).playing], [5, false]);
   assert.equal(store.played(store.ended(s), true).step, 0);
+  assert.equal(store.played(store.scrubbed(s, 3), true).step, 3); // from the end alone it begins anew
+  const growing = { ...grown(begun(ready()), 1, 2), step: 2 };
+  assert.equal(store.played(growing, true).step, 2); // what is still to come follows
+  assert.deepEqual([store.scrubbed(s, -1).step, store.scrubbed(s, 9).step], [1, 5]); // step 0 is what was given
+  const speeds = [1, 2, 0.5];
+  assert.deepEqual(
+    speeds.map((speed) => store.faster({ ...s, speed }).speed),
+    [2, 0.5, 1],
+  );
 });
 
 test('a growth is played in the same time however often the page is painted', () => {
@@ -193,9 +203,59 @@ test('a branch keeps what was before, and its title says what was changed', () =
   assert.deepEqual([...run.tokens], kept);
   const end = finished(grown(frozen(next), 4, 5), { ...asked, guidance_scale: 6, heads: 'vertical' });
   assert.equal(store.currentRun(end).title, 'vertical, guidance scale 6');
+  assert.equal(end.pace.picture, 2 / 2); // of the steps that it took, not of those it kept
   assert.equal(store.laneOpened(end, 0).current, 'a');
   const stopped = store.settled(store.started(marked, { id: 'c', samples: 1, title: '' }).next);
   assert.deepEqual([stopped.current, stopped.step, stopped.lanes], ['a', 3, ['a']]);
+});
+
+test('what is drawn at a step: the latest preview up to it, of a branch at first the whole it left', () => {
+  const half = grown(begun(ready(), { samples: 2 }), 1, 3);
+  const run = store.withGuessOf(half, 'a', 2, { guess: 2 }).runs.a;
+  assert.deepEqual(imageAt(run, 0, 0), { image: null, row: 0 });
+  assert.deepEqual(imageAt(run, 2, 1), { image: { sheet: 2 }, row: 1 });
+  assert.deepEqual(imageAt(run, 4, 0), { image: { sheet: 3 }, row: 0 });
+  assert.deepEqual(imageAt({ ...run, given: { image: 'given' } }, 0, 1), { image: 'given', row: 0 });
+  assert.deepEqual(
+    [3, 4].map((step) => hasStep(run, step)),
+    [true, false],
+  );
+  assert.deepEqual(
+    [1, 2, 4, 5].map((step) => guessAt(run, step)),
+    [null, 2, 2, null],
+  );
+  const done = finished(half);
+  const marked = store.branchMarked(store.scrubbed(done, 2));
+  const branch = begun(frozen(marked), { id: 'b' }).runs.b;
+  assert.deepEqual([branch.last, branch.from, branch.early], [2, 2, [{ final: 'a' }]]);
+  assert.deepEqual(
+    [...branch.confidence].slice(0, 3),
+    [...done.runs.a.confidence].slice(0, 3).map((x, i) => (branch.plan.step[i] > 2 ? 255 : x)),
+  );
+  assert.deepEqual(imageAt(branch, 2, 0), { image: { final: 'a' }, row: 0 });
+  assert.deepEqual(imageAt(branch, 3, 0), { image: null, row: 0 });
+  assert.deepEqual(
+    [2, 3].map((step) => hasStep(branch, step)),
+    [true, false],
+  );
+  assert.equal(store.withSheetOf(done, 'a', 2, {}).runs.a, done.runs.a); // too late for a preview
+  const holistic = { ...run, spec: { ...spec, accepts_known: false } };
+  assert.deepEqual([imageAt(holistic, 4, 0).image, hasStep(holistic, 3), hasStep(holistic, 4)], [null, true, false]);
+  const whole = { ...holistic, finals: ['first', 'second'] };
+  assert.deepEqual([imageAt(whole, 4, 1).image, imageAt(whole, 5, 1).image], [null, 'second']);
+});
+
+test('a growth of before is opened at its end, and choosing a start leaves it', () => {
+  const done = finished(grown(begun(ready(), { samples: 2 }), 1, 5));
+  const other = frozen({ ...done, sample: 1, moving: true, branchFrom: 2 });
+  const opened = store.opened(other, done.runs.a);
+  assert.deepEqual([opened.step, opened.sample, opened.branchFrom, opened.moving], [5, 0, 0, false]);
+  assert.deepEqual([opened.phase, opened.lanes], ['done', ['a']]);
+  const home = store.home(other);
+  assert.deepEqual([home.step, home.sample, home.branchFrom, home.moving, home.current], [0, 0, 0, false, null]);
+  assert.deepEqual([ready().opening, ready('video', clipSpec(2, 2)).opening], [true, false]);
+  const chosen = store.withSeedPosition(frozen({ ...ready(), hover: [0, 1, 1] }), [0, 9, -1]);
+  assert.deepEqual([chosen.seedPosition, chosen.hover, chosen.opening], [[0, 3, 0], null, false]);
 });
 
 test('another model leaves nothing of what was grown', () => {
@@ -264,9 +324,41 @@ test('tools: keep a rectangle, erase with a brush, move the start', () => {
   s = frozen(store.edited(s, [0, 0], [0, 2])); // the stroke goes on where it was
   assert.equal(lost(s), 8);
   assert.equal(lost(store.undone(s)), 0);
-  assert.deepEqual(store.edited({ ...s, tool: 'start' }, [1, 1], [1, 2]).seedPosition, [0, 1, 2]);
+  const start = { ...s, tool: 'start' };
+  assert.deepEqual(store.edited(start, [1, 1], [1, 2]).seedPosition, [0, 1, 2]);
+  assert.deepEqual(store.edited(start, [1, 1], [9, -9]).seedPosition, [0, 3, 0]);
+  assert.deepEqual(store.editedByKey(start, [9, 9], false).seedPosition, [0, 3, 3]);
   s = frozen(store.erasedAtCursor(store.editedByKey(s, [1, 0], false)));
   assert.equal(lost(s), 10);
+  // to keep a rectangle begins with the middle half, and none of it is done while it grows
+  const kept = store.withTool(s, 'keep');
+  assert.deepEqual([kept.tool, kept.region.rectangle], ['keep', { top: 1, left: 1, bottom: 3, right: 3 }]);
+  assert.equal(store.withTool(s, 'start').tool, 'start');
+  const growing = frozen({ ...s, phase: 'growing' });
+  assert.equal(store.withTool(growing, 'keep'), growing);
+  assert.equal(store.edited(growing, [0, 0], [0, 0]), growing);
+  assert.equal(store.editedByKey(growing, [1, 0], false), growing);
+  assert.equal(store.erasedAtCursor(growing), growing);
+});
+
+test('a kept rectangle of a wide board is its middle, and is moved and resized within it', () => {
+  const wide = { ...outpainting().board, wanted: null };
+  const pieces = [wide.pieces[0], { ...wide.pieces[0], at: [0, 4] }];
+  const board = { ...wide, pieces };
+  assert.deepEqual(extentOf(board), { top: 0, left: 0, bottom: 4, right: 8 });
+  const middle = middleOf(board);
+  assert.deepEqual(middle, { top: 1, left: 2, bottom: 3, right: 6 });
+  assert.deepEqual(movedRectangle(board, middle, [1, 1], true), { ...middle, bottom: 4, right: 7 });
+  assert.deepEqual(movedRectangle(board, middle, [9, -9], true), { ...middle, bottom: 4, right: 3 });
+  assert.deepEqual(movedRectangle(board, middle, [1, 2], false), { top: 2, left: 4, bottom: 4, right: 8 });
+  assert.equal(movedRectangle(board, middle, [0, 3], false), middle);
+});
+
+test('what is asked for already is asked for again, and corners grow two ways', () => {
+  const s = frozen(store.pulled(outpainting(), 'bottom', 1));
+  assert.equal(store.asking(s), s);
+  assert.deepEqual(store.sidesOf(spec), ['left', 'top', 'right', 'bottom']);
+  assert.deepEqual(store.sidesOf(cornerSpec(4)), ['right', 'bottom']);
 });
 
 test('one of the alternatives for a hole takes its place', () => {

@@ -37,7 +37,7 @@ test('of the last messages of a run those are heard that were not yet, in their 
   heard.unheard(again);
   assert.deepEqual(heard.unheard(again), []); // the very value once more
   for (const run of 'cdefgh') numbers(told(run, 0));
-  assert.equal(heard.last.size, 4);
+  assert.deepEqual([...heard.last.keys()], ['e', 'f', 'g', 'h']);
 });
 
 test('a question that did not come through has no answer, and that is an error', async () => {
@@ -66,8 +66,10 @@ test('steps are decoded', () => {
 
 test('an end without sheets shows its pictures; only a replay can be made again', () => {
   const text = { order: textOf(words), tokens: textOf(words), confidence: textOf(bytes) };
-  const done = read({ kind: 'done', run: 'a', ...text, pictures: ['p'], sheets: null, elapsed: 2, passes: 3 });
-  assert.deepEqual(done.sheets, ['p']);
+  const told = { elapsed: 2, passes: 3, request: { prompt: 'owl' }, verdict: { same: true, differs: [] } };
+  const done = read({ kind: 'done', run: 'a', ...text, pictures: ['p'], sheets: null, ...told });
+  assert.deepEqual([done.kind, done.run, done.sheets, done.elapsed], ['done', 'a', ['p'], 2]);
+  assert.deepEqual([done.request, done.verdict], [told.request, told.verdict]);
   assert.equal(done.again, false);
   assert.equal(done.passes, 3);
   const replay = read({
@@ -76,6 +78,7 @@ test('an end without sheets shows its pictures; only a replay can be made again'
     ...text,
     pictures: ['p'],
     sheets: ['s'],
+    request: told.request,
     again: true,
     title: 'x',
     sample: 2,
@@ -83,12 +86,15 @@ test('an end without sheets shows its pictures; only a replay can be made again'
   });
   assert.deepEqual(replay.sheets, ['s']);
   assert.deepEqual([replay.again, replay.sample, replay.part], [true, 2, true]);
-  assert.equal(replay.elapsed, 0);
+  assert.deepEqual([replay.elapsed, replay.request, replay.verdict], [0, told.request, null]);
 });
 
 test('a start is encoded as the server expects it', () => {
   const plain = startMessage({ run: 'a', seedPosition: [0, 1, 2] });
   assert.deepEqual(JSON.parse(JSON.stringify(plain)), { run: 'a', seed_position: [0, 1, 2] });
+  const told = { file: 'f', prompt: 'owl', query: { heads: 'mixed' } };
+  const said = startMessage({ run: 'a', seedPosition: [0, 1, 2], rngSeed: 7, ...told });
+  assert.deepEqual(JSON.parse(JSON.stringify(said)), { run: 'a', seed_position: [0, 1, 2], rng_seed: 7, ...told });
   const full = startMessage({
     run: 'a',
     seedPosition: [0, 1, 2],
