@@ -252,7 +252,6 @@ def _grey(picture: Image.Image) -> Image.Image:
     values *= 255 / (white - black)
     np.nan_to_num(values, copy=False, posinf=255, neginf=0)
     np.round(values, out=values)
-    np.clip(values, 0, 255, out=values)
     grey = Image.fromarray(values.astype(np.uint8))
     if clear is not None:
         grey.putalpha(Image.fromarray(np.where(clear, 0, 255).astype(np.uint8)))

@@ -80,6 +80,17 @@ def test_values_of_more_than_eight_bits_go_from_black_to_white(low, high, kind):
     assert row[-1] >= 253
 
 
+def test_what_is_dark_in_sixteen_bits_stays_dark():
+    row = fit(Image.fromarray(np.full((8, 8), 6553, np.uint16)), (4, 4))
+    assert 24 <= row.min() <= row.max() <= 26
+
+
+@pytest.mark.parametrize("size", [(0, 5), (5, 0)])
+def test_a_picture_without_pixels_is_refused(size):
+    with pytest.raises(ValueError, match=f"got {size[0]} x {size[1]} pixels, expected some"):
+        fit(Image.new("L", size), (4, 4))
+
+
 def test_what_is_no_number_spoils_only_its_own_place():
     values = np.full((32, 32), 500, np.float32)
     values[:, :16] = 1000
