@@ -52,7 +52,7 @@ import numpy as np
 from ..engine import Engine
 from ..foreign import Fields, is_number, parse, settled, shown
 from ..info import ModelInfo
-from ..plan import DIRECTIONS, DecodePlan, Order
+from ..plan import DIRECTIONS, DecodePlan, GridShape, Order
 from ..request import Frame, Request
 from ..settings import SETTINGS, Setting
 from .limits import (
@@ -296,12 +296,12 @@ def recipes_from(data: Any, limits: Limits = LIMITS) -> list[Recipe]:
 
 
 def _frames(
-    given: Fields, grid: tuple[int, ...], size: tuple[int, int] | None, limits: Limits
+    given: Fields, grid: tuple[int, int, int], size: tuple[int, int] | None, limits: Limits
 ) -> tuple[int, tuple[int, int], tuple[int, ...]]:
     """Number of frames, their (height, width), and the slice of each."""
     frames = given.whole("frames", 1, MAX_FRAMES)
     # files of the first release name neither; their frames were shared evenly
-    slices = tuple(f * grid[0] // frames for f in range(frames))
+    slices = GridShape(*grid).slice_of_frame(frames)
     if given.has("slice_of_frame"):
         slices = given.wholes("slice_of_frame", frames, grid[0] - 1)
     if given.has("size") or size is None:
