@@ -60,6 +60,9 @@ def test_a_start_is_read():
     assert start.branch.tokens.shape == (2, 4)
     assert start.kept is None
     assert start.file is None
+    assert (start.prompt, start.rng_seed, start.query) == (None, None, None)
+    said = start_of({"run": "r", "prompt": "owl", "rng_seed": 0, "query": {"heads": "mixed"}}, 100)
+    assert (said.prompt, said.rng_seed, said.query) == ("owl", 0, {"heads": "mixed"})
 
 
 ODD_VALUES = (None, "x", [], {}, -1, 10**30, float("inf"), "A" * 10**6)

@@ -544,6 +544,12 @@ def test_a_picture_is_known_where_it_is_kept(engine, clips):
     first = next(engine.generate(Request(known=picture, keep=keep, **asked)))
     again = engine.generate_all(Request(resume=first))
     np.testing.assert_array_equal(frame.tokens, again.tokens)
+    # Of pixels each sample may have its own, or all the same.
+    pixels = np.random.default_rng(1).integers(0, 256, (2, 32, 40, 3), np.uint8)
+    for own in (pixels, pixels[:1], pixels[0]):
+        known = np.where(keep, engine.encode(own.reshape(-1, 1, 32, 40, 3)), -1)
+        kept = engine.generate_all(Request(known=own, keep=keep, **asked)).tokens
+        np.testing.assert_array_equal(kept[:, keep], np.broadcast_to(known, kept.shape)[:, keep])
     # A clip begins with it, unless other cells are named.
     still = clips.generate_all(Request(prompt="whale", known=picture, seed_position=(0, 0, 0)))
     np.testing.assert_array_equal(still.tokens[0, 0], clips.encode(picture)[0, 0])
@@ -552,6 +558,7 @@ def test_a_picture_is_known_where_it_is_kept(engine, clips):
         ({"known": picture, "keep": keep[:, :2]}, r"keep: got bool \(1, 2, 5\), expected bool"),
         ({"known": picture, "keep": keep.astype(int)}, "keep: got int64"),
         ({"known": picture, "keep": keep & False}, "keep: got no cell"),
+        ({"known": pixels, "keep": keep}, r"known: got 2 pictures, expected 1 or 1 \(num_samples"),
         ({"known": picture, "keep": keep | True}, "expected at least one to grow"),
     ):
         with pytest.raises(ValueError, match=told):

@@ -105,6 +105,7 @@ def test_classes_and_none_and_more_samples_than_a_file_tells_of_are_told_each_al
         assert read.json() == written.json()
         assert read.request[name] == word
         assert (read.request["rng_seed"], read.request["num_samples"]) == (5 + sample, 1)
+        assert read.sample == 0
 
 
 @pytest.mark.parametrize(

@@ -125,6 +125,17 @@ def test_branch_keeps_everything_before_it(studio):
     assert steps[0]["frames"][0]["step"] == 7
 
 
+def test_a_lent_gpu_is_asked_for_by_the_steps_that_are_left_and_the_pictures(studio):
+    form = Form("emoji", "owl", rng_seed=4)
+    start = {"run": "a", "seed_position": [0, 0, 0]}  # 31 steps, of 12 million parameters
+    whole = check(studio, form, start)
+    *_, parent = grow(studio, whole)
+    late = check(studio, form, {**start, "run": "b", "resume": branch_of(parent, 28)})
+    seconds = studio.grower.seconds_on_gpu
+    assert [seconds([whole]), seconds([late])] == [12, 11]
+    assert seconds([whole] * 100_000) == 120  # no more than is lent at once
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
