@@ -110,6 +110,7 @@ test('playing shows a step only when it has come', () => {
   s = finished(frozen(s));
   s = store.advanced(store.advanced(store.advanced(s)));
   assert.deepEqual([s.step, store.ended(s).playing], [5, false]);
+  assert.ok(store.ended({ ...s, step: 4 }).playing);
   assert.equal(store.played(store.ended(s), true).step, 0);
   assert.equal(store.played(store.scrubbed(s, 3), true).step, 3); // from the end alone it begins anew
   const growing = { ...grown(begun(ready()), 1, 2), step: 2 };
@@ -198,6 +199,8 @@ test('a branch keeps what was before, and its title says what was changed', () =
   assert.equal(store.branchMarked(marked).branchFrom, 0);
   const { next, start } = store.started(marked, { id: 'b', samples: 4, title: 'fox' });
   assert.deepEqual([start.resume.step, start.resume.samples, next.lanes, next.step], [3, 1, ['a', 'b'], 3]);
+  const elsewhere = store.started({ ...marked, seedPosition: [0, 0, 0] }, { id: 'b', samples: 1, title: '' });
+  assert.deepEqual(elsewhere.start.seedPosition, [0, 2, 2]); // it goes on from where its trunk began
   const run = store.activeRun(next);
   const kept = [...run.plan.step].map((step, i) => (step <= 3 ? i : UNKNOWN_TOKEN));
   assert.deepEqual([...run.tokens], kept);
@@ -301,6 +304,7 @@ test('an edge is pulled, and a stop leaves what is there', () => {
   let s = frozen(store.pulled(outpainting(), 'bottom', 1));
   assert.deepEqual(s.board.wanted, { top: 0, left: 0, bottom: 5, right: 4 });
   assert.deepEqual(s.window, [1, 0]);
+  assert.deepEqual(store.edited({ ...s, tool: 'start' }, [1, 1], [2, 3]).seedPosition, [0, 1, 3]);
   assert.deepEqual(store.pulled(s, 'bottom', 0).board.wanted, null);
   s = begun(s);
   assert.equal(store.pulled(s, 'left', 2), s); // not while it grows
@@ -333,6 +337,13 @@ test('tools: keep a rectangle, erase with a brush, move the start', () => {
   // to keep a rectangle begins with the middle half, and none of it is done while it grows
   const kept = store.withTool(s, 'keep');
   assert.deepEqual([kept.tool, kept.region.rectangle], ['keep', { top: 1, left: 1, bottom: 3, right: 3 }]);
+  const moved = store.editedByKey(kept, [1, 0], false);
+  assert.equal(store.withTool(moved, 'keep').region.rectangle, moved.region.rectangle);
+  const cursors = [-9, 9].map((by) => store.editedByKey(s, [by, by], false).region.cursor);
+  assert.deepEqual(cursors, [
+    [0, 0],
+    [3, 3],
+  ]);
   assert.equal(store.withTool(s, 'start').tool, 'start');
   const growing = frozen({ ...s, phase: 'growing' });
   assert.equal(store.withTool(growing, 'keep'), growing);
@@ -388,6 +399,9 @@ test('what was given is read', () => {
   assert.equal(store.withReading(s, { run: 'other', tokens, text: '' }), s);
   const read = store.withReading(s, { run: 'r', tokens, text: 'known' });
   assert.deepEqual([read.reading, read.likeness], ['', 'known']);
+  const first = store.withFirstSlices(ready('video', clipSpec(4, 2)), { ...given, image: {} }, 1);
+  const known = store.withReading(frozen({ ...first, reading: 'r' }), { run: 'r', tokens, text: 'known' });
+  assert.deepEqual([known.board, known.reading, known.likeness], [null, '', 'known']);
   assert.deepEqual(
     [read.board, read.past[0]].map((board) => board.pieces[0].tokens[0]),
     [3, 3],
