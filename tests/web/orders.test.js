@@ -64,4 +64,8 @@ test('the last map of VAR has a cell of its own for each of the grid, the first 
   assert.equal(cells(16), 256);
   assert.equal(cells(3), 9);
   assert.equal(cells(1), 1);
+  assert.deepEqual(
+    [0, 5, 6, 16 * 6 + 11, 255].map((i) => coarseCell(i, 16, 3)),
+    [0, 0, 1, 5, 8],
+  );
 });

@@ -6,7 +6,7 @@ import { branchOf, changesOf, leftOf, nameOf, newRun, variationAfter } from '../
 import * as store from '../../app/web/store.js';
 import * as boards from '../../app/web/tools/board.js';
 import { allFrames, isClipFile, overlapOf } from '../../app/web/tools/clip.js';
-import { tooLong } from '../../app/web/tools/letters.js';
+import { listed, tooLong } from '../../app/web/tools/letters.js';
 import { canExtend } from '../../app/web/tools/region.js';
 import { fileStem, offeredFor } from '../../app/web/views/actions.js';
 import { labelOf } from '../../app/web/views/canvas.js';
@@ -170,7 +170,8 @@ test('a file of a clip is known by how it begins', () => {
   assert.ok(isClipFile(bytes('\0\0\0\x10ftypmp42')));
   assert.ok(isClipFile(bytes(png('IHDR', 'zTXt', 'acTL', 'IDAT'))));
   assert.ok(!isClipFile(bytes(png('IHDR', 'IDAT', 'acTL'))));
-  for (const odd of ['', 'GIF89a', '\x89PNG', png('IHDR').slice(0, 30)]) assert.ok(!isClipFile(bytes(odd)), odd);
+  const other = png('IHDR', 'acTL').replace('PNG', 'MNG');
+  for (const odd of ['', 'GIF89a', '\x89PNG', png('IHDR').slice(0, 30), other]) assert.ok(!isClipFile(bytes(odd)), odd);
 });
 
 test('a branch is called after what it left, wherever its tree is not seen', () => {
@@ -192,6 +193,11 @@ test('a prompt that is too long is told by its letters, one of several by its nu
   const several = 'Prompts 1, 3 and 4 have more than 4 letters: shorten them.';
   assert.equal(tooLong('foxes\nowl\nzebras\nlions', short, true), several);
   assert.equal(tooLong('fox\nowl', short, true), '');
+  assert.match(tooLong('a\nb\nc', short), /^The prompt has 5 letters/);
+  assert.match(tooLong('zebra', short, true), /^The prompt has 5 letters/);
+  assert.equal(listed([...'ab']), 'a and b');
+  assert.equal(listed([...'abcde']), 'a, b, c, d and e');
+  assert.equal(listed([...'abcdefg']), 'a, b, c, d, e and 2 more');
   const sets = [{ name: 'a', title: 'A', panes: [{ title: 'A', seed_position: [0, 8, 8], form: {} }] }];
   const s = lab.initial(short, sets);
   assert.match(statusOfLab(lab.asked(s, 'zebras')), /2 too many/);
@@ -293,6 +299,9 @@ test('a clip that goes on leaves out the frames it was given', () => {
   const frames = allFrames(second, 0);
   assert.equal(frames.length, 8 + 2);
   assert.deepEqual(frames.at(-1), { image: 'two', frame: 7 });
+  const hole = known.map((k, i) => (i === 0 ? 0 : k)); // a slice of which some is new is new
+  const third = newRun('c', makePlan(clip, [0, 1, 1], hole), 1, { finals: ['two'], earlier });
+  assert.equal(allFrames(third, 0).length, 8 + 4);
 });
 
 test('the lab ends with the last pixels that come, of whichever pane, and knows its prompts from the end alone', () => {
@@ -420,6 +429,8 @@ test('keys choose a cell of what is seen, from the one that was asked about or t
   const asked = store.askedOf(below, [0, 9, 8], 'q');
   assert.deepEqual([store.aimNow(asked), store.aimOf(asked)], [null, [0, 9, 8]]);
   assert.deepEqual(store.aimOf(store.aimed(store.askedOf(open, [0, 0, 3], 'q'), [0, -1, 0])), [0, 0, 3]);
+  const far = store.aimed(store.aimed(open, [0, 99, 0]), [0, 0, -99]);
+  assert.deepEqual(store.aimNow(far), [0, 15, 0]);
   assert.equal(store.aimNow({ ...below, current: 'b' }), null);
   assert.equal(store.aimNow(store.lensTurned(below)), null);
   const labels = [store.initial('image', spec), s, open].map(labelOf);
