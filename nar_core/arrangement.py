@@ -27,17 +27,17 @@ def told(world: World, facts: Facts, form: ConditionConfig) -> list[int]:
 def settled(
     world: World,
     prompts: Sequence[str],
-    seeds: Sequence[int] | None,
+    rng_seeds: Sequence[int] | None,
     model: NARTransformer,
     there: Tensor | None = None,
 ) -> list[list[int]]:
-    """Facts of each prompt as ids for the model, what the prompt leaves open settled by the seed.
+    """Facts of each prompt as ids for the model, what it leaves open settled by the rng seed.
 
-    Seeds in a row take one arrangement after another, so that variations differ.
+    Rng seeds in a row take one arrangement after another, so that variations differ.
 
     Args:
-        prompts, seeds: one for each row; without seeds what is open stays so.
-        there: tokens [B, N], -1 where unknown, that are there already. Then the seed's arrangement
+        prompts, rng_seeds: one for each row; without rng seeds what is open stays so.
+        there: tokens [B, N], -1 where unknown, that are there already. Then its own arrangement
             is taken unless another one clearly led to them, or none: a branch keeps what has been
             begun, and a picture from elsewhere is not arranged anew.
     """
@@ -47,14 +47,14 @@ def settled(
         if facts is None:
             rows.append([-1] * (config.slots + model.config.grid.cells * config.told))
             continue
-        if seeds is None:
+        if rng_seeds is None:
             rows.append(told(world, facts, config))
             continue
         if there is None or not bool((there[i] >= 0).any()):
             ways = world.arrangements(facts)
-            rows.append(told(world, ways[seeds[i] % len(ways)], config))
+            rows.append(told(world, ways[rng_seeds[i] % len(ways)], config))
             continue
-        leads = [told(world, way, config) for way in (*world.leads(facts, seeds[i]), facts)]
+        leads = [told(world, way, config) for way in (*world.leads(facts, rng_seeds[i]), facts)]
         rows.append(_led(model, leads, there[i]))
     return rows
 

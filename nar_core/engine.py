@@ -133,12 +133,12 @@ class Engine:
         return understand(self.info, prompt)
 
     def condition(
-        self, request: Request, seeds: Sequence[int] = (), there: Tensor | None = None
+        self, request: Request, rng_seeds: Sequence[int] = (), there: Tensor | None = None
     ) -> tuple[Any, Any]:
         """Condition input of a prepared request and its null form, on the device.
 
         Args:
-            seeds: random seed of each row, by default 0, 1, ...
+            rng_seeds: one of each row, by default 0, 1, ...
             there: tokens [B, N] that are there already, see `arrangement.settled`.
         """
         config = self.model.config.condition
@@ -147,8 +147,8 @@ class Engine:
             values = word_ids(prompts, config.slots, config.buckets, config.parted).to(self.device)
         elif config.kind == "facts":
             world = WORLDS[self.info.world]()
-            seeds = seeds or range(len(prompts))
-            rows = settled(world, prompts, seeds, self.model, there)
+            rng_seeds = rng_seeds or range(len(prompts))
+            rows = settled(world, prompts, rng_seeds, self.model, there)
             values = torch.tensor(rows, device=self.device)
         elif config.kind == "caption":
             assert self.text_encoder is not None
@@ -222,12 +222,12 @@ class Engine:
             if request.resume is not None:
                 first = request.resume.step
                 confidence[own] = request.resume.confidence.reshape(-1, plan.grid.cells)
-        seeds = [p.rng_seed + i for p in several for i in range(p.num_samples)]
+        rng_seeds = [p.rng_seed + i for p in several for i in range(p.num_samples)]
         there = torch.from_numpy(tokens).to(self.device, copy=True)
         at = coordinates(plan.grid)
         with self._growths.growth(
             plan,
-            *self.condition(_joined(requests), seeds, there),
+            *self.condition(_joined(requests), rng_seeds, there),
             there,
             torch.cat([uniforms(p.rng_seed, p.num_samples, plan.grid.cells) for p in several]),
             [p.settings for p in several for _ in range(p.num_samples)],
@@ -352,14 +352,14 @@ class Engine:
             prompt=(request.prompt or ())[own] if request.prompt else request.prompt,
             label=request.label[own] if isinstance(request.label, tuple) else request.label,
         )
-        seed = prepared.rng_seed + sample
+        rng_seed = prepared.rng_seed + sample
         there = torch.from_numpy(begun).to(self.device)
         return Growth(
             self.model,
             plan,
-            *self.condition(one, [seed], there),
+            *self.condition(one, [rng_seed], there),
             rows,
-            uniforms(seed, 1, plan.grid.cells),
+            uniforms(rng_seed, 1, plan.grid.cells),
             prepared.settings,
             step,
         )

@@ -38,8 +38,8 @@ def panorama(
     Returns:
         Pixels uint8 [B, height, columns of cells, 3]. Next to a window that grew later, its
         neighbour fades into it along half of what both show.
-    Raises ValueError for a clip model, fewer columns, a seed too large for all windows, and pixels
-    of another form.
+    Raises ValueError for a clip model, fewer columns, an rng seed too large for all windows, and
+    pixels of another form.
     """
     grid, (height, width) = engine.info.grid, engine.info.size
     cell = width // grid.w

@@ -51,7 +51,7 @@ def box_alone(info: ModelInfo, prompt: str = "") -> Box | None:
 
 
 def _random(rng_seed: int) -> np.random.Generator:
-    """Numbers of a random seed. Raises ValueError for what is none."""
+    """Numbers of an rng seed. Raises ValueError for what is none."""
     return np.random.default_rng(int(RNG_SEED.check(rng_seed)))
 
 
