@@ -242,6 +242,14 @@ test('what is drawn at a step: the latest preview up to it, of a branch at first
     [true, false],
   );
   assert.equal(store.withSheetOf(done, 'a', 2, {}).runs.a, done.runs.a); // too late for a preview
+  // of one that was stopped it has the previews, and what was given to both
+  const stopped = store.settled(
+    frozen({ ...half, runs: { a: { ...half.runs.a, given: { image: 'given' } } }, step: 3 }),
+  );
+  const further = begun(frozen(store.branchMarked(store.scrubbed(stopped, 2))), { id: 'c' }).runs.c;
+  assert.deepEqual(imageAt(further, 2, 1), { image: { sheet: 2 }, row: 1 });
+  assert.deepEqual([...further.sheets.keys()], [1, 2]);
+  assert.equal(imageAt(further, 0, 0).image, 'given');
   const holistic = { ...run, spec: { ...spec, accepts_known: false } };
   assert.deepEqual([imageAt(holistic, 4, 0).image, hasStep(holistic, 3), hasStep(holistic, 4)], [null, true, false]);
   const whole = { ...holistic, finals: ['first', 'second'] };
