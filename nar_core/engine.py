@@ -394,7 +394,7 @@ class Engine:
         """Pixels uint8 [B, F, height, width, 3] to tokens int64 [B, T, H, W].
 
         A picture is fitted to the model's size first (see `picture.fit`); where the model makes
-        clips, it stands still.
+        clips, it stands still. Raises ValueError for pixels of another form.
         """
         expected = (self.info.frames, *self.info.size, 3)
         if isinstance(video, Image.Image):

@@ -108,7 +108,7 @@ class Fields:
         return self._data.get(name) not in (None, "", [], {})
 
     def any(self, name: str, default: Any = MISSING) -> Any:
-        """A field as it came, to be read further; null counts as missing."""
+        """A field as it came, to be read further; null is missing: ValueError without `default`."""
         value = self._data.get(name)
         if value is not None:
             return value

@@ -120,7 +120,7 @@ def _bound_notes() -> None:
 
 @contextmanager
 def reading_picture(source: bytes | str | Path, name: str = "picture") -> Iterator[None]:
-    """Pillow's readers raise whatever they stumble over; here it becomes one sentence."""
+    """Pillow's readers raise whatever they stumble over; here it is a ValueError in a sentence."""
     data = source if isinstance(source, bytes) else Path(source)
     try:
         yield
@@ -203,7 +203,10 @@ def turn_of(picture: Image.Image) -> Image.Transpose | None:
 
 
 def eight_bits(picture: Image.Image) -> Image.Image:
-    """A picture of any mode as L, LA, RGB or RGBA; of an animated one the first frame."""
+    """A picture of any mode as L, LA, RGB or RGBA; of an animated one the first frame.
+
+    Raises ValueError for one without pixels.
+    """
     if not all(picture.size):
         raise ValueError(f"picture: got {picture.width} x {picture.height} pixels, expected some")
     picture.load()  # also because the EXIF data may stand behind the pixels

@@ -57,7 +57,10 @@ def sheet(clip: np.ndarray) -> np.ndarray:
 
 
 def jpeg_bytes(pixels: np.ndarray, quality: int = 90) -> bytes:
-    """uint8 [h, w, 3] -> JPEG without chroma subsampling: cells keep their own colour."""
+    """uint8 [h, w, 3] -> JPEG without chroma subsampling: cells keep their own colour.
+
+    Raises ValueError for a longer side than a JPEG may have.
+    """
     if max(pixels.shape[:2]) > LONGEST_JPEG:
         raise ValueError(
             f"clip: got {pixels.shape[1]:,} pixels of frames side by side, expected at most "

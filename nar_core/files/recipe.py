@@ -286,7 +286,10 @@ def setting_in(given: Fields, setting: Setting) -> float | int | str:
 
 
 def recipes_from(data: Any, limits: Limits = LIMITS) -> list[Recipe]:
-    """JSON of a clip file -> the recipes of the growths that it was put together from."""
+    """JSON of a clip file -> the recipes of the growths that it was put together from.
+
+    Raises ValueError as `recipe_from`, and for no parts or too many.
+    """
     parts = Fields(data, "recipe", AS_DOWNLOADED).any("parts")
     if not isinstance(parts, list) or not 1 <= len(parts) <= MAX_PARTS:
         raise ValueError(

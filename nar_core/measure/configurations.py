@@ -145,7 +145,10 @@ def compare(
 
 
 def seeds_from(engine: Engine, place: str, batches: int, rng_seed: int) -> list[Cell]:
-    """A seed position for every batch: "corner", "centre", "any" or "[t,]h,w"."""
+    """A seed position for every batch: "corner", "centre", "any" or "[t,]h,w".
+
+    Raises ValueError for any other `place`, and for a cell that is not in the grid.
+    """
     grid, rng = engine.info.grid, np.random.default_rng((rng_seed, 6))
     if place == "any":
         return [any_cell(grid, rng) for _ in range(batches)]

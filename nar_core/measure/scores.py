@@ -231,7 +231,7 @@ def _fitted(file: Path, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def seen_by(net: Network, pixels: Iterator[np.ndarray], what: str) -> Seen:
-    """What a network sees in all of them, on the CPU."""
+    """What a network sees in all of them, on the CPU. Raises ValueError where there is none."""
     features, chances, batch = [], [], []
 
     @torch.inference_mode()

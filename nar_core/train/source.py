@@ -26,7 +26,10 @@ SHOWN = ("variants", "shift", "scale", "flip", "tinted", "stride")
 
 
 def prompt_of(record: dict) -> str:
-    """The prompt that names a record: its `text`, its name, or that of the folder it lies in."""
+    """The prompt that names a record: its `text`, its name, or that of the folder it lies in.
+
+    Raises ValueError, with the remedy, for a record that has none of them.
+    """
     if "text" in record:
         return record["text"]
     name = record.get("name", record.get("label"))

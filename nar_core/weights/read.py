@@ -110,7 +110,7 @@ def single_weight_file(
 def find_weight_file(path: str | Path) -> Path:
     """The weight file at `path`, which is the file or a folder that holds just one.
 
-    Of a file in shards that is their index.
+    Of a file in shards that is their index. Raises ValueError where there is none, or several.
     """
     path = Path(path)
     if path.is_file():
