@@ -136,6 +136,13 @@ def test_what_is_missing_is_said(tmp_path, make, told):
         make(tmp_path)
 
 
+def test_a_folder_of_pictures_is_no_reference_for_clips(tmp_path):
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    assert Reference(str(tmp_path), (8, 8, 3)).pixels is not None
+    with pytest.raises(ValueError, match=r"expected real clips, an \.npy"):
+        Reference(str(tmp_path), (4, 8, 8, 3))
+
+
 def test_without_the_library_a_network_is_asked_for(monkeypatch):
     monkeypatch.setitem(sys.modules, "torch_fidelity", None)
     with pytest.raises(ValueError, match=r"got none, .* pip install -r requirements-eval.txt"):

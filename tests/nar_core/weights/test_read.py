@@ -97,6 +97,25 @@ def test_the_grid_comes_from_the_settings_or_is_asked_for(weights, tmp_path):
     assert load_generator(tmp_path).config.grid == GRID
 
 
+def test_settings_may_stand_in_the_file_at_any_depth(weights, tmp_path):
+    said = json.loads(SETTINGS)
+    for number, told in enumerate(
+        (
+            {"args": argparse.Namespace(**said), "model": weights},
+            {"args": {"epochs": 3}, "model": {"args": said, "sd": weights}},
+        )
+    ):
+        (tmp_path / str(number)).mkdir()
+        torch.save(told, tmp_path / str(number) / "w.pt")
+        assert load_generator(tmp_path / str(number)).config.grid == GRID
+
+
+def test_a_yaml_file_of_a_list_is_refused(tmp_path):
+    (tmp_path / "config.yaml").write_text("- 1\n- 2\n")
+    with pytest.raises(ValueError, match=r"config\.yaml: got list, expected names and values"):
+        read_yaml(tmp_path / "config.yaml")
+
+
 def test_a_llamagen_file_is_refused_by_name(weights, tmp_path):
     plain = {k: v for k, v in weights.items() if "medusa" not in k and "layers.2." not in k}
     torch.save({"model": plain}, tmp_path / "c2i_B_256.pt")
