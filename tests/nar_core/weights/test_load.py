@@ -18,6 +18,7 @@ from nar_core.tokenizers.larp_video import LarpConfig, LarpTokenizer
 from nar_core.tokenizers.vq_image import VQConfig, VQTokenizer
 from nar_core.weights import list as listing
 from nar_core.weights import load
+from nar_core.weights.adapt import larp_config
 from nar_core.weights.fetch import Source
 from nar_core.weights.load import digest_of, load_model
 
@@ -210,6 +211,14 @@ def test_a_clip_model_from_hub_folders_to_pixels(monkeypatch, checkpoints):
         engine.generate(Request(label="c", known=np.where(frame.tokens[0] > 15, -1, 0)))
     with pytest.raises(ValueError, match=r"expected \(0, 0, 0\): tiny has learnt"):
         engine.generate(Request(label="c", seed_position=(0, 0, 1)))
+
+
+@pytest.mark.parametrize(
+    ("grid", "found"), [((2, 2, 2), (2, 2, 2)), ((8, 1, 1), (2, 2, 2)), ((3, 2, 2), (1, 1, 12))]
+)
+def test_as_many_tokens_as_patches_are_on_the_grid_of_patches(grid, found):
+    tensors = LarpTokenizer(replace(LARP, grid=GridShape(*grid))).state_dict()
+    assert larp_config(tensors, {"input_size": 16, "frame_num": 4}, None).grid == found
 
 
 def test_a_text_model_asks_the_encoder_once_per_request(monkeypatch, checkpoints):
