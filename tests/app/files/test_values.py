@@ -15,6 +15,7 @@ from nar_core.files import (
     token_words,
     tokens_of,
 )
+from nar_core.foreign import Fields
 
 
 def test_values_are_written_little_endian_and_bytes_as_they_are():
@@ -47,3 +48,25 @@ def test_confidence_is_written_in_steps_of_a_254th():
     back = confidence_of(sure[:4])
     assert back.dtype == np.float32
     np.testing.assert_array_equal(back, np.array([np.nan, 0, 0.5, 1], np.float32))
+
+
+@pytest.mark.parametrize(
+    ("read", "taken", "refused"),
+    [
+        (lambda f: f.whole("x", 1, 3), (1, 3, 2.0), (0, 4, 1.5, True, "2", [1])),
+        (lambda f: f.number("x", 0, 1), (0, 1, 0.5), (-0.1, 1.1, float("nan"), True, "1")),
+        (lambda f: f.text("x", 3), ("", "owl"), ("owls", 3, "\ud800", [])),
+        (lambda f: f.texts("x", 2, 3), (["owl"], ["a", "b"]), ([], ["a"] * 3, ["owls"], "ab", [1])),
+        (lambda f: f.wholes("x", range(1, 3), 4), ([0], [4, 0]), ([], [5], [-1], [0] * 3, [0.5])),
+        (lambda f: f.wholes("x", 2, [1, 2], low=1), ([1, 2],), ([2, 2], [0, 1], [1])),
+        (lambda f: f.flag("x"), (True, False), (1, "true", [])),
+        (lambda f: f.one_of("x", ("a", "b")), ("a", "b"), ("c", "ab", ["a"], 1)),
+    ],
+)
+def test_fields_are_taken_up_to_their_bounds_and_not_beyond(read, taken, refused):
+    for value in taken:
+        found = read(Fields({"x": value}, "recipe", "mend it"))
+        assert (list(found) if isinstance(found, tuple) else found) == value
+    for value in refused:
+        with pytest.raises(ValueError, match=r"^recipe: x: got .*, expected .*; mend it$"):
+            read(Fields({"x": value}, "recipe", "mend it"))
