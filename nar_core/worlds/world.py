@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
@@ -168,6 +169,22 @@ def pair_is_held_out(*parts: str) -> bool:
     return int(digest[:8], 16) / 2**32 < HELD_OUT
 
 
+# Words of their own that one slip would make one that some world knows.
+_OTHER_WORDS = frozenset(
+    re.findall(
+        r"\w+",
+        """airline airlines bellow boast boost booth bouncers breaches canons carbs caring carriers
+        castes cheery coast coats commuter commuters compute copper crushes dairy dessert desserts
+        emotion emotions fakes filed files fling groove grooves homme hoops hoping looks mousse
+        places plants posture postures preaches preset prevents rabbis rackets racking raking
+        retrieve roster rosters salons sauces scandals seater shooters sliver snowball speakers
+        summary sundays sweeter tallies throes ticket topical topics trailers trainees traitors
+        treble beatles lyons manson marian martin martina robyn scarlett thorne""",
+    )
+)
+_VOWELS = frozenset("aeiouy")
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
     """The known word that an unknown one may be a misspelling of, "" where it is another word.
 
@@ -176,3 +193,47 @@ def nearest(word: str, known: Iterable[str]) -> str:
     near = [k for k in known if k[0] == word[0] and abs(len(k) - len(word)) < 2]
     found = difflib.get_close_matches(word, near, 1, 0.76)
     return found[0] if found else ""
+
+
+def misspelt(word: str, known: Iterable[str]) -> str:
+    """The known word that an unknown one surely is, with a slip of the pen; "" where it is none.
+
+    What a letter makes another word of is none: "plate" is no plane, and "racket" no rocket.
+    """
+    if len(word) < 5 or word in _OTHER_WORDS:
+        return ""
+    found = [k for k in known if k[0] == word[0] and _slip(word, k)]
+    return max(found, key=lambda k: (difflib.SequenceMatcher(None, word, k).ratio(), k), default="")
+
+
+def _slip(word: str, meant: str) -> bool:
+    """Whether a word is another one as people misspell it.
+
+    A letter too few is likelier a slip than one too many or another one, which make other words
+    unless these are long; so do all of them of what ends in "ing".
+    """
+    n, more = len(word), len(word) - len(meant)
+    if _sound(word) == _sound(meant):
+        return True
+    differ = [i for i, (a, b) in enumerate(zip(word, meant, strict=False)) if a != b]
+    if more == 0 and len(differ) == 2 and word[differ[0]] == meant[differ[1]]:
+        i, j = differ
+        return j == i + 1 and word[j] == meant[i]
+    if word.endswith("ing"):
+        return False
+    if word[-1] != meant[-1]:
+        return n > 5 and meant[:-1] == word and meant[-1] != "s"
+    if more == 0 and len(differ) == 1:
+        i = differ[0]
+        return n > 7 or (n > 6 and {word[i], meant[i]} <= _VOWELS)
+    if abs(more) == 1:
+        short, long = sorted((word, meant), key=len)
+        i = differ[0] if differ else n
+        return n > (5 if more < 0 else 7) and long[:i] + long[i + 1 :] == short
+    return False
+
+
+def _sound(word: str) -> str:
+    """About how a word sounds: letters that stand for one another, and no doubled ones."""
+    alike = word.replace("ph", "f").replace("c", "k").replace("y", "i")
+    return "".join(c for c, before in zip(alike, " " + alike, strict=False) if c != before)

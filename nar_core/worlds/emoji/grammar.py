@@ -6,7 +6,6 @@ noun (number, size, colour) belongs to it, and so does what follows it ("wearing
 
 from __future__ import annotations
 
-import difflib
 import re
 from dataclasses import dataclass, replace
 from functools import cache
@@ -14,7 +13,7 @@ from functools import cache
 import numpy as np
 
 from ... import splitter
-from ..world import Understood, Word, nearest
+from ..world import Understood, Word, misspelt, nearest
 from .colours import COLOURS
 from .objects import BY_NOUN, OBJECTS
 from .scene import PLAIN, WORN, Scene, Thing
@@ -460,6 +459,22 @@ def split(prompt: str) -> list[str]:
     return out
 
 
+@cache
+def _singles() -> tuple[str, ...]:
+    """Words that say something by themselves, which others may be misspellings of."""
+    return tuple(p[0] for p in _phrases() if len(p) == 1 and len(p[0]) > 2)
+
+
+@cache
+def _parts_of_phrases() -> frozenset[str]:
+    return FILLERS.union(*_phrases())
+
+
+def _meant(word: str) -> str:
+    """The word, or the one that it is a misspelling of."""
+    return word if word in _parts_of_phrases() else misspelt(word, _singles()) or word
+
+
 LONGEST = 6
 
 
@@ -478,25 +493,22 @@ def understand(prompt: str, verbs: bool) -> Understood:
     At most two things can be drawn; words of a third are said to be left out, and so are verbs
     where nothing moves.
     """
-    words = split(prompt)
+    typed = split(prompt)
+    words = [_meant(word) for word in typed]
     reading = _Reading()
     said: list[tuple[Word, _Entry | None]] = []
     at = 0
     while at < len(words):
         n, entry = _match(words, at)
-        text = " ".join(words[at : at + n])
+        text = " ".join(typed[at : at + n])
+        own = typed[at : at + n] == words[at : at + n]
         at += n
         if entry is None and text in FILLERS:
             said.append((Word(text, "filler"), None))
             continue
-        own = True
         if entry is None:
-            singles = {p[0]: e for p, e in _phrases().items() if len(p) == 1 and len(p[0]) > 2}
-            close = nearest(text, singles)
-            if not _typo(text, close):
-                said.append((Word(text, "unknown", close), None))
-                continue
-            entry, own = singles[close], False
+            said.append((Word(text, "unknown", nearest(text, _singles())), None))
+            continue
         if reading.take(entry, len(said)):
             own = own and entry.own
             word = Word(text, "known") if own else Word(text, "taken as", _plain(entry))
@@ -539,15 +551,6 @@ def _plain(entry: _Entry) -> str:
     if entry.kind == "count":
         return NUMBERS[int(entry.value)][0]
     return str(entry.value) or "white"  # a place with nothing in it
-
-
-def _typo(word: str, close: str) -> bool:
-    """Whether a word is a near one with letters amiss; a short one may as well be another word.
-
-    "plate" is no plane and "beer" no bee: they are asked about.
-    """
-    alike = difflib.SequenceMatcher(None, word, close).ratio()
-    return len(word) > 5 and close != "" and alike >= 0.8
 
 
 class _Reading:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ...splitter import split
-from ..world import Understood, Word, nearest
+from ..world import Understood, Word, misspelt, nearest
 from .facts import Landscape
 
 # What captions say, the plain wording first. {} stands for what comes before.
@@ -219,6 +219,9 @@ def _table(groups: dict[str, dict[str, str]]) -> dict[str, list[tuple[str, str]]
 
 _SAID = {"known": _table(_KNOWN), "taken as": _table(_TAKEN)}
 _HINTED = _table(_HINTS)
+_PARTS = frozenset(
+    w for table in (*_SAID.values(), _HINTED) for phrase in table for w in phrase.split()
+)
 _SINGLE = sorted(
     {p for table in (*_SAID.values(), _HINTED) for p in table if " " not in p} | _NAMES
 )
@@ -280,7 +283,8 @@ def understand(prompt: str) -> Understood:
     Where words say different things of one slot, the first is followed and others are left out.
     """
     typed = [part for word in split(prompt) for part in _parts(word)]
-    spans = list(_spans([w.lower().removesuffix("'s") for w in typed]))
+    words = [_meant(w.lower().removesuffix("'s")) for w in typed]
+    spans = list(_spans(words))
     facts: dict[str, Any] = {}
     for span, after in zip_longest(spans, spans[1:]):
         # Of "mountain forest" the second is what it is.
@@ -292,14 +296,23 @@ def understand(prompt: str) -> Understood:
         facts.setdefault(slot, value)
     if facts.get("terrain") == "islands":
         facts.pop("water", None)  # the sea is there anyway
-    words = []
+    said = []
     for span in spans:
         kind, meaning = _became(span, facts)
         text = " ".join(typed[span.start : span.stop])
-        near = nearest(text.lower(), _SINGLE) if kind == "unknown" else meaning
-        words.append(Word(text, kind, near))
+        plain = " ".join(words[span.start : span.stop])
+        if kind == "unknown":
+            meaning = nearest(text.lower(), _SINGLE)
+        elif kind == "known" and plain != text.lower().replace("'s", ""):
+            kind, meaning = "taken as", plain
+        said.append(Word(text, kind, meaning))
     named = any(span.kind == "name" for span in spans)
-    return Understood(Landscape(**facts) if facts or named else None, tuple(words))
+    return Understood(Landscape(**facts) if facts or named else None, tuple(said))
+
+
+def _meant(word: str) -> str:
+    """The word, or the one that it is a misspelling of."""
+    return word if word in _PARTS or word in _FILLERS else misspelt(word, _SINGLE) or word
 
 
 def _parts(word: str) -> list[str]:

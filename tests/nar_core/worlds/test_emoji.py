@@ -141,6 +141,38 @@ def test_a_short_word_is_asked_about_and_not_replaced(word, near):
     assert [(w.kind, w.meaning) for w in understood.words] == [("unknown", near)]
 
 
+@pytest.mark.parametrize(
+    "word",
+    ["racket", "station", "burning", "trained", "places", "starts", "frames", "rotten", "looks"],
+)
+def test_a_real_word_is_no_misspelling_of_another(word):
+    """A letter makes another word of most words: only slips that make none are mended."""
+    assert EmojiWorld().understand(word).facts is None
+    assert WORLDS["emoji-motion"]().understand(f"a {word} cat").facts == Scene((Thing("cat"),))
+
+
+@pytest.mark.parametrize(
+    ("word", "noun"),
+    [
+        ("dinosuar", "dinosaur"),  # two letters swapped
+        ("rabit", "rabbit"),  # one of two
+        ("bannana", "banana"),  # two for one
+        ("butterly", "butterfly"),  # one left out
+        ("helicoptor", "helicopter"),  # a vowel for another
+        ("elefant", "elephant"),  # as it sounds
+        ("bycicle", "bike"),
+    ],
+)
+def test_a_slip_of_the_pen_is_mended_and_said(word, noun):
+    understood = world.understand(f"a {word}")
+    assert understood.facts == Scene((Thing(noun),))
+    assert [(w.text, w.meaning) for w in understood.of("taken as")] == [(word, noun)]
+
+
+def test_a_phrase_is_known_with_a_slip_in_it():
+    assert world.understand("a golden retreiver").facts == Scene((Thing("dog"),))
+
+
 def test_what_comes_near_is_said():
     for prompt, caption, meaning in (
         ("5 green aliens", "four green aliens", "four"),

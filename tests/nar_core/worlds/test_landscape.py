@@ -163,6 +163,23 @@ def test_words_that_are_not_known_are_said_with_the_nearest():
     assert world.understand("").facts is None
 
 
+@pytest.mark.parametrize(
+    ("prompt", "plain", "taken"),
+    [
+        ("mountians at sunset", "mountains at sunset", [("mountians", "mountains")]),
+        ("ilands in the sea", "islands", [("ilands in the sea", "islands in the sea")]),
+        ("a Forrest at night", "a forest at night", [("Forrest", "forest")]),
+        ("lanscape", "a landscape", [("lanscape", "landscape")]),
+        ("a castle in lighting", "a landscape", []),
+        ("my health in summer", "a summer landscape", []),
+    ],
+)
+def test_a_slip_of_the_pen_is_mended_and_said(prompt, plain, taken):
+    understood = world.understand(prompt)
+    assert world.say(understood.facts or Landscape()) == plain
+    assert [(w.text, w.meaning) for w in understood.of("taken as")] == taken
+
+
 def test_what_has_no_room_is_left_out():
     words = {w.text: w.kind for w in world.understand("islands in a forest by a lake").words}
     assert words == {
