@@ -479,12 +479,21 @@ LONGEST = 6
 
 
 def _match(words: list[str], at: int) -> tuple[int, _Entry | None]:
-    """The longest phrase that begins at a word: how many words it has, and what it says."""
-    phrases = _phrases()
-    for n in range(min(LONGEST, len(words) - at), 0, -1):
-        if found := phrases.get(tuple(words[at : at + n])):
+    """The longest phrase that begins at a word: how many words it has, and what it says.
+
+    It takes no word that a phrase within it needs: "on a hill" of "standing on a hill".
+    """
+    for n in range(_longest(words, at), 0, -1):
+        found = _phrases().get(tuple(words[at : at + n]))
+        if found and all(i + _longest(words, i) <= at + n for i in range(at + 1, at + n)):
             return n, found
     return 1, None
+
+
+def _longest(words: list[str], at: int) -> int:
+    """How many words the longest phrase has that begins at one, 0 where none does."""
+    most = min(LONGEST, len(words) - at)
+    return next((n for n in range(most, 0, -1) if tuple(words[at : at + n]) in _phrases()), 0)
 
 
 def understand(prompt: str, verbs: bool) -> Understood:

@@ -173,6 +173,20 @@ def test_a_phrase_is_known_with_a_slip_in_it():
     assert world.understand("a golden retreiver").facts == Scene((Thing("dog"),))
 
 
+@pytest.mark.parametrize(
+    ("prompt", "plain"),
+    [
+        ("a cat sitting on a hill", "a cat on a hill"),
+        ("a robot is on the moon", "a robot on the moon"),
+        ("a bunch of grapes", "some grapes"),
+        ("an elephant on a beach ball", "an elephant above a ball"),
+        ("a bunch of bananas", "four bananas"),
+    ],
+)
+def test_a_phrase_takes_no_word_of_a_longer_one(prompt, plain):
+    assert world.say(world.understand(prompt).facts) == plain
+
+
 def test_what_comes_near_is_said():
     for prompt, caption, meaning in (
         ("5 green aliens", "four green aliens", "four"),
