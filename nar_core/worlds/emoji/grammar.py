@@ -347,6 +347,14 @@ FILLERS = frozenset(
     ]
 )
 
+# Who says one of these speaks of something else from there on.
+DETERMINERS = frozenset(
+    ("a", "an", "the", "my", "your", "his", "her", "their", "our", "this", "these", "those", "some")
+)
+# What is said next is said of the thing before: "a cat that is black".
+PREDICATES = frozenset(("is", "are", "was", "be", "looks", "coloured", "colored", "painted"))
+COATS = frozenset(("fur", "feathers", "scales", "skin", "wool", "colour", "color"))
+
 
 def vocabulary(moving: bool) -> dict[str, tuple[str, ...]]:
     """The words of the world by what they say, the plain one of each."""
@@ -496,13 +504,22 @@ def _longest(words: list[str], at: int) -> int:
     return next((n for n in range(most, 0, -1) if tuple(words[at : at + n]) in _phrases()), 0)
 
 
+def _clauses(prompt: str) -> tuple[list[str], set[int]]:
+    """The words of a prompt, and how many there are at the end of each of its clauses."""
+    words, ends = [], set()
+    for clause in re.split(r"[,;:.!?()\n]+", splitter.normal(prompt)):
+        words += split(clause)
+        ends.add(len(words))
+    return words, ends
+
+
 def understand(prompt: str, verbs: bool) -> Understood:
     """The scene that a prompt asks for, and what became of each of its words.
 
     At most two things can be drawn; words of a third are said to be left out, and so are verbs
     where nothing moves.
     """
-    typed = split(prompt)
+    typed, ends = _clauses(prompt)
     words = [_meant(word) for word in typed]
     reading = _Reading()
     said: list[tuple[Word, _Entry | None]] = []
@@ -511,14 +528,18 @@ def understand(prompt: str, verbs: bool) -> Understood:
         n, entry = _match(words, at)
         text = " ".join(typed[at : at + n])
         own = typed[at : at + n] == words[at : at + n]
+        if at in ends:
+            reading.pause()
         at += n
-        if entry is None and text in FILLERS:
+        if entry is None and text in COATS and reading.coat():
             said.append((Word(text, "filler"), None))
-            continue
-        if entry is None:
+        elif entry is None and text in FILLERS:
+            reading.hear(text)
+            said.append((Word(text, "filler"), None))
+        elif entry is None:
+            reading.pass_over()
             said.append((Word(text, "unknown", nearest(text, _singles())), None))
-            continue
-        if reading.take(entry, len(said)):
+        elif reading.take(entry, len(said)):
             own = own and entry.own
             word = Word(text, "known") if own else Word(text, "taken as", _plain(entry))
             said.append((word, entry))
@@ -566,6 +587,10 @@ class _Reading:
     """What has been read so far.
 
     Attributes:
+        before: what was said before a noun that is yet to come: its value, and by which word.
+        lent: kinds of these that a word that is not known may own: "a red scarf and a cat".
+        bound: whether their colour cannot be said of the thing before: "an apple, an orange".
+        close: whether the thing read last is still spoken of; told: that something is said of it.
         spare: which words say nothing after all.
     """
 
@@ -575,32 +600,90 @@ class _Reading:
         self.sizes: list[str] = []
         self.relation = ""
         self.place: str | None = None
-        self.before: dict[str, tuple[str | int, int]] = {}  # kind: value, which word
+        self.before: dict[str, tuple[str | int, int]] = {}
+        self.lent: set[str] = set()
+        self.heard = ""  # the filler before
+        self.bound = self.close = self.told = False
         self.spare: set[int] = set()
+
+    def hear(self, filler: str) -> None:
+        """A word that says nothing by itself."""
+        if filler in DETERMINERS:
+            self.pause()
+            if filler in ("a", "an"):
+                self._drop({"count"})
+        self.told = filler in PREDICATES or (self.told and filler not in DETERMINERS)
+        self.heard = filler
+
+    def pass_over(self) -> None:
+        """A word that is not known: what was said before it may be said of it."""
+        self.lent |= self.before.keys() - {"verb"}
+        self.close = self.told = False
+        self.heard = ""
+
+    def pause(self) -> None:
+        """Something else begins: what a word that is not known may own is not said of it."""
+        self._drop(self.lent)
+        self.lent = set()
+
+    def _drop(self, kinds: set[str]) -> None:
+        self.spare |= {self.before.pop(kind)[1] for kind in kinds & self.before.keys()}
+
+    def coat(self) -> bool:
+        """Whether the colour before is that of the last thing: "a cat with black fur"."""
+        return "colour" in self.before and bool(self.things) and self._coloured()
+
+    def _coloured(self) -> bool:
+        """Whether the last thing takes the colour that was said."""
+        last = self.things[-1]
+        if last.colour or BY_NOUN[last.noun].takes == "none":
+            return False
+        self.things[-1] = replace(last, colour=str(self.before.pop("colour")[0]))
+        self.lent.discard("colour")
+        return True
 
     def take(self, entry: _Entry, word: int) -> bool:
         """Whether a fact could be used; of two that contradict each other the first counts."""
         kind, value = entry.kind, entry.value
+        heard, told = self.heard, self.told
+        self.heard, self.told = "", False
         if (kind, value) == ("colour", ""):
             return False
+        if kind in ("place", "relation"):
+            self.pause()
         if kind == "place":
             if self.place is not None:
                 return False
             self.place = str(value)
             return True
         if kind == "relation":
+            self._back()
+            self.pass_over()
             if len(self.things) != 1 or (self.relation and value != "and"):
                 return len(self.things) < 2
             self.relation = str(value)
             return True
         if kind in ("noun", "nouns"):
+            self.lent, self.close = set(), True
             return self._noun(str(value), 2 if kind == "nouns" else 1)
+        if kind == "colour" and told and self.close:
+            self.before["colour"] = value, word
+            taken = self._coloured()
+            self.before.pop("colour", None)
+            return taken
         if kind in ("worn", "verb") and self.things and not self._of_next(kind):
             return self._after(kind, str(value))
         if kind == "worn" or len(self.things) >= 2 or kind in self.before:
             return kind == "count" and value == 1
         self.before[kind] = value, word
+        if kind == "colour":
+            self.bound = heard in DETERMINERS
         return True
+
+    def _back(self) -> None:
+        """A colour that is said after a thing, of which nothing else is said: "a car, red"."""
+        if self.close and not self.bound and "colour" in self.before:
+            self._coloured()
 
     def _of_next(self, kind: str) -> bool:
         """Whether a verb says something of a thing yet to come: "a cat and a jumping frog"."""
@@ -632,10 +715,8 @@ class _Reading:
 
     def scene(self) -> Scene | None:
         """The facts once all is read, None where no thing was named."""
-        if self.things and "colour" in self.before:  # "an apple that is blue"
-            last = self.things[-1]
-            if not last.colour and BY_NOUN[last.noun].takes != "none":
-                self.things[-1] = replace(last, colour=str(self.before.pop("colour")[0]))
+        self.pause()
+        self._back()
         if self.things and "verb" in self.before and not self.things[-1].verb:  # nothing came
             self.things[-1] = replace(self.things[-1], verb=str(self.before.pop("verb")[0]))
         self.spare |= {word for _, word in self.before.values()}

@@ -187,6 +187,36 @@ def test_a_phrase_takes_no_word_of_a_longer_one(prompt, plain):
     assert world.say(world.understand(prompt).facts) == plain
 
 
+@pytest.mark.parametrize(
+    ("prompt", "plain", "left_out"),
+    [
+        # what is said of something that is not known is said of nothing else
+        ("a red scarf and a cat", "a cat", ["red"]),
+        ("a big tower, a cat", "a cat", ["big"]),
+        ("two people and a dog", "a dog", ["two"]),
+        ("a cat with blue eyes", "a cat", ["blue"]),
+        ("a cat on a red carpet", "a cat", ["red"]),
+        ("16:9 a cat", "a cat", ["9"]),
+        ("a red shiny car", "a red car", []),
+        ("three wise monkeys", "three monkeys", []),
+        # a colour that stands for a thing is that of no other
+        ("an apple and an orange", "an apple", ["orange"]),
+        ("an apple, an orange and a pear", "an apple and a pear", ["orange"]),
+        ("a red and blue ball", "a red ball", ["blue"]),
+        # what is said after a thing is said of it
+        ("a cat that is black and a dog", "a black cat and a dog", []),
+        ("the dog and the cat is blue", "a dog and a blue cat", []),
+        ("a car, red, on a hill", "a red car on a hill", []),
+        ("an apple green and a banana", "a green apple and a banana", []),
+        ("a cat with black fur", "a black cat", []),
+    ],
+)
+def test_what_is_said_of_a_word_belongs_to_it(prompt, plain, left_out):
+    understood = world.understand(prompt)
+    assert world.say(understood.facts) == plain
+    assert [w.text for w in understood.of("left out")] == left_out
+
+
 def test_what_comes_near_is_said():
     for prompt, caption, meaning in (
         ("5 green aliens", "four green aliens", "four"),
