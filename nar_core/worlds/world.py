@@ -11,6 +11,14 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 
+NEGATIONS = frozenset(
+    re.findall(
+        r"\S+",
+        """no not without never neither nor zero 0 none except minus isn't aren't doesn't don't
+        didn't wasn't won't can't cannot""",
+    )
+)
+OR = frozenset(("or", "nor"))  # what is denied before them is denied behind them too
 HELD_OUT = 0.12  # share of the pairs that training never shows
 
 # A world's own frozen dataclass; equal facts are equal pictures, but for their layout.

@@ -13,7 +13,7 @@ from functools import cache
 import numpy as np
 
 from ... import splitter
-from ..world import Understood, Word, misspelt, nearest
+from ..world import NEGATIONS, OR, Understood, Word, misspelt, nearest
 from .colours import COLOURS
 from .objects import BY_NOUN, OBJECTS
 from .scene import PLAIN, WORN, Scene, Thing
@@ -56,6 +56,7 @@ WEARS = {
     "hat": ("hat", "top hat", "cap"),
     "glasses": ("glasses", "sunglasses", "shades", "spectacles", "goggles"),
 }
+WEARS_NAMES = frozenset(name for names in WEARS.values() for name in names)
 BEFORE_WORN = ("wearing", "with", "in", "has", "wears", "that wears", "who wears", "that has")
 
 
@@ -396,6 +397,9 @@ class _Entry:
     own: bool = True
 
 
+DENIED = _Entry("denied", "")  # what shall not be drawn, and is not
+
+
 @cache
 def _phrases() -> dict[tuple[str, ...], _Entry]:
     """Every phrase that is understood, by its words."""
@@ -513,6 +517,43 @@ def _clauses(prompt: str) -> tuple[list[str], set[int]]:
     return words, ends
 
 
+def _denied(words: list[str], at: int, ends: set[int]) -> tuple[int, bool]:
+    """How many words a negation takes, 0 where there is none, and whether all of them are known.
+
+    It goes on to the thing, verb or place that is denied, and to the next after "or".
+    """
+    start, known = at, True
+    while at < len(words) and (words[at] in NEGATIONS or (at > start and words[at] in OR)):
+        at, plain, more = _denial(words, at + 1, ends)
+        known = known and plain
+        if not more:
+            break
+    return at - start, known and at - start > 1
+
+
+def _denial(words: list[str], at: int, ends: set[int]) -> tuple[int, bool, bool]:
+    """Where what follows a negation ends, whether it is known, and whether more may be denied."""
+    known = True
+    said = False  # whether it can end before a filler
+    while at < len(words) and at not in ends and words[at] not in (*NEGATIONS, *OR, "but"):
+        n, entry = _match(words, at)
+        if entry is None and words[at] in FILLERS:
+            if said:
+                break
+        elif entry is None and words[at] in WEARS_NAMES:
+            return at + 1, known, True
+        elif entry is None:
+            known, said = False, True
+        elif entry.kind in ("colour", "size", "count"):
+            said = True
+        elif entry.kind != "relation":
+            return (at, known, True) if said and entry.kind == "place" else (at + n, known, True)
+        elif said:
+            break
+        at += n
+    return at, known, at < len(words) and at not in ends
+
+
 def understand(prompt: str, verbs: bool) -> Understood:
     """The scene that a prompt asks for, and what became of each of its words.
 
@@ -525,6 +566,12 @@ def understand(prompt: str, verbs: bool) -> Understood:
     said: list[tuple[Word, _Entry | None]] = []
     at = 0
     while at < len(words):
+        n, known = _denied(words, at, ends)
+        if n:
+            text = " ".join(typed[at : at + n])
+            said.append((Word(text, "known" if known else "unknown"), DENIED if known else None))
+            at += n
+            continue
         n, entry = _match(words, at)
         text = " ".join(typed[at : at + n])
         own = typed[at : at + n] == words[at : at + n]
@@ -553,6 +600,7 @@ def understand(prompt: str, verbs: bool) -> Understood:
         tuple(
             Word(word.text, "left out")
             if i in reading.spare
+            or (entry and scene is None)
             or (entry and entry.kind in left_out)
             or (entry and entry.kind == "relation" and not entry.own and not pair)
             else word

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ...splitter import split
-from ..world import Understood, Word, misspelt, nearest
+from ..world import NEGATIONS, OR, Understood, Word, misspelt, nearest
 from .facts import Landscape
 
 # What captions say, the plain wording first. {} stands for what comes before.
@@ -197,12 +197,23 @@ _FILLERS = frozenset(
 _NAMES = frozenset(
     ("landscape", "landscapes", "view", "views", "scenery", "scene", "panorama", "vista")
 )
-_NEGATIONS = frozenset(("no", "without", "not"))
 _OPPOSITE = {
     "some clouds": "clear sky",
     "many clouds": "clear sky",
     "haze": "clear air",
     "lake": "no lake",
+}
+# What is drawn instead of what is denied, where nothing else is said.
+_INSTEAD = {
+    **dict.fromkeys(("mountains", "islands", "desert", "canyon", "forest"), "hills"),
+    "hills": "mountains",
+    **dict.fromkeys(("spring", "autumn", "winter"), "summer"),
+    "summer": "winter",
+    **dict.fromkeys(("morning", "sunset", "dusk", "night"), "noon"),
+    "noon": "night",
+    "clear sky": "many clouds",
+    "clear air": "haze",
+    **_OPPOSITE,
 }
 _LONGEST = 4  # words of a phrase
 
@@ -229,13 +240,14 @@ _SINGLE = sorted(
 
 @dataclass
 class _Span:
-    """Words `start` to `stop` of a prompt, and what they say or hint at."""
+    """Words `start` to `stop` of a prompt, and what they say, hint at or deny."""
 
     start: int
     stop: int
     kind: str
     says: list[tuple[str, str]] = field(default_factory=list)
     hints: list[tuple[str, str]] = field(default_factory=list)
+    denies: list[tuple[str, str]] = field(default_factory=list)
 
 
 def say(facts: Landscape, rng: np.random.Generator | None = None) -> str:
@@ -329,15 +341,17 @@ def _became(span: _Span, facts: dict[str, str]) -> tuple[Any, str]:
         return ("known" if span.kind == "name" else span.kind), ""
     told = [value for slot, value in meanings if facts.get(slot) == value]
     if not told:
-        return "left out", ""
+        denied = span.denies and not any(facts.get(slot) == value for slot, value in span.denies)
+        return ("known" if denied else "left out"), ""
     return (span.kind, told[0]) if span.kind == "taken as" else ("known", "")
 
 
 def _spans(words: list[str]) -> Iterator[_Span]:
     """The prompt cut into the longest phrases that are known, negated ones first."""
-    i = 0
+    i, denied = 0, False
     while i < len(words):
-        span = _negated(words, i) or _longest(words, i)
+        denied = words[i] in NEGATIONS or (denied and words[i] in OR)
+        span = (denied and _negated(words, i)) or _longest(words, i)
         yield span
         i = span.stop
 
@@ -357,14 +371,16 @@ def _longest(words: list[str], start: int) -> _Span:
 
 
 def _negated(words: list[str], start: int) -> _Span | None:
-    """ "no clouds", "without a lake": a negation, fillers, and something with an opposite."""
-    if words[start] not in _NEGATIONS:
-        return None
+    """ "no clouds", "without a lake": a negation, fillers, and something that is not to be seen."""
     inner = start + 1
-    while inner < len(words) and words[inner] in (*_FILLERS, "any", "much", "many"):
+    while inner < len(words) and words[inner] in (*_FILLERS - OR, "any", "much", "many"):
         inner += 1
-    if inner == len(words):
+    if inner == len(words) or words[inner] in (*NEGATIONS, *OR):
         return None
     span = _longest(words, inner)
     says = [(slot, _OPPOSITE[value]) for slot, value in span.says if value in _OPPOSITE]
-    return _Span(start, span.stop, span.kind, says) if says else None
+    if says or span.kind in ("unknown", "name"):
+        return _Span(start, span.stop, span.kind if says else "unknown", says)
+    denies = span.says + span.hints
+    hints = [(slot, _INSTEAD[value]) for slot, value in denies]
+    return _Span(start, span.stop, "taken as", hints=hints, denies=denies)

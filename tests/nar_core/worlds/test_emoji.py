@@ -217,6 +217,38 @@ def test_what_is_said_of_a_word_belongs_to_it(prompt, plain, left_out):
     assert [w.text for w in understood.of("left out")] == left_out
 
 
+@pytest.mark.parametrize(
+    ("prompt", "plain", "kind"),
+    [
+        ("a cat [without a hat]", "a cat", "known"),
+        ("a cat with [no hat or glasses] and a dog", "a cat and a dog", "known"),
+        ("a dog that is [not wearing glasses]", "a dog", "known"),
+        ("a cat but [not black]", "a cat", "known"),
+        ("[not a cat] but a dog", "a dog", "known"),
+        ("[no black], white cat", "a white cat", "known"),
+        ("a dog that [doesn't jump]", "a dog", "known"),
+        ("a red car, [no people]", "a red car", "unknown"),
+        ("[no scary spider], a dog", "a dog", "unknown"),
+        ("a cat [without people] on a hill", "a cat on a hill", "unknown"),
+        ("[no cats]", "", "left out"),
+        ("a cat [not]", "a cat", "unknown"),
+    ],
+)
+def test_what_shall_not_be_drawn_is_not(prompt, plain, kind):
+    for name in ("emoji", "emoji-motion"):
+        understood = WORLDS[name]().understand(prompt)
+        assert (world.say(understood.facts) if understood.facts else "") == plain
+        denied = prompt[prompt.index("[") + 1 : prompt.index("]")]
+        assert [w.kind for w in understood.words if w.text == denied] == [kind]
+
+
+def test_where_nothing_is_drawn_no_word_is_told_as_known():
+    for prompt in ("on the beach", "wearing a hat", "a red", "at night, two"):
+        understood = world.understand(prompt)
+        assert understood.facts is None
+        assert {w.kind for w in understood.words} <= {"left out", "filler"}
+
+
 def test_what_comes_near_is_said():
     for prompt, caption, meaning in (
         ("5 green aliens", "four green aliens", "four"),

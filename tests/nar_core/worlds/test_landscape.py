@@ -180,6 +180,28 @@ def test_a_slip_of_the_pen_is_mended_and_said(prompt, plain, taken):
     assert [(w.text, w.meaning) for w in understood.of("taken as")] == taken
 
 
+@pytest.mark.parametrize(
+    ("prompt", "plain", "said"),
+    [
+        ("mountains [without snow]", "summer mountains", "taken as"),
+        ("autumn mountains [without snow]", "autumn mountains", "known"),
+        ("forest, [not at night]", "a forest at noon", "taken as"),
+        ("[no mountains]", "hills", "taken as"),
+        ("[not a forest] but a desert", "a desert", "known"),
+        ("a forest [without trees]", "a forest", "left out"),
+        ("hills, [no sun]", "hills, cloudy", "taken as"),
+        ("hills, no clouds [or fog]", "hills, clear sky, clear air", "known"),
+        ("[neither clouds] nor fog", "a landscape, clear sky, clear air", "known"),
+        ("a landscape with [no people]", "a landscape", "unknown"),
+    ],
+)
+def test_what_is_denied_is_not_drawn(prompt, plain, said):
+    understood = world.understand(prompt)
+    assert world.say(understood.facts) == plain
+    denied = prompt[prompt.index("[") + 1 : prompt.index("]")]
+    assert [w.kind for w in understood.words if w.text == denied] == [said]
+
+
 def test_what_has_no_room_is_left_out():
     words = {w.text: w.kind for w in world.understand("islands in a forest by a lake").words}
     assert words == {
