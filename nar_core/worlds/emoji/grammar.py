@@ -33,16 +33,20 @@ SIZES = {
     "big": ("big", "large", "huge", "giant", "enormous", "tall", "fat", "massive", "gigantic"),
 }
 COLOUR_WORDS = {
-    "red": ("scarlet", "crimson", "ruby", "maroon", "burgundy"),
-    "orange": ("amber",),
-    "yellow": ("golden", "gold", "blond"),
-    "green": ("lime", "emerald", "olive", "mint"),
-    "blue": ("navy", "azure", "cyan", "turquoise", "teal"),
+    "red": ("scarlet", "crimson", "ruby", "maroon", "burgundy", "vermilion", "reddish"),
+    "orange": ("amber", "tangerine"),
+    "yellow": ("golden", "gold", "blond", "blonde", "mustard", "yellowish"),
+    "green": ("lime", "emerald", "olive", "mint", "jade", "greenish"),
+    "blue": ("navy", "azure", "cyan", "turquoise", "teal", "aqua", "cobalt", "sapphire", "bluish"),
     "purple": ("violet", "lilac", "indigo", "lavender", "mauve"),
-    "pink": ("magenta", "rosy", "fuchsia"),
-    "white": ("ivory",),
+    "pink": ("magenta", "rosy", "fuchsia", "pinkish"),
+    "white": ("ivory", "cream", "whitish"),
     "black": ("dark", "ebony"),
 }
+TONES = (
+    *("dark", "light", "pale", "bright", "deep", "pastel", "neon", "hot", "sky", "baby", "royal"),
+    *("vivid", "soft", "forest", "blood", "jet", "snow", "off", "electric", "midnight"),
+)  # "dark green" is a green, not black
 OTHER_COLOURS = (
     "brown",
     "tan",
@@ -142,6 +146,27 @@ NEAR_RELATIONS = {
     ),
     "above": ("riding", "rides", "riding on", "flying over"),
 }  # the nearest that there is
+# The plain background that is nearest to one of another colour.
+NEAR_PLAIN = {
+    "blue": ("light blue", "dark blue", "sky blue", "cyan", "turquoise", "teal", "purple"),
+    "green": ("light green", "dark green", "lime"),
+    "yellow": ("light yellow", "orange", "golden", "cream", "beige"),
+    "pink": ("light pink", "hot pink", "red"),
+    "grey": ("gray", "light grey", "light gray", "dark grey", "dark gray", "silver", "brown"),
+}
+
+
+def _on(colour: str) -> tuple[str, ...]:
+    return (
+        f"on a {colour} background",
+        f"on {colour} background",
+        f"on {colour}",
+        f"with a {colour} background",
+        f"{colour} background",
+        f"in front of a {colour} background",
+    )
+
+
 PLACE_WORDS = {
     "hill": (
         "on a hill",
@@ -263,20 +288,34 @@ PLACE_WORDS = {
         "under a starry sky",
         "under the night sky",
         "in the dark sky",
+        "in the dark night",
+        "on a black background",
+        "on black background",
+        "with a black background",
+        "black background",
     ),
     **{
         c: (
-            f"on a {c} background",
-            f"on {c} background",
-            f"on {c}",
-            f"with a {c} background",
-            f"{c} background",
-            f"in front of a {c} background",
+            *_on(c),
             *(("in the sky", "in the blue sky", "in the air") if c == "blue" else ()),
+            *(p for near in NEAR_PLAIN.get(c, ()) for p in _on(near)),
         )
         for c in PLAIN
     },
     "": ("on white", "on a white background", "on white background", "white background"),
+}
+# The same without a word that says where: "in a dark forest", "the moon over the sea".
+GROUND_WORDS = {
+    "hill": _parted(
+        "hill|hills|grass|mountain|mountains|meadow|field|fields|park|garden|forest|woods|jungle"
+        "|countryside|farm|lawn|valley|savanna"
+    ),
+    "sea": _parted("sea|ocean|water|lake|river|pond|pool|waves"),
+    "beach": _parted("beach|shore|coast|seaside|island|sand|desert"),
+    "snow": _parted("snow|ice|winter|snowstorm|arctic|antarctica|north pole|south pole"),
+    "moon": _parted("space|outer space|mars"),
+    "night": _parted("night|midnight|starry sky|night time|nighttime"),
+    "blue": _parted("sky|blue sky|skies"),
 }
 FILLERS = frozenset(
     [
@@ -411,6 +450,9 @@ def _phrases() -> dict[tuple[str, ...], _Entry]:
     for value, phrases in PLACE_WORDS.items():
         for i, phrase in enumerate(phrases):
             add(phrase, "place", value, i < 2)
+    for value, phrases in GROUND_WORDS.items():
+        for phrase in phrases:
+            add(phrase, "ground", value, phrase == value)
     for worn in WORN:
         for i, name in enumerate(WEARS[worn]):
             for lead in BEFORE_WORN:
@@ -449,8 +491,15 @@ def _phrases() -> dict[tuple[str, ...], _Entry]:
         add(colour, "colour", colour)
         for other in COLOUR_WORDS.get(colour, ()):
             add(other, "colour", colour, False)
+        names = (colour, *COLOUR_WORDS.get(colour, ()))
+        for name in names:
+            for tone in (*TONES, *names):
+                if tone != name:
+                    add(f"{tone} {name}", "colour", colour, False)
     for other in OTHER_COLOURS:
         add(other, "colour", "", False)
+        for tone in TONES:
+            add(f"{tone} {other}", "colour", "", False)
     return out
 
 
@@ -475,6 +524,12 @@ def split(prompt: str) -> list[str]:
 def _singles() -> tuple[str, ...]:
     """Words that say something by themselves, which others may be misspellings of."""
     return tuple(p[0] for p in _phrases() if len(p) == 1 and len(p[0]) > 2)
+
+
+def _near(word: str) -> str:
+    """The word that an unknown one may be a misspelling of, "" where there is none."""
+    near = nearest(word, (w for w in _singles() if _phrases()[w,].kind != "ground"))
+    return near if near != word else ""
 
 
 @cache
@@ -515,6 +570,14 @@ def _clauses(prompt: str) -> tuple[list[str], set[int]]:
         words += split(clause)
         ends.add(len(words))
     return words, ends
+
+
+def _names_next(words: list[str], at: int, ends: set[int]) -> bool:
+    """Whether a word is a thing or unknown, so that the one before only says what kind."""
+    if at == len(words) or at in ends or words[at] in NEGATIONS:
+        return False
+    _, entry = _match(words, at)
+    return entry.kind in ("noun", "nouns") if entry else words[at] not in FILLERS
 
 
 def _denied(words: list[str], at: int, ends: set[int]) -> tuple[int, bool]:
@@ -573,6 +636,8 @@ def understand(prompt: str, verbs: bool) -> Understood:
             at += n
             continue
         n, entry = _match(words, at)
+        if entry and entry.kind == "ground" and _names_next(words, at + n, ends):
+            entry = None  # "a space suit"
         text = " ".join(typed[at : at + n])
         own = typed[at : at + n] == words[at : at + n]
         if at in ends:
@@ -585,7 +650,7 @@ def understand(prompt: str, verbs: bool) -> Understood:
             said.append((Word(text, "filler"), None))
         elif entry is None:
             reading.pass_over()
-            said.append((Word(text, "unknown", nearest(text, _singles())), None))
+            said.append((Word(text, "unknown", _near(text)), None))
         elif reading.take(entry, len(said)):
             own = own and entry.own
             word = Word(text, "known") if own else Word(text, "taken as", _plain(entry))
@@ -697,13 +762,16 @@ class _Reading:
         self.heard, self.told = "", False
         if (kind, value) == ("colour", ""):
             return False
-        if kind in ("place", "relation"):
+        if kind == "ground":
+            self.pass_over()  # a dark forest: nothing else is dark
+            if len(self.things) == 1:
+                self.relation = ""
+        if kind in ("place", "relation", "ground"):
             self.pause()
-        if kind == "place":
-            if self.place is not None:
-                return False
-            self.place = str(value)
-            return True
+        if kind in ("place", "ground"):
+            if self.place is None:
+                self.place = str(value)
+            return self.place == value
         if kind == "relation":
             self._back()
             self.pass_over()

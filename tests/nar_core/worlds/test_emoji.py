@@ -127,7 +127,7 @@ def test_signs_between_words_say_nothing(name, sign):
         assert all(word.text for word in found.words)
 
 
-@pytest.mark.parametrize("word", ["rain", "ocean", "people", "spoon", "love", "boy", "front"])
+@pytest.mark.parametrize("word", ["rain", "opening", "people", "spoon", "love", "boy", "front"])
 def test_another_word_is_no_misspelling(word):
     """What shares some letters is not offered: "rain" is no train."""
     [said] = world.understand(word).words
@@ -247,6 +247,51 @@ def test_where_nothing_is_drawn_no_word_is_told_as_known():
         understood = world.understand(prompt)
         assert understood.facts is None
         assert {w.kind for w in understood.words} <= {"left out", "filler"}
+
+
+@pytest.mark.parametrize(
+    ("prompt", "plain", "taken"),
+    [
+        ("a dark green frog", "a green frog", ["green"]),
+        ("an off-white rabbit", "a white rabbit", ["white"]),
+        ("a light-blue balloon", "a blue balloon", ["blue"]),
+        ("a navy blue boat", "a blue boat", ["blue"]),
+        ("an owl on a gray background", "an owl on a grey background", ["grey"]),
+        ("a cat on a red background", "a cat on a pink background", ["pink"]),
+        ("a black cat on a black background", "a black cat at night", ["night"]),
+        ("a blue car on a dark blue background", "a blue car on a blue background", ["blue"]),
+    ],
+)
+def test_shades_and_other_backgrounds_are_the_nearest_there_is(prompt, plain, taken):
+    understood = world.understand(prompt)
+    assert world.say(understood.facts) == plain
+    assert [w.meaning for w in understood.of("taken as")] == taken
+
+
+@pytest.mark.parametrize(
+    ("prompt", "plain"),
+    [
+        ("the moon above the sea", "a moon in the sea"),
+        ("a cat in a dark forest", "a cat on a hill"),
+        ("a rainbow over a hill", "a rainbow on a hill"),
+        ("a cat on a snowy mountain and a dog", "a cat and a dog on a hill"),
+        ("a whale in the sea, blue ocean", "a whale in the sea"),
+        ("a cat, winter", "a cat in the snow"),
+        # what only says of what kind a thing is is no place
+        ("a sea lion", "a lion"),
+        ("a cat in a space suit", "a cat"),
+    ],
+)
+def test_a_place_by_its_name_alone(prompt, plain):
+    understood = world.understand(prompt)
+    assert world.say(understood.facts) == plain
+    assert all(w.text != w.meaning for w in understood.words)
+
+
+def test_a_place_without_a_thing_is_known_but_nothing_to_draw():
+    for prompt in ("a beach", "the ocean", "mountains"):
+        understood = world.understand(prompt)
+        assert (understood.facts, understood.unknown) == (None, ())
 
 
 def test_what_comes_near_is_said():
