@@ -18,6 +18,11 @@ from .colours import COLOURS
 from .objects import BY_NOUN, OBJECTS
 from .scene import PLAIN, WORN, Scene, Thing
 
+
+def _parted(phrases: str) -> tuple[str, ...]:
+    return tuple(phrases.split("|"))
+
+
 NUMBERS = {1: ("one", "1", "single"), 2: ("two", "2"), 3: ("three", "3"), 4: ("four", "4")}
 MORE_NUMBERS = {2: ("pair of", "couple of", "both"), 3: ("trio of",), 4: ()}
 ROUGH_NUMBERS = {
@@ -57,15 +62,16 @@ OTHER_COLOURS = (
     "silver",
 )  # things keep their own
 WEARS = {
-    "hat": ("hat", "top hat", "cap"),
-    "glasses": ("glasses", "sunglasses", "shades", "spectacles", "goggles"),
+    "hat": _parted(
+        "hat|top hat|cap|baseball cap|beanie|beret|fedora|sombrero|helmet|bowler hat|cowboy hat"
+        "|party hat|straw hat|santa hat|witch hat|wizard hat"
+    ),
+    "glasses": _parted("glasses|sunglasses|shades|spectacles|goggles|eyeglasses"),
 }
-WEARS_NAMES = frozenset(name for names in WEARS.values() for name in names)
-BEFORE_WORN = ("wearing", "with", "in", "has", "wears", "that wears", "who wears", "that has")
-
-
-def _parted(phrases: str) -> tuple[str, ...]:
-    return tuple(phrases.split("|"))
+BEFORE_WORN = (
+    *("wearing", "with", "in", "has", "wears", "that wears", "who wears", "that has"),
+    *("have", "having", "who has"),
+)
 
 
 _MOVES = _parted(
@@ -120,8 +126,29 @@ RELATION_WORDS = {
     "above": ("above", "over", "on top of", "on", "upon", "atop", "standing on", "sitting on"),
     "below": ("below", "under", "beneath", "underneath"),
 }
+SIDES = {
+    side: (
+        *(f"{lead} {side}" for lead in ("on the", "at the", "to the", "on", "at")),
+        *(f"{lead} {side} side" for lead in ("on the", "at the", "on")),
+        f"from {other} to {side}",
+        f"towards the {side}",
+    )
+    for side, other in (("left", "right"), ("right", "left"))
+}  # of two things: "a cat on the left and a dog on the right"
 NEAR_RELATIONS = {
     "and": (
+        "wearing",
+        "wears",
+        "between",
+        "among",
+        "around",
+        "inside",
+        "against",
+        "into",
+        "through",
+        "from",
+        "towards",
+        "catching",
         "in front of",
         "behind",
         "holding",
@@ -144,7 +171,7 @@ NEAR_RELATIONS = {
         "or",
         "meets",
     ),
-    "above": ("riding", "rides", "riding on", "flying over"),
+    "above": ("riding", "rides", "riding on", "flying over", "standing on top of"),
 }  # the nearest that there is
 # The plain background that is nearest to one of another colour.
 NEAR_PLAIN = {
@@ -436,6 +463,8 @@ class _Entry:
     own: bool = True
 
 
+WITH = _Entry("with", "")  # something is worn, as the next words say
+WORN_NOUNS = {"hat": "hat", "sunglasses": "glasses"}
 DENIED = _Entry("denied", "")  # what shall not be drawn, and is not
 
 
@@ -468,6 +497,9 @@ def _phrases() -> dict[tuple[str, ...], _Entry]:
             add(phrase, "relation", value)
             for lead in ("is", "that is", "which is", "are", "standing", "sitting"):
                 add(f"{lead} {phrase}", "relation", value)
+    for value, phrases in SIDES.items():
+        for phrase in phrases:
+            add(phrase, "side", value)
     for value, phrases in NEAR_RELATIONS.items():
         for phrase in phrases:
             add(phrase, "relation", value, False)
@@ -487,6 +519,10 @@ def _phrases() -> dict[tuple[str, ...], _Entry]:
             add(name, "noun", thing.noun, i == 0)
             add(plural(name), "nouns", thing.noun, i == 0)
             add(_regular(name), "nouns", thing.noun, i == 0)
+    for noun, worn in WORN_NOUNS.items():
+        for name in WEARS[worn]:
+            add(name, "noun", noun, False)
+            add(_regular(name), "nouns", noun, False)
     for colour in COLOURS:
         add(colour, "colour", colour)
         for other in COLOUR_WORDS.get(colour, ()):
@@ -572,6 +608,28 @@ def _clauses(prompt: str) -> tuple[list[str], set[int]]:
     return words, ends
 
 
+def _dressed(words: list[str], at: int) -> tuple[int, str] | None:
+    """How many words come before a hat or glasses of which a colour or size is said, and which.
+
+    "wearing a red hat": what is worn has its own colour. "With a red hat" says a hat beside it.
+    """
+    leads = (b for b in BEFORE_WORN if b != "with")
+    lead = next((b for b in leads if words[at : at + len(b.split())] == b.split()), "")
+    start = at + len(lead.split())
+    while start < len(words) and words[start] in ("a", "the", "some", "pair", "of"):
+        start += 1
+    inner, entry = start, None
+    while lead and inner < len(words):
+        n, entry = _match(words, inner)
+        if not entry or entry.kind not in ("colour", "size"):
+            break
+        inner += n
+    if inner == start or not entry or entry.kind not in ("noun", "nouns"):
+        return None
+    worn = WORN_NOUNS.get(str(entry.value), "")
+    return (start - at, worn) if worn else None
+
+
 def _names_next(words: list[str], at: int, ends: set[int]) -> bool:
     """Whether a word is a thing or unknown, so that the one before only says what kind."""
     if at == len(words) or at in ends or words[at] in NEGATIONS:
@@ -603,8 +661,6 @@ def _denial(words: list[str], at: int, ends: set[int]) -> tuple[int, bool, bool]
         if entry is None and words[at] in FILLERS:
             if said:
                 break
-        elif entry is None and words[at] in WEARS_NAMES:
-            return at + 1, known, True
         elif entry is None:
             known, said = False, True
         elif entry.kind in ("colour", "size", "count"):
@@ -627,7 +683,7 @@ def understand(prompt: str, verbs: bool) -> Understood:
     words = [_meant(word) for word in typed]
     reading = _Reading()
     said: list[tuple[Word, _Entry | None]] = []
-    at = 0
+    at, dressing = 0, ""  # what is worn, of which something is said first
     while at < len(words):
         n, known = _denied(words, at, ends)
         if n:
@@ -636,7 +692,11 @@ def understand(prompt: str, verbs: bool) -> Understood:
             at += n
             continue
         n, entry = _match(words, at)
-        if entry and entry.kind == "ground" and _names_next(words, at + n, ends):
+        if reading.things and (found := _dressed(words, at)):
+            n, dressing, entry = *found, WITH
+        elif dressing and entry and entry.kind in ("noun", "nouns"):
+            entry, dressing = _Entry("worn", dressing, entry.value == words[at]), ""
+        elif entry and entry.kind == "ground" and _names_next(words, at + n, ends):
             entry = None  # "a space suit"
         text = " ".join(typed[at : at + n])
         own = typed[at : at + n] == words[at : at + n]
@@ -668,7 +728,7 @@ def understand(prompt: str, verbs: bool) -> Understood:
             or (entry and scene is None)
             or (entry and entry.kind in left_out)
             or (entry and entry.kind == "relation" and not entry.own and not pair)
-            else word
+            else replace(word, meaning=reading.turned.get(i, word.meaning))
             for i, (word, entry) in enumerate(said)
         ),
     )
@@ -717,6 +777,9 @@ class _Reading:
         self.lent: set[str] = set()
         self.heard = ""  # the filler before
         self.bound = self.close = self.told = False
+        self.side: tuple[int, str] | None = None  # which word, which side
+        self.went = 0  # the word that said the last verb
+        self.turned: dict[int, str] = {}  # what it says after all, as the side is said later
         self.spare: set[int] = set()
 
     def hear(self, filler: str) -> None:
@@ -775,10 +838,14 @@ class _Reading:
         if kind == "relation":
             self._back()
             self.pass_over()
-            if len(self.things) != 1 or (self.relation and value != "and"):
+            if len(self.things) != 1 or (self.relation and (value != "and" or self.side)):
                 return len(self.things) < 2
             self.relation = str(value)
             return True
+        if kind == "with":
+            return True
+        if kind == "side":
+            return self._beside(str(value), word)
         if kind in ("noun", "nouns"):
             self.lent, self.close = set(), True
             return self._noun(str(value), 2 if kind == "nouns" else 1)
@@ -787,6 +854,8 @@ class _Reading:
             taken = self._coloured()
             self.before.pop("colour", None)
             return taken
+        if kind == "verb":
+            self.went = word
         if kind in ("worn", "verb") and self.things and not self._of_next(kind):
             return self._after(kind, str(value))
         if kind == "worn" or len(self.things) >= 2 or kind in self.before:
@@ -801,11 +870,23 @@ class _Reading:
         if self.close and not self.bound and "colour" in self.before:
             self._coloured()
 
+    def _beside(self, side: str, word: int) -> bool:
+        """A thing on the left or right, or one that goes there."""
+        if self.things and self.things[-1].verb.startswith("slides"):
+            self.things[-1] = replace(self.things[-1], verb=f"slides {side}")
+            self.turned[self.went] = f"slides {side}"
+            return True
+        if len(self.things) == 1 and not self.relation:
+            self.relation, self.side = f"{side} of", (word, side)
+            return True
+        return len(self.things) == 2 and self.side is not None and self.side[1] != side
+
     def _of_next(self, kind: str) -> bool:
         """Whether a verb says something of a thing yet to come: "a cat and a jumping frog"."""
-        return (
-            kind == "verb" and len(self.things) == 1 and bool(self.relation or self.things[0].verb)
-        )
+        if kind != "verb" or len(self.things) != 1:
+            return False
+        beside = bool(self.side) and self.close  # "a cat on the left jumping"
+        return bool((self.relation and not beside) or self.things[0].verb)
 
     def _noun(self, noun: str, usual: int) -> bool:
         if len(self.things) == 2:
@@ -826,6 +907,8 @@ class _Reading:
             return self._noun("hat" if value == "hat" else "sunglasses", 1)
         if getattr(last, kind):
             return False
+        if kind == "worn":
+            self._drop({"colour", "size"})
         self.things[-1] = replace(last, **{kind: value})
         return True
 
@@ -840,6 +923,8 @@ class _Reading:
             return None
         things, place = tuple(self.things), self.place or ""
         if len(things) == 1:
+            if self.side:
+                self.spare.add(self.side[0])
             alone = self.counts[0] == 1 and things[0].worn != "hat"
             return Scene(things, self.counts[0], self.sizes[0] if alone else "", place=place)
         relation = self.relation or "and"

@@ -294,6 +294,41 @@ def test_a_place_without_a_thing_is_known_but_nothing_to_draw():
         assert (understood.facts, understood.unknown) == (None, ())
 
 
+@pytest.mark.parametrize(
+    ("prompt", "plain", "left_out"),
+    [
+        ("a cat wearing a red hat", "a cat wearing a hat", ["red"]),
+        ("a dog in big blue sunglasses", "a dog wearing glasses", ["big", "blue"]),
+        ("a dog with a red hat", "a dog and a red hat", []),
+        ("a lemon with a red hat", "a lemon and a red hat", []),
+        ("a corgi wearing a beret", "a dog wearing a hat", []),
+        ("a cat wearing a crown", "a cat and a crown", []),
+        ("a cat with a red ball", "a cat and a red ball", []),
+        ("glasses", "some sunglasses", []),
+    ],
+)
+def test_what_is_worn_is_worn_in_its_own_colour(prompt, plain, left_out):
+    understood = world.understand(prompt)
+    assert world.say(understood.facts) == plain
+    assert [w.text for w in understood.of("left out")] == left_out
+    assert not understood.unknown
+
+
+@pytest.mark.parametrize(
+    ("prompt", "plain"),
+    [
+        ("a cat on the left and a dog on the right", "a cat to the left of a dog"),
+        ("on the moon a cat on the right, a dog", "a dog to the left of a cat on the moon"),
+        ("a cat on the left", "a cat"),
+        ("a house between two trees", "a house and a tree"),
+    ],
+)
+def test_sides_are_said_of_two_things(prompt, plain):
+    assert world.say(world.understand(prompt).facts) == plain
+    sides = [w.kind for w in world.understand("a cat on the left").words if "left" in w.text]
+    assert sides == ["left out"]
+
+
 def test_what_comes_near_is_said():
     for prompt, caption, meaning in (
         ("5 green aliens", "four green aliens", "four"),

@@ -105,6 +105,20 @@ def test_a_verb_belongs_to_its_own_thing(prompt, plain):
     assert world.understand(plain).facts == facts
 
 
+@pytest.mark.parametrize(
+    ("prompt", "plain"),
+    [
+        ("a turtle walking slowly to the left", "a turtle slides left"),
+        ("a car going from right to left", "a car slides left"),
+        ("a cat on the left jumping and a dog", "a cat jumps to the left of a dog"),
+    ],
+)
+def test_a_side_is_the_way_that_it_goes(prompt, plain):
+    found = world.understand(prompt)
+    assert world.say(found.facts) == plain
+    assert not any(word.meaning == "slides right" for word in found.words)
+
+
 def test_verbs_do_what_they_say():
     still = clip("")
     assert (still == still[0]).all()
