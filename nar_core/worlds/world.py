@@ -18,6 +18,16 @@ NEGATIONS = frozenset(
         didn't wasn't won't can't cannot""",
     )
 )
+# Words that only ask, and those that praise what shall come: they say nothing of a picture.
+ASKING = frozenset(
+    re.findall(
+        r"\w+",
+        """can could would should will you i we want like need see give create generate made get let
+        do does what how look looks images pictures best quality masterpiece high highly detailed
+        ultra very so such also then here only just hd uhd hq 4k 8k 16k resolution trending
+        artstation award winning professional perfect amazing awesome wonderful fantastic""",
+    )
+)
 OR = frozenset(("or", "nor"))  # what is denied before them is denied behind them too
 HELD_OUT = 0.12  # share of the pairs that training never shows
 
@@ -181,13 +191,14 @@ def pair_is_held_out(*parts: str) -> bool:
 _OTHER_WORDS = frozenset(
     re.findall(
         r"\w+",
-        """airline airlines bellow boast boost booth bouncers breaches canons carbs caring carriers
-        castes cheery coast coats commuter commuters compute copper crushes dairy dessert desserts
-        emotion emotions fakes filed files fling groove grooves homme hoops hoping looks mousse
-        places plants posture postures preaches preset prevents rabbis rackets racking raking
-        retrieve roster rosters salons sauces scandals seater shooters sliver snowball speakers
-        summary sundays sweeter tallies throes ticket topical topics trailers trainees traitors
-        treble beatles lyons manson marian martin martina robyn scarlett thorne""",
+        """airline airlines beast bellow betas boast boost booth bouncers breaches canons carbs
+        caring carriers castes cheery coast coats commuter commuters compute copper crushes dairy
+        dessert desserts emotion emotions explores fakes filed files flatter fling giggles groove
+        grooves homme hoops hoping launch looks lunches mousse places plants posture postures
+        preaches preset prevents rabbis rackets racking raking retrieve roster rosters salons
+        sauces scandals seater shooters sliver snowball speakers summary sundays sweeter tallies
+        thorough though throes ticket topical topics trailers trainees traitors treble trough
+        waging beatles lyons manson marian martin martina robyn scarlett thorne""",
     )
 )
 _VOWELS = frozenset("aeiouy")

@@ -13,7 +13,7 @@ from functools import cache
 import numpy as np
 
 from ... import splitter
-from ..world import NEGATIONS, OR, Understood, Word, misspelt, nearest
+from ..world import ASKING, NEGATIONS, OR, Understood, Word, misspelt, nearest
 from .colours import COLOURS
 from .objects import BY_NOUN, OBJECTS
 from .scene import PLAIN, WORN, Scene, Thing
@@ -29,8 +29,11 @@ ROUGH_NUMBERS = {
     3: ("few",),
     4: (
         *("five", "six", "seven", "eight", "nine", "ten", "dozen", "dozens of", "hundred"),
-        *map(str, range(5, 13)),
-        *("many", "several", "lots of", "lot of", "bunch of", "group of"),
+        *map(str, range(5, 101)),
+        *("eleven", "twelve", "twenty", "hundreds of", "thousands of", "thousand", "million"),
+        *("many", "several", "lots of", "lot of", "dozens", "bouquet of"),
+        *("bunch of", "group of", "pack of", "herd of", "flock of", "swarm of", "crowd of"),
+        *("pile of", "basket of", "school of"),
     ),
 }  # none of more than four can be drawn
 SIZES = {
@@ -76,7 +79,9 @@ BEFORE_WORN = (
 
 _MOVES = _parted(
     "slides|sliding|moves|moving|goes|going|runs|running|walks|walking|drives|driving|flies|flying"
-    "|floats|floating|sails|sailing|swims|swimming|rushes|rushing|races|racing"
+    "|floats|floating|sails|sailing|swims|swimming|rushes|rushing|races|racing|gallops|galloping"
+    "|crawls|crawling|slithers|slithering|glides|gliding|soars|soaring|strolls|strolling|skates"
+    "|skating|jogs|jogging|speeds|speeding|travels|travelling|traveling|marches|marching"
 )
 
 
@@ -88,11 +93,11 @@ def _sideways(side: str) -> tuple[str, ...]:
 VERBS = {
     "jumps": _parted(
         "jumps|jumping|jump|hops|hopping|bounces|bouncing|leaps|leaping|skips|skipping|rises|rising"
-        "|takes off|taking off"
+        "|takes off|taking off|launches|launching|goes up|going up|flies up|flying up"
     ),
     "falls": _parted(
         "falls|falling|fall|drops|dropping|sinks|sinking|crashes|crashing|tumbles|tumbling|lands"
-        "|landing|comes down|coming down"
+        "|landing|comes down|coming down|goes down|going down|dives|diving|falls down|falling down"
     ),
     "slides left": _sideways("left"),
     # which way is not said: to the right
@@ -103,7 +108,7 @@ VERBS = {
     ),
     "grows": _parted(
         "grows|growing|grow|gets bigger|getting bigger|swells|swelling|expands|expanding|inflates"
-        "|inflating|blooms|blooming"
+        "|inflating|blooms|blooming|explodes|exploding|beats|beating|pulses|pulsing"
     ),
     "shrinks": _parted(
         "shrinks|shrinking|shrink|gets smaller|getting smaller|melts|melting|vanishes|vanishing"
@@ -111,7 +116,9 @@ VERBS = {
     ),
     "shakes": _parted(
         "shakes|shaking|shake|trembles|trembling|wobbles|wobbling|shivers|shivering|dances|dancing"
-        "|wiggles|wiggling|vibrates|vibrating"
+        "|wiggles|wiggling|vibrates|vibrating|flutters|fluttering|flaps|flapping|waving"
+        "|swings|swinging|ringing|ticks|ticking|wags|wagging|flickers|flickering|rocking"
+        "|burns|burning"
     ),
     "circles": _parted(
         "circles|circling|goes in circles|going in circles|goes round|orbits|orbiting|flies around"
@@ -237,7 +244,6 @@ PLACE_WORDS = {
         "on the ocean",
         "on the water",
         "on water",
-        "swimming",
         "over the sea",
         "over the ocean",
         "on a lake",
@@ -344,7 +350,14 @@ GROUND_WORDS = {
     "night": _parted("night|midnight|starry sky|night time|nighttime"),
     "blue": _parted("sky|blue sky|skies"),
 }
-FILLERS = frozenset(
+# Things of their own, though a word in their name is known: no part of them is drawn.
+OTHER_THINGS = _parted(
+    "sea lion|sea horse|star fish|jelly fish|dragon fly|fire fly|egg plant|guinea pig"
+    "|prairie dog|computer mouse|baseball bat|star wars|van gogh|hot air|sky scraper|key board"
+    "|chicken nugget|egg roll|apple juice|apple pie|spider man|iron man|rubber band|fire place"
+    "|fish tank|horse fly|tooth brush|paper plane"
+)
+FILLERS = ASKING.union(
     [
         "a",
         "an",
@@ -437,9 +450,14 @@ def vocabulary(moving: bool) -> dict[str, tuple[str, ...]]:
     return out | ({"verbs": tuple(VERBS)} if moving else {})
 
 
+PLURALS = {"goose": "geese", "calf": "calves"}
+
+
 def plural(noun: str) -> str:
     """The plural of an object's noun."""
     known = BY_NOUN.get(noun)
+    if noun in PLURALS:
+        return PLURALS[noun]
     return known.plural if known and known.plural else _regular(noun)
 
 
@@ -532,6 +550,9 @@ def _phrases() -> dict[tuple[str, ...], _Entry]:
             for tone in (*TONES, *names):
                 if tone != name:
                     add(f"{tone} {name}", "colour", colour, False)
+    for other in OTHER_THINGS:
+        add(other, "other", "", False)
+        add(_regular(other), "other", "", False)
     for other in OTHER_COLOURS:
         add(other, "colour", "", False)
         for tone in TONES:
@@ -589,8 +610,17 @@ def _match(words: list[str], at: int) -> tuple[int, _Entry | None]:
     for n in range(_longest(words, at), 0, -1):
         found = _phrases().get(tuple(words[at : at + n]))
         if found and all(i + _longest(words, i) <= at + n for i in range(at + 1, at + n)):
-            return n, found
-    return 1, None
+            return _joined(words, at) or (n, found)
+    return _joined(words, at) or (1, None)
+
+
+def _joined(words: list[str], at: int) -> tuple[int, _Entry] | None:
+    """Two words that are one, and name a thing, where they are no phrase: "sun flower"."""
+    pair = words[at : at + 2]
+    found = _phrases().get(("".join(pair),)) if len(pair) == 2 else None
+    if not found or found.kind not in ("noun", "nouns") or tuple(pair) in _phrases():
+        return None
+    return (2, replace(found, own=False)) if min(map(len, pair)) > 2 else None
 
 
 def _longest(words: list[str], at: int) -> int:
@@ -698,6 +728,9 @@ def understand(prompt: str, verbs: bool) -> Understood:
             entry, dressing = _Entry("worn", dressing, entry.value == words[at]), ""
         elif entry and entry.kind == "ground" and _names_next(words, at + n, ends):
             entry = None  # "a space suit"
+        if entry and entry.kind == "verb" and words[at : at + n] == ["swimming"]:
+            reading.swims = True
+            entry = entry if verbs else _Entry("place", "sea", False)
         text = " ".join(typed[at : at + n])
         own = typed[at : at + n] == words[at : at + n]
         if at in ends:
@@ -705,6 +738,9 @@ def understand(prompt: str, verbs: bool) -> Understood:
         at += n
         if entry is None and text in COATS and reading.coat():
             said.append((Word(text, "filler"), None))
+        elif entry and entry.kind == "other":
+            reading.pass_over()
+            said.append((Word(text, "unknown"), None))
         elif entry is None and text in FILLERS:
             reading.hear(text)
             said.append((Word(text, "filler"), None))
@@ -778,6 +814,7 @@ class _Reading:
         self.heard = ""  # the filler before
         self.bound = self.close = self.told = False
         self.side: tuple[int, str] | None = None  # which word, which side
+        self.swims = False  # and so is in the sea, unless another place is said
         self.went = 0  # the word that said the last verb
         self.turned: dict[int, str] = {}  # what it says after all, as the side is said later
         self.spare: set[int] = set()
@@ -922,6 +959,8 @@ class _Reading:
         if not self.things:
             return None
         things, place = tuple(self.things), self.place or ""
+        if self.swims and self.place is None:
+            place = "sea"
         if len(things) == 1:
             if self.side:
                 self.spare.add(self.side[0])
@@ -994,5 +1033,5 @@ def _name(thing: Thing, count: int, size: str, pick) -> str:
 def of_several(verb: str) -> str:
     """What several things do: "slide left"."""
     first, *rest = verb.split()
-    one = first.removesuffix("es" if first in ("goes", "rushes", "vanishes", "crashes") else "s")
+    one = first.removesuffix("es" if re.search("(sh|ch|o)es$", first) else "s")
     return " ".join(["fly" if first == "flies" else one, *rest])

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ...splitter import split
-from ..world import NEGATIONS, OR, Understood, Word, misspelt, nearest
+from ..world import ASKING, NEGATIONS, OR, Understood, Word, misspelt, nearest
 from .facts import Landscape
 
 # What captions say, the plain wording first. {} stands for what comes before.
@@ -182,7 +182,7 @@ _HINTS = {
     "clouds": {"clear sky": "sun|starry|stars|blue sky|blue skies"},
     "water": {"lake": "sea|seas|ocean|oceans|coast|beach|seaside|bay"},
 }
-_FILLERS = frozenset(
+_FILLERS = ASKING.union(
     re.findall(
         r"\w+",
         """a an the of in on at by with and or over under during near beside behind above below from

@@ -79,6 +79,11 @@ def test_strangers_verbs(prompt, verb):
         ("a ghost floating in space", "a ghost slides right on the moon"),
         ("a bee flying around", "a bee circles"),
         ("dancing robots", "two robots shake"),
+        ("three fish swimming in the sea", "three fish slide right in the sea"),
+        ("a duck swimming to the left", "a duck slides left"),
+        ("a heart beating", "a heart grows"),
+        ("a bird diving", "a bird falls"),
+        ("a horse galloping", "a horse slides right"),
     ],
 )
 def test_several_things_jump_and_one_jumps(prompt, plain):
