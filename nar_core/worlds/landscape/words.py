@@ -119,7 +119,7 @@ _TAKEN = {
         "desert": "sahara|cactus|cacti|gobi|mojave|namib|kalahari|atacama|outback",
         "canyon": "gorge|gorges|ravine|ravines|cliff|cliffs|mesa|mesas|butte|buttes|badlands"
         "|red rocks|grand canyon|monument valley|chasm|sandstone",
-        "forest": "woodland|woodlands|jungle|jungles|grove|groves|trees|tree"
+        "forest": "woodland|woodlands|jungle|jungles|grove|groves"
         "|pines|pine|birches|rainforest|taiga|rain forest|pine trees|birch|birch trees|redwood"
         "|redwoods|oak|oaks|oak trees|maple|maples|maple trees|fir|firs|fir trees|spruce|spruces"
         "|evergreens|sequoias|thicket|black forest|cherry trees",
@@ -154,32 +154,42 @@ _TAKEN = {
     "water": {
         "lake": "water|river|rivers|pond|ponds|waters|lakeside|riverside|stream|oasis|fjord"
         "|reflection|reflections|reflecting|lakeshore|shore|mountain lake|mountain lakes|waterfall"
-        "|waterfalls|swamp|marsh|wetland|wetlands|creek|brook|loch|reservoir"
+        "|waterfalls|niagara falls|niagara|victoria falls"
+        "|swamp|marsh|wetland|wetlands|creek|brook|loch|reservoir"
     },
 }
 # and these say it only where nothing else does.
 _HINTS = {
     "terrain": {
-        "mountains": "rocky|rock|rocks|stone|fjord|ski|mountainous",
-        "hills": "grassy|grass|rolling|sheep",
+        "mountains": "rocky|rock|rocks|stone|fjord|ski|mountainous|swiss|switzerland|norway"
+        "|norwegian|iceland|patagonia|yosemite|alaska|nepal|tibet",
+        "hills": "grassy|grass|rolling|sheep|garden|gardens|cows|scotland|scottish|ireland|irish"
+        "|provence|new zealand|england|english|african",
         "islands": "sea|seas|ocean|oceans|coast|coasts|beach|beaches|seaside|palm|palms|bay"
         "|palm tree|palm trees|coconut trees|tropical|tropics|seascape|coastline|coastal"
-        "|seashore|shoreline|waves|surf|caribbean",
-        "desert": "sand|sands|sandy|arid|oasis",
-        "forest": "wooded|forested|leaves|leafy|golden leaves|falling leaves|red leaves",
+        "|seashore|shoreline|waves|surf|caribbean|bali|fiji|tahiti|bora bora|santorini|iceberg"
+        "|icebergs",
+        "desert": "sand|sands|sandy|arid|oasis|wasteland|egypt|morocco|arabian",
+        "canyon": "arizona|utah|petra",
+        "forest": "trees|tree|wooded|forested|leaves|leafy|golden leaves|falling leaves|red leaves"
+        "|amazon|sherwood|treetops",
     },
     "season": {
         "spring": "cherry",
         "summer": "green|hot|warm|lush",
-        "winter": "cold|white|ski|arctic|glacier|glaciers",
+        "winter": "cold|white|ski|arctic|glacier|glaciers|antarctica|antarctic|iceberg|icebergs"
+        "|blizzard|snowstorm|christmas",
     },
     "time": {
         "morning": "early|rising",
         "noon": "bright|sunny|sunshine|blue sky|blue skies",
-        "sunset": "orange|golden|romantic|setting",
+        "sunset": "orange|golden|romantic|setting|red sky|pink sky|orange sky|purple sky",
         "night": "dark",
     },
-    "clouds": {"clear sky": "sun|starry|stars|blue sky|blue skies"},
+    "clouds": {
+        "clear sky": "sun|starry|stars|blue sky|blue skies",
+        "many clouds": "blizzard|snowstorm",
+    },
     "water": {"lake": "sea|seas|ocean|oceans|coast|beach|seaside|bay"},
 }
 _FILLERS = ASKING.union(
@@ -191,7 +201,8 @@ _FILLERS = ASKING.union(
         pretty nice calm peaceful quiet scenic sky skies air light lights weather season time full
         covered nature natural wide big large small great high low distant far across through
         between around surrounded empty barren vast majestic dramatic wonderland serene tranquil
-        breathtaking stunning gorgeous magical dreamy""",
+        breathtaking stunning gorgeous magical dreamy
+        slightly little bit colours colors colourful colorful during next front middle""",
     )
 )
 _NAMES = frozenset(
@@ -330,8 +341,9 @@ def _meant(word: str) -> str:
 def _parts(word: str) -> list[str]:
     """A compound is parted where its last part says something: "snow-covered", not "T-shirt"."""
     parts = [p for p in word.split("-") if p.strip("'")]
-    last = parts[-1].lower()
-    return parts if last in _SINGLE or last in _FILLERS else [word]
+    last, whole = parts[-1].lower(), " ".join(parts).lower()
+    known = last in _SINGLE or last in _FILLERS or any(whole in said for said in _SAID.values())
+    return parts if known else [word]
 
 
 def _became(span: _Span, facts: dict[str, str]) -> tuple[Any, str]:

@@ -202,6 +202,26 @@ def test_what_is_denied_is_not_drawn(prompt, plain, said):
     assert [w.kind for w in understood.words if w.text == denied] == [said]
 
 
+@pytest.mark.parametrize(
+    ("prompt", "plain"),
+    [
+        ("trees on a hill", "hills"),
+        ("a tree", "a forest"),
+        ("Iceland", "mountains"),
+        ("a beach in Iceland", "islands"),
+        ("Antarctica", "a winter landscape"),
+        ("Niagara Falls", "a landscape by a lake"),
+        ("snow-capped peaks", "winter mountains"),
+        ("a red sky over mountains", "mountains at sunset"),
+        ("a blizzard in the forest", "a winter forest, cloudy"),
+    ],
+)
+def test_what_says_little_says_it_where_nothing_else_does(prompt, plain):
+    understood = world.understand(prompt)
+    assert world.say(understood.facts) == plain
+    assert not understood.unknown
+
+
 def test_what_has_no_room_is_left_out():
     words = {w.text: w.kind for w in world.understand("islands in a forest by a lake").words}
     assert words == {
