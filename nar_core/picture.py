@@ -30,6 +30,9 @@ TURNS = {
 LYING = tuple(TURNS[n] for n in (5, 6, 7, 8))
 """Those that exchange width and height."""
 
+IMAGE = "an image; use a whole PNG or JPEG"
+"""What is expected unless something else is said, and what to do."""
+
 KINDS = ("PNG", "JPEG", "GIF", "WEBP", "AVIF", "TIFF", "BMP", "PPM")
 """What is read, by Pillow's names. Others of its readers start other programs (EPS) or unpack
 pictures of another size than they say (icons); few people have such pictures."""
@@ -57,10 +60,16 @@ NO_PICTURES = {
 """What is often given in the place of a picture, by how it begins."""
 
 
-def open_picture(source: bytes | str | Path, name: str = "picture") -> Image.Image:
-    """An image of which only the head has been read; ValueError, with its name, if it is none."""
+def open_picture(
+    source: bytes | str | Path, name: str = "picture", wanted: str = IMAGE
+) -> Image.Image:
+    """An image of which only the head has been read; ValueError, with its name, if it is none.
+
+    Args:
+        wanted: what is expected of what is no image, and what to do.
+    """
     _bound_notes()
-    with reading_picture(source, name):
+    with reading_picture(source, name, wanted):
         data = source if isinstance(source, bytes) else Path(source).read_bytes()
         return Image.open(_InParts(data), formats=KINDS)
 
@@ -119,7 +128,9 @@ def _bound_notes() -> None:
 
 
 @contextmanager
-def reading_picture(source: bytes | str | Path, name: str = "picture") -> Iterator[None]:
+def reading_picture(
+    source: bytes | str | Path, name: str = "picture", wanted: str = IMAGE
+) -> Iterator[None]:
     """Pillow's readers raise whatever they stumble over; here it is a ValueError in a sentence."""
     data = source if isinstance(source, bytes) else Path(source)
     try:
@@ -135,9 +146,7 @@ def reading_picture(source: bytes | str | Path, name: str = "picture") -> Iterat
             f"{name}: got one that is too large ({told}), expected an image; {do}"
         ) from error
     except Exception as error:
-        raise ValueError(
-            f"{name}: got {_instead(data, error)}, expected an image; use a whole PNG or JPEG"
-        ) from error
+        raise ValueError(f"{name}: got {_instead(data, error)}, expected {wanted}") from error
 
 
 def _instead(source: bytes | Path, error: Exception) -> str:

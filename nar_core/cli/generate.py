@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, replace
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +58,11 @@ from .arguments import (
 log = logging.getLogger(__name__)
 HELP = "grow pictures or clips and write them to a folder"
 ENDINGS = (".png", ".mp4", "-growth.gif", "-growth.png")
-PNG = b"\x89PNG"
+PNG, NPY = b"\x89PNG", b"\x93NUMPY"
+TOKENS = (
+    "a PNG, GIF or MP4 made here, a recipe as JSON, or an .npy of whole numbers; name one of these"
+)
+"""What `--known` takes."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -160,8 +166,9 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     wide = recipe = None
     if args.resume is not None:
         earlier = _bytes(args.resume, "--resume")
-        wide = read_wide(earlier) if earlier.startswith(PNG) else None
-        recipe = _recipe(args.resume, "--resume", earlier) if wide is None else None
+        with _told_of(args.resume, "--resume"):
+            wide = read_wide(earlier) if earlier.startswith(PNG) else None
+            recipe = read_recipe(earlier) if wide is None else None
     _check_width(args, wide)
     made = wide or recipe
     name = args.model or (made.model if made else DEFAULT_MODEL)
@@ -372,12 +379,14 @@ def _bytes(path: str, option: str) -> bytes:
     return Path(path).read_bytes()
 
 
-def _recipe(path: str, option: str, data: bytes) -> Recipe:
-    """What a file says of how it was made; what is wrong with it is told with its path."""
+@contextmanager
+def _told_of(path: str, option: str) -> Iterator[None]:
+    """What is wrong with a file is told with its path."""
     try:
-        return read_recipe(data)
+        yield
     except ValueError as error:
-        raise ValueError(f"{option} {path}: {str(error).removeprefix('picture: ')}") from error
+        told = str(error).removeprefix("picture: ").removeprefix("clip: ")
+        raise ValueError(f"{option} {path}: {told}") from error
 
 
 def _picture(path: str, option: str) -> Image.Image:
@@ -391,18 +400,18 @@ def _picture(path: str, option: str) -> Image.Image:
 
 def _tokens(path: str, info: ModelInfo) -> np.ndarray:
     """Tokens of a file, int64 [T, H, W], -1 where unknown."""
-    if Path(path).suffix != ".npy":
-        recipe = _recipe(path, "--known", _bytes(path, "--known"))
+    data = _bytes(path, "--known")
+    if not data.startswith(NPY):
+        with _told_of(path, "--known"):
+            recipe = read_recipe(data, wanted=TOKENS)
         if recipe.model != info.name:
             raise ValueError(
                 f"--known: got a file of {recipe.model}, expected one of {info.name}, since tokens "
                 f"are a model's own; say --model {recipe.model}, or --image to take what it shows"
             )
         return recipe.tokens.astype(np.int64)
-    _bytes(path, "--known")
     try:
-        with Path(path).open("rb") as file:
-            found = np.lib.format.read_array(file)
+        found = np.lib.format.read_array(BytesIO(data))
     except (ValueError, OSError, EOFError) as error:
         raise ValueError(
             f"--known: got {path}, expected an .npy of whole numbers; write it by numpy.save"

@@ -89,11 +89,18 @@ def holds_more(data: bytes, limits: Limits = LIMITS) -> bool:
     return is_whole(open_within(data, limits))
 
 
-def read_recipe(data: bytes) -> Recipe:
-    """The recipe alone of a PNG, a GIF, an MP4 (its last growth), or of a JSON text."""
+def read_recipe(
+    data: bytes,
+    wanted: str = "a PNG, GIF or MP4 made here, or a recipe as JSON; name one of these",
+) -> Recipe:
+    """The recipe alone of a PNG, a GIF, an MP4 (its last growth), or of a JSON text.
+
+    Args:
+        wanted: what is expected of what is none of these, and what to do.
+    """
     if is_mp4(data):
         return recipes_in(data)[-1]
     # behind the marks of an encoding, which `parse` reads
     if data[:40].lstrip(b"\xef\xbb\xbf\xfe\xff\0 \t\r\n")[:1] == b"{":
         return recipe_from(parse(data, "recipe", AS_DOWNLOADED))
-    return recipe_in(open_within(data))
+    return recipe_in(open_within(data, wanted=wanted))

@@ -233,8 +233,8 @@ def _recipe_text(data: bytes) -> bytes:
                 )
             return text
     raise ValueError(
-        "clip: no recipe inside, so it cannot be replayed; use an MP4 downloaded here "
-        "(messengers and video editors remove it)"
+        "clip: got no recipe inside, expected that of an MP4 made here; use such a file as "
+        "downloaded (messengers and video editors remove it)"
     )
 
 

@@ -8,16 +8,16 @@ import numpy as np
 from PIL import Image
 from PIL.TiffImagePlugin import TiffImageFile
 
-from ..picture import fit, open_picture, reading_picture
+from ..picture import IMAGE, fit, open_picture, reading_picture
 from .limits import LIMITS, MAX_SCANS, Limits, need_pixels
 
 TILE_SIZE = (322, 323)
 """The TIFF tags of a tile's width and length."""
 
 
-def open_within(data: bytes | Path, limits: Limits = LIMITS) -> Image.Image:
+def open_within(data: bytes | Path, limits: Limits = LIMITS, wanted: str = IMAGE) -> Image.Image:
     """An image from bytes or a file, its size checked before any pixel is decoded."""
-    picture = open_picture(data)
+    picture = open_picture(data, wanted=wanted)
     need_pixels("picture", picture.width, picture.height, limits)
     with reading_picture(data):
         width, height = _tile(picture)

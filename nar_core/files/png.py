@@ -118,8 +118,8 @@ def recipe_in(picture: Image.Image, limits: Limits = LIMITS) -> Recipe:
         text = text.decode(errors="replace")
     if not isinstance(text, str) or not text:
         raise ValueError(
-            "picture: no recipe inside, so it cannot be replayed; use a PNG downloaded here "
-            "(a strip has none; messengers and editors often remove it)"
+            "picture: got no recipe inside, expected that of a file made here; use such a file as "
+            "downloaded (a strip has none; messengers and editors often remove it)"
         )
     told = told_in(text)
     if isinstance(told, dict) and "parts" in told:  # a clip as GIF, as in MP4

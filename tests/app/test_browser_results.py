@@ -118,7 +118,7 @@ def test_downloads_are_the_files_they_say_and_come_back_from_recent_and_from_a_f
     plain = tmp_path / "plain.png"
     Image.new("RGB", (64, 64)).save(plain)
     page.set_input_files(".recent input[type=file]", plain)
-    assert "plain.png: no recipe inside" in toast(page)
+    assert "plain.png: got no recipe inside" in toast(page)
     wait_state(page, "ready")
     ran = engine.steps_run
     unhurried(page, 17)

@@ -86,8 +86,8 @@ def asked(data: bytes, name: object) -> dict[str, object]:
     [
         (b"%PDF-1.4", "cat.png: got a page to print, expected an image"),
         (b"", "cat.png: got an empty file"),
-        (png_bytes(np.zeros((8, 8, 3), np.uint8)), "cat.png: no recipe inside"),
-        (b"\0\0\0\x10ftypmp42" + bytes(20), "cat.png: no recipe inside"),
+        (png_bytes(np.zeros((8, 8, 3), np.uint8)), "cat.png: got no recipe inside"),
+        (b"\0\0\0\x10ftypmp42" + bytes(20), "cat.png: got no recipe inside"),
         (
             png_bytes(np.zeros((8, 8, 3), np.uint8), chunks={"nar_studio": "{}"}),
             "cat.png: recipe: got no schema",

@@ -166,9 +166,11 @@ def test_three_prompts_outpaint_a_picture(grow, folder, tmp_path):
             assert np.array_equal(made[shown], fit(Image.open(given), (32, 40))[shown])
             assert (made[~shown] != fit(Image.open(given), (32, 40))[~shown]).any()
     np.savez(tmp_path / "several.npz", a=tokens)
-    (tmp_path / "several.npz").rename(tmp_path / "several.npy")
-    told = grow("--known", str(tmp_path / "several.npy"), code=2)
-    assert "several.npy, expected an .npy of whole numbers" in told
+    told = grow("--known", str(tmp_path / "several.npz"), code=2)
+    assert "several.npz: got a ZIP archive, expected a PNG" in told
+    (tmp_path / "torn.npy").write_bytes(b"\x93NUMPY")
+    told = grow("--known", str(tmp_path / "torn.npy"), code=2)
+    assert "torn.npy, expected an .npy of whole numbers" in told
     # the tokens of a file made here, whose pixels come back too, and of an array
     np.save(tmp_path / "known.npy", np.where(kept, tokens, -1))
     for known, keep in ((found["files"][0], words[4:]), (str(tmp_path / "known.npy"), [])):
@@ -259,10 +261,13 @@ def wide_of(pixels: np.ndarray, told: dict) -> bytes:
         (["--image", "{picture}", "--keep", "3,3,9,9"], "--keep: got 0,3,3,1,9,9"),
         (["--image", "nowhere.png", "--keep", "0,0,1,1"], "no such file"),
         (["--keep", "0,0,1,1"], "neither --image nor --known"),
-        (["--known", "{picture}"], "--known {picture}: no recipe inside"),
+        (["--known", "{picture}"], "--known {picture}: got no recipe inside"),
         (["--known", "nowhere.npy"], "--known: got nowhere.npy"),
-        (["--resume", "{picture}"], "--resume {picture}: no recipe inside"),
+        (["--resume", "{picture}"], "--resume {picture}: got no recipe inside"),
         (["--resume", "{empty}"], "--resume {empty}: got an empty file"),
+        (["--resume", "{text}"], "got a text, expected a PNG, GIF or MP4 made here, or a recipe"),
+        (["--known", "{text}"], "got a text, expected a PNG, GIF or MP4 made here, a recipe"),
+        (["--known", "{text}"], "or an .npy of whole numbers; name one of these"),
         (["--prompt", "red apple", "--num-samples", "0"], "--num-samples: got 0, expected a whole"),
         (["--prompt", "red apple", "--num-samples", "-2"], "--num-samples: got -2"),
         (["--prompt", "red apple", "--columns", "0"], "--columns: got 0, expected something"),
@@ -280,7 +285,9 @@ def wide_of(pixels: np.ndarray, told: dict) -> bytes:
 def test_mistakes_are_told_in_one_line(grow, tmp_path, words, said):
     Image.new("RGB", (40, 32), (200, 30, 30)).save(tmp_path / "a.png")
     (tmp_path / "empty").touch()
-    places = {"picture": tmp_path / "a.png", "empty": tmp_path / "empty"}
+    (tmp_path / "text").write_text("a red apple")
+    places = {name: tmp_path / name for name in ("empty", "text")}
+    places["picture"] = tmp_path / "a.png"
     told = grow(*(w.format(**places) for w in words), code=2)
     assert said.format(**places) in told
     assert len(told.splitlines()) == 1
