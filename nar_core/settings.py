@@ -5,7 +5,7 @@ command line, and whatever a page, a link or a recipe says of a setting derive f
 """
 
 # ruff: noqa: RUF009 -- a row is a dataclass field
-from __future__ import annotations
+# annotations are no texts here: requests and models' facts, in other modules, inherit them
 
 from collections.abc import Collection, Hashable, Mapping
 from dataclasses import dataclass, field, fields, replace

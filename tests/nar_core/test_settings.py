@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_type_hints
 
 import numpy as np
 import pytest
@@ -85,6 +86,12 @@ def test_text_is_read_as_a_link_holds_it():
     for name, text in (("top_k", "7.5"), ("top_p", "much"), ("min_p", "nan"), ("fusion", "1")):
         with pytest.raises(ValueError, match=f"^{name}: got"):
             ROWS[name].parse(text)
+
+
+def test_what_inherits_the_rows_tells_their_types():
+    for kind in (Request, ModelInfo):
+        told = get_type_hints(kind.__init__)
+        assert {row.name for row in SETTINGS} <= told.keys()
 
 
 def test_what_is_not_said_is_off_or_left_to_the_model():
