@@ -27,7 +27,7 @@ from .settings import (
     heads_for,
     shortened,
 )
-from .splitter import normal, split
+from .splitter import normal
 from .subject import first_frame
 from .words import box_alone, understand
 
@@ -283,9 +283,8 @@ def _prompts(info: ModelInfo, given: str | Sequence[str] | None, n: int) -> tupl
                 f"prompt: got {words} words, expected at most {info.prompt_words} "
                 f"(fillers such as 'the' do not count); shorten {prompt[:60]!r}"
             )
-        # of fillers alone it may make what it likes, but not of signs that are no words
-        said = split_words(prompt) or (normal(prompt).strip() and not split(prompt))
-        if info.world and said and understand(info, prompt).facts is None:
+        # who says nothing gets what it likes; who says something, also by signs, what is said
+        if info.world and normal(prompt).strip() and understand(info, prompt).facts is None:
             raise ValueError(
                 f"prompt: got {prompt[:60]!r}, in which {info.name} knows nothing to draw, "
                 f"expected words of its world, such as {info.prompts[0]!r}"

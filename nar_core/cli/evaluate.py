@@ -211,6 +211,10 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     if comparing:
         return out | _comparison(grower, args, heads, fusion)
     if args.data:
+        if args.sheet and engine.info.world and engine.understand(prompt).facts is None:
+            raise ValueError(
+                "--prompts: got an empty one, expected what a sheet can show; write something"
+            )
         data = part_of(DataFolder.open(args.data), args.part, engine)
         out |= measure(engine, spread(data, args.limit))
     train = None

@@ -53,12 +53,6 @@ def contact_sheet(
     """
     info = grower.engine.info
     world = WORLDS[info.world]() if info.world else None
-    for prompt in prompts:
-        if world and world.understand(prompt).facts is None:
-            raise ValueError(
-                f"--prompts: got {prompt!r}, of which nothing can be drawn, expected prompts of "
-                f"the world {info.world}, such as {info.prompts[0]!r}"
-            )
     rng = np.random.default_rng((grower.rng_seed, 3))
     places, rows, distances = places_of(grower.engine), [], []
     for i, prompt in enumerate(tqdm(prompts, desc="sheet")):

@@ -52,13 +52,21 @@ def test_without_a_world_ideas_come_from_what_was_trained_on():
 
 
 @pytest.mark.parametrize("name", WORLDS)
-def test_signs_that_are_no_words_are_not_taken_for_nothing_said(name):
+def test_signs_and_fillers_are_not_taken_for_nothing_said(name):
     """Somebody who types an apple as an emoji would get whatever the model likes."""
     info = replace(INFO, world=name, prompts=("a hint",))
-    for prompt in ("\U0001f34e", "\U0001f469\u200d\U0001f467", "--", "\u0301", "?!"):
+    for prompt in (
+        "\U0001f34e",
+        "\U0001f469\u200d\U0001f467",
+        "--",
+        "\u0301",
+        "?!",
+        "the",
+        "a the of",
+    ):
         with pytest.raises(ValueError, match=r"knows nothing to draw, expected .*'a hint'"):
             prepare(info, Request(prompt=prompt))
-    for prompt in ("", " ", "the", "\u200b"):
+    for prompt in ("", " ", "\u200b"):
         assert prepare(info, Request(prompt=prompt)).request.prompt == (prompt,)
 
 

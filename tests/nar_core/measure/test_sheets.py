@@ -27,10 +27,3 @@ def test_beside_a_growth_stands_a_rendering_of_what_it_was_told(name, monkeypatc
         assert np.array_equal(pictures[0], world.render(way, np.random.default_rng(0)))
         assert len(pictures) == 4
     assert len(shown) == 2
-
-
-def test_a_prompt_of_fillers_has_no_rendering(tmp_path):
-    [info] = [info for info in list_models() if info.name == "emoji"]
-    grower = SimpleNamespace(engine=SimpleNamespace(info=info), rng_seed=2)
-    with pytest.raises(ValueError, match=r"--prompts: got 'the', of which nothing can be drawn"):
-        sheets.contact_sheet(grower, tmp_path / "sheet.png", ["the"])  # pyright: ignore
