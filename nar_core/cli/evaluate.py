@@ -20,7 +20,7 @@ from ..measure.tables import PROMPTS_FILE, TABLES, TableRun, make_table
 from ..measure.world import drift, reconstruction, rightness, variation
 from ..request import Request
 from ..settings import NUM_SAMPLES, RNG_SEED, SETTINGS
-from ..train.data import DataFolder
+from ..train.data import DataFolder, need_apart
 from ..writing import DRAWN, need_file, need_folder, save_picture, write_json
 from .arguments import (
     add_device,
@@ -197,8 +197,12 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         if getattr(args, name):
             endings = () if name in ("seed_map", "figures") else DRAWN
             need_file(Path(getattr(args, name)), option(name), endings)
+            if args.data:
+                need_apart(Path(getattr(args, name)), Path(args.data), option(name))
     if args.table:
         need_folder(Path(args.out), "--out")
+        if args.reference:
+            need_apart(Path(args.out), Path(args.reference), "--out")
     engine = Engine.load(args.model, device=own_device(args.device), dtype=args.dtype)
     grower = Grower(engine, args.rng_seed, settings)
     prompts = read_prompts(args.prompts or ())
@@ -207,19 +211,19 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         engine.prepare(Request(rng_seed=args.rng_seed, **(settings | one)))
     for prompt in prompts:
         engine.prepare(grower.request([prompt]))
-    out: dict[str, Any] = {"model": engine.info.name, "digest": engine.digest}
-    if comparing:
-        return out | _comparison(grower, args, heads, fusion)
-    if args.data:
         if args.sheet and engine.info.world and engine.understand(prompt).facts is None:
             raise ValueError(
                 "--prompts: got an empty one, expected what a sheet can show; write something"
             )
-        data = part_of(DataFolder.open(args.data), args.part, engine)
-        out |= measure(engine, spread(data, args.limit))
+    out: dict[str, Any] = {"model": engine.info.name, "digest": engine.digest}
+    if comparing:
+        return out | _comparison(grower, args, heads, fusion)
     train = None
-    if args.data and (args.recall or args.sheet):
-        train = TrainingPictures(engine, args.data)
+    if args.data:
+        data = part_of(DataFolder.open(args.data), args.part, engine)
+        if args.recall or args.sheet:  # which not every model has
+            train = TrainingPictures(engine, args.data)
+        out |= measure(engine, spread(data, args.limit))
     if args.recall and train:
         out |= recall(grower, train, args.recall)
     if args.world:
@@ -316,8 +320,8 @@ def _check_one(args: argparse.Namespace) -> None:
         takers = [taker for taker, options in TAKEN.items() if name in options]
         if takers and not any(getattr(args, taker) for taker in takers):
             raise ValueError(
-                f"{option(name)}: got {value} without {', '.join(map(option, takers))}, of which "
-                "it says more; say that too, or leave it out"
+                f"{option(name)}: got {value} without {', '.join(map(option, takers))}, "
+                "expected that, of which it says more; say it too, or leave this out"
             )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..train import generator, tokenizer
 from ..train.config import CONFIGS, load_config
+from ..train.data import need_apart
 from ..train.identity import held
 from ..train.loop import rank_and_world
 from ..writing import need_folder
@@ -34,6 +35,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Train in a run folder; `export` is the finished model folder."""
+    if not args.out:
+        raise ValueError("--out: got nothing, expected a run folder; say one, such as runs/mine")
     need_folder(Path(args.out), "--out")
     path = Path(args.config)
     if not path.is_file():
@@ -60,8 +63,5 @@ def _need_apart(config: Any, out: Path) -> None:
     sources = getattr(config, "sources", None) or [getattr(config, "source", None)]
     for source in (config, *sources):
         for folder in (getattr(source, "data", ""), getattr(source, "folder", "")):
-            if folder and Path(folder).resolve() == out.resolve():
-                raise ValueError(
-                    f"--out: got {out}, which holds the pictures, expected a folder of its own; "
-                    "name another one, such as runs/mine"
-                )
+            if folder:
+                need_apart(out, Path(folder), "--out")

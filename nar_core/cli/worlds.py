@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """`sheet` is the file, `moving` that of clips; of a judge the shares that it tells right."""
-    check_counts(args, ("count",))
+    check_counts(args, ("count",), 2 if args.what == "judge" else 1)  # some are held out
     RNG_SEED.check(args.rng_seed)
     if args.what == "sheet":
         if not args.out:

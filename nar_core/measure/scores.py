@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -51,7 +52,8 @@ class Moments(NamedTuple):
         """Of features [n, d]. Raises ValueError for fewer than two."""
         if len(features) < 2:
             raise ValueError(
-                f"samples or reference: got {len(features)}, expected 2 or more to compare"
+                f"samples or reference: got {len(features)}, expected 2 or more; give more to "
+                "compare"
             )
         x = features.double()
         return cls(x.mean(0), torch.cov(x.T))
@@ -102,16 +104,16 @@ def network(path: str | None, clips: bool, device: torch.device) -> Network:
     """
     if path is None and clips:
         raise ValueError(
-            "--features: got none, expected the I3D network as TorchScript "
+            "--features: got none, expected the I3D network as TorchScript; name it "
             "(i3d_torchscript.pt of the StyleGAN-V authors)"
         )
     if path is not None and not Path(path).is_file():
-        raise ValueError(f"--features: got {path}, expected a file with the network")
+        raise ValueError(f"--features: got {path}, expected a file with the network; name one")
     scripted = _scripted(path, device) if path is not None else None
     if scripted is not None:
         return scripted
     if clips:
-        raise ValueError(f"--features: got {path}, expected a TorchScript file")
+        raise ValueError(f"--features: got {path}, expected a TorchScript file; name one")
     return _inception(path, device)
 
 
@@ -146,8 +148,8 @@ def _inception(path: str | None, device: torch.device) -> Network:
         )
     except ImportError as error:
         raise ValueError(
-            f"--features: got {path or 'none'}, expected a TorchScript Inception "
-            f"(inception-2015-12-05.pt of the StyleGAN authors), or {REQUIREMENTS}"
+            f"--features: got {path or 'none'}, expected a TorchScript Inception; name "
+            f"that (inception-2015-12-05.pt of the StyleGAN authors), or {REQUIREMENTS}"
         ) from error
     except RuntimeError as error:  # torchvision's own operators do not load
         raise ValueError(
@@ -165,7 +167,7 @@ def _inception(path: str | None, device: torch.device) -> Network:
         told = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
         raise ValueError(
             f"--features: got {path or 'none, and it cannot be fetched'} ({told}), expected "
-            "TorchScript, or torch-fidelity's weights-inception-2015-12-05-6726825d.pth"
+            "TorchScript, or torch-fidelity's weights-inception-2015-12-05-6726825d.pth; name one"
         ) from error
 
     def see(x: Tensor) -> Seen:
@@ -197,30 +199,39 @@ class Reference:
         if len(shape) == 3:
             wanted = "real pictures: a folder, an .npy, or the ADM evaluator's .npz"
         if path is None:
-            raise ValueError(f"--reference: got none, expected {wanted}")
+            raise ValueError(f"--reference: got none, expected {wanted}; name them")
         place = Path(path)
         if place.is_dir() and len(shape) == 3:
             files = sorted(p for p in place.rglob("*") if p.suffix.lower() in PICTURES)
             if files:
                 self.pixels = lambda: (_fitted(file, shape) for file in files)
         elif place.suffix == ".npy" and place.is_file():
-            self.pixels = _array(np.load(place, mmap_mode="r"), path, shape)
+            self.pixels = _array(_loaded(place, wanted), path, shape)
         elif place.suffix == ".npz" and place.is_file():
-            with np.load(place) as found:
+            with _loaded(place, wanted) as found:
                 if {"mu", "sigma"} <= set(found.files):
                     parts = (torch.from_numpy(found[n]).double() for n in ("mu", "sigma"))
                     self.moments = Moments(*parts)
                 if "arr_0" in found.files:
                     self.pixels = _array(found["arr_0"], path, shape)
         if self.moments is None and self.pixels is None:
-            raise ValueError(f"--reference: got {path}, expected {wanted}")
+            raise ValueError(f"--reference: got {path}, expected {wanted}; name them")
+
+
+def _loaded(place: Path, wanted: str) -> Any:
+    try:
+        return np.load(place, mmap_mode="r")
+    except (ValueError, OSError, EOFError, BadZipFile) as error:
+        raise ValueError(
+            f"--reference: got {place}, which is damaged, expected {wanted}; save it anew"
+        ) from error
 
 
 def _array(found: np.ndarray, path: str, shape: tuple[int, ...]) -> Pixels:
     if found.dtype != np.uint8 or found.ndim != len(shape) + 1 or found.shape[-1] != 3:
         raise ValueError(
             f"--reference: got {found.dtype} {found.shape} in {path}, expected uint8 "
-            f"[N, {', '.join(map(str, shape))}]"
+            f"[N, {', '.join(map(str, shape))}]; save it so"
         )
     return lambda: iter(found)
 
@@ -252,7 +263,7 @@ def seen_by(net: Network, pixels: Iterator[np.ndarray], what: str) -> Seen:
     if batch:
         look()
     if not features:
-        raise ValueError(f"{what}: got none, expected some to look at")
+        raise ValueError(f"{what}: got none, expected some to look at; give more")
     return Seen(torch.cat(features), torch.cat(chances) if chances else None)
 
 
@@ -304,7 +315,10 @@ def score_geneval(results: Path, pictures: int) -> dict[str, float]:
                 told = json.loads(line)
                 right[str(told["tag"])].append(bool(told["correct"]))
     except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{results}: got no results of GenEval ({error})") from error
+        raise ValueError(
+            f"{results}: got what cannot be read ({error}), expected results of GenEval; run it "
+            "again"
+        ) from error
     count = sum(map(len, right.values()))
     if count != pictures:
         raise ValueError(

@@ -67,7 +67,8 @@ def make_table(grower: Grower, table: int, run: TableRun) -> dict[str, Any]:
     if (engine.info.task, engine.info.media) != (task, media):
         raise ValueError(
             f"table {table}: got {engine.info.name}, a {engine.info.task} to "
-            f"{engine.info.media} model, expected a {task} to {media} model"
+            f"{engine.info.media} model, expected a {task} to {media} model; "
+            "choose one"
         )
     NUM_SAMPLES.check(run.batch)
     count = run.count or published
@@ -128,7 +129,7 @@ def _geneval(grower: Grower, run: TableRun, count: int) -> tuple[dict[str, Any],
     source = Path(run.reference or PROMPTS_FILE)
     if not source.is_file():
         raise ValueError(
-            f"--reference: got {source}, expected GenEval's prompts/{PROMPTS_FILE} "
+            f"--reference: got {source}, expected GenEval's prompts/{PROMPTS_FILE}; name it "
             "(from its repository, djghosh13/geneval)"
         )
     files = write_geneval(grower, run.folder, count, run.batch, source)
@@ -137,7 +138,7 @@ def _geneval(grower: Grower, run: TableRun, count: int) -> tuple[dict[str, Any],
     def score() -> dict[str, float]:
         if not results.is_file():
             raise ValueError(
-                f"table 3: the samples are in {run.folder}, but got no {RESULTS_FILE} beside them: "
+                f"table 3: got samples in {run.folder}, expected {RESULTS_FILE} beside them; "
                 f"run GenEval's `python evaluation/evaluate_images.py {run.folder} --outfile "
                 f"{results} --model-path ...`, which needs mmdetection and its detector, then this "
                 "command again; or say --samples-only"
@@ -258,7 +259,14 @@ def write_geneval(
     Each prompt has a folder `00000`, `00001`, ... with its line in `metadata.jsonl` and pictures
     `samples/0000.png`, ...
     """
-    lines = [x for x in source.read_text(encoding="utf-8").splitlines() if x.strip()]
+    try:
+        lines = [x for x in source.read_text(encoding="utf-8").splitlines() if x.strip()]
+        prompts = [str(json.loads(line)["prompt"]) for line in lines]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"--reference: got {source}, in which not every line is a record with a prompt, "
+            f"expected GenEval's {PROMPTS_FILE}; name that"
+        ) from error
     tally = Tally(folder, settings_of(grower, count), len(lines))
 
     def step(numbers: np.ndarray) -> None:
@@ -267,10 +275,9 @@ def write_geneval(
         shutil.rmtree(place, ignore_errors=True)
         (place / "samples").mkdir(parents=True)
         (place / "metadata.jsonl").write_text(lines[index], encoding="utf-8")
-        prompt = json.loads(lines[index])["prompt"]
         for start in range(0, count, batch):
             size = min(batch, count - start)
-            for i, pixels in enumerate(grower.grow([prompt] * size, number=start)[:, 0]):
+            for i, pixels in enumerate(grower.grow([prompts[index]] * size, number=start)[:, 0]):
                 save_picture(Image.fromarray(pixels), place / "samples" / f"{start + i:04d}.png")
 
     tally.left(1, grower.engine.info.name, step)

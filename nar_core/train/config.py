@@ -442,6 +442,9 @@ def config_of(values: Any, what: str, where: str = "configuration") -> Any:
     """
     try:
         said: Any = OmegaConf.create(values)
+        for name in ("source.folder", "data", "sources"):  # which would be the current folder
+            if OmegaConf.select(said, name, default=None) == "":
+                raise ValueError(f"{where}, {name}: got nothing, expected a folder; say {name}=...")
         if what == "tokenizer" and isinstance(said.get("sources"), str):
             said.sources = [{"folder": said.sources.replace("${", "\\${")}]
         config = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(_form(said, what)), said))

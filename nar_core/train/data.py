@@ -283,6 +283,21 @@ def held_out(key: str, share: float) -> bool:
     return int(hashlib.sha256(key.encode()).hexdigest()[:8], 16) / 2**32 < share
 
 
+def need_apart(place: Path, folder: Path, name: str) -> None:
+    """Raise ValueError, with the `name` of the option, where what is written would be read.
+
+    Args:
+        place: file or folder to write; folder: of pictures, in which an index tells its files.
+    """
+    own, there = place.resolve(), folder.resolve()
+    indexed = any((there / index).is_file() for index in INDICES)
+    if own == there or (there in own.parents and not indexed):
+        raise ValueError(
+            f"{name}: got {place}, which is among the pictures in {folder}, expected a place of "
+            "its own; name another one, such as in runs"
+        )
+
+
 def is_held_out(record: dict, source: HeldOut) -> bool:
     """Whether a source (`key`, `hold_out`) leaves a record out of training."""
     return held_out(str(record.get(source.key, record["file"])), source.hold_out)

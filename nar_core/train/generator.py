@@ -93,10 +93,11 @@ class Trainer:
         begun = find_folder(config.init_from, "init_from") if config.init_from else None
         self.begun = begun
         tokenizer = load_tokenizer_folder(self.tokenizer, self.grid)[0].to(device)
-        source, pictures = None, ""
+        source, of = None, {}
         if isinstance(config.source, FolderSource):
-            pictures = digest(DataFolder.open(config.source.folder).checksums())
-            source = self._source(config.source, tokenizer, folder, pictures)
+            data = DataFolder.open(config.source.folder)
+            of = {"pictures": digest(data.checksums()), "captions": digest(data.records)}
+            source = self._source(config.source, tokenizer, folder, data, of["pictures"])
         else:
             self._settle_facts(config.source)
         config.model.vocab_size = tokenizer.vocab_size
@@ -118,7 +119,8 @@ class Trainer:
         self.model = fresh(form, digits)
         if begun is not None:
             start_from(self.model, begun)
-        self._claim(folder, pictures)
+        folder.mkdir(parents=True, exist_ok=True)
+        claim(folder, {**of, "tokenizer": self._weights(), **self._settings()})
         self.model.to(device)
         self.model.rotations(0)
         self.run = run = Run(self.model, config.train, folder, device)
@@ -144,15 +146,6 @@ class Trainer:
         # Without guidance, which would double the cost.
         drawing = [s.name for s in SETTINGS if not s.name.startswith("guidance")]
         self.as_users_draw = SamplingSettings(**{n: getattr(config.info, n) for n in drawing})
-
-    def _claim(self, folder: Path, pictures: str) -> None:
-        """Raise ValueError where the run in the folder is of other data or settings."""
-        source, of = self.config.source, {}
-        if isinstance(source, FolderSource):
-            captions = digest(DataFolder.open(source.folder).records)
-            of = {"pictures": pictures, "captions": captions}
-        folder.mkdir(parents=True, exist_ok=True)
-        claim(folder, {**of, "tokenizer": self._weights(), **self._settings()})
 
     def _check_info(self, form: TransformerConfig) -> None:
         """Raise ValueError for what the export would say of itself and no request could be."""
@@ -185,9 +178,14 @@ class Trainer:
             raise ValueError(f"info.{told}") from error
 
     def _source(
-        self, told: FolderSource, tokenizer: Tokenizer, folder: Path, pictures: str
+        self,
+        told: FolderSource,
+        tokenizer: Tokenizer,
+        folder: Path,
+        data: DataFolder,
+        pictures: str,
     ) -> TokenSource:
-        """The items of the source's folder, whose `pictures` have that hash.
+        """The items of the source's folder, opened as `data`, whose `pictures` have that hash.
 
         What the configuration leaves to it is set.
         """
@@ -203,6 +201,7 @@ class Trainer:
             folder / ("tokens.npy" if rank == 0 else f"tokens-{rank}.npy"),
             others,
             digest([pictures, weights, tuple(self.grid)]),
+            data,
         )
         if others and not len(source.others):
             raise ValueError(

@@ -85,7 +85,8 @@ class TokenSource:
         others: rows of what it leaves aside and does not hold out; empty unless `with_others`.
 
     Tokens are kept in `cache`, which belongs to this process, and taken from there while `of`
-    (pictures and tokenizer, as a short hash) and what is done to them are the same.
+    (pictures and tokenizer, as a short hash) and what is done to them are the same. `data` is the
+    folder where it has been opened already.
     """
 
     def __init__(
@@ -96,8 +97,9 @@ class TokenSource:
         cache: Path,
         with_others: bool = False,
         of: str = "",
+        data: DataFolder | None = None,
     ):
-        data = DataFolder.open(config.folder)
+        data = data or DataFolder.open(config.folder)
         files = {r["file"] for r in select_records(data, config.only, config.drop).records}
         data = data.select(lambda r: with_others or r["file"] in files)
         chosen = np.array([r["file"] in files for r in data.records])

@@ -37,7 +37,7 @@ def test_frechet_distance_of_gaussians():
 
 
 def test_one_sample_has_no_moments():
-    with pytest.raises(ValueError, match="got 1, expected 2 or more to compare"):
+    with pytest.raises(ValueError, match="got 1, expected 2 or more; give more"):
         Moments.of(torch.ones(1, 4))
 
 
@@ -128,10 +128,14 @@ def test_weights_alone_go_into_torch_fidelitys_network(tmp_path, monkeypatch):
         (lambda p: Reference(None, (4, 8, 8, 3)), "--reference: got none, expected real clips"),
         (lambda p: Reference(str(p), (8, 8, 3)), "expected real pictures: a folder"),
         (lambda p: Reference(str(p / "a.npy"), (4, 8, 8, 3)), "expected uint8"),
+        (lambda p: Reference(str(p / "b.npy"), (8, 8, 3)), "b.npy, which is damaged"),
+        (lambda p: Reference(str(p / "b.npz"), (8, 8, 3)), "b.npz, which is damaged"),
     ],
 )
 def test_what_is_missing_is_said(tmp_path, make, told):
     np.save(tmp_path / "a.npy", pictures())
+    for name in ("b.npy", "b.npz"):
+        (tmp_path / name).write_bytes(b"torn")
     with pytest.raises(ValueError, match=told):
         make(tmp_path)
 

@@ -177,7 +177,7 @@ def test_table_3_has_genevals_layout(grower, tmp_path, monkeypatch):
     source = tmp_path / "metadata.jsonl"
     run = TableRun(tmp_path / "out", 4, 3, str(source))
     monkeypatch.setitem(tables.TABLES, 3, ("text", "image", 4))
-    with pytest.raises(ValueError, match=r"samples are in .*evaluate_images.py .*--samples-only"):
+    with pytest.raises(ValueError, match=r"got samples in .*evaluate_images.py .*--samples-only"):
         make_table(grower, 3, run)
     assert asked[:2] == [(("a red bus",) * 3, 3, 3), (("a red bus",), 1, 6)]
     for index, line in enumerate(lines):

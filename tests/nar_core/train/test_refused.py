@@ -17,6 +17,7 @@ from nar_core import cli
 from nar_core.cli import main
 from nar_core.train import generator, source, tokenizer
 from nar_core.train.config import CONFIGS, load_config
+from nar_core.train.data import need_apart
 from nar_core.train.identity import held
 from nar_core.writing import whole_folder
 
@@ -192,20 +193,61 @@ def test_what_the_system_refuses_is_told_in_a_line(monkeypatch, capsys, number, 
     assert told in capsys.readouterr().err
 
 
+def test_what_is_left_out_is_told_once(pictures, monkeypatch, caplog):
+    (pictures / "pictures" / "cat" / "notes.txt").touch()
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    words = ["source.folder=pictures", "train.tensorboard=true", "--out", "runs/a"]
+    assert main(["train", "generator", "small", *words, "--device", "cpu"]) == 2
+    assert caplog.text.count("notes.txt") == 1
+
+
+def test_a_model_without_a_record_of_pictures_is_refused_before_it_is_measured(
+    pictures, monkeypatch, capsys
+):
+    monkeypatch.setattr(cli.evaluate, "measure", lambda *_: pytest.fail("measured before"))
+    assert main(["evaluate", "--data", "pictures", "--recall", "1", "--device", "cpu"]) == 2
+    assert "expected a model with a training record" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     "words",
     [
-        ["generator", "small", "source.folder=pictures"],
-        ["tokenizer", "mini-tokenizer", "sources=./pictures/"],
-        ["generator", "nar-b", "init_from=NAR-B", "data=pictures"],
+        ["train", "generator", "small", "source.folder=pictures", "--out", "pictures/run"],
+        ["train", "tokenizer", "mini-tokenizer", "sources=./pictures/", "--out", "pictures"],
+        ["train", "generator", "nar-b", "init_from=NAR-B", "data=pictures", "--out", "pictures/a"],
+        ["evaluate", "--data", "pictures", "--recall", "1", "--sheet", "pictures/sheet.png"],
+        ["evaluate", "--table", "1", "--reference", "pictures", "--out", "pictures/table"],
     ],
 )
-def test_a_run_is_not_written_among_its_pictures(tmp_path, monkeypatch, capsys, words):
+def test_nothing_is_written_among_the_pictures_that_are_read(tmp_path, monkeypatch, capsys, words):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "pictures").mkdir()
-    assert main(["train", *words, "--out", str(tmp_path / "pictures")]) == 2
-    assert "which holds the pictures, expected a folder of its own" in capsys.readouterr().err
+    assert main(words) == 2
+    assert "which is among the pictures in pictures, expected a place" in capsys.readouterr().err
     assert list((tmp_path / "pictures").iterdir()) == []
+
+
+def test_beside_an_index_a_run_is_no_picture(tmp_path):
+    (tmp_path / "index.jsonl").touch()
+    need_apart(tmp_path / "run", tmp_path, "--out")
+    with pytest.raises(ValueError, match="among the pictures"):
+        need_apart(tmp_path, tmp_path / "run" / "..", "--out")
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["generator", "small", "source.folder=", "--out", "a"], "source.folder: got nothing"),
+        (["generator", "nar-b", "data=", "--out", "a"], "nar-b.yaml, data: got nothing, expected"),
+        (["tokenizer", "mini-tokenizer", "sources=", "--out", "a"], "sources: got nothing"),
+        (["generator", "emoji", "--out", ""], "--out: got nothing, expected a run folder"),
+    ],
+)
+def test_nothing_is_not_the_current_folder(tmp_path, monkeypatch, capsys, words, told):
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", *words]) == 2
+    assert told in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
@@ -213,6 +255,7 @@ def test_a_run_is_not_written_among_its_pictures(tmp_path, monkeypatch, capsys, 
     [
         (["evaluate", "--world", "-3"], "--world: got -3, expected a whole number from 0"),
         (["evaluate", "--table", "1", "--samples", "0", "--out", "x"], "--samples: got 0"),
+        (["worlds", "judge", "landscape", "--count", "1"], "--count: got 1, expected a whole"),
         (["evaluate", "--seed-map", "x.json", "--every", "0"], "--every: got 0"),
         (["evaluate", "--world", "4", "--picture", "x.png"], "got x.png without --seed-map"),
         (["evaluate", "--sheet", "x.png", "--part", "all", "--limit", "3"], "without --data"),
