@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import torch
@@ -112,6 +112,13 @@ class Engine:
             loaded.text_encoder,
             loaded.folder,
             numbers,
+        )
+
+    def __reduce__(self) -> NoReturn:
+        """Its weights are laid out for where they are, see `pack_linears`: it has no copies."""
+        raise TypeError(
+            f"engine: got {self.info.name} to copy or pickle, expected it where it was loaded; "
+            "load it there by Engine.load"
         )
 
     # What is asked for

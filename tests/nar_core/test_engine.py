@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from dataclasses import replace
 
 import numpy as np
@@ -659,3 +661,9 @@ def test_pixels_are_refused_with_what_is_expected(engine):
         engine.encode(np.zeros((1, 1, 8, 8, 3), np.uint8))
     with pytest.raises(ValueError, match="got float64"):
         engine.encode(np.zeros((1, 1, 32, 40, 3)))
+
+
+@pytest.mark.parametrize("copied", [pickle.dumps, copy.copy, copy.deepcopy])
+def test_an_engine_is_loaded_and_not_copied(engine, copied):
+    with pytest.raises(TypeError, match=r"engine: got .* to copy or pickle, .* by Engine.load"):
+        copied(engine)
