@@ -24,7 +24,7 @@ ASKING = frozenset(
         r"\w+",
         """can could would should will you i we want like need see give create generate made get let
         do does what how look looks images pictures best quality masterpiece high highly detailed
-        ultra very so such also then here only just hd uhd hq 4k 8k 16k resolution trending
+        ultra very so such also but then here only just hd uhd hq 4k 8k 16k resolution trending
         artstation award winning professional perfect amazing awesome wonderful fantastic""",
     )
 )

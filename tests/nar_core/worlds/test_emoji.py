@@ -359,6 +359,7 @@ def test_no_part_of_the_name_of_something_else_is_drawn(name):
 def test_who_asks_or_praises_says_nothing_of_the_picture():
     for name, plain in (("emoji", "a cat"), ("landscape", "mountains")):
         for prompt in (
+            f"but {plain} only",
             f"can you draw {plain}?",
             f"I would like to see {plain}, please",
             f"masterpiece, best quality, {plain}, highly detailed, 8k, trending on artstation",
