@@ -144,7 +144,9 @@ export class Player {
     if (message.kind === 'model') {
       this.useModel(message.spec, message.seed_position);
       this.link = message.seed_position ? address.takeLink(message.spec.model) : null;
-      if (this.link) this.start({ query: this.link.query, title: titleOf(this.link.query) });
+      // later, when the form says what the link does: else the same would be grown again
+      if (this.link)
+        setTimeout(() => this.link && this.start({ query: this.link.query, title: titleOf(this.link.query) }));
       return;
     }
     if (message.kind === 'replay') return message.run === this.replaying && this.replay(message);

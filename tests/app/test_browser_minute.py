@@ -438,8 +438,6 @@ def test_a_link_grows_as_many_as_it_says_and_keeps_what_a_damaged_branch_would_l
         assert page.locator(".samples button:visible").count() == (pictures if pictures > 1 else 0)
         if asked == "num_samples=3":  # asked again and again, none of its pictures was there before
             page.click(".studio .grow")
-            page.wait_for_function(f"{grown} && {PLAYER}.isAskedAgain({{}})")
-            page.click(".studio .grow")
             page.wait_for_function(f"{RUN}.request?.rng_seed === 10")
         page.close()  # a browser holds few streams of one server open
     for step in ("at%3D99%26prompt%3Dfox", ""):
@@ -457,6 +455,10 @@ def test_embedded_it_is_the_player_alone(open_page):
     for width, height in ((1280, 900), (640, 620), (390, 560)):
         page.set_viewport_size({"width": width, "height": height})
         page.wait_for_function("document.documentElement.scrollHeight <= innerHeight + 8")
+    other.click(".studio .grow:text('Grow again')")
+    other.wait_for_function(f"{RUN}.request?.rng_seed === 32")  # as after any growth
+    other.fill(".rng input", "31")
+    other.keyboard.press("Tab")
     page = open_page("?embed=1", ready=False)
     page.wait_for_selector(f"{RACE} small")
     assert page.is_hidden(f"{RACE} p")  # nothing is asked for that cannot be done there

@@ -22,6 +22,11 @@ export function formView(studio, player) {
   });
   for (const event of ['input', 'change'])
     studio.addEventListener(event, (e) => around(e, '.ask, .settings') && render(player.state));
+  // a link or another page may have filled it
+  document.addEventListener('nar:form', (e) => {
+    const { page } = /** @type {CustomEvent} */ (e).detail;
+    if (page === player.state.mode) render(player.state);
+  });
   studio.addEventListener(
     'keydown',
     (e) => {
