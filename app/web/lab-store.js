@@ -28,6 +28,7 @@ const MOST_PANES = 8;
  * @property {boolean} playing
  * @property {string} note what became of the values that were typed; '' where they are as they were typed
  * @property {{ text: string, share: number | null } | null} news of a model being fetched or loaded
+ * @property {import('./line.js').Place | null} place in the line; null where the server does not answer
  */
 
 /** @param {Spec} spec @param {Comparison[]} sets @param {string} [compare] @returns {LabState} */
@@ -36,7 +37,7 @@ export function initial(spec, sets, compare) {
   return chosen(
     {
       ...{ spec, sets, compare: name, values: [], panes: [], phase: 'ready' },
-      ...{ active: null, before: null, step: 0, sample: 0, playing: false, news: null, note: '' },
+      ...{ active: null, before: null, step: 0, sample: 0, playing: false, news: null, note: '', place: null },
     },
     name,
   );
@@ -174,6 +175,7 @@ export const started = (s, id) => ({
   playing: true,
   phase: 'growing',
   news: null,
+  place: { ahead: 0, seconds: 0 },
 });
 
 /** It is over; where nothing has come, what was there before comes back. @param {LabState} s @returns {LabState} */

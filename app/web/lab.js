@@ -2,6 +2,7 @@
 
 import * as address from './address.js';
 import * as store from './lab-store.js';
+import { askPlace } from './line.js';
 import * as pages from './pages.js';
 import { loadImage } from './tools/pixels.js';
 import { find, onThemeChange } from './views/dom.js';
@@ -62,6 +63,11 @@ export class Lab {
     this.trigger('start', { run, compare, values: values.length ? values : undefined });
     this.loop();
   }
+    askPlace(this.server.place, run, {
+      isOver: () => this.state.active !== run,
+      isGrowing: () => store.lastOf(this.state) > 0,
+      told: (place) => this.set({ ...this.state, place }),
+    });
 
   stop() {
     if (!this.state.active) return;

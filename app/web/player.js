@@ -2,6 +2,7 @@
 // and has every view render what has changed. Python only sends what a growth has written.
 
 import * as address from './address.js';
+import { askPlace } from './line.js';
 import * as pages from './pages.js';
 import { flatOf } from './plan.js';
 import { sampleOf } from './run.js';
@@ -301,9 +302,11 @@ export class Player {
     this.trigger('start', startMessage(start));
     this.reveal();
     this.loop();
-    clearInterval(this.asking);
-    let seconds = 0;
-    this.asking = setInterval(() => this.askPlace(id, seconds++), 1000);
+    askPlace(this.server.place, id, {
+      isOver: () => this.state.active !== id,
+      isGrowing: () => this.state.phase === 'growing',
+      told: (place) => this.set(store.withPlace(this.state, place)),
+    });
   }
 
   /**
@@ -359,17 +362,6 @@ export class Player {
   goOn() {
     this.set(store.branchMarked(store.scrubbed(this.state, store.currentRun(this.state)?.last ?? 0)));
     this.start();
-  }
-
-  /**
-   * Who is before us in the line; while it grows, now and then, only to say that somebody is still here.
-   * @param {string} id @param {number} second
-   */
-  async askPlace(id, second) {
-    if (this.state.active !== id) return clearInterval(this.asking);
-    if (this.state.phase !== 'waiting' && second % 10 && store.activeRun(this.state)?.place) return;
-    const place = await this.server.place(id).catch(() => null);
-    if (this.state.active === id) this.set(store.withPlace(this.state, place));
   }
 
   /** Tell the server that the active run is over. */

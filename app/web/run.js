@@ -50,7 +50,7 @@ import { UNKNOWN_CONFIDENCE, UNKNOWN_TOKEN } from './wire.js';
  * @property {Given | null} given
  * @property {[number, number] | null} window where it lies in a panorama, in cells
  * @property {Earlier[]} earlier clips that this one continues
- * @property {{ ahead: number, seconds: number } | null} place its place in the line; null where the server does not answer
+ * @property {import('./line.js').Place | null} place its place in the line; null where the server does not answer
  * @property {{ text: string, share: number | null } | null} news of the model being fetched or loaded
  */
 /** @typedef {{ picture: string, image: Pixels, run: Run }} Earlier */

@@ -299,7 +299,7 @@ export function queryOf(model, asked) {
 
 /**
  * @typedef {object} Server
- * @property {(run: string) => Promise<{ ahead: number, seconds: number } | null>} place who is before a run
+ * @property {(run: string) => Promise<import('./line.js').Place | null>} place who is before a run
  * @property {(run: string) => Promise<unknown>} stop
  * @property {(model: string) => Promise<string[]>} names prompts to pick from
  * @property {(asked: { model: string, prompt: string }) => Promise<WordsAnswer>} words what a model makes of a prompt

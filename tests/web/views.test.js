@@ -204,6 +204,17 @@ test('a prompt that is too long is told by its letters, one of several by its nu
   assert.equal(lab.asked(lab.asked(s, 'zebras'), 'fox').note, '');
 });
 
+test('the lab says in the words of the other pages who is before it and that the server does not answer', () => {
+  const pane = { title: 'One', seed_position: [0, 2, 2], form: {} };
+  const s = lab.started(lab.initial(pictureSpec(4), [{ name: 'a', title: 'A', panes: [pane, pane] }]), 'run');
+  assert.equal(statusOfLab(s), 'Starting');
+  assert.match(statusOfLab({ ...s, place: { ahead: 2, seconds: 3 } }), /^2 ahead of you/);
+  assert.equal(statusOfLab({ ...s, news: { text: 'loading <b>', share: 0.5 } }), 'loading &lt;b&gt; <span>50 %</span>');
+  assert.equal(statusOfLab({ ...s, place: null }), 'The server does not answer');
+  const growing = lab.withSheetOf({ ...s, place: null }, 0, 1, null);
+  assert.equal(statusOfLab(growing), '0 of 2 finished <span>the server does not answer</span>');
+});
+
 test('a board grows where most is known, and what moves in its window is encoded anew', () => {
   const side = pictureSpec(4);
   const tokens = Uint16Array.from({ length: 16 }, (_, i) => i);

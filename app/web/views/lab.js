@@ -21,18 +21,18 @@ import {
   setText,
 } from './dom.js';
 import { paintPane } from './panes.js';
-import { percent } from './status.js';
+import { aside, silence, waitingText } from './status.js';
 
 /** @typedef {store.LabState} LabState */
 
-/** @param {LabState} s */
+/** Markup. @param {LabState} s */
 export function statusText(s) {
   const { active, news, panes, phase } = s;
-  if (s.note) return s.note;
-  if (active && news) return news.share === null ? news.text : `${news.text} ${percent(news.share)}`;
+  if (s.note) return escapeText(s.note);
+  if (active && (news || !store.lastOf(s))) return waitingText(s);
   if (phase === 'ready') return 'Choose what to compare, then Grow all';
   const done = panes.filter(({ run }) => run.finals.length).length;
-  return active ? `${done} of ${panes.length} finished` : `Step ${s.step} of ${store.totalOf(s)}`;
+  return active ? `${done} of ${panes.length} finished${aside(silence(s))}` : `Step ${s.step} of ${store.totalOf(s)}`;
 }
 
 /** What of a pane is drawn. @param {LabState} s @param {store.Pane} pane */
@@ -156,7 +156,7 @@ export function labView(root, page, lab) {
     typed.disabled = s.active !== null;
     for (const button of findAll(root, '[data-save]')) button.toggleAttribute('disabled', s.phase !== 'done');
     for (const [k, figure] of findAll(panes, 'figure').entries()) renderPane(s, s.panes[k], figure);
-    setText(now, statusText(s));
+    setMarkup(now, statusText(s));
     const total = store.totalOf(s);
     Object.assign(scrub, { max: total, value: s.step, disabled: s.phase !== 'done' });
     scrub.style.setProperty('--share', `${(100 * s.step) / total}%`);

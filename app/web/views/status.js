@@ -9,7 +9,7 @@ import { escapeText, find, seconds, setMarkup, setPlayButton, setText } from './
 /** @typedef {import('../run.js').Run} Run */
 
 /** @param {string} text */
-const aside = (text) => (text ? ` <span>${escapeText(text)}</span>` : '');
+export const aside = (text) => (text ? ` <span>${escapeText(text)}</span>` : '');
 
 /** @param {number} share 0 to 1 */
 export const percent = (share) => `${Math.floor(100 * share)} %`;
@@ -25,15 +25,14 @@ function whyNot(s) {
 
 const SILENT = 'The server does not answer';
 
-/** @param {Run | null} run */
-function waitingText(run) {
-  if (run && !run.place) return SILENT;
-  if (run?.news) {
-    const { text, share } = run.news;
-    return escapeText(text) + aside(share === null ? '' : percent(share));
-  }
-  const place = run?.place;
-  return place?.ahead ? `${place.ahead} ahead of you${aside(`about ${seconds(place.seconds)}`)}` : 'Starting';
+/** What is said beside a growth that is under way where the server is silent. @param {Pick<Run, 'place'>} run */
+export const silence = ({ place }) => (place ? '' : SILENT.toLowerCase());
+
+/** What a growth waits for, as markup. @param {Pick<Run, 'place' | 'news'>} run */
+export function waitingText({ place, news }) {
+  if (!place) return SILENT;
+  if (news) return escapeText(news.text) + aside(news.share === null ? '' : percent(news.share));
+  return place.ahead ? `${place.ahead} ahead of you${aside(`about ${seconds(place.seconds)}`)}` : 'Starting';
 }
 
 /** @param {State} s @param {Run} run */
@@ -43,8 +42,7 @@ function stepText(s, run) {
   let more = '';
   if (run.id === s.active) {
     const left = run.perStep * (total - run.last);
-    more = left ? `about ${seconds(left)} left` : '';
-    if (!run.place) more = SILENT.toLowerCase();
+    more = silence(run) || (left ? `about ${seconds(left)} left` : '');
   } else if (run.state === 'stopped') more = 'stopped';
   else if (run.elapsed) more = seconds(run.elapsed);
   return `Step ${s.step} of ${total}${aside(more)}`;
@@ -73,7 +71,7 @@ function readyText(s) {
 /** Markup. @param {State} s */
 export function statusText(s) {
   if (s.note) return escapeText(s.note);
-  if (s.phase === 'waiting') return waitingText(store.currentRun(s));
+  if (s.phase === 'waiting') return waitingText(/** @type {Run} */ (store.currentRun(s)));
   const run = store.seenRun(s);
   return run ? stepText(s, run) : readyText(s);
 }
