@@ -270,7 +270,13 @@ def wire_handover(
 
 
 def wire_address(page: Page, name: str) -> None:
-    """The browser is told what a form says, so that the page's address holds it."""
+    """The browser is told what a form says, so that the page's address holds it.
+
+    It also sees by a class which part of a form is typed in, for as long as Gradio tells nothing.
+    """
+    for field, component in page.form.items():
+        if field != "model":  # which several pages share
+            component.elem_classes = [*component.elem_classes, f"says-{name}-{field}"]
     detail = f"{{ page: '{name}', names: {json.dumps(page.names)}, values }}"
     event = f"new CustomEvent('nar:form', {{ detail: {detail} }})"
     told = f"(...values) => {{ document.dispatchEvent({event}); }}"

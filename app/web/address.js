@@ -1,7 +1,7 @@
 // What the address says, so that a page can be reloaded, linked and gone back to: which page it is, the model, the
 // form, and where growth starts. A link may also ask that it is grown and played.
 
-import { linkIn, queryOfForm } from './link.js';
+import { linkIn, NOT_OF_FORM, queryOfForm } from './link.js';
 import { keep, kept } from './tools/kept.js';
 import { around } from './views/dom.js';
 
@@ -40,7 +40,8 @@ export function takeLink(model) {
 /** @param {string} page @returns {HTMLElement | null} */
 const tabOf = (page) => document.querySelector(`#pages button[role=tab][data-tab-id="${page}"]`);
 
-const shownPage = () => {
+/** The page that is seen. */
+export const shownPage = () => {
   const tab = /** @type {HTMLElement | null} */ (document.querySelector('#pages button[role=tab][aria-selected=true]'));
   return tab?.dataset.tabId ?? 'image';
 };
@@ -48,15 +49,30 @@ const shownPage = () => {
 /** @param {string} search */
 const pageIn = (search) => new URLSearchParams(search).get('tab') ?? 'image';
 
+const linked = Object.fromEntries(new URLSearchParams(opened));
+for (const name of NOT_OF_FORM) delete linked[name];
+
+/** Whether the address named a page when it was opened, so that it fills its form. @param {string} page */
+export const isOpened = (page) => page === pageIn(opened);
+
+/** What fills the form of a page as it is; until it has said something, as the address has. @param {string} page */
+export function queryOf(page) {
+  const [form, place] = [forms[page], places[page]];
+  if (!place) return {};
+  const { spec, seedPosition, more } = place;
+  if (form) return { ...queryOfForm(spec, form, seedPosition), ...more };
+  const said = isOpened(page) && (linked.model ?? spec.model) === spec.model ? linked : {};
+  const isMoved = `${seedPosition}` !== `${spec.seed_position}`;
+  return { ...said, ...(isMoved && queryOfForm(spec, { names: [], values: [] }, seedPosition)), ...more };
+}
+
 /** @param {boolean} isNew whether Back comes to what was before */
 function write(isNew) {
   clearTimeout(writing);
   const page = shownPage();
   const params = new URLSearchParams();
   if (page !== 'image') params.set('tab', page);
-  const [form, place] = [forms[page], places[page]];
-  const query = form && place ? queryOfForm(place.spec, form, place.seedPosition) : {};
-  for (const [name, value] of Object.entries({ ...query, ...place?.more })) params.set(name, value);
+  for (const [name, value] of Object.entries(queryOf(page))) params.set(name, value);
   if (isEmbedded) params.set('embed', '1');
   const address = `${location.pathname}?${params}`.replace(/\?$/, '');
   if (isNew) history.pushState(null, '', address);
@@ -92,6 +108,19 @@ export function place(page, spec, seedPosition, more = {}) {
 document.addEventListener('nar:form', (e) => {
   const said = /** @type {CustomEvent<Said>} */ (e).detail;
   forms[said.page] = said;
+  writeSoon();
+});
+// What is typed is known at once: where the server was lost Gradio tells of no change any more.
+document.addEventListener('input', (e) => {
+  const box = e.target;
+  const isBox = box instanceof HTMLTextAreaElement || (box instanceof HTMLInputElement && box.role !== 'combobox');
+  const [, page, name] = /\bsays-(\w+)-(\w+)/.exec(around(e, '[class*=says-]')?.className ?? '') ?? [];
+  if (!isBox || !name) return;
+  const { names, values } = forms[page] ?? { names: [], values: [] };
+  const said = new Map(/** @type {[string, unknown][]} */ (names.map((one, i) => [one, values[i]])));
+  const isNumber = box instanceof HTMLInputElement && box.value.trim() !== '' && Number.isFinite(Number(box.value));
+  said.set(name, isNumber ? Number(box.value) : box.value);
+  forms[page] = { page, names: [...said.keys()], values: [...said.values()] };
   writeSoon();
 });
 document.addEventListener(

@@ -182,6 +182,9 @@ export const started = (s, id) => ({
 export const ended = (s) =>
   (!lastOf(s) && s.before) || { ...s, active: null, before: null, phase: lastOf(s) ? 'done' : 'ready' };
 
+/** What outlives the page: nothing is under way there any more. @param {LabState} s @returns {LabState} */
+export const left = (s) => ({ ...(s.active ? ended(s) : s), playing: false, note: '' });
+
 /** @param {LabState} s @param {number} pane @param {(pane: Pane) => Partial<Pane>} change @returns {LabState} */
 const changed = (s, pane, change) => ({
   ...s,

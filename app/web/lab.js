@@ -4,6 +4,7 @@ import * as address from './address.js';
 import * as store from './lab-store.js';
 import { askPlace } from './line.js';
 import * as pages from './pages.js';
+import * as reload from './reload.js';
 import { loadImage } from './tools/pixels.js';
 import { find, onThemeChange } from './views/dom.js';
 import { labView } from './views/lab.js';
@@ -62,17 +63,32 @@ export class Lab {
     const { compare, values } = this.state;
     this.trigger('start', { run, compare, values: values.length ? values : undefined });
     this.loop();
-  }
     askPlace(this.server.place, run, {
       isOver: () => this.state.active !== run,
       isGrowing: () => store.lastOf(this.state) > 0,
       told: (place) => this.set({ ...this.state, place }),
     });
+  }
 
   stop() {
     if (!this.state.active) return;
     this.server.stop(this.state.active).catch(() => null);
     this.set(store.ended(this.state));
+  }
+
+  /** What is to come back when the page is loaded again; null where nothing was grown. */
+  leave() {
+    const state = store.left(this.state);
+    return state.phase === 'done' ? { state } : null;
+  }
+
+  /** What was left has come back. @param {{ state: store.LabState, query: Record<string, string> | null } | null} left */
+  comeBack(left) {
+    if (!left || this.state.active) return;
+    const { state, query } = left;
+    this.set(state);
+    // later, because Gradio wires a component's events after it is mounted
+    if (query) setTimeout(() => this.trigger('fill', { query }));
   }
 
   /** @param {import('./wire.js').Message | import('./wire.js').Lately | null} sent */
@@ -85,6 +101,7 @@ export class Lab {
     if (!message) return;
     const { active, compare, values } = this.state;
     if (message.kind === 'model') {
+      if (reload.isBack('lab', message.spec)) return;
       this.stop();
       return this.set(store.valued(store.initial(message.spec, message.sets ?? [], compare), values.join()));
     }
@@ -149,8 +166,9 @@ export class Lab {
 }
 
 /** @param {HTMLElement} element @param {import('./wire.js').Tools} tools @param {any} config */
-export function mountLab(element, tools, config) {
+export async function mountLab(element, tools, config) {
   const lab = new Lab(element, tools, config);
+  lab.comeBack(await reload.outlive('lab', config.spec, () => lab.leave()));
   tools.watch('value', () => lab.receive(tools.props.value));
   lab.receive(tools.props.value);
 }

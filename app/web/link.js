@@ -2,6 +2,9 @@
 
 import { queryOf } from './wire.js';
 
+/** Names in an address that no form has. */
+export const NOT_OF_FORM = ['play', 'then', 'step', 'tab', 'embed'];
+
 const LONGEST = 2000; // letters of what is said once: no server takes an address of any length
 
 /** @typedef {import('./plan.js').Spec} Spec */
@@ -26,7 +29,7 @@ export function linkIn(search) {
   if (!params.has('play')) return null;
   const branches = params.getAll('then').map(branchOf);
   const step = Number(params.get('step') ?? 0);
-  for (const name of ['play', 'then', 'step', 'tab', 'embed']) params.delete(name);
+  for (const name of NOT_OF_FORM) params.delete(name);
   return { query: Object.fromEntries(params), branches, step };
 }
 

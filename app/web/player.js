@@ -5,6 +5,7 @@ import * as address from './address.js';
 import { askPlace } from './line.js';
 import * as pages from './pages.js';
 import { flatOf } from './plan.js';
+import * as reload from './reload.js';
 import { sampleOf } from './run.js';
 import * as store from './store.js';
 import { missingOf, nextWindow, tokensOf } from './tools/board.js';
@@ -50,6 +51,8 @@ const MOVES = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRi
  * @property {boolean} [goesOn] it is the next part of what was asked for
  * @property {State} [before] what comes back where nothing grows, if not what is there now
  */
+
+/** @typedef {{ state: State, wasBusy: boolean, chosen: Handed | null, asked: string, query: Record<string, string> | null }} Left */
 
 const ALTERNATIVES = 4; // pictures of a hole, to choose from
 const PARTS_APART = 1000; // between the variations of parts: as APART in nar_core/panorama.py
@@ -143,6 +146,7 @@ export class Player {
   hear(message) {
     if (!message) return;
     if (message.kind === 'model') {
+      if (reload.isBack(this.state.mode, message.spec)) return address.takeLink(message.spec.model); // it was played before
       this.useModel(message.spec, message.seed_position);
       this.link = message.seed_position ? address.takeLink(message.spec.model) : null;
       // later, when the form says what the link does: else the same would be grown again
@@ -538,6 +542,27 @@ export class Player {
     }
   }
 
+  // ---- when the page is loaded again -----------------------------------------------------------
+
+  /** What is to come back then; null where nothing was done yet. */
+  leave() {
+    const { state, chosen, asked } = this;
+    if (!state.current && !state.source && !state.board) return null;
+    return { state: store.left(state), wasBusy: store.isBusy(state), chosen, asked };
+  }
+
+  /** What was left has come back. @param {Left | null} left */
+  comeBack(left) {
+    if (!left || store.isBusy(this.state)) return;
+    const { state, chosen, asked, wasBusy, query } = left;
+    this.studio.dataset.model = state.spec.model;
+    Object.assign(this, { chosen, asked });
+    this.set(store.returned(state, this.state));
+    if (wasBusy) this.say('The page was loaded again, and what had grown is here.');
+    // later, because Gradio wires a component's events after it is mounted
+    if (query) setTimeout(() => this.trigger('fill', { query }));
+  }
+
   // ---- from page to page -----------------------------------------------------------------------
 
   /** @param {Handed} handed */
@@ -652,8 +677,9 @@ export class Player {
 }
 
 /** @param {HTMLElement} element @param {import('./wire.js').Tools} tools @param {any} config */
-export function mountPlayer(element, tools, config) {
+export async function mountPlayer(element, tools, config) {
   const player = new Player(element, tools, config);
+  player.comeBack(await reload.outlive(config.mode, config.spec, () => player.leave()));
   tools.watch('value', () => player.receive(tools.props.value));
   player.receive(tools.props.value); // it may be mounted late
 }

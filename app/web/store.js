@@ -419,6 +419,16 @@ export function settled(s) {
   return asBefore(next, run);
 }
 
+/** What outlives the page: nothing is under way there any more, and what was asked is not answered. @param {State} s @returns {State} */
+export const left = (s) => ({
+  ...settled(s),
+  ...{ reading: '', startsWhenRead: false, note: '', hover: null, held: null, playing: false, moving: false },
+  ...{ asked: s.asked?.told ? s.asked : null, map: s.map?.values ? s.map : null },
+});
+
+/** It is there again. @param {State} s as it was left @param {State} now the room there is @returns {State} */
+export const returned = (s, { calm, narrow }) => easyLayout({ ...s, calm, narrow });
+
 /**
  * A run that was grown before is seen again, among its branches.
  * @param {State} s @param {Run} run @param {Run[]} [tree] @returns {State}

@@ -341,7 +341,7 @@ def test_the_address_holds_page_and_form_and_back_walks(open_page, served):
     page.click(".studio.image .grow")
     wait_finished(page, 31)
     page.reload()
-    page.wait_for_selector(".player[data-state=ready] canvas:visible")
+    wait_finished(page, 31)
     page.wait_for_function(f"document.querySelector('{BOX}')?.value === 'owl'")
     assert page.evaluate("document.body.classList.contains('dark')") == dark
     page.click(".recent button:has-text('owl')")
@@ -383,6 +383,47 @@ def test_the_address_holds_page_and_form_and_back_walks(open_page, served):
     )
 
 
+def test_what_has_grown_outlives_a_reload_also_in_the_middle_of_a_growth(open_page, served):
+    """Gradio loads the page again by itself where a server that was lost comes back; until then it
+    tells of nothing that is typed."""
+    page, engine = open_page(), served.engine("emoji")
+    page.fill(BOX, "owl")
+    page.click(".studio .grow")
+    wait_finished(page, 17)
+    owl = page.evaluate(f"{RUN}.tokens.join()")
+    page.evaluate(f"{PLAYER}.set(nar.store.branchMarked(nar.store.scrubbed({STATE}, 8)))")
+    page.fill(BOX, "fox")
+    engine.seconds_per_step = 0.2
+    page.click(".studio .grow")
+    page.wait_for_function(f"{RUN}.from === 8 && {STATE}.step >= 10")
+    page.evaluate("addEventListener('nar:form', (e) => e.stopImmediatePropagation(), true)")
+    page.fill(BOX, "half typed")
+    page.fill(".rng input", "44")
+    page.check(".studio.image .heads input[value=vertical]", force=True)
+    page.wait_for_function("/heads=vertical.*rng_seed=44/.test(location.search)")
+    page.reload()
+    page.wait_for_selector(".player[data-state=done]")
+    look_inside(page)
+    page.wait_for_function(f"document.querySelector('{BOX}').value === 'half typed'")
+    assert page.input_value(".rng input") == "44"
+    assert page.is_checked(".studio.image .heads input[value=vertical]")
+    assert page.evaluate(f"[{RUN}.state, {RUN}.title, {STATE}.lanes.length]") == ["stopped", "fox", 2]
+    stood = page.evaluate(f"{STATE}.step")
+    assert stood >= 10
+    ran = engine.steps_run
+    page.click(".player [data-lane='0'] .frame")  # the trunk, as it was
+    assert page.evaluate(f"{RUN}.tokens.join()") == owl
+    page.click(".player [data-lane='1'] .frame")
+    assert engine.steps_run == ran, "nothing grows that was not asked for"
+    engine.seconds_per_step = 0
+    page.click(".player .branch:text('Go on')")
+    page.wait_for_function(f"{RUN}.title === 'gone on' && {RUN}.finals.length")
+    assert page.evaluate(f"[{RUN}.from, {RUN}.request.prompt]") == [stood, "half typed"]
+    # a link that is opened in its place shows nothing of that
+    page.goto(f"{served.url}?model=emoji&prompt=half+typed&rng_seed=44&heads=vertical")
+    page.wait_for_selector(".player[data-state=ready]")
+
+
 def test_a_link_fills_the_form_or_grows_the_same_up_to_a_step_of_a_branch(open_page):
     page = open_page("?prompt=fox&seed=0,0,0")
     page.wait_for_function(f"{STATE}.seedPosition.join() === '0,0,0'")
@@ -416,8 +457,12 @@ def test_a_link_fills_the_form_or_grows_the_same_up_to_a_step_of_a_branch(open_p
     assert other.evaluate(f"{RUN}.tokens.join()") == made
     assert other.input_value(BOX) == "owl"
     assert other.input_value(".rng input") == "31"
+    other.click(".studio .grow:text('Grow again')")
+    other.wait_for_function(f"{RUN}.request?.rng_seed === 32")  # as after any growth
+    other.fill(".rng input", "31")
+    other.keyboard.press("Tab")
     other.click(".studio .grow")
-    wait_finished(other, 31)
+    other.wait_for_function(f"{RUN}.request?.rng_seed === 31")
     assert other.evaluate(f"{RUN}.tokens.join()") == made
     other = open_page(f"?{to_step}", ready=False)
     other.wait_for_function(
@@ -455,10 +500,6 @@ def test_embedded_it_is_the_player_alone(open_page):
     for width, height in ((1280, 900), (640, 620), (390, 560)):
         page.set_viewport_size({"width": width, "height": height})
         page.wait_for_function("document.documentElement.scrollHeight <= innerHeight + 8")
-    other.click(".studio .grow:text('Grow again')")
-    other.wait_for_function(f"{RUN}.request?.rng_seed === 32")  # as after any growth
-    other.fill(".rng input", "31")
-    other.keyboard.press("Tab")
     page = open_page("?embed=1", ready=False)
     page.wait_for_selector(f"{RACE} small")
     assert page.is_hidden(f"{RACE} p")  # nothing is asked for that cannot be done there
