@@ -49,6 +49,7 @@ export const shownPage = () => {
 /** @param {string} search */
 const pageIn = (search) => new URLSearchParams(search).get('tab') ?? 'image';
 
+/** @type {Record<string, string>} */
 const linked = Object.fromEntries(new URLSearchParams(opened));
 for (const name of NOT_OF_FORM) delete linked[name];
 
@@ -58,10 +59,11 @@ export const isOpened = (page) => page === pageIn(opened);
 /** What fills the form of a page as it is; until it has said something, as the address has. @param {string} page */
 export function queryOf(page) {
   const [form, place] = [forms[page], places[page]];
-  if (!place) return {};
+  const link = isOpened(page) ? linked : {};
+  if (!place) return link;
   const { spec, seedPosition, more } = place;
   if (form) return { ...queryOfForm(spec, form, seedPosition), ...more };
-  const said = isOpened(page) && (linked.model ?? spec.model) === spec.model ? linked : {};
+  const said = (link.model ?? spec.model) === spec.model ? link : {};
   const isMoved = `${seedPosition}` !== `${spec.seed_position}`;
   return { ...said, ...(isMoved && queryOfForm(spec, { names: [], values: [] }, seedPosition)), ...more };
 }

@@ -407,7 +407,8 @@ def test_what_has_grown_outlives_a_reload_also_in_the_middle_of_a_growth(open_pa
     page.wait_for_function(f"document.querySelector('{BOX}').value === 'half typed'")
     assert page.input_value(".rng input") == "44"
     assert page.is_checked(".studio.image .heads input[value=vertical]")
-    assert page.evaluate(f"[{RUN}.state, {RUN}.title, {STATE}.lanes.length]") == ["stopped", "fox", 2]
+    stands = f"[{RUN}.state, {RUN}.title, {STATE}.lanes.length]"
+    assert page.evaluate(stands) == ["stopped", "fox", 2]
     stood = page.evaluate(f"{STATE}.step")
     assert stood >= 10
     ran = engine.steps_run
