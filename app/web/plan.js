@@ -178,6 +178,25 @@ export function followsKept(plan) {
   return true;
 }
 
+/** Whether cells reach from end to end of the grid along each axis. @param {Position[]} cells @param {Position} grid */
+const isWide = (cells, grid) =>
+  grid.every((side, k) => [0, side - 1].every((end) => cells.some((at) => at[k] === end)));
+
+/**
+ * Where growth starts unless it is said: in the middle of what is known, or of a hole in it; as `start_amid`.
+ * @param {ArrayLike<number>} known 1 for every known cell, of which there is one at least @param {Position} grid
+ */
+export function startAmid(known, grid) {
+  const all = Array.from({ length: cellsOf(grid) }, (_, i) => positionOf(grid, i));
+  const [given, open] = [1, 0].map((kind) => all.filter((_, i) => known[i] === kind));
+  const cells = isWide(given, grid) && open.length && !isWide(open, grid) ? open : given;
+  const middle = [0, 1, 2].map((k) => {
+    const along = cells.map((at) => at[k]);
+    return (Math.min(...along) + Math.max(...along) + 1) >> 1;
+  });
+  return cells.reduce((best, at) => (distanceBetween(at, middle) < distanceBetween(best, middle) ? at : best));
+}
+
 /** @typedef {{ cell: number, from: Position, head: Head }} Sender */
 
 /**

@@ -554,7 +554,7 @@ export const faster = (s) => ({ ...s, speed: { 1: 2, 2: 0.5 }[s.speed] ?? 1 });
 function withBoard(s, board, window = s.window) {
   const next = boards.nextWindow(board);
   const { at, keep } = next ?? boards.windowNear(board, window ?? board.pieces[0].at);
-  const seedPosition = next ? boards.startIn(board, next, s.region.rectangle) : s.seedPosition;
+  const seedPosition = next ? boards.startIn(board, next) : s.seedPosition;
   const placed = regions.legally({ region: { ...s.region, keep }, seedPosition }, s.spec);
   return { ...s, board, window: at, ...placed };
 }

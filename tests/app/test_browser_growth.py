@@ -13,7 +13,7 @@ from PIL import Image
 
 from app.pages.parts import address
 from app.server.spec import spec_of
-from nar_core.plan import DIRECTIONS, GridShape, legal_seed_positions, make_plan
+from nar_core.plan import DIRECTIONS, GridShape, legal_seed_positions, make_plan, start_amid
 from tests.app.fake_engine import MODELS
 from tests.app.inside import box_of, said_at_once, toast, unhurried
 
@@ -469,7 +469,8 @@ def test_of_a_model_it_is_said_where_it_may_start_and_where_it_is_not_here_it_is
 
 
 def test_the_plan_drawn_is_the_plan_decoded(served, context):
-    """web/plan.js against nar_core.plan: steps, senders, legality; with and without known cells."""
+    """web/plan.js against nar_core.plan: steps, senders, legality, with and without known cells;
+    and where growth starts amid what is known."""
     page = context.new_page()
     page.goto(f"{served.url}{address()}/plan.js")  # any page of the server
     rng = np.random.default_rng(3)
@@ -524,4 +525,18 @@ def test_the_plan_drawn_is_the_plan_decoded(served, context):
     for cell, fan_in in enumerate(plan.fan_in):
         senders = [[DIRECTIONS[d], int(s)] for d, s in enumerate(fan_in) if s >= 0]
         assert drawn["senders"][cell] == senders
+    # rectangles that are known or holes, and cells here and there
+    known = []
+    for n in range(60):
+        cells = np.zeros((1 + n % 3, 6, 7), bool)
+        ends = [sorted(rng.choice(side + 1, 2, replace=False)) for side in cells.shape]
+        cells[tuple(slice(*end) for end in ends)] = True
+        known.append([cells, ~cells, rng.random(cells.shape) < 0.3][n % 7 % 3])
+    known = [cells for cells in known if cells.any()]
+    holes = sum(not cells[start_amid(cells)] for cells in known)
+    assert 5 < holes < len(known) - 5
+    given = [[cells.astype(int).reshape(-1).tolist(), cells.shape] for cells in known]
+    script = f"(await import('/{address()}/plan.js')).startAmid(...one)"
+    found = page.evaluate(f"(all) => Promise.all(all.map(async (one) => {script}))", given)
+    assert [tuple(at) for at in found] == [start_amid(cells) for cells in known]
     page.close()

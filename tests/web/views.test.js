@@ -244,7 +244,7 @@ test('a board grows where most is known, and what moves in its window is encoded
       { cell: [1, 0], from: [3, 0], flips: [true, false] },
     ],
   );
-  assert.deepEqual(boards.startIn(wide, window, boards.middleOf(wide)), [0, 2, 1]);
+  assert.deepEqual(boards.startIn(wide, window), [0, 2, 1]);
   const run = newRun('a', makePlan(side, [0, 2, 1]), 1, { tokens, finals: [{}], window: window.at });
   const two = boards.withPiece(wide, run, 0);
   assert.deepEqual(boards.extentOf(two), { top: 0, left: 0, bottom: 4, right: 6 });

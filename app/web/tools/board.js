@@ -1,10 +1,10 @@
 // The whole picture that is outpainted: what was given and what has grown, each piece at its place in cells, holes in
 // it, and how far it is to grow. Pure; the pixels are put together in pixels.js.
 
-import { cellsOf, distanceBetween, positionOf } from '../plan.js';
+import { cellsOf, distanceBetween, positionOf, startAmid } from '../plan.js';
 import { sampleOf } from '../run.js';
 import { UNKNOWN_TOKEN } from '../wire.js';
-import { bestHoleCell, clamp } from './region.js';
+import { clamp } from './region.js';
 
 /** @typedef {import('../plan.js').Position} Position */
 /** @typedef {import('../plan.js').Spec} Spec */
@@ -198,17 +198,13 @@ export function mirrorsOf(board, at) {
 }
 
 /**
- * Where a window grows from: in a brushed hole, in the middle of a kept rectangle, or beside the edge that was pulled.
- * @param {Board} board @param {Window} window @param {Extent} rectangle @returns {Position}
+ * Where a window grows from: amid what is kept or in a hole of it, or beside the edge that was pulled.
+ * @param {Board} board @param {Window} window @returns {Position}
  */
-export function startIn(board, { at, keep }, rectangle) {
+export function startIn(board, { keep }) {
   const { grid } = board.spec;
+  if (board.hole.size) return startAmid(keep, grid);
   const middle = /** @type {Position} */ ([0, grid[1] >> 1, grid[2] >> 1]);
-  if (board.hole.size && board.shape === 'rectangle') {
-    const [h, w] = [(rectangle.top + rectangle.bottom) >> 1, (rectangle.left + rectangle.right) >> 1];
-    return [0, clamp(h - at[0], 0, grid[1] - 1), clamp(w - at[1], 0, grid[2] - 1)];
-  }
-  if (board.hole.size) return bestHoleCell(keep, grid) ?? middle;
   const kept = [...keep.keys()].filter((i) => keep[i]).map((i) => positionOf(grid, i));
   return kept.reduce((best, cell) => (distanceBetween(cell, middle) < distanceBetween(best, middle) ? cell : best));
 }

@@ -1,18 +1,6 @@
 // The cells of a grid that are kept, and where growth starts because of them. Pure.
 
-import {
-  cellsOf,
-  distanceBetween,
-  flatOf,
-  followsKept,
-  HEADS,
-  isInside,
-  isLegal,
-  makePlan,
-  nearestLegal,
-  positionOf,
-  senderAt,
-} from '../plan.js';
+import { cellsOf, followsKept, isLegal, makePlan, nearestLegal, positionOf, startAmid } from '../plan.js';
 
 /** @typedef {import('../plan.js').Position} Position */
 /** @typedef {import('../plan.js').Spec} Spec */
@@ -49,29 +37,13 @@ export const emptyRegion = ({ grid: [T, H, W] }) => ({
 });
 
 /**
- * The first slices of a clip are kept, and growth starts in the middle of them.
+ * The first slices of a clip are kept, and growth starts amid them.
  * @param {Region} region @param {Position} grid @param {number} count
  * @returns {Placed}
  */
-export const withSlices = (region, grid, count) => ({
-  region: { ...region, keep: cellsWhere(grid, (_h, _w, t) => t < count) },
-  seedPosition: [count >> 1, grid[1] >> 1, grid[2] >> 1],
-});
-
-/**
- * The hole's cell with most kept neighbours; among equals the one nearest to the hole's middle.
- * @param {Uint8Array} keep @param {Position} grid
- * @returns {Position | null}
- */
-export function bestHoleCell(keep, grid) {
-  const hole = [...keep.keys()].filter((i) => !keep[i]).map((i) => positionOf(grid, i));
-  if (!hole.length) return null;
-  const middle = [0, 1, 2].map((k) => hole.reduce((sum, at) => sum + at[k], 0) / hole.length);
-  const score = (/** @type {Position} */ at) => {
-    const senders = HEADS.map((head) => senderAt(at, head)).filter((from) => isInside(grid, from));
-    return 1000 * senders.filter((from) => keep[flatOf(grid, from)]).length - distanceBetween(at, middle);
-  };
-  return hole.reduce((best, at) => (score(at) > score(best) ? at : best));
+export function withSlices(region, grid, count) {
+  const keep = cellsWhere(grid, (_h, _w, t) => t < count);
+  return { region: { ...region, keep }, seedPosition: startAmid(keep, grid) };
 }
 
 /**
