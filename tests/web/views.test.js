@@ -14,7 +14,7 @@ import { cutOf } from '../../app/web/views/crop.js';
 import { share } from '../../app/web/views/dom.js';
 import { factsOf } from '../../app/web/views/facts.js';
 import { boardPlace, inkOn } from '../../app/web/views/grid.js';
-import { statusText as statusOfLab } from '../../app/web/views/lab.js';
+import { momentOf, statusText as statusOfLab } from '../../app/web/views/lab.js';
 import { aimText, explanationOf, mapText } from '../../app/web/views/microscope.js';
 import { matching, replacedWord, wordsOf } from '../../app/web/views/names.js';
 import { placeOf } from '../../app/web/views/starts.js';
@@ -213,6 +213,10 @@ test('the lab says in the words of the other pages who is before it and that the
   assert.equal(statusOfLab({ ...s, place: null }), 'The server does not answer');
   const growing = lab.withSheetOf({ ...s, place: null }, 0, 1, null);
   assert.equal(statusOfLab(growing), '0 of 2 finished <span>the server does not answer</span>');
+  // stopped, a pane says how far it has come
+  const [one, other] = lab.withSheetOf(lab.withSheetOf(growing, 0, 6, null), 1, 2, null).panes;
+  const stopped = lab.scrubbed(lab.ended({ ...growing, panes: [one, other] }), 6);
+  assert.deepEqual([momentOf(stopped, one).step, momentOf(stopped, other).step], [6, 2]);
 });
 
 test('a board grows where most is known, and what moves in its window is encoded anew', () => {

@@ -38,7 +38,7 @@ export function statusText(s) {
 /** What of a pane is drawn. @param {LabState} s @param {store.Pane} pane */
 export function momentOf(s, { run }) {
   const ready = s.phase === 'ready' || !run.last;
-  return { ready, step: Math.min(s.active ? run.last : s.step, run.plan.total) };
+  return { ready, step: s.active ? run.last : Math.min(s.step, run.last) };
 }
 
 /** The pictures of some figures in a row, with their words below. @param {HTMLElement[]} figures */
