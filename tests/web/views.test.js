@@ -16,7 +16,7 @@ import { factsOf } from '../../app/web/views/facts.js';
 import { boardPlace, inkOn } from '../../app/web/views/grid.js';
 import { momentOf, statusText as statusOfLab } from '../../app/web/views/lab.js';
 import { aimText, explanationOf, mapText } from '../../app/web/views/microscope.js';
-import { matching, replacedWord, wordsOf } from '../../app/web/views/names.js';
+import { marked, matching, replacedWord, wordsOf } from '../../app/web/views/names.js';
 import { placeOf } from '../../app/web/views/starts.js';
 import { hintsOf, statusText } from '../../app/web/views/status.js';
 import { lanesOf, scaleOf } from '../../app/web/views/timeline.js';
@@ -217,6 +217,13 @@ test('the lab says in the words of the other pages who is before it and that the
   const [one, other] = lab.withSheetOf(lab.withSheetOf(growing, 0, 6, null), 1, 2, null).panes;
   const stopped = lab.scrubbed(lab.ended({ ...growing, panes: [one, other] }), 6);
   assert.deepEqual([momentOf(stopped, one).step, momentOf(stopped, other).step], [6, 2]);
+});
+
+test('a word of any length is told in a few letters', () => {
+  const told = marked({ text: 'w'.repeat(190), kind: 'unknown', meaning: 'owl' });
+  assert.match(told, />w{32}…: not known</);
+  assert.match(told, /data-word="w{190}"/);
+  assert.match(marked({ text: 'zebroid', kind: 'left out', meaning: '' }), />zebroid: left out</);
 });
 
 test('a board grows where most is known, and what moves in its window is encoded anew', () => {

@@ -6,6 +6,7 @@ import { withWord } from './words.js';
 
 const OFFERED = 8;
 const FITS = 28; // letters beside the die, where the column is narrow
+const LONG = 32; // letters of a word that is told again
 const INSTEAD = 3; // offered where nothing that was typed can be drawn
 const ASK_AFTER = 200; // ms without a key
 
@@ -42,13 +43,14 @@ export function matching(names, typed) {
  * @param {import('../wire.js').Word} word
  */
 export function marked({ text, kind, meaning }) {
-  const said = escapeText(text);
+  const word = escapeText(text);
+  const said = text.length > LONG ? `${escapeText(text.slice(0, LONG))}…` : word;
   const meant = escapeText(meaning);
   if (kind === 'taken as') return `<span class="taken" title="Understood as ${meant}">${said} → ${meant}</span>`;
   if (kind === 'left out')
     return `<span class="left" title="Nothing that is drawn here can take it">${said}: left out</span>`;
   const other = meaning
-    ? ` <button type="button" data-word="${said}" data-name="${meant}" title="Say ${meant} instead">${meant}?</button>`
+    ? ` <button type="button" data-word="${word}" data-name="${meant}" title="Say ${meant} instead">${meant}?</button>`
     : '';
   return `<span class="unknown" title="This model does not know the word: it is left out">${said}: not known</span>${other}`;
 }
