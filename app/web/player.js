@@ -71,7 +71,8 @@ export class Player {
     this.state = store.initial(mode, spec);
     this.heard = new Heard();
     this.link = /** @type {import('./link.js').Link | null} */ (null); // what is grown and played because a link says so
-    this.asked = ''; // what the form said at the last start
+    this.asked = ''; // what the form said at the last start of which something has come
+    this.askedBefore = ''; // and at the one before
     this.chosen = /** @type {Handed | null} */ (null); // the picture that is continued, before it was cropped
     this.left = this.chosen; // what it was before the clip went on
     this.replaying = '';
@@ -294,7 +295,6 @@ export class Player {
     const isIdea = !wanted.file && !query && !store.knownCells(this.state); // beside a picture no words are an answer
     const prompt = (isIdea && names.idea()) || undefined;
     const rngSeed = this.isAskedAgain(wanted) ? form.nextVariation() : board?.rngSeed;
-    this.asked = form.asked();
     const samples = query ? 1 : form.samples(); // how many a link asks for, the server says
     const drawn = wanted.query ? '' : names.drawn();
     const asked = { id, title: form.title(), samples, drawn, ...wanted, ...board, before };
@@ -303,6 +303,7 @@ export class Player {
     this.set(next);
     if (say) this.say(say);
     if (!start) return;
+    [this.asked, this.askedBefore] = [form.asked(), this.asked];
     this.trigger('start', startMessage(start));
     this.reveal();
     this.loop();
@@ -383,8 +384,10 @@ export class Player {
 
   stop() {
     this.endRun();
-    const { source } = this.state;
-    this.set(store.settled(this.state));
+    const { active, source } = this.state;
+    const next = store.settled(this.state);
+    if (active && next.current !== active) this.asked = this.askedBefore; // nothing of it has come
+    this.set(next);
     if (this.state.mode === 'video' && this.state.source !== source) this.chosen = this.left;
   }
 

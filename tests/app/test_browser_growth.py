@@ -150,6 +150,20 @@ def a_bad_prompt_costs_nothing(page, engine) -> None:
     )
     wait_state(page, "ready")
     assert engine.steps_run == before
+    # nor is what was refused taken for what has grown
+    page.fill(".prompt textarea", "owl")
+    page.click(".studio .grow")
+    wait_finished(page, 17)
+    variation = page.input_value(".rng input")
+    for _ in range(2):
+        refused = page.evaluate(f"{PLAYER}.heard.sent.run")
+        page.fill(".prompt textarea", "very " * 20 + "long")
+        page.click(".studio .grow:text-is('Grow')")
+        page.wait_for_function(
+            f"{PLAYER}.heard.sent.run !== '{refused}' && {STATE}.phase === 'done'"
+        )
+    page.wait_for_selector(".studio .grow:text-is('Grow')")
+    assert page.input_value(".rng input") == variation
 
 
 def no_step_is_lost_where_values_are_not_seen(page, engine) -> None:
