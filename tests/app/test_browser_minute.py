@@ -506,6 +506,22 @@ def test_embedded_it_is_the_player_alone(open_page):
     assert page.is_hidden(f"{RACE} p")  # nothing is asked for that cannot be done there
 
 
+def test_on_a_phone_on_its_side_and_at_twice_the_size_a_growth_is_seen_whole_with_its_line(
+    open_page,
+):
+    page = open_page(width=844, reduced_motion="reduce")
+    for width, height in ((844, 390), (720, 450)):
+        page.set_viewport_size({"width": width, "height": height})
+        page.evaluate("scrollTo(0, 0)")
+        page.click(".studio .grow")
+        page.wait_for_function(f"{STATE}.phase === 'done'")
+        screen, line = (
+            box_of(page.locator(f".studio.image .player {part}")) for part in (".screen", "output.now")
+        )
+        assert screen["y"] >= 0
+        assert line["y"] + line["height"] <= height
+
+
 def test_where_the_browser_keeps_nothing_the_page_is_the_same(new_page, served):
     """In a page of another site many let nothing be kept: even to look is an error."""
 
