@@ -264,6 +264,7 @@ export class Player {
     const id = newRunId();
     this.set({ ...store.askedOf(state, cell, id), hover: cell });
     this.trigger('explain', { run: id, file: run.pictures[state.sample], cell });
+    this.await(id, () => this.state.asked?.id !== id || this.state.asked.told !== null);
   }
 
   /** Ask where the heads disagreed, or look at the picture again. */
@@ -271,7 +272,15 @@ export class Player {
     const id = newRunId();
     this.set(store.mapTurned(this.state, id));
     const run = store.currentRun(this.state);
-    if (run && store.mapNow(this.state)) this.trigger('explain', { run: id, file: run.pictures[this.state.sample] });
+    if (!run || !store.mapNow(this.state)) return;
+    this.trigger('explain', { run: id, file: run.pictures[this.state.sample] });
+    this.await(id, () => this.state.map?.id !== id || this.state.map.values !== null);
+  }
+
+  /** It is said where a question is left open. @param {string} id @param {() => boolean} isOver */
+  await(id, isOver) {
+    const told = (/** @type {unknown} */ place) => this.set({ ...this.state, silent: !place });
+    askPlace(this.server.place, id, { isOver, isGrowing: () => false, told });
   }
 
   /** Go on with another token in the explained cell. @param {number} token */
@@ -647,8 +656,9 @@ export class Player {
     const { source } = this.state;
     if (!source) return;
     const run = newRunId();
-    this.set({ ...this.state, reading: run });
+    this.set({ ...this.state, reading: run, silent: false });
     this.trigger('read', { run, picture: source.address, name: this.chosen?.name });
+    this.await(run, () => this.state.reading !== run);
   }
 
   /** A clip begins with nothing. */

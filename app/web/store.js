@@ -71,6 +71,7 @@ import * as regions from './tools/region.js';
  * @property {Given | null} source the picture or clip that is continued
  * @property {string} likeness how well the model knows it
  * @property {string} reading what was given is being read, by this name
+ * @property {boolean} silent what was asked about it, or about a cell, is left open by the server
  * @property {boolean} startsWhenRead growth was asked for, and begins then
  * @property {Tool} tool
  * @property {regions.Region} region
@@ -90,7 +91,7 @@ const RESULT = /** @type {const} */ ([
 export const STILL_GROWING = 'Still growing: stop it first.';
 
 /** Nothing is known of what was given. */
-const UNREAD = { likeness: '', reading: '', startsWhenRead: false };
+const UNREAD = { likeness: '', reading: '', silent: false, startsWhenRead: false };
 
 /** @param {State['mode']} mode @param {Spec} spec @returns {State} */
 export const initial = (mode, spec) => ({
@@ -422,7 +423,16 @@ export function settled(s) {
 /** What outlives the page: nothing is under way there any more, and what was asked is not answered. @param {State} s @returns {State} */
 export const left = (s) => ({
   ...settled(s),
-  ...{ reading: '', startsWhenRead: false, note: '', hover: null, held: null, playing: false, moving: false },
+  ...{
+    reading: '',
+    silent: false,
+    startsWhenRead: false,
+    note: '',
+    hover: null,
+    held: null,
+    playing: false,
+    moving: false,
+  },
   ...{ asked: s.asked?.told ? s.asked : null, map: s.map?.values ? s.map : null },
 });
 
@@ -743,6 +753,7 @@ export const explainedNow = (s) =>
 /** @param {State} s @param {Position} cell @param {string} id @returns {State} */
 export const askedOf = (s, cell, id) => ({
   ...s,
+  silent: false,
   asked: { id, run: String(s.current), sample: s.sample, cell, told: null },
   aim: null,
   map: null,
@@ -768,7 +779,7 @@ export const mapNow = (s) => (s.lens && s.map?.run === s.current && s.map?.sampl
 /** The map is asked for, or put away. @param {State} s @param {string} id @returns {State} */
 export function mapTurned(s, id) {
   if (!s.lens || !canExplain(s) || mapNow(s)) return { ...s, map: null };
-  return { ...s, asked: null, map: { id, run: String(s.current), sample: s.sample, values: null } };
+  return { ...s, silent: false, asked: null, map: { id, run: String(s.current), sample: s.sample, values: null } };
 }
 
 /** @param {State} s @param {import('./wire.js').Disagreement} told @returns {State} */

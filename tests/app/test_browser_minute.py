@@ -506,6 +506,17 @@ def test_embedded_it_is_the_player_alone(open_page):
     assert page.is_hidden(f"{RACE} p")  # nothing is asked for that cannot be done there
 
 
+def test_where_scripts_do_not_come_it_is_said_and_the_page_can_be_loaded_again(open_page):
+    page = open_page()
+    page.route("**/article-store.js", lambda route: route.abort())
+    page.click("#pages [data-tab-id=about]")
+    page.wait_for_selector("p.not-come:has-text('The server does not answer')")
+    page.unroute_all()
+    page.click("p.not-come button")
+    page.wait_for_selector(".article .panes canvas")
+    assert page.locator("p.not-come").count() == 0
+
+
 def test_on_a_phone_on_its_side_and_at_twice_the_size_a_growth_is_seen_whole_with_its_line(
     open_page,
 ):
@@ -516,7 +527,8 @@ def test_on_a_phone_on_its_side_and_at_twice_the_size_a_growth_is_seen_whole_wit
         page.click(".studio .grow")
         page.wait_for_function(f"{STATE}.phase === 'done'")
         screen, line = (
-            box_of(page.locator(f".studio.image .player {part}")) for part in (".screen", "output.now")
+            box_of(page.locator(f".studio.image .player {part}"))
+            for part in (".screen", "output.now")
         )
         assert screen["y"] >= 0
         assert line["y"] + line["height"] <= height

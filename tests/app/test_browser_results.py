@@ -479,7 +479,16 @@ def where_the_server_does_not_answer_it_is_said(page) -> None:
     page.click(".player [data-act=growth]")
     told()
     assert page.inner_text(".player .now") == "The server does not answer."
+    # nor of a question that is left open
+    page.route("**/queue/join**", lambda route: None)
+    page.click(".player .lens")
+    page.evaluate("nar.pages.get('image').explain([0, 8, 8])")
+    assert page.inner_text(".player .microscope") == "Looking"
+    page.wait_for_selector(".player .microscope p:text-is('The server does not answer')")
     page.unroute_all()
+    panel = "document.querySelector('.player .microscope').textContent"
+    page.wait_for_function(f"!{panel}.includes('does not answer')")
+    page.click(".player .lens")
     page.wait_for_function(f"{STATE}.note === ''")
 
 

@@ -3,7 +3,7 @@
 import { HEADS, nameOfCell } from '../plan.js';
 import * as store from '../store.js';
 import { around, escapeText, find, setChosen, setMarkup } from './dom.js';
-import { percent } from './status.js';
+import { percent, SILENT } from './status.js';
 
 /** @typedef {import('../store.js').State} State */
 /** @typedef {import('../wire.js').Candidate} Candidate */
@@ -87,10 +87,11 @@ export function microscopeView(root, player) {
     const asked = store.explainedNow(s);
     const map = store.mapNow(s);
     const aim = store.aimNow(s);
+    const looking = s.silent ? SILENT : 'Looking';
     if (aim) setMarkup(panel, `<p class="ask">${aimText(aim, run.spec.grid[0] > 1)}</p>`);
-    else if (map) setMarkup(panel, `<p class="ask">${map.values ? mapText(map.values) : 'Looking'}</p>`);
+    else if (map) setMarkup(panel, `<p class="ask">${map.values ? mapText(map.values) : looking}</p>`);
     else if (!asked) setMarkup(panel, `<p class="ask">${ASK}</p>`);
-    else if (!asked.told) setMarkup(panel, '<p class="ask">Looking</p>');
+    else if (!asked.told) setMarkup(panel, `<p class="ask">${looking}</p>`);
     else setMarkup(panel, explanationOf(asked.told, run.spec.grid[0] > 1, store.canForce(s)));
   }
   return { render };

@@ -3,6 +3,7 @@
 import * as store from '../store.js';
 import { isCut } from '../tools/cut.js';
 import { around, findAll, LARGEST, readFile, setChosen, setText } from './dom.js';
+import { SILENT } from './status.js';
 
 /** @typedef {import('../tools/region.js').Tool} Tool */
 
@@ -69,7 +70,7 @@ export function sourceView(studio, player) {
     const begins = given ? `The clip begins with this picture; the other ${T - 1} slices grow from it.` : '';
     const said =
       [begins, s.likeness].filter(Boolean).join(' ') || (isAble ? (spec.upload_note ?? '') : (spec.note ?? ''));
-    const looking = 'Looking whether the model knows such pictures …';
+    const looking = s.silent ? `${SILENT}.` : 'Looking whether the model knows such pictures …';
     if (note) setText(note, s.reading ? [begins, looking].filter(Boolean).join(' ') : said);
     image.hidden = !source?.address;
     if (source?.address && image.getAttribute('src') !== source.address) image.src = source.address;

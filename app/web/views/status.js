@@ -23,7 +23,8 @@ function whyNot(s) {
     : `${spec.model} grows only right and down: keep the upper left part`;
 }
 
-const SILENT = 'The server does not answer';
+/** What is said of a server that leaves open what it was asked. */
+export const SILENT = 'The server does not answer';
 
 /** What is said beside a growth that is under way where the server is silent. @param {Pick<Run, 'place'>} run */
 export const silence = ({ place }) => (place ? '' : SILENT.toLowerCase());
@@ -51,6 +52,7 @@ function stepText(s, run) {
 /** @param {State} s */
 function readyText(s) {
   if (s.mode === 'outpaint' && !s.board) return 'Choose a picture, then pull its edges.';
+  if (s.startsWhenRead && s.silent) return SILENT;
   if (s.startsWhenRead) return `Reading the picture${aside('then it grows')}`;
   const { plan, isLegal, followsKept } = store.planned(s);
   if (!plan.total) return s.board ? 'Pull an edge to grow it, or brush a hole' : 'Everything is kept';
