@@ -9,14 +9,14 @@ import gradio as gr
 
 from app.pages.controls import example_of, lead, properties
 from app.pages.parts import evidence, lab
-from app.pages.wiring import Page, wire_address, wire_handover, wire_model, wire_start
+from app.pages.wiring import Page, wire_address, wire_handover, wire_model, wire_picked, wire_start
 from app.server.spec import spec_of
 from app.server.studio import Studio
 from nar_core import RNG_SEED, ModelInfo
 
 
-def lab_page(studio: Studio, model: gr.Dropdown, first: ModelInfo) -> Page:
-    """One row to ask, and the panes."""
+def lab_page(studio: Studio, model: gr.Dropdown, first: ModelInfo, image: Page) -> Page:
+    """One row to ask, and the panes; `image` is the page whose model it shares."""
     start = properties(first)
     lead("One difference at a time.", "The panes share their random numbers.")
     with gr.Column(elem_classes=["lab-page"]):
@@ -42,7 +42,8 @@ def lab_page(studio: Studio, model: gr.Dropdown, first: ModelInfo) -> Page:
     wire_start(studio, page, studio.compare)
 
     wire_model(studio, page, model.change, sets_of(studio))
-    wire_handover(studio, page, sets_of(studio))
+    filled = wire_handover(studio, page, sets_of(studio))
+    wire_picked(studio, image, "image", filled.then)
     wire_address(page, "lab")
     return page
 

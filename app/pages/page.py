@@ -21,7 +21,7 @@ from app.pages.outpaint import outpaint_page
 from app.pages.parts import SmallPage, head, recent, routes, source
 from app.pages.theme import theme
 from app.pages.video import video_page
-from app.pages.wiring import nothing, warn_of_link, wire_link
+from app.pages.wiring import nothing, warn_of_link, wire_link, wire_picked
 from app.server import health, tools
 from app.server.api import endpoints
 from app.server.doors import Doors
@@ -142,7 +142,7 @@ def build(studio: Studio, default: str | None = None) -> gr.Blocks:
                 wide = engines.first("outpaint", default)
                 linked["outpaint"] = outpaint_page(studio, wide)
             with gr.Tab("Lab", id="lab"):
-                linked["lab"] = lab_page(studio, model, first)
+                linked["lab"] = lab_page(studio, model, first, linked["image"])
             with gr.Tab("About", id="about"):
                 about_page(engines)
         recent()
@@ -155,7 +155,9 @@ def build(studio: Studio, default: str | None = None) -> gr.Blocks:
         for name, page in linked.items():
             own = {"outpaint": wide, "video": clips[0] if clips else first}.get(name, first)
             told_too = sets_of(studio) if name == "lab" else nothing
-            wire_link(studio, opened, query, page, pages, own, name, told_too)
+            filled = wire_link(studio, opened, query, page, pages, own, name, told_too)
+            if name == "lab":  # whose model is that of the first page, too
+                wire_picked(studio, linked["image"], "image", filled.then)
     # growths wait in a line of their own, and no call may go round either
     demo.queue(max_size=MOST_QUEUED, api_open=False)
     demo._queue.sleep_when_free = LOOKS_EVERY

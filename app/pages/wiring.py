@@ -155,7 +155,7 @@ def wire_page(
         wire_reading(studio, page)
     wire_handover(studio, page)
     wire_address(page, name)
-    wire_model(studio, page, model.input, js=ONCE.replace("NAME", name))
+    wire_picked(studio, page, name, model.input)
 
 
 def wire_growth(studio: Studio, page: Page, facts: gr.HTML) -> None:
@@ -239,9 +239,14 @@ def wire_model(
     event(change, page.form["model"], outputs, js=js, trigger_mode="always_last", **PRIVATE)
 
 
+def wire_picked(studio: Studio, page: Page, name: str, event: Callable[..., Any]) -> None:
+    """As `wire_model` for a page that keeps what stands there where it has that model already."""
+    wire_model(studio, page, event, js=ONCE.replace("NAME", name))
+
+
 def wire_handover(
     studio: Studio, page: Page, more: Callable[[str], dict[str, Any]] = nothing
-) -> None:
+) -> Dependency:
     """A result that is sent to this page fills its form, as a shared link does.
 
     A picture comes with the model that made it, where this page has that one; `more` is what the
@@ -266,7 +271,7 @@ def wire_handover(
         return [*updates, message]
 
     outputs = [*(page.form[name] for name in handed), page.player]
-    page.player.fill(fill, page.form["model"], outputs, **TOLD)
+    return page.player.fill(fill, page.form["model"], outputs, **TOLD)
 
 
 def wire_address(page: Page, name: str) -> None:
@@ -292,7 +297,7 @@ def warn_of_link(why: str) -> None:
 def wire_link(
     studio: Studio, opened: Dependency, query: gr.State, page: Page, pages: gr.Tabs,
     first: ModelInfo, name: str, more: Callable[[str], dict[str, Any]] = nothing,
-) -> None:  # fmt: skip
+) -> Dependency:  # fmt: skip
     """A shared link -> the form and the player of its page; what is unreadable stays as it was.
 
     Args:
@@ -340,4 +345,4 @@ def wire_link(
         updates = [gr.update(**values.get(field, {})) for field in page.names]
         return [*updates, message, gr.update(selected=name)]
 
-    opened.then(fill, query, [*page.components, page.player, pages], **PRIVATE)
+    return opened.then(fill, query, [*page.components, page.player, pages], **PRIVATE)

@@ -506,6 +506,17 @@ def test_embedded_it_is_the_player_alone(open_page):
     assert page.is_hidden(f"{RACE} p")  # nothing is asked for that cannot be done there
 
 
+def test_the_first_page_has_the_model_that_the_lab_was_opened_or_filled_with(open_page):
+    """They share a picker."""
+    page = open_page("?tab=lab&model=fruit")
+    both = "[nar.pages.get('lab'), nar.pages.get('image')].map((one) => one?.state.spec.model)"
+    page.wait_for_function(f"window.nar && {both}.join() === 'fruit,fruit'")
+    page.evaluate("nar.pages.send('lab', { query: { model: 'emoji', prompt: 'owl' } })")
+    page.wait_for_function(f"{both}.join() === 'emoji,emoji'")
+    words = "document.querySelector('.lab-head .prompt :is(textarea, input)').value"
+    page.wait_for_function(f"{words} === 'owl'")
+
+
 def test_where_scripts_do_not_come_it_is_said_and_the_page_can_be_loaded_again(open_page):
     page = open_page()
     page.route("**/article-store.js", lambda route: route.abort())
