@@ -32,7 +32,7 @@ from .plan import DecodePlan, coordinates
 from .preview import Preview
 from .request import Frame, Prepared, Request, check_resumed
 from .sampling import uniforms
-from .settings import array_of, whole
+from .settings import array_of, shortened, whole
 from .tokenizers.base import Tokenizer
 from .tokenizers.vq_image import fold_upsampling
 from .weights.embedded import copy_model
@@ -340,8 +340,13 @@ class Engine:
 
     def _plan_of(self, frame: Frame, sample: int) -> tuple[DecodePlan, int]:
         """The plan of a frame, and the sample; ValueError where either is none of this model."""
-        plan = self.plan(frame.request)
-        if frame.model not in ("", self.info.name) or frame.total != plan.total:
+        if not isinstance(frame, Frame):
+            raise ValueError(
+                f"frame: got {shortened(frame)}, expected one that `generate` gave; ask for that"
+            )
+        is_other = frame.model not in ("", self.info.name)
+        plan = None if is_other else self.plan(frame.request)
+        if plan is None or frame.total != plan.total:
             raise ValueError(
                 f"frame: got one of {frame.model or 'some model'}, expected {self.info.name}"
             )

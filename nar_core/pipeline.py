@@ -155,11 +155,21 @@ class NARPipeline:
         return self._grown(request, told)
 
     def _kept(self, mask: Image.Image) -> np.ndarray:
-        """The cells of a mask in which nothing is white, bool [T, H, W]."""
+        """The cells of a mask in which nothing is white, bool [T, H, W].
+
+        Raises ValueError where that leaves nothing to keep, or nothing to grow.
+        """
         grid, (high, wide) = self.engine.info.grid, self.engine.info.size
         white = fit(as_picture(mask).convert("RGB"), (high, wide))[..., 0] > 127
         cells = white.reshape(grid.h, high // grid.h, grid.w, wide // grid.w)
-        return (np.arange(grid.t) == 0)[:, None, None] & ~cells.any((1, 3))
+        kept = ~cells.any((1, 3))
+        if not kept.any() or (kept.all() and grid.t == 1):
+            what = "no white" if kept.any() else "white in every cell"
+            raise ValueError(
+                f"mask_image: got one with {what}, expected cells to grow and cells without white "
+                "to keep; paint both, or leave image and mask_image out"
+            )
+        return (np.arange(grid.t) == 0)[:, None, None] & kept
 
 
 @cache

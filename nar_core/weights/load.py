@@ -49,6 +49,11 @@ def load_model(name: str | Path, progress: Progress | None = None) -> Loaded:
                 f"model: got the file {str(name)!r}, expected one that is named, or lies in a "
                 f"folder that is named, like its model: {', '.join(official_models())}"
             )
+    if official is None and is_model_folder(folder / "export"):
+        raise ValueError(
+            f"model: got {str(name)!r}, a training's run folder, expected a model folder; say "
+            f"{Path(name) / 'export'}"
+        )
     if official is None:
         raise ValueError(
             f"model: got {str(name)!r}, expected a model folder or one of "

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -82,6 +84,12 @@ def test_the_map_of_disagreement_tells_of_every_cell_what_its_explanation_does(e
     assert found[0, 2, 2] == pytest.approx(engine.explain(around, (2, 2)).disagreement, abs=2e-4)
     with pytest.raises(ValueError, match="sample: got 2, expected a whole number from 0 to 1"):
         engine.disagreement(frames[-1], 2)
+    for wrong in (None, frames, frames[-1].tokens):
+        with pytest.raises(ValueError, match=r"frame: got .*, expected one that `generate` gave"):
+            engine.explain(wrong, (2, 2))  # pyright: ignore[reportArgumentType]
+    of_other = replace(frames[-1], model="other", request=Request(label=3))
+    with pytest.raises(ValueError, match="frame: got one of other, expected"):
+        engine.explain(of_other, (2, 2))
 
 
 def test_the_seed_is_told_by_the_condition_alone(engine, frames):

@@ -163,6 +163,10 @@ def test_what_it_does_not_know_is_refused(pipe):
         pipe("owl", output_type="pt")
     with pytest.raises(ValueError, match="guidance_scale"):
         pipe("owl", guidance_scale=-1.0)
+    for value, what in ((0, "no white"), (255, "white in every cell")):
+        even = Image.new("L", (40, 32), value)
+        with pytest.raises(ValueError, match=f"mask_image: got one with {what}, expected cells to"):
+            pipe("owl", image=Image.new("RGB", (40, 32)), mask_image=even)
     with pytest.raises(ValueError, match="mask_image: got one, expected none without an image"):
         pipe("owl", mask_image=Image.new("L", (40, 32)))
     for seed in ("seven", True):

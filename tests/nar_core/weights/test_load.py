@@ -268,3 +268,12 @@ def test_the_digest_notices_a_changed_end(tmp_path):
 def test_an_unknown_name_lists_the_known_ones():
     with pytest.raises(ValueError, match=r"got 'nar', expected .* NAR-B, .*NAR-LP-ucf101"):
         load_model("nar")
+
+
+def test_of_a_run_folder_its_export_is_named(tmp_path):
+    export = tmp_path / "mine" / "export"
+    export.mkdir(parents=True)
+    for name in ("config.yaml", "generator.safetensors"):
+        (export / name).touch()
+    with pytest.raises(ValueError, match=rf"run folder, expected a model folder; say {export}$"):
+        load_model(tmp_path / "mine")
