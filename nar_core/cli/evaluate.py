@@ -194,7 +194,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
             f"--table: got {args.table} without --out, expected a folder for the samples; say --out"
         )
     for name in ("sheet", "growth", "seed_map", "picture", "figures"):
-        if getattr(args, name):
+        if getattr(args, name) is not None:
             endings = () if name in ("seed_map", "figures") else DRAWN
             need_file(Path(getattr(args, name)), option(name), endings)
             if args.data:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
@@ -74,7 +74,7 @@ def spread(data: DataFolder, limit: int) -> DataFolder:
     if not limit:
         return data
     chosen = evenly(len(data.records), limit)
-    return DataFolder(data.root, [data.records[i] for i in chosen])
+    return replace(data, records=[data.records[i] for i in chosen])
 
 
 def rgba_of(engine: Engine, data: DataFolder) -> np.ndarray:

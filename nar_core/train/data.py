@@ -14,7 +14,7 @@ import re
 import zipfile
 import zlib
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -46,10 +46,13 @@ class DataFolder:
     Attributes:
         root: the folder.
         records: one dict per item, as written in the index; `file` names the member.
+        indexed: whether there is an index, which may name only what is in the folder. Without one
+            a class may be a link to a folder.
     """
 
     root: Path
     records: list[dict]
+    indexed: bool = True
 
     @classmethod
     def open(cls, root: str | Path) -> DataFolder:
@@ -58,11 +61,11 @@ class DataFolder:
         for name, key in INDICES.items():
             if (root / name).is_file():
                 return cls(root, _records(root / name, key))
-        return cls(root, by_folder(root))
+        return cls(root, by_folder(root), indexed=False)
 
     def select(self, keep) -> DataFolder:
         """The same folder with the records for which `keep(record)` holds."""
-        return DataFolder(self.root, [r for r in self.records if keep(r)])
+        return replace(self, records=[r for r in self.records if keep(r)])
 
     def pixels(self, size: tuple[int, int], progress: bool = True) -> np.ndarray:
         """All items in index order, RGBA uint8 [N, F, height, width, 4]; F = 1 for pictures.
@@ -128,7 +131,8 @@ class DataFolder:
     def _bytes(self, name: str, members: dict[str, zipfile.ZipFile]) -> bytes:
         """A file of the folder; ValueError, with its name, where it is not there or outside."""
         path = self.root / name
-        if name not in members and not path.resolve().is_relative_to(self.root.resolve()):
+        is_inside = not self.indexed or path.resolve().is_relative_to(self.root.resolve())
+        if name not in members and not is_inside:
             raise ValueError(
                 f"{path}: got a file outside the data folder, expected one in it; put it there"
             )

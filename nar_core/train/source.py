@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -135,7 +136,7 @@ class TokenSource:
         def encoded(first: int, last: int) -> np.ndarray:
             generator = torch.Generator().manual_seed(first)
             rng = np.random.default_rng(first)
-            part = DataFolder(data.root, data.records[first:last])
+            part = replace(data, records=data.records[first:last])
             clips = part.pixels(tokenizer.size, progress=False)
             starts = np.zeros(len(clips), int)
             out = []

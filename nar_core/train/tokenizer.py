@@ -7,7 +7,7 @@ import math
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
@@ -165,7 +165,7 @@ class Source:
         """RGBA uint8 [N, F, H, W, 4] on disk: more pictures than fit into memory may come."""
         kept = None
         for i in tqdm(range(0, len(data.records), CHUNK), desc=f"reading {data.root.name}"):
-            part = DataFolder(data.root, data.records[i : i + CHUNK]).pixels(size, progress=False)
+            part = replace(data, records=data.records[i : i + CHUNK]).pixels(size, progress=False)
             if kept is None:
                 shape = (len(data.records), *part.shape[1:])
                 kept = np.lib.format.open_memmap(cache, "w+", np.uint8, shape)

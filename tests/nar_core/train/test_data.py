@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from nar_core.measure.items import spread
 from nar_core.picture import ORIENTATION
 from nar_core.train.config import FolderSource
 from nar_core.train.data import DataFolder
@@ -117,6 +118,18 @@ def test_what_is_missing_or_outside_is_named(tmp_path):
             DataFolder.open(root).pixels((8, 8), False)
     (root / "index.jsonl").write_text(json.dumps({"file": "linked.png"}))
     assert DataFolder.open(root).pixels((8, 8), False).shape == (1, 1, 8, 8, 4)
+
+
+def test_a_class_without_an_index_may_be_a_link(tmp_path):
+    for name in ("elsewhere/one.png", "data/dog/two.png"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_bytes(png())
+    (tmp_path / "data" / "cat").symlink_to(tmp_path / "elsewhere")
+    data = DataFolder.open(tmp_path / "data")
+    assert [record["label"] for record in data.records] == ["cat", "dog"]
+    cats = data.select(lambda record: record["label"] == "cat")
+    for part in (data, cats, spread(data, 1)):
+        assert part.pixels((8, 8), False).shape == (len(part.records), 1, 8, 8, 4)
 
 
 def test_damaged_archives_are_told(tmp_path):
