@@ -75,23 +75,42 @@ _MOVES = parted(
 )
 
 
-def _sideways(side: str) -> tuple[str, ...]:
-    return tuple(f"{move} {lead}{side}" for lead in ("", "to the ") for move in _MOVES)
+_FLOATS = parted(
+    "goes|going|moves|moving|flies|flying|floats|floating|glides|gliding|soars|soaring|swims"
+    "|swimming"
+)  # of these up and down are not along a road
+_JUMPS = parted(
+    "jumps|jumping|jump|hops|hopping|bounces|bouncing|leaps|leaping|skips|skipping|rises|rising"
+)
+_FALLS = parted(
+    "falls|falling|fall|drops|dropping|sinks|sinking|crashes|crashing|tumbles|tumbling|lands"
+    "|landing"
+)
+
+
+def _led(moves: tuple[str, ...], *ways: str) -> tuple[str, ...]:
+    return tuple(f"{move} {way}" for way in ways for move in moves)
 
 
 # The world's own word first, then its participle and what comes near.
 VERBS = {
-    "jumps": parted(
-        "jumps|jumping|jump|hops|hopping|bounces|bouncing|leaps|leaping|skips|skipping|rises|rising"
-        "|takes off|taking off|launches|launching|goes up|going up|flies up|flying up"
+    "jumps": (
+        *_JUMPS,
+        *parted("takes off|taking off|launches|launching"),
+        *_led((*_FLOATS, *_JUMPS), "up", "upwards", "upward", "up and down"),
     ),
-    "falls": parted(
-        "falls|falling|fall|drops|dropping|sinks|sinking|crashes|crashing|tumbles|tumbling|lands"
-        "|landing|comes down|coming down|goes down|going down|dives|diving|falls down|falling down"
+    "falls": (
+        *_FALLS,
+        *parted("comes down|coming down|dives|diving"),
+        *_led((*_FLOATS, *_FALLS), "down", "downwards", "downward"),
     ),
-    "slides left": _sideways("left"),
+    "slides left": _led(_MOVES, "left", "to the left"),
     # which way is not said: to the right
-    "slides right": (*_sideways("right"), *_MOVES, "goes by", "going by", "passes by"),
+    "slides right": (
+        *_led(_MOVES, "right", "to the right"),
+        *_MOVES,
+        *("goes by", "going by", "passes by"),
+    ),
     "spins": parted(
         "spins|spinning|spin|rotates|rotating|turns|turning|rolls|rolling|twirls|twirling|whirls"
         "|whirling|flips|flipping"
@@ -110,9 +129,10 @@ VERBS = {
         "|swings|swinging|ringing|ticks|ticking|wags|wagging|flickers|flickering|rocking"
         "|burns|burning"
     ),
-    "circles": parted(
-        "circles|circling|goes in circles|going in circles|goes round|orbits|orbiting|flies around"
-        "|flying around|runs around|running around|runs in circles|running in circles"
+    "circles": (
+        *parted("circles|circling|goes round|orbits|orbiting"),
+        *parted("flies around|flying around|runs around|running around"),
+        *_led(_MOVES, "in circles", "in a circle"),
     ),
 }
 # "and" and "with" are given last, so that the plain wording is the first.

@@ -167,3 +167,18 @@ def test_where_nothing_moves_it_is_said_and_verbs_are_offered():
         moving = world.understand(f"a blue apple {verb}")
         assert (moving.wanting, moving.remarks) == ((), ())
     assert world.understand("zeitgeist").wanting == ()
+
+
+@pytest.mark.parametrize(
+    ("prompt", "plain"),
+    [
+        ("a balloon floating up", "a balloon jumps"),
+        ("a red ball bouncing up and down", "a red ball jumps"),
+        ("an owl flies downwards", "an owl falls"),
+        ("a butterfly flying in a circle", "a butterfly circles"),
+        ("a dog walks in circles and a cat runs left", "a dog circles and a cat slides left"),
+        ("a car driving down the road", "a car slides right"),
+    ],
+)
+def test_which_way_something_goes_is_read_with_its_verb(prompt, plain):
+    assert world.say(world.understand(prompt).facts) == plain
