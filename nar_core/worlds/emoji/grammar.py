@@ -332,6 +332,8 @@ def understand(prompt: str, verbs: bool) -> Understood:
             entry, dressing = _Entry("worn", dressing, entry.value == words[at]), ""
         elif entry and entry.kind == "ground" and _names_next(words, at + n, ends):
             entry = None  # "a space suit"
+        if words[at] in ("one", "ones") and (noun := reading.meant()):
+            n, entry = 1, _Entry("noun" if words[at] == "one" else "nouns", noun, False)
         if entry and entry.kind == "verb" and words[at : at + n] == ["swimming"]:
             reading.swims = True
             entry = entry if verbs else _Entry("place", "sea", False)
@@ -445,6 +447,11 @@ class _Reading:
 
     def _drop(self, kinds: set[str]) -> None:
         self.spare |= {self.before.pop(kind)[1] for kind in kinds & self.before.keys()}
+
+    def meant(self) -> str:
+        """The noun that "one" stands for, "" for none: "a red car and a blue one"."""
+        alike = self.before.keys() & {"colour", "size"}
+        return self.things[0].noun if alike and len(self.things) == 1 else ""
 
     def coat(self) -> bool:
         """Whether the colour before is that of the last thing: "a cat with black fur"."""

@@ -535,3 +535,19 @@ def test_an_article_goes_by_the_sound():
     world = EmojiWorld()
     said = [world.say(Scene((Thing(noun),))) for noun in ("unicorn", "ufo", "umbrella", "apple")]
     assert said == ["a unicorn", "a ufo", "an umbrella", "an apple"]
+
+
+@pytest.mark.parametrize(
+    ("prompt", "plain"),
+    [
+        ("a red car and a blue one", "a red car and a blue car"),
+        ("an owl above a green one", "an owl above a green owl"),
+        ("a black cat next to two white ones", "a black cat and a white cat"),
+        ("one red car", "a red car"),
+        ("a red car and one blue owl", "a red car and a blue owl"),
+        ("a blue one", ""),
+    ],
+)
+def test_one_stands_for_what_was_named_before(prompt, plain):
+    facts = world.understand(prompt).facts
+    assert (facts and world.say(facts)) == (plain or None)
