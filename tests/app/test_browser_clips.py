@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from app.server import examples, jobs
+from app.wire import data_uri
 from tests.app.inside import box_of, said_at_once, unhurried
 
 PLAYER = "nar.pages.get('video')"
@@ -213,7 +214,16 @@ def test_a_picture_begins_a_clip_that_goes_on_and_is_saved(video, tmp_path, monk
     # it goes on and is saved
     file = tmp_path / "picture.png"
     Image.fromarray(np.full((80, 64, 3), (200, 60, 20), np.uint8)).save(file)
-    video.set_input_files(".studio.video .source input", file)
+    video.evaluate(
+        """async (address) => {
+            const dataTransfer = new DataTransfer();
+            const bytes = await (await fetch(address)).blob();
+            dataTransfer.items.add(new File([bytes], 'dropped.png', { type: 'image/png' }));
+            const drop = new DragEvent('drop', { dataTransfer, bubbles: true, cancelable: true });
+            document.querySelector('.studio.video .source .tile span').dispatchEvent(drop);
+        }""",
+        data_uri(file.read_bytes(), "image/png"),
+    )
     video.wait_for_selector(".studio.video[data-source=yes]")
     assert video.evaluate(f"{STATE}.region.keep.filter((k) => k).length") == 64
     grow(video)

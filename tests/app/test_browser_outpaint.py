@@ -11,6 +11,7 @@ import pytest
 from PIL import Image, ImageColor
 
 from app.pages.parts import address
+from app.wire import data_uri
 from nar_core.files import read_png
 from tests.app.inside import box_of, look_inside, toast
 from tests.app.test_browser_growth import RUN, STATE
@@ -325,6 +326,20 @@ def of_a_file_it_is_told_what_it_is_and_its_crop_is_shown_and_moved(outpaint, tm
     Image.new("RGB", (128, 128), "teal").save(tmp_path / "plain.png")
     page.set_input_files(files, tmp_path / "plain.png")
     page.wait_for_function(f"{OUTPAINT}.likeness.startsWith('Emoji knows such pictures')")
+    # one that is pasted counts, but not where words are pasted with it
+    for words, name in (("words", "plain.png"), ("", "pasted.png")):
+        page.evaluate(
+            """async ([address, words]) => {
+                const clipboardData = new DataTransfer();
+                const bytes = await (await fetch(address)).blob();
+                clipboardData.items.add(new File([bytes], 'pasted.png', { type: 'image/png' }));
+                if (words) clipboardData.setData('text/plain', words);
+                const paste = new ClipboardEvent('paste', { clipboardData, bubbles: true });
+                document.body.dispatchEvent(paste);
+            }""",
+            [data_uri((tmp_path / "plain.png").read_bytes(), "image/png"), words],
+        )
+        page.wait_for_function(f"nar.pages.get('outpaint').chosen.name === '{name}'")
     file = tmp_path / "holiday <b>.png"
     file.write_text("<!doctype html><title>404</title>")
     page.set_input_files(files, file)

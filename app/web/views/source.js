@@ -38,15 +38,20 @@ export function sourceView(studio, player) {
     if (tool) player.set(store.withTool(player.state, /** @type {Tool} */ (tool)));
     if (around(e, '.source .clear')) player.clearSource();
   });
-  if (player.state.mode === 'outpaint') {
-    studio.dataset.takesFiles = 'yes';
-    studio.addEventListener('dragover', (e) => e.dataTransfer?.types.includes('Files') && e.preventDefault());
-    studio.addEventListener('drop', (e) => {
-      if (!e.dataTransfer?.files.length) return;
-      e.preventDefault();
-      take(e.dataTransfer.files[0]);
-    });
-  }
+  const field = player.state.mode === 'outpaint' ? studio : tile;
+  field.dataset.takesFiles = 'yes';
+  field.addEventListener('dragover', (e) => e.dataTransfer?.types.includes('Files') && e.preventDefault());
+  field.addEventListener('drop', (e) => {
+    if (!e.dataTransfer?.files.length) return;
+    e.preventDefault();
+    take(e.dataTransfer.files[0]);
+  });
+  document.addEventListener('paste', (e) => {
+    const { files, types } = e.clipboardData ?? {};
+    if (!files?.length || types?.includes('text/plain') || !studio.offsetParent) return;
+    e.preventDefault();
+    take(files[0]);
+  });
 
   let began = ''; // the model whose example was asked for
 
