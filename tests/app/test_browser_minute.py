@@ -75,6 +75,7 @@ def test_the_page_opens_on_a_recorded_race_and_fetches_nothing_from_elsewhere(
     a_prompt_that_is_too_long_stays_and_is_told(page)
     a_click_grows_from_there_and_grow_again_is_the_next_variation(page)
     on_a_phone_it_can_move_what_plays_is_in_view_and_cells_can_be_hit(page)
+    what_can_be_pressed_is_come_to_by_keys(page)
 
 
 def it_overflows_nowhere(page) -> None:
@@ -107,6 +108,24 @@ def every_control_says_what_it_is(page) -> None:
     page.fill(BOX, "a zeitgeist in the rain")
     page.wait_for_timeout(600)
     assert "Nothing" not in page.inner_text(".studio.image .names")
+
+
+def what_can_be_pressed_is_come_to_by_keys(page) -> None:
+    """But for the copies of the tabs that Gradio measures, and steps, which arrows go through."""
+    unreached = """() => {
+        const cursor = (e) => getComputedStyle(e).cursor;
+        const takesFocus = (e) => e.tabIndex >= 0 && e.checkVisibility();
+        const isReached = (e) => takesFocus(e) || (e.control && takesFocus(e.control))
+            || [...e.querySelectorAll('*')].some(takesFocus);
+        return [...document.querySelectorAll('body *')].filter((e) => cursor(e) === 'pointer'
+            && cursor(e.parentElement) !== 'pointer' && e.checkVisibility()
+            && !e.closest('[aria-hidden=true], .visually-hidden, .lane.on') && !isReached(e))
+            .map((e) => e.outerHTML.slice(0, 80));
+    }"""
+    for name in ("video", "outpaint", "lab", "about", "image"):
+        page.click(f"#pages [role=tab][data-tab-id={name}]")
+        page.wait_for_selector(f"#pages [role=tab][data-tab-id={name}][aria-selected=true]")
+        assert page.evaluate(unreached) == []
 
 
 def a_prompt_that_is_too_long_stays_and_is_told(page) -> None:
