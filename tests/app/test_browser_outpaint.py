@@ -190,7 +190,6 @@ def test_a_picture_grows_to_both_sides_and_a_saved_whole_replays_the_part_that_g
 def test_holes_and_edges_grow_and_are_undone_and_of_a_file_it_is_told_what_it_is(
     outpaint, served, monkeypatch, tmp_path
 ):
-    the_picture_is_come_to_by_keyboard(outpaint)
     holes_by_keyboard(outpaint)
     upload(outpaint, tmp_path)
     edges_by_keyboard(outpaint)
@@ -204,13 +203,6 @@ def test_holes_and_edges_grow_and_are_undone_and_of_a_file_it_is_told_what_it_is
     upload(outpaint, tmp_path)
     of_a_file_it_is_told_what_it_is_and_its_crop_is_shown_and_moved(outpaint, tmp_path)
     one_that_cannot_be_read_is_a_toast(outpaint, served, monkeypatch, tmp_path)
-
-
-def the_picture_is_come_to_by_keyboard(outpaint) -> None:
-    outpaint.focus("#pages [role=tab][data-tab-id=about]")
-    outpaint.keyboard.press("Tab")
-    with outpaint.expect_file_chooser():
-        outpaint.keyboard.press("Enter")
 
 
 def holes_by_keyboard(outpaint) -> None:
