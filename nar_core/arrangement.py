@@ -37,9 +37,9 @@ def settled(
 
     Args:
         prompts, rng_seeds: one for each row; without rng seeds what is open stays so.
-        there: tokens [B, N], -1 where unknown, that are there already. Then its own arrangement
-            is taken unless another one clearly led to them, or none: a branch keeps what has been
-            begun, and a picture from elsewhere is not arranged anew.
+        there: tokens [B, N], -1 where unknown, that are there already. Then the arrangement of the
+            rng seed is taken unless another one clearly led to them, or none: a branch keeps what
+            has been begun, and a picture from elsewhere is not arranged anew.
     """
     config, rows = model.config.condition, []
     for i, prompt in enumerate(prompts):

@@ -423,17 +423,15 @@ export function settled(s) {
 /** What outlives the page: nothing is under way there any more, and what was asked is not answered. @param {State} s @returns {State} */
 export const left = (s) => ({
   ...settled(s),
-  ...{
-    reading: '',
-    silent: false,
-    startsWhenRead: false,
-    note: '',
-    hover: null,
-    held: null,
-    playing: false,
-    moving: false,
-  },
-  ...{ asked: s.asked?.told ? s.asked : null, map: s.map?.values ? s.map : null },
+  ...UNREAD,
+  likeness: s.likeness,
+  note: '',
+  hover: null,
+  held: null,
+  playing: false,
+  moving: false,
+  asked: s.asked?.told ? s.asked : null,
+  map: s.map?.values ? s.map : null,
 });
 
 /** It is there again. @param {State} s as it was left @param {State} now the room there is @returns {State} */

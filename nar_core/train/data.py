@@ -131,8 +131,8 @@ class DataFolder:
     def _bytes(self, name: str, members: dict[str, zipfile.ZipFile]) -> bytes:
         """A file of the folder; ValueError, with its name, where it is not there or outside."""
         path = self.root / name
-        is_inside = not self.indexed or path.resolve().is_relative_to(self.root.resolve())
-        if name not in members and not is_inside:
+        is_inside = name in members or path.resolve().is_relative_to(self.root.resolve())
+        if self.indexed and not is_inside:
             raise ValueError(
                 f"{path}: got a file outside the data folder, expected one in it; put it there"
             )
