@@ -80,6 +80,8 @@ def test_strangers_verbs(prompt, verb):
         ("a bee flying around", "a bee circles"),
         ("dancing robots", "two robots shake"),
         ("three fish swimming in the sea", "three fish slide right in the sea"),
+        ("a fish swimming", "a fish slides right in the sea"),
+        ("a fish swimming on a hill", "a fish slides right on a hill"),
         ("a duck swimming to the left", "a duck slides left"),
         ("a heart beating", "a heart grows"),
         ("a bird diving", "a bird falls"),
