@@ -328,6 +328,13 @@ def test_where_to_write_is_checked_first(tmp_path, capsys, monkeypatch, words):
     assert file.read_text() == "here"
 
 
+@pytest.mark.parametrize("name", ["sheet", "growth"])
+def test_a_file_of_no_name_is_no_option_left_out(capsys, monkeypatch, name):
+    monkeypatch.setattr(Engine, "load", lambda *_, **__: pytest.fail("loaded a model before"))
+    assert main(["evaluate", "--world", "8", f"--{name}", ""]) == 2
+    assert f"--{name}: got ., which is a folder" in capsys.readouterr().err
+
+
 def test_a_folder_that_cannot_be_written_is_told_first(grow, tmp_path, monkeypatch):
     def refused(dir=None):
         raise PermissionError(13, "Permission denied")
