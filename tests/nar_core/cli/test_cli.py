@@ -210,6 +210,7 @@ def test_every_message_says_what_to_do(room):
     "wrong",
     [
         ["--prompts", "xyzzy", "--sheet", "{out}"],
+        ["--prompts", "", "--sheet", "{out}"],
         ["--prompts", "red apple", "xyzzy", "--growth", "{out}"],
         ["--temperature", "-1"],
         ["--heads", "none"],

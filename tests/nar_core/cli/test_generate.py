@@ -173,7 +173,8 @@ def test_three_prompts_outpaint_a_picture(grow, folder, tmp_path):
     assert "torn.npy, expected an .npy of whole numbers" in told
     # the tokens of a file made here, whose pixels come back too, and of an array
     np.save(tmp_path / "known.npy", np.where(kept, tokens, -1))
-    for known, keep in ((found["files"][0], words[4:]), (str(tmp_path / "known.npy"), [])):
+    (tmp_path / "known.npy").rename(tmp_path / "known")  # it is known by what it holds
+    for known, keep in ((found["files"][0], words[4:]), (str(tmp_path / "known"), [])):
         around = grow(*words[:4], "--known", known, *keep)
         recipe, made = read_file(Path(around["files"][2]).read_bytes())
         assert np.array_equal(recipe.tokens[kept], tokens[kept])
@@ -264,6 +265,7 @@ def wide_of(pixels: np.ndarray, told: dict) -> bytes:
         (["--known", "{picture}"], "--known {picture}: got no recipe inside"),
         (["--known", "nowhere.npy"], "--known: got nowhere.npy"),
         (["--resume", "{picture}"], "--resume {picture}: got no recipe inside"),
+        (["--resume", "{clip}"], "--resume {clip}: got no recipe inside"),
         (["--resume", "{empty}"], "--resume {empty}: got an empty file"),
         (["--resume", "{text}"], "got a text, expected a PNG, GIF or MP4 made here, or a recipe"),
         (["--known", "{text}"], "got a text, expected a PNG, GIF or MP4 made here, a recipe"),
@@ -286,7 +288,8 @@ def test_mistakes_are_told_in_one_line(grow, tmp_path, words, said):
     Image.new("RGB", (40, 32), (200, 30, 30)).save(tmp_path / "a.png")
     (tmp_path / "empty").touch()
     (tmp_path / "text").write_text("a red apple")
-    places = {name: tmp_path / name for name in ("empty", "text")}
+    (tmp_path / "clip").write_bytes(b"\0\0\0\x08ftyp")
+    places = {name: tmp_path / name for name in ("empty", "text", "clip")}
     places["picture"] = tmp_path / "a.png"
     told = grow(*(w.format(**places) for w in words), code=2)
     assert said.format(**places) in told

@@ -194,6 +194,10 @@ def test_table_3_has_genevals_layout(grower, tmp_path, monkeypatch):
     found = make_table(grower, 3, run)
     assert found["scores"] == {"geneval": 0.875, "colors": 0.75, "counting": 1}
     assert not asked  # the pictures were there already
+    for wrong in ("a red bus", '{"tag": "colors"}', "[]"):
+        source.write_text(f"{lines[0]}\n{wrong}\n")
+        with pytest.raises(ValueError, match=r"--reference: got .*, in which not every line is a"):
+            make_table(grower, 3, replace(run, folder=tmp_path / "other"))
 
 
 def test_a_model_of_another_task_is_refused(grower, tmp_path):
