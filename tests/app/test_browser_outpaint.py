@@ -327,19 +327,20 @@ def of_a_file_it_is_told_what_it_is_and_its_crop_is_shown_and_moved(outpaint, tm
     page.set_input_files(files, tmp_path / "plain.png")
     page.wait_for_function(f"{OUTPAINT}.likeness.startsWith('Emoji knows such pictures')")
     # one that is pasted counts, but not where words are pasted with it
-    for words, name in (("words", "plain.png"), ("", "pasted.png")):
-        page.evaluate(
+    for words in ("words", ""):
+        is_left = page.evaluate(
             """async ([address, words]) => {
                 const clipboardData = new DataTransfer();
                 const bytes = await (await fetch(address)).blob();
                 clipboardData.items.add(new File([bytes], 'pasted.png', { type: 'image/png' }));
                 if (words) clipboardData.setData('text/plain', words);
-                const paste = new ClipboardEvent('paste', { clipboardData, bubbles: true });
-                document.body.dispatchEvent(paste);
+                const told = { clipboardData, bubbles: true, cancelable: true };
+                return document.body.dispatchEvent(new ClipboardEvent('paste', told));
             }""",
             [data_uri((tmp_path / "plain.png").read_bytes(), "image/png"), words],
         )
-        page.wait_for_function(f"nar.pages.get('outpaint').chosen.name === '{name}'")
+        assert is_left == bool(words)
+    page.wait_for_function("nar.pages.get('outpaint').chosen.name === 'pasted.png'")
     file = tmp_path / "holiday <b>.png"
     file.write_text("<!doctype html><title>404</title>")
     page.set_input_files(files, file)
