@@ -421,7 +421,7 @@ def test_what_has_grown_outlives_a_reload_also_in_the_middle_of_a_growth(open_pa
     page.check(".studio.image .heads input[value=vertical]", force=True)
     page.wait_for_function("/heads=vertical.*rng_seed=44/.test(location.search)")
     # also one that nobody sees, of which only this is told
-    page.evaluate("dispatchEvent(new Event('pagehide'))")
+    page.evaluate("sessionStorage.removeItem('nar-left'); dispatchEvent(new Event('pagehide'))")
     assert page.evaluate("sessionStorage.getItem('nar-left')")
     page.reload()
     page.wait_for_selector(".player[data-state=done]")
